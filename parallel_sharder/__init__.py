@@ -1,0 +1,42 @@
+"""parallel_sharder: a raw image data set to training-ready WebDataset shards.
+
+    scan      a source layout            -> Listing      what there is: columns, sorted by key       sources/
+    plan      Listing + seed + limits    -> Plan         order, and where to cut it: pure            plan
+    deal      Plan                       -> Chunks       contiguous slices of the shuffled order     deal, engines/
+    write     Chunk (in a worker)        -> ShardRecord  the tar under its final name                worker, tarwriter
+    publish   ShardRecords               -> manifest     the index of the finished set, last         manifest
+
+`coordinator.convert` is that list. The public names are below; they are imported when they are first used, so that
+`--help` and a worker process do without numpy.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from parallel_sharder.coordinator import convert, preview
+    from parallel_sharder.errors import SharderError
+    from parallel_sharder.options import Options
+    from parallel_sharder.report import Preview, Report
+    from parallel_sharder.tarwriter import ShardWriter
+
+__version__ = "0.1.0"
+__all__ = ["Options", "Preview", "Report", "ShardWriter", "SharderError", "convert", "preview"]
+
+_HOMES = {
+    "Options": "options",
+    "Preview": "report",
+    "Report": "report",
+    "ShardWriter": "tarwriter",
+    "SharderError": "errors",
+    "convert": "coordinator",
+    "preview": "coordinator",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

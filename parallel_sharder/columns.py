@@ -1,0 +1,12 @@
+"""The types of the columns that a Listing and a Plan are made of: one numpy array a field, one row a sample."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Int32s = npt.NDArray[np.int32]
+Int64s = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+Keys = npt.NDArray[np.bytes_]
+"""ASCII, each padded with NULs to the longest."""

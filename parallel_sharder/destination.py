@@ -1,0 +1,121 @@
+"""Where shards go: the names that a `--dest` pattern gives, and whether the place can take them.
+
+A pattern is a path with one `%0Nd` for the shard number and an ending that chooses the compression. Everything that
+is derived from it (shard names, brace pattern, manifest name) is derived here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+
+from parallel_sharder.errors import DestinationError
+
+COMPRESSIONS = {".tar.gz": "gzip", ".tgz": "gzip", ".tar.zst": "zstd", ".tar": "none"}
+"""What each ending means; longer endings first, because ".tar" is looked for last."""
+
+_NUMBER = re.compile(r"%0([1-9][0-9]?)d")
+
+
+@dataclass(frozen=True, slots=True)
+class ShardPattern:
+    """A parsed pattern: `folder`/`prefix` + number of at least `digits` digits + `suffix`."""
+
+    folder: str
+    prefix: str
+    digits: int
+    suffix: str
+
+    @classmethod
+    def parse(cls, dest: str, split: str = "train") -> ShardPattern:
+        """The pattern that `dest` means: a pattern itself, or a folder; "{split}" in it stands for the split.
+
+        Raises ValueError, with the remedy, for a path that is neither.
+        """
+        dest = dest.replace("{split}", split)
+        if "%" not in dest:
+            if dest.endswith(tuple(COMPRESSIONS)):
+                raise ValueError(
+                    f"{dest} has no place for the shard number; write {_with_number(dest)}, or name a folder"
+                )
+            dest = os.path.join(dest, f"imagenet_{split}-%06d.tar")
+        folder, name = os.path.split(dest)
+        match = _NUMBER.search(name)
+        if match is None or dest.count("%") != 1:
+            raise ValueError(f"{dest} needs exactly one shard number, in the file's name, of the form %06d")
+        suffix = name[match.end() :]
+        if suffix not in COMPRESSIONS:
+            raise ValueError(f"{dest} ends in {suffix!r} after the number; shards end in {', '.join(COMPRESSIONS)}")
+        prefix = name[: match.start()]
+        # Readers index shards by name in text files separated by spaces, and in brace patterns.
+        if re.search(r"[\s{},]", prefix) or prefix.startswith("."):
+            raise ValueError(f"{dest}: a shard's name cannot begin with a dot or hold spaces, commas or braces")
+        return cls(folder, prefix, int(match[1]), suffix)
+
+    @property
+    def compression(self) -> str:
+        """Which compression the ending means: "none", "gzip" or "zstd"."""
+        return COMPRESSIONS[self.suffix]
+
+    @property
+    def set_name(self) -> str:
+        """The name of the whole set: the prefix without the dash or so before the number."""
+        return self.prefix.rstrip("-_.") or "shards"
+
+    @property
+    def manifest_path(self) -> str:
+        """Where the set's manifest goes, beside the shards."""
+        return os.path.join(self.folder, f"{self.set_name}.json")
+
+    def path(self, number: int) -> str:
+        """The final name of shard `number`."""
+        return os.path.join(self.folder, f"{self.prefix}{number:0{self.digits}d}{self.suffix}")
+
+    def braces(self, shard_count: int) -> str:
+        """All shards as one brace pattern, as shells and webdataset expand it; the one shard's path if there is one."""
+        if shard_count == 1:
+            return self.path(0)
+        numbers = f"{{{0:0{self.digits}d}..{shard_count - 1:0{self.digits}d}}}"
+        return os.path.join(self.folder, f"{self.prefix}{numbers}{self.suffix}")
+
+    def existing(self) -> list[str]:
+        """The paths already there that shards or manifest of this pattern would have, sorted."""
+        shard = re.compile(re.escape(self.prefix) + "[0-9]+" + re.escape(self.suffix))
+        manifest = os.path.basename(self.manifest_path)
+        try:
+            names = os.listdir(self.folder or ".")
+        except FileNotFoundError:
+            return []
+        return [os.path.join(self.folder, name) for name in sorted(names) if shard.fullmatch(name) or name == manifest]
+
+
+def refuse_taken(pattern: ShardPattern) -> None:
+    """Raise DestinationError if shards or a manifest of this pattern are there already."""
+    taken = pattern.existing()
+    if taken:
+        more = f" and {len(taken) - 1:,} more" if len(taken) > 1 else ""
+        raise DestinationError(
+            f"{taken[0]}{more} {'are' if more else 'is'} already there, and nothing is overwritten. "
+            f"Remove what is there, or choose another --dest."
+        )
+
+
+def refuse_unfit(pattern: ShardPattern, shard_count: int, needed_bytes: int, free_bytes: int) -> None:
+    """Raise DestinationError unless the pattern has digits for so many shards, and the disk room for them."""
+    if shard_count > 10**pattern.digits:
+        digits = len(str(shard_count - 1))
+        raise DestinationError(
+            f"{shard_count:,} shards need numbers of {digits} digits, and {pattern.path(0)} has {pattern.digits}. "
+            f"Write %0{digits}d in --dest."
+        )
+    if free_bytes < needed_bytes:
+        raise DestinationError(
+            f"{os.path.abspath(pattern.folder)} has {free_bytes:,} bytes free, and the shards need up to "
+            f"{needed_bytes:,}. Make {needed_bytes - free_bytes:,} bytes of room, or choose another --dest."
+        )
+
+
+def _with_number(dest: str) -> str:
+    suffix = next(suffix for suffix in COMPRESSIONS if dest.endswith(suffix))
+    return f"{dest.removesuffix(suffix)}-%06d{suffix}"

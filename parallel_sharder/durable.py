@@ -1,0 +1,67 @@
+"""Files that are whole or not there: the one place that knows how a file gets its final name.
+
+Written under a temporary name beside the final one, synced, renamed, and the folder synced. Whatever happens before
+the rename leaves nothing under the final name; whatever happens after it leaves the whole file.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+
+PARTIAL_SUFFIX = ".partial"
+
+
+def create(path: str) -> tuple[int, str]:
+    """A new file beside `path`: its descriptor, open for writing, and its temporary name.
+
+    The name begins with a dot, which no pattern of shards matches, and is random, so two runs never share a file.
+    """
+    folder, name = os.path.split(path)
+    temporary = os.path.join(folder, f".{name}.{secrets.token_hex(4)}{PARTIAL_SUFFIX}")
+    return os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), temporary
+
+
+def publish(descriptor: int, temporary: str, path: str) -> None:
+    """Give the file its final name: data synced first, the folder last. Closes `descriptor`, come what may."""
+    try:
+        os.fsync(descriptor)
+        os.rename(temporary, path)
+    except BaseException:
+        discard(descriptor, temporary)
+        raise
+    os.close(descriptor)
+    sync_folder(os.path.dirname(path) or ".")
+
+
+def sync_folder(folder: str) -> None:
+    """Make the names in `folder` survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def discard(descriptor: int, temporary: str) -> None:
+    """Remove a file that `create` made and `publish` has not published."""
+    os.close(descriptor)
+    os.unlink(temporary)
+
+
+def write_all(descriptor: int, data: bytes | memoryview) -> None:
+    """Write every byte of `data`; the system may take fewer at a time."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def write_file(path: str, data: bytes) -> None:
+    """Make `path` hold exactly `data`, atomically and durably, whether it was there before or not."""
+    descriptor, temporary = create(path)
+    try:
+        write_all(descriptor, data)
+    except BaseException:
+        discard(descriptor, temporary)
+        raise
+    publish(descriptor, temporary, path)

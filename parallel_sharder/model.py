@@ -1,0 +1,188 @@
+"""The values that pass between the modules, and all that crosses a process.
+
+Frozen, and without behaviour beyond what follows from their own fields. A Listing and a Plan hold numpy columns and
+stay in the coordinator; a Chunk, a ShardRecord and a Problem cross to a worker and back, so this module does not
+import numpy: a worker has no use for it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgpack
+
+if TYPE_CHECKING:
+    from parallel_sharder.columns import Int32s, Int64s, Keys
+
+
+IMAGE_SUFFIX = ".JPEG"
+XML_SUFFIX = ".xml"
+
+
+class Kind(enum.StrEnum):
+    """What can be the matter with a file of the source; the value is what summaries and JSON show."""
+
+    NOT_AN_IMAGE = "not-an-image"
+    ORPHAN_XML = "orphan-xml"
+    UNUSED_XML = "unused-xml"
+    MISPLACED_IMAGE = "misplaced-image"
+    UNREADABLE = "unreadable"
+    CHANGED = "changed"
+    BAD_ANNOTATION = "bad-annotation"
+
+    @property
+    def meaning(self) -> str:
+        """What the kind says, for people."""
+        return _MEANINGS[self]
+
+    @property
+    def leaves_out_sample(self) -> bool:
+        """Whether an image of the source is missing from the shards because of it."""
+        return self in _LEAVES_OUT
+
+
+_MEANINGS = {
+    Kind.NOT_AN_IMAGE: "files that are not images of the set",
+    Kind.ORPHAN_XML: "annotations without an image",
+    Kind.UNUSED_XML: "annotations beside the images, not used because the annotations come from elsewhere",
+    Kind.MISPLACED_IMAGE: "images whose name does not fit their folder",
+    Kind.UNREADABLE: "images or annotations that cannot be read",
+    Kind.CHANGED: "images or annotations that changed since the scan",
+    Kind.BAD_ANNOTATION: "images whose annotation cannot be converted",
+}
+_LEAVES_OUT = frozenset({Kind.MISPLACED_IMAGE, Kind.UNREADABLE, Kind.CHANGED, Kind.BAD_ANNOTATION})
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One file of the source that is not simply stored; `key` is "" where the file is no sample's."""
+
+    kind: Kind
+    path: str
+    key: str
+    detail: str
+
+
+def printable(path: str) -> str:
+    """`path` as one line that every terminal and JSON file takes: odd bytes and control characters escaped."""
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
+
+
+@dataclass(frozen=True, slots=True)
+class ImageClass:
+    """One class of the set: its label in the chosen order, its WordNet ID, its words, and its devkit ID if known."""
+
+    label: int
+    wnid: str
+    name: str
+    ilsvrc_id: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class Listing:
+    """What there is: one row a sample, as columns, sorted by key (bytewise).
+
+    Row i is the image `folders[folder[i]]/keys[i].JPEG` of `image_size[i]` bytes, of class `classes[class_index[i]]`,
+    with the annotation `folders[xml_folder[i]]/keys[i].xml` of `xml_size[i]` bytes. `class_index` is -1 throughout
+    where `classes` is empty (test); `xml_folder` and `xml_size` are -1 where a sample has no annotation.
+    """
+
+    found: tuple[tuple[str, str], ...]
+    folders: tuple[str, ...]
+    classes: tuple[ImageClass, ...]
+    keys: Keys
+    class_index: Int32s
+    folder: Int32s
+    image_size: Int64s
+    xml_folder: Int32s
+    xml_size: Int64s
+    problems: tuple[Problem, ...]
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """The order of the samples and where to cut it.
+
+    `order` holds the rows of the Listing in the order they are stored. Shard i holds `order[cuts[i]:cuts[i + 1]]`
+    and has at most `shard_bytes[i]` bytes before compression, end blocks included.
+    """
+
+    order: Int64s
+    cuts: Int64s
+    shard_bytes: Int64s
+
+    @property
+    def shard_count(self) -> int:
+        """How many shards; their numbers are 0 to this, less one."""
+        return len(self.cuts) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What all chunks of a run share: the tables that a Chunk's columns point into, and how shards are written."""
+
+    folders: tuple[str, ...]
+    classes: tuple[ImageClass, ...]
+    compression: str
+    compression_threads: int
+
+    def pack(self) -> bytes:
+        """The job as msgpack: made once a run, and unpacked once by each worker."""
+        rows = [dataclasses.astuple(row) for row in self.classes]
+        folders = [os.fsencode(folder) for folder in self.folders]
+        packed: bytes = msgpack.packb((folders, rows, self.compression, self.compression_threads))
+        return packed
+
+    @classmethod
+    def unpack(cls, packed: bytes) -> Job:
+        """The inverse of `pack`."""
+        folders, rows, compression, threads = msgpack.unpackb(packed)
+        return cls(tuple(map(os.fsdecode, folders)), tuple(ImageClass(*row) for row in rows), compression, threads)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """One shard's work: a contiguous slice of the shuffled order, as packed columns.
+
+    `path` is the shard's final name. `job` is a packed Job. `keys` holds the keys NUL-padded to `key_width` bytes;
+    `class_index`, `folder` and `xml_folder` are native int32, `image_size` and `xml_size` native int64, with the
+    meaning they have in a Listing.
+    """
+
+    number: int
+    path: str
+    job: bytes
+    key_width: int
+    keys: bytes
+    class_index: bytes
+    folder: bytes
+    image_size: bytes
+    xml_folder: bytes
+    xml_size: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ShardRecord:
+    """One finished shard: whole, synced, and under its final name.
+
+    `tar_bytes` counts the tar before compression, `file_bytes` the file; `xxh3_128` is the file's digest in hex.
+    `left_out` holds the positions within the chunk of the samples that are not in the shard, in order, and
+    `problems` says why.
+    """
+
+    number: int
+    path: str
+    samples: int
+    tar_bytes: int
+    file_bytes: int
+    xxh3_128: str
+    left_out: tuple[int, ...] = ()
+    problems: tuple[Problem, ...] = ()
