@@ -1,0 +1,35 @@
+"""The Kaggle tree: `ILSVRC/Data/CLS-LOC/`, `ILSVRC/Annotations/CLS-LOC/`, and two LOC_ files instead of a devkit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from parallel_sharder.sources.layout import Layout, annotation_folder, given_file, require_file
+
+MAPPING = "LOC_synset_mapping.txt"
+VAL_SOLUTION = "LOC_val_solution.csv"
+
+
+def places(root: Path, split: str) -> list[Path]:
+    """Where this layout has its images: `root` may be the unpacked zip's folder or the ILSVRC in it."""
+    return [root / "ILSVRC" / "Data" / "CLS-LOC" / split, root / "Data" / "CLS-LOC" / split]
+
+
+def find(images: Path, split: str, xml_root: Path | None, meta: Path | None) -> Layout:
+    """The layout with its images at `images`; SourceError if the class list is missing."""
+    ilsvrc = images.parents[2]
+    tops = [ilsvrc.parent, ilsvrc]
+    class_list = None
+    if split != "test":
+        class_list = (
+            given_file(meta, "--meta")
+            if meta is not None
+            else require_file(
+                f"class list ({MAPPING})",
+                [top / MAPPING for top in tops],
+                "It is in imagenet-object-localization-challenge.zip; unpack it there, or name it with --meta.",
+            )
+        )
+    annotations = annotation_folder(xml_root, split, [ilsvrc / "Annotations" / "CLS-LOC" / split])
+    val_labels = tuple(top / VAL_SOLUTION for top in tops)
+    return Layout("Kaggle tree", split, images, annotations, xml_root is not None, class_list, val_labels)

@@ -1,0 +1,52 @@
+"""A layout: the places of one split's parts. And the search for a part among the places it is known to lie in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from parallel_sharder.errors import SourceError
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the parts of a split are.
+
+    `images` holds the images, in class folders or flat. `annotations` is a tree of their own, or None; if `xml_given`,
+    the user has named it, and it is used whatever lies beside the images. `class_list` is a meta.mat or a synset
+    mapping, None for test. `val_labels` lists the places that a flat val folder's labels can come from.
+    """
+
+    name: str
+    split: str
+    images: Path
+    annotations: Path | None
+    xml_given: bool
+    class_list: Path | None
+    val_labels: tuple[Path, ...]
+
+
+def require_file(what: str, places: Sequence[Path], remedy: str) -> Path:
+    """The first of `places` that is a file; SourceError listing them all if none is."""
+    for place in places:
+        if place.is_file():
+            return place
+    looked = "\n".join(f"  {place}" for place in places)
+    raise SourceError(f"no {what} found. Looked for:\n{looked}\n{remedy}")
+
+
+def given_file(path: Path, option: str) -> Path:
+    """`path`, which the user has named with `option`; SourceError if it is not a file."""
+    if not path.is_file():
+        raise SourceError(f"{path}, named with {option}, is not a file")
+    return path
+
+
+def annotation_folder(xml_root: Path | None, split: str, places: Iterable[Path]) -> Path | None:
+    """The folder of the split's annotations: within the tree the user has named, or the first of `places` there is."""
+    if xml_root is not None:
+        if not xml_root.is_dir():
+            raise SourceError(f"{xml_root}, named with --xml-root, is not a folder")
+        return xml_root / split if (xml_root / split).is_dir() else xml_root
+    return next((place for place in places if place.is_dir()), None)
