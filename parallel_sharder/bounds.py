@@ -1,0 +1,31 @@
+"""How large each sample can be in the tar, from the Listing alone: what the plan counts with.
+
+Exact but for annotated samples, whose JSON is bounded from the XML's size. A shard is therefore never larger than
+planned, and about 1 % smaller on ImageNet.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from parallel_sharder.annotation import JSON_BYTES_PER_XML_BYTE
+from parallel_sharder.columns import Int64s
+from parallel_sharder.members import plain_json
+from parallel_sharder.model import ImageClass, Listing
+from parallel_sharder.ustar import BLOCK_BYTES, member_bytes
+
+
+def sample_bytes(listing: Listing) -> Int64s:
+    """For each row of the Listing the most bytes its members take in a tar, headers and padding included."""
+    kinds: list[ImageClass | None] = [*listing.classes, None]  # row -1 is "no class"
+    label_bytes = np.array([0 if kind is None else member_bytes(len(str(kind.label))) for kind in kinds], np.int64)
+    plain_bytes = np.array([len(plain_json(kind)) for kind in kinds], np.int64)
+    annotated = listing.xml_size >= 0
+    json_bytes = plain_bytes[listing.class_index]
+    json_bytes[annotated] += JSON_BYTES_PER_XML_BYTE * listing.xml_size[annotated]
+    return label_bytes[listing.class_index] + _member_bytes(listing.image_size) + _member_bytes(json_bytes)
+
+
+def _member_bytes(sizes: Int64s) -> Int64s:
+    """`ustar.member_bytes` of a column."""
+    return BLOCK_BYTES + sizes + -sizes % BLOCK_BYTES

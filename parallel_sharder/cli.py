@@ -1,0 +1,170 @@
+"""The command line: argv to Options, errors to a sentence and an exit code.
+
+Exit status: 0 all stored; 1 stopped by an error; 2 wrong command line; 3 finished, some samples left out; 130
+interrupted. The summary goes to standard output, everything else to standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from parallel_sharder import __version__
+from parallel_sharder.errors import OptionsError, SharderError
+from parallel_sharder.options import DEFAULT_DEST, Options, parse_size
+
+_EXAMPLES = """\
+examples:
+  the training set, in the folder that holds train/ and ILSVRC2012_devkit_t12/:
+    parallel-sharder --workers 32
+  the validation set, into another folder:
+    parallel-sharder --root /data/imagenet --split val --dest /shards/imagenet_val-%06d.tar
+  what would be done, without doing it:
+    parallel-sharder --root /data/imagenet --dry-run
+  labels 0 to 999 as torchvision and timm number them:
+    parallel-sharder --root /data/imagenet --labels sorted
+  compressed shards of at most 256 MiB:
+    parallel-sharder --root /data/imagenet --maxsize 256MiB --dest /shards/train-%06d.tar.zst
+  exactly 128 shards, say for 128 readers:
+    parallel-sharder --root /data/imagenet --maxsize 2GB --shards 128
+  Kaggle's download, unpacked:
+    parallel-sharder --root /data/imagenet-object-localization-challenge
+  from a script:
+    parallel-sharder --root /data/imagenet --json >summary.json
+
+exit status:
+  0 all samples stored; 1 stopped by an error; 2 wrong command line; 3 finished, some samples left out (they are
+  named); 130 interrupted
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line `argv` (default: the process's own) and return its exit status."""
+    arguments = _parser().parse_args(argv)
+    try:
+        options = _options(arguments)
+        return _run(options, arguments)
+    except SharderError as error:
+        print(f"parallel-sharder: {error}", file=sys.stderr)
+        return error.exit_code
+    except OSError as error:
+        print(f"parallel-sharder: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("parallel-sharder: interrupted; finished shards stay, unfinished ones are removed", file=sys.stderr)
+        return 130
+
+
+def _run(options: Options, arguments: argparse.Namespace) -> int:
+    from parallel_sharder import coordinator, monitor  # numpy comes with them, and --help does without
+
+    watcher: monitor.Monitor = monitor.Silent()
+    if not arguments.quiet and not (arguments.dry_run and not sys.stderr.isatty()):
+        watcher = monitor.Terminal(sys.stderr) if sys.stderr.isatty() else monitor.Log(sys.stderr)
+    if arguments.dry_run:
+        result: Any = coordinator.preview(options, watcher)
+        status = 0
+    else:
+        result = coordinator.convert(options, watcher)
+        status = result.exit_code
+    print(json.dumps(result.json(), indent=1) if arguments.json else result.text())
+    return status
+
+
+def _options(arguments: argparse.Namespace) -> Options:
+    """Options from the parsed words; raises OptionsError with the complaints about all of them."""
+    complaints: list[str] = []
+
+    def number(name: str, parse: Callable[[str], int] = int) -> int | None:
+        text = getattr(arguments, name)
+        if text is None:
+            return None
+        try:
+            return parse(text)
+        except ValueError as error:
+            complaints.append(f"--{name}: {error if parse is parse_size else f'{text!r} is not a whole number'}")
+            return None
+
+    numbers = {name: number(name) for name in ("workers", "maxcount", "shards", "seed")}
+    numbers["maxsize"] = number("maxsize", parse_size)
+    given = {name: value for name, value in numbers.items() if value is not None}
+    try:
+        options = Options(
+            root=arguments.root,
+            split=arguments.split,
+            dest=arguments.dest,
+            shuffle=not arguments.no_shuffle,
+            labels=arguments.labels,
+            xml_root=arguments.xml_root,
+            meta=arguments.meta,
+            start_method=arguments.start_method,
+            **given,
+        )
+    except OptionsError as error:
+        complaints += error.complaints
+    if complaints:
+        raise OptionsError(complaints)
+    return options
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="parallel-sharder",
+        description="Turn a raw ImageNet into WebDataset shards, in parallel, the same bytes every time.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    source = parser.add_argument_group("source")
+    source.add_argument("--root", metavar="DIR", type=Path, default=Path(), help="the raw data set (default: .)")
+    source.add_argument("--split", metavar="train|val|test", default="train", help="default: train")
+    source.add_argument(
+        "--labels",
+        metavar="devkit|sorted",
+        default="devkit",
+        help="devkit: 1..1000 by ILSVRC2012_ID (default); sorted: 0..999 by sorted wnid, as torchvision and timm",
+    )
+    source.add_argument(
+        "--xml-root", metavar="DIR", type=Path, help="annotations in a tree of their own (default: found by itself)"
+    )
+    source.add_argument(
+        "--meta",
+        metavar="FILE",
+        type=Path,
+        help="class list elsewhere: meta.mat, or a text file of 'wnid words' lines (default: found by itself)",
+    )
+    shards = parser.add_argument_group("shards")
+    shards.add_argument(
+        "--dest",
+        metavar="PATTERN",
+        default=DEFAULT_DEST,
+        help="where shards go: a pattern with %%0Nd, ending in .tar, .tgz, .tar.gz or .tar.zst, or a folder "
+        f"(default: {DEFAULT_DEST.replace('%', '%%')})",
+    )
+    shards.add_argument(
+        "--maxsize",
+        metavar="SIZE",
+        help="no shard is larger, everything in the tar counted, before compression: 1e9, 500MB, 1GiB (default: 1e9)",
+    )
+    shards.add_argument("--maxcount", metavar="N", help="no shard holds more samples (default: no limit)")
+    shards.add_argument("--shards", metavar="N", help="exactly so many shards (default: as few as the limits allow)")
+    shards.add_argument("--seed", metavar="N", help="of the shuffle (default: 0)")
+    shards.add_argument("--no-shuffle", action="store_true", help="store in the order of the keys")
+    run = parser.add_argument_group("run")
+    run.add_argument(
+        "--workers", metavar="N", help="worker processes; 0 runs in this process (default: the cores it may use)"
+    )
+    run.add_argument(
+        "--start-method",
+        metavar="NAME",
+        help="how workers are started: forkserver, spawn or fork (default: the first of them there is)",
+    )
+    run.add_argument("--dry-run", action="store_true", help="print the plan and write nothing")
+    run.add_argument("--quiet", action="store_true", help="print the summary and errors alone")
+    run.add_argument("--json", action="store_true", help="print the summary as JSON")
+    run.add_argument("--version", action="version", version=f"parallel-sharder {__version__}")
+    return parser

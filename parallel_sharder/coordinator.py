@@ -1,0 +1,113 @@
+"""The story of a run: scan, plan, deal, write, publish.
+
+Reads top to bottom; every step is a module of its own. Only the coordinator writes the manifest, and only after every
+shard is whole and under its final name.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+import numpy as np
+
+from parallel_sharder import __version__, bounds, machine
+from parallel_sharder.deal import deal, make_chunks
+from parallel_sharder.destination import refuse_taken, refuse_unfit
+from parallel_sharder.engines import Engine, open_engine
+from parallel_sharder.manifest import Provenance, manifest, write_manifest
+from parallel_sharder.model import Job, Listing, Plan, ShardRecord
+from parallel_sharder.monitor import Monitor, Silent
+from parallel_sharder.options import Options
+from parallel_sharder.plan import Limits, make_plan
+from parallel_sharder.report import Preview, Report
+from parallel_sharder.sources import find_layout
+from parallel_sharder.sources.scan import scan
+from parallel_sharder.synsets import read_classes
+
+
+def convert(options: Options, monitor: Monitor | None = None) -> Report:
+    """Convert the data set that `options` name into shards and a manifest, and report what is there now.
+
+    Raises SharderError for what stops a run; shards finished by then stay, and nothing else does. Where processes are
+    started by spawn or forkserver, the calling script needs the usual `if __name__ == "__main__":`.
+    """
+    monitor = monitor or Silent()
+    pattern = options.pattern
+    workers = machine.usable_cores() if options.workers is None else options.workers
+    times = [time.monotonic()]
+    try:
+        refuse_taken(pattern)
+        with open_engine(workers, options.start_method) as engine:
+            listing = _scan(options, engine, monitor)
+            times.append(time.monotonic())
+
+            plan = _plan(options, listing)
+            refuse_unfit(pattern, plan.shard_count, int(plan.shard_bytes.sum()), machine.free_bytes(pattern.folder))
+            times.append(time.monotonic())
+
+            monitor.planned(plan)
+            os.makedirs(pattern.folder or ".", exist_ok=True)
+            spare_cores = max(1, workers // plan.shard_count)
+            job = Job(listing.folders, listing.classes, pattern.compression, spare_cores)
+            records = deal(make_chunks(listing, plan, pattern, job), engine, monitor.progress)
+        write_manifest(pattern.manifest_path, _manifest(options, listing, plan, records))
+        times.append(time.monotonic())
+    finally:
+        monitor.close()
+    return Report(
+        listing.found,
+        sum(record.samples for record in records),
+        plan.shard_count,
+        sum(record.tar_bytes for record in records),
+        sum(record.file_bytes for record in records),
+        pattern.braces(plan.shard_count),
+        pattern.manifest_path,
+        workers,
+        dict(zip(("scan", "plan", "write"), np.diff(times).tolist(), strict=True)),
+        bool(listing.classes),
+        (*listing.problems, *(problem for record in records for problem in record.problems)),
+    )
+
+
+def preview(options: Options, monitor: Monitor | None = None) -> Preview:
+    """What `convert` would do with `options`; writes nothing. Raises SharderError as `convert` would."""
+    monitor = monitor or Silent()
+    workers = machine.usable_cores() if options.workers is None else options.workers
+    try:
+        with open_engine(workers, options.start_method) as engine:
+            listing = _scan(options, engine, monitor)
+    finally:
+        monitor.close()
+    return Preview.of(listing, _plan(options, listing), options.pattern, machine.free_bytes(options.pattern.folder))
+
+
+def _scan(options: Options, engine: Engine, monitor: Monitor) -> Listing:
+    layout = find_layout(options.root, options.split, options.xml_root, options.meta)
+    classes = read_classes(layout.class_list, options.labels) if layout.class_list else ()
+    listing = scan(layout, classes, engine.executor, monitor.scanning)
+    monitor.found(listing)
+    return listing
+
+
+def _plan(options: Options, listing: Listing) -> Plan:
+    limits = Limits(options.maxsize, options.maxcount, options.shards)
+    return make_plan(listing.keys, bounds.sample_bytes(listing), options.seed if options.shuffle else None, limits)
+
+
+def _manifest(options: Options, listing: Listing, plan: Plan, records: list[ShardRecord]) -> bytes:
+    provenance = Provenance(
+        __version__,
+        options.pattern.set_name,
+        options.split,
+        options.seed if options.shuffle else None,
+        options.labels,
+        options.maxsize,
+        options.maxcount,
+        options.shards,
+    )
+    counts = np.bincount(listing.class_index[listing.class_index >= 0], minlength=len(listing.classes))
+    for record in records:
+        rows = plan.order[plan.cuts[record.number] :][list(record.left_out)]
+        np.subtract.at(counts, listing.class_index[rows], 1)
+    return manifest(provenance, listing.classes, counts.tolist(), records)

@@ -1,0 +1,168 @@
+"""Monitors: how the inside tells people what is going on. The only other thing that prints is the command line.
+
+The coordinator calls a monitor from one thread, in the order of the methods below. Tests read the same numbers as
+users do, through a Recording.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Protocol, TextIO
+
+from parallel_sharder.model import Listing, Plan
+from parallel_sharder.report import duration, size
+
+LOG_INTERVAL_SECONDS = 10.0
+"""Between two lines in a log: seldom enough for a run of hours, often enough to see that it lives."""
+
+
+class Monitor(Protocol):
+    """What the coordinator tells."""
+
+    def scanning(self, folders_done: int, folders: int, images: int) -> None:
+        """So many folders are listed, and hold so many images."""
+
+    def found(self, listing: Listing) -> None:
+        """The scan is done."""
+
+    def planned(self, plan: Plan) -> None:
+        """Writing begins."""
+
+    def progress(self, samples: int, tar_bytes: int) -> None:
+        """So much is written, shards in hand included."""
+
+    def close(self) -> None:
+        """Nothing follows, whether the run has ended well or not."""
+
+
+class Silent:
+    """Tells nobody."""
+
+    def scanning(self, folders_done: int, folders: int, images: int) -> None:
+        """Nothing."""
+
+    def found(self, listing: Listing) -> None:
+        """Nothing."""
+
+    def planned(self, plan: Plan) -> None:
+        """Nothing."""
+
+    def progress(self, samples: int, tar_bytes: int) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+class Recording(Silent):
+    """Keeps the numbers that a user would have seen, for tests."""
+
+    def __init__(self) -> None:
+        self.scans: list[tuple[int, int, int]] = []
+        self.totals: list[tuple[int, int]] = []
+
+    def scanning(self, folders_done: int, folders: int, images: int) -> None:
+        """Kept in `scans`."""
+        self.scans.append((folders_done, folders, images))
+
+    def progress(self, samples: int, tar_bytes: int) -> None:
+        """Kept in `totals`."""
+        self.totals.append((samples, tar_bytes))
+
+
+class Terminal(Silent):
+    """One bar for the scan if it takes longer than a second, then one for all workers together."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._bar: Any = None
+        self._started = 0.0
+
+    def scanning(self, folders_done: int, folders: int, images: int) -> None:
+        """Moves the scan's bar."""
+        if self._bar is None:
+            self._bar = self._new_bar(total=folders, unit="folder", desc="scanning", delay=1, leave=False)
+        self._bar.set_postfix_str(f"{images:,} images", refresh=False)
+        self._bar.update(folders_done - self._bar.n)
+
+    def found(self, listing: Listing) -> None:
+        """Prints what was found, and where."""
+        self.close()
+        print_found(listing, self._stream)
+
+    def planned(self, plan: Plan) -> None:
+        """Starts the bar."""
+        self._started = time.monotonic()
+        self._bar = self._new_bar(total=len(plan.order), unit=" images", smoothing=0.05)
+
+    def progress(self, samples: int, tar_bytes: int) -> None:
+        """Moves the bar."""
+        elapsed = max(time.monotonic() - self._started, 1e-9)
+        self._bar.set_postfix_str(f"{size(tar_bytes)}, {tar_bytes / elapsed / 1e6:,.0f} MB/s", refresh=False)
+        self._bar.update(samples - self._bar.n)
+
+    def close(self) -> None:
+        """Ends the line that a bar stands in."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def _new_bar(self, **options: Any) -> Any:
+        from tqdm import tqdm
+
+        class Bar(tqdm):  # type: ignore[type-arg]
+            monitor_interval = 0  # no thread of its own: we update several times a second
+
+        return Bar(file=self._stream, dynamic_ncols=True, **options)
+
+
+class Log(Silent):
+    """A line now and then, for pipes, files and batch systems."""
+
+    def __init__(self, stream: TextIO, interval_seconds: float = LOG_INTERVAL_SECONDS) -> None:
+        self._stream = stream
+        self._interval = interval_seconds
+        self._started = self._told = time.monotonic()
+        self._samples = 0
+
+    def scanning(self, folders_done: int, folders: int, images: int) -> None:
+        """A line now and then."""
+        if self._is_due():
+            self._print(f"scanning: {folders_done:,} of {folders:,} folders, {images:,} images")
+
+    def found(self, listing: Listing) -> None:
+        """Prints what was found, and where."""
+        print_found(listing, self._stream)
+
+    def planned(self, plan: Plan) -> None:
+        """Says what is to be written."""
+        self._samples = len(plan.order)
+        self._started = self._told = time.monotonic()
+        self._print(f"writing {self._samples:,} samples to {plan.shard_count:,} shards")
+
+    def progress(self, samples: int, tar_bytes: int) -> None:
+        """A line now and then."""
+        if not samples or not self._is_due():
+            return
+        elapsed = self._told - self._started
+        left = elapsed / samples * (self._samples - samples)
+        self._print(
+            f"{samples / self._samples:6.1%}  {samples:,} of {self._samples:,} images, {size(tar_bytes)}, "
+            f"{samples / elapsed:,.0f} images/s, {tar_bytes / elapsed / 1e6:,.0f} MB/s, {duration(left)} left"
+        )
+
+    def _is_due(self) -> bool:
+        now = time.monotonic()
+        if now - self._told < self._interval:
+            return False
+        self._told = now
+        return True
+
+    def _print(self, line: str) -> None:
+        print(line, file=self._stream, flush=True)
+
+
+def print_found(listing: Listing, stream: TextIO) -> None:
+    """What the scan has found, a line a part."""
+    for name, text in listing.found:
+        print(f"{name:<13}{text}", file=stream, flush=True)

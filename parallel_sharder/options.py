@@ -1,0 +1,100 @@
+"""The choices of a run: frozen, validated, each default with its reason.
+
+All that is wrong is said at once. Nothing here looks at the disk: what is there is the scan's to say.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+from parallel_sharder.destination import ShardPattern
+from parallel_sharder.errors import OptionsError
+from parallel_sharder.synsets import LABEL_ORDERS
+
+SPLITS = ("train", "val", "test")
+DEFAULT_DEST = "imagenet_{split}-%06d.tar"
+DEFAULT_MAXSIZE = 10**9
+"""Of the reference script. Larger shards shuffle worse and lose more to a broken transfer; smaller ones cost opens."""
+
+SEED_LIMIT = 2**64
+
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?(?:e\+?[0-9]+)?)\s*([kmgt]?)(i?)b?", re.IGNORECASE | re.ASCII)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What to convert, to where, and how; see the README's table of options, which has the same names.
+
+    `dest` is a pattern or a folder. `workers` None means the cores this process may use, 0 this process itself.
+    `maxsize` is in bytes of the tar before compression. `shuffle` False keeps the order of the keys. `start_method` is
+    one of multiprocessing's; None takes a safe one. Raises OptionsError, which holds every complaint.
+    """
+
+    root: Path = Path(".")
+    split: str = "train"
+    dest: str = DEFAULT_DEST
+    workers: int | None = None
+    maxsize: int = DEFAULT_MAXSIZE
+    maxcount: int | None = None
+    shards: int | None = None
+    seed: int = 0
+    shuffle: bool = True
+    labels: str = "devkit"
+    xml_root: Path | None = None
+    meta: Path | None = None
+    start_method: str | None = None
+
+    def __post_init__(self) -> None:
+        complaints = list(self._complaints())
+        if complaints:
+            raise OptionsError(complaints)
+
+    @property
+    def pattern(self) -> ShardPattern:
+        """The parsed `dest`."""
+        return ShardPattern.parse(self.dest, self.split)
+
+    def _complaints(self) -> list[str]:
+        complaints = [
+            _not_among("--split", self.split, SPLITS),
+            _not_among("--labels", self.labels, LABEL_ORDERS),
+            _not_among("--start-method", self.start_method, (None, *multiprocessing.get_all_start_methods())),
+            _outside("--workers", self.workers, 0, 10_000),
+            _outside("--maxsize", self.maxsize, 1, None),
+            _outside("--maxcount", self.maxcount, 1, None),
+            _outside("--shards", self.shards, 1, None),
+            _outside("--seed", self.seed, 0, SEED_LIMIT - 1),
+        ]
+        try:
+            ShardPattern.parse(self.dest, self.split)
+        except ValueError as error:
+            complaints.append(f"--dest: {error}")
+        return [complaint for complaint in complaints if complaint]
+
+
+def parse_size(text: str) -> int:
+    """Bytes from `1e9`, `500MB` (powers of 1,000) or `1GiB` (powers of 1,024). Raises ValueError for anything else."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None or (match[3] and not match[2]):
+        raise ValueError(f"{text!r} is not a size; write bytes like 1000000000, 1e9, 500MB or 1GiB")
+    number, unit, binary = match.groups()
+    exponent = " kmgt".index(unit.lower() or " ")
+    return int(Decimal(number) * (1024 if binary else 1000) ** exponent)
+
+
+def _not_among(option: str, value: str | None, allowed: tuple[str | None, ...]) -> str:
+    if value in allowed:
+        return ""
+    return f"{option} {value!r} is not one of {', '.join(filter(None, allowed))}"
+
+
+def _outside(option: str, value: int | None, lowest: int, highest: int | None) -> str:
+    if value is None or (value >= lowest and (highest is None or value <= highest)):
+        return ""
+    return (
+        f"{option} {value} is outside {lowest:,} to {highest:,}" if highest else f"{option} {value} is below {lowest:,}"
+    )

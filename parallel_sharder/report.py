@@ -1,0 +1,198 @@
+"""What a run has come to: records to totals, rates, and the text that people read. Prints nothing itself."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from parallel_sharder.destination import ShardPattern
+from parallel_sharder.model import Kind, Listing, Plan, Problem
+
+_NAMED = 10
+"""Files named for each kind in the text; --json names all."""
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a run would do: its plan, and the room for it."""
+
+    found: tuple[tuple[str, str], ...]
+    samples: int
+    shards: int
+    samples_per_shard: tuple[int, int]
+    shard_bytes: tuple[int, int]
+    braces: str
+    needed_bytes: int
+    free_bytes: int
+    taken: tuple[str, ...]
+    problems: tuple[Problem, ...]
+
+    @classmethod
+    def of(cls, listing: Listing, plan: Plan, pattern: ShardPattern, free_bytes: int) -> Preview:
+        """The preview of carrying out `plan`."""
+        counts = plan.cuts[1:] - plan.cuts[:-1]
+        return cls(
+            listing.found,
+            len(listing),
+            plan.shard_count,
+            (int(counts.min()), int(counts.max())),
+            (int(plan.shard_bytes.min()), int(plan.shard_bytes.max())),
+            pattern.braces(plan.shard_count),
+            int(plan.shard_bytes.sum()),
+            free_bytes,
+            tuple(pattern.existing()),
+            listing.problems,
+        )
+
+    def text(self) -> str:
+        """The preview, a line a fact."""
+        few, many = self.samples_per_shard
+        each = f"{few:,}" if few == many else f"{few:,} or {many:,}"
+        rows = [
+            *self.found,
+            ("samples", f"{self.samples:,}"),
+            ("shards", f"{self.shards:,}, {each} samples each, the largest at most {size(self.shard_bytes[1])}"),
+            ("pattern", self.braces),
+            ("space", f"at most {size(self.needed_bytes)} needed, {size(self.free_bytes)} free"),
+        ]
+        if self.taken:
+            rows.append(("taken", f"{len(self.taken):,} files of these names are there, the first {self.taken[0]}"))
+        return "\n".join([*_table(rows), *_problem_lines(self.problems)])
+
+    def json(self) -> dict[str, Any]:
+        """The preview for machines; sizes in bytes."""
+        return {
+            "found": dict(self.found),
+            "samples": self.samples,
+            "shards": self.shards,
+            "samples_per_shard": list(self.samples_per_shard),
+            "shard_bytes": list(self.shard_bytes),
+            "braces": self.braces,
+            "needed_bytes": self.needed_bytes,
+            "free_bytes": self.free_bytes,
+            "taken": list(self.taken),
+            "problems": [_problem_json(problem) for problem in self.problems],
+        }
+
+
+@dataclass(frozen=True)
+class Report:
+    """A finished run, of what `found` says.
+
+    `tar_bytes` counts before compression, `file_bytes` what the shards take on the disk. `seconds` has one entry a
+    phase: scan, plan, write. `problems` are the scan's and the workers', in order.
+    """
+
+    found: tuple[tuple[str, str], ...]
+    samples: int
+    shards: int
+    tar_bytes: int
+    file_bytes: int
+    braces: str
+    manifest_path: str
+    workers: int
+    seconds: dict[str, float]
+    has_classes: bool
+    problems: tuple[Problem, ...]
+
+    @property
+    def elapsed_seconds(self) -> float:
+        """The whole run's."""
+        return sum(self.seconds.values())
+
+    @property
+    def left_out(self) -> int:
+        """Images of the source that are not in the shards."""
+        return sum(problem.kind.leaves_out_sample for problem in self.problems)
+
+    @property
+    def exit_code(self) -> int:
+        """0 if all is stored, 3 if some samples were left out."""
+        return 3 if self.left_out else 0
+
+    def text(self) -> str:
+        """The summary, with how to read the shards."""
+        elapsed = max(self.elapsed_seconds, 1e-9)
+        packed = f", {size(self.tar_bytes)} before compression" if self.file_bytes != self.tar_bytes else ""
+        rows = [
+            ("samples", f"{self.samples:,}"),
+            ("shards", f"{self.shards:,}, {size(self.file_bytes)}{packed}"),
+            ("elapsed", f"{duration(elapsed)} with {self.workers} worker{'s' if self.workers != 1 else ''}"),
+            ("rate", f"{self.samples / elapsed:,.0f} images/s, {self.tar_bytes / elapsed / 1e6:,.0f} MB/s"),
+            ("left out", f"{self.left_out:,} samples" if self.left_out else "nothing"),
+            ("pattern", self.braces),
+            ("manifest", self.manifest_path),
+        ]
+        return "\n".join([*_table(rows), *_problem_lines(self.problems), "", *self._example()])
+
+    def json(self) -> dict[str, Any]:
+        """The summary for machines; sizes in bytes."""
+        return {
+            "found": dict(self.found),
+            "samples": self.samples,
+            "shards": self.shards,
+            "tar_bytes": self.tar_bytes,
+            "file_bytes": self.file_bytes,
+            "braces": self.braces,
+            "manifest": self.manifest_path,
+            "workers": self.workers,
+            "elapsed_seconds": self.elapsed_seconds,
+            "seconds": self.seconds,
+            "left_out": self.left_out,
+            "problems": [_problem_json(problem) for problem in self.problems],
+        }
+
+    def _example(self) -> list[str]:
+        url = os.path.abspath(self.braces)
+        fields = ('"jpg", "cls"', "image, label") if self.has_classes else ('"jpg", "json"', "image, info")
+        return [
+            "Read them with",
+            "    import webdataset as wds",
+            f'    dataset = wds.WebDataset("{url}", shardshuffle=False).decode("pil").to_tuple({fields[0]})',
+            f"    {fields[1]} = next(iter(dataset))",
+        ]
+
+
+def size(count: int) -> str:
+    """Bytes in the unit that suits: 151.2 GB."""
+    amount = float(count)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if amount < 999.95:
+            return f"{amount:,.0f} {unit}" if unit == "bytes" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:,.1f} TB"
+
+
+def duration(seconds: float) -> str:
+    """0.4 s, 1:40 min, or 2:05:09 h."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02} h" if hours else f"{minutes}:{rest:02} min"
+
+
+def _table(rows: Sequence[tuple[str, str]]) -> list[str]:
+    width = max(len(name) for name, _ in rows) + 2
+    return [f"{name:<{width}}{value}" for name, value in rows]
+
+
+def _problem_lines(problems: Sequence[Problem]) -> list[str]:
+    """Every kind with its count, and the first few files of it by name."""
+    by_kind: dict[Kind, list[Problem]] = defaultdict(list)
+    for problem in problems:
+        by_kind[problem.kind].append(problem)
+    lines = []
+    for kind, some in by_kind.items():
+        lines.append(f"{len(some):,} {kind.meaning}{' (left out)' if kind.leaves_out_sample else ''}:")
+        lines += [f"  {problem.path}: {problem.detail}" for problem in some[:_NAMED]]
+        if len(some) > _NAMED:
+            lines.append(f"  ... and {len(some) - _NAMED:,} more; --json names all")
+    return lines
+
+
+def _problem_json(problem: Problem) -> dict[str, str]:
+    return {"kind": problem.kind, "path": problem.path, "key": problem.key, "detail": problem.detail}
