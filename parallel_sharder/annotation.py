@@ -28,6 +28,6 @@ def parse(xml: bytes, path: str) -> dict[str, Any]:
     """
     try:
         document: dict[str, Any] = xmltodict.parse(xml)
-    except (ExpatError, ValueError) as error:
+    except (ExpatError, ValueError, LookupError) as error:  # LookupError: an encoding nobody knows
         raise SampleError(Kind.BAD_ANNOTATION, path, f"not well-formed XML: {error}") from error
     return document

@@ -46,13 +46,13 @@ class Kind(enum.StrEnum):
 
 
 _MEANINGS = {
-    Kind.NOT_AN_IMAGE: "files that are not images of the set",
-    Kind.ORPHAN_XML: "annotations without an image",
-    Kind.UNUSED_XML: "annotations beside the images, not used because the annotations come from elsewhere",
-    Kind.MISPLACED_IMAGE: "images whose name does not fit their folder",
-    Kind.UNREADABLE: "images or annotations that cannot be read",
-    Kind.CHANGED: "images or annotations that changed since the scan",
-    Kind.BAD_ANNOTATION: "images whose annotation cannot be converted",
+    Kind.NOT_AN_IMAGE: "not an image of the set",
+    Kind.ORPHAN_XML: "annotation without an image",
+    Kind.UNUSED_XML: "annotation beside its image, not used",
+    Kind.MISPLACED_IMAGE: "image whose name does not fit its folder",
+    Kind.UNREADABLE: "image or annotation cannot be read",
+    Kind.CHANGED: "image or annotation has changed since the scan",
+    Kind.BAD_ANNOTATION: "annotation cannot be converted",
 }
 _LEAVES_OUT = frozenset({Kind.MISPLACED_IMAGE, Kind.UNREADABLE, Kind.CHANGED, Kind.BAD_ANNOTATION})
 

@@ -10,7 +10,7 @@ import time
 from typing import Any, Protocol, TextIO
 
 from parallel_sharder.model import Listing, Plan
-from parallel_sharder.report import duration, size
+from parallel_sharder.report import counted, duration, size
 
 LOG_INTERVAL_SECONDS = 10.0
 """Between two lines in a log: seldom enough for a run of hours, often enough to see that it lives."""
@@ -138,7 +138,7 @@ class Log(Silent):
         """Says what is to be written."""
         self._samples = len(plan.order)
         self._started = self._told = time.monotonic()
-        self._print(f"writing {self._samples:,} samples to {plan.shard_count:,} shards")
+        self._print(f"writing {counted(self._samples, 'sample')} to {counted(plan.shard_count, 'shard')}")
 
     def progress(self, samples: int, tar_bytes: int) -> None:
         """A line now and then."""

@@ -54,7 +54,7 @@ class Preview:
         rows = [
             *self.found,
             ("samples", f"{self.samples:,}"),
-            ("shards", f"{self.shards:,}, {each} samples each, the largest at most {size(self.shard_bytes[1])}"),
+            ("shards", f"{self.shards:,} of {each} samples, the largest at most {size(self.shard_bytes[1])}"),
             ("pattern", self.braces),
             ("space", f"at most {size(self.needed_bytes)} needed, {size(self.free_bytes)} free"),
         ]
@@ -120,9 +120,9 @@ class Report:
         rows = [
             ("samples", f"{self.samples:,}"),
             ("shards", f"{self.shards:,}, {size(self.file_bytes)}{packed}"),
-            ("elapsed", f"{duration(elapsed)} with {self.workers} worker{'s' if self.workers != 1 else ''}"),
+            ("elapsed", f"{duration(elapsed)} with {counted(self.workers, 'worker')}"),
             ("rate", f"{self.samples / elapsed:,.0f} images/s, {self.tar_bytes / elapsed / 1e6:,.0f} MB/s"),
-            ("left out", f"{self.left_out:,} samples" if self.left_out else "nothing"),
+            ("left out", counted(self.left_out, "sample") if self.left_out else "nothing"),
             ("pattern", self.braces),
             ("manifest", self.manifest_path),
         ]
@@ -146,7 +146,8 @@ class Report:
         }
 
     def _example(self) -> list[str]:
-        url = os.path.abspath(self.braces)
+        through = "pipe:zstd -dc " if self.braces.endswith(".zst") else ""  # webdataset knows gzip, not zstd
+        url = through + os.path.abspath(self.braces)
         fields = ('"jpg", "cls"', "image, label") if self.has_classes else ('"jpg", "json"', "image, info")
         return [
             "Read them with",
@@ -164,6 +165,11 @@ def size(count: int) -> str:
             return f"{amount:,.0f} {unit}" if unit == "bytes" else f"{amount:.1f} {unit}"
         amount /= 1000
     return f"{amount:,.1f} TB"
+
+
+def counted(count: int, noun: str) -> str:
+    """1 shard, 2 shards."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def duration(seconds: float) -> str:
@@ -187,10 +193,11 @@ def _problem_lines(problems: Sequence[Problem]) -> list[str]:
         by_kind[problem.kind].append(problem)
     lines = []
     for kind, some in by_kind.items():
-        lines.append(f"{len(some):,} {kind.meaning}{' (left out)' if kind.leaves_out_sample else ''}:")
+        consequence = "left out" if kind.leaves_out_sample else "reported only"
+        lines.append(f"{kind.meaning}, {consequence}: {len(some):,}")
         lines += [f"  {problem.path}: {problem.detail}" for problem in some[:_NAMED]]
         if len(some) > _NAMED:
-            lines.append(f"  ... and {len(some) - _NAMED:,} more; --json names all")
+            lines.append(f"  and {len(some) - _NAMED:,} more; --json names all")
     return lines
 
 

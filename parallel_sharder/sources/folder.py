@@ -60,7 +60,7 @@ def list_folder(path: str, key_pattern: str) -> FolderContents:
                     key, files = name[: -len(IMAGE_SUFFIX)], images
                 elif name.endswith(XML_SUFFIX):
                     key, files = name[: -len(XML_SUFFIX)], xmls
-                elif entry.is_dir():
+                elif _is_folder(entry):
                     folders.append(name)
                     continue
                 else:
@@ -87,8 +87,18 @@ def list_folder(path: str, key_pattern: str) -> FolderContents:
 
 def stray_folders(path: str, names: Iterable[str]) -> list[Problem]:
     """The problems with sub-folders of `path` that nothing is read from."""
-    detail = "a folder, which is not looked into"
+    detail = "a folder or broken link, not looked into"
     return [Problem(Kind.NOT_AN_IMAGE, printable(os.path.join(path, name)), "", detail) for name in names]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether `entry` is a folder; a link that leads nowhere counts as one, lest a lost class pass for a stray file."""
+    if not entry.is_symlink():
+        return entry.is_dir()
+    try:
+        return stat.S_ISDIR(entry.stat().st_mode)
+    except OSError:
+        return True
 
 
 def _problem(kind: Kind, entry: os.DirEntry[str], key: str, detail: str) -> Problem:

@@ -1,0 +1,39 @@
+"""What several test modules need: the real samples where they are, and made sets that are costly to make."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests import made
+
+REAL = Path(__file__).parents[2] / "shared" / "imagenet"
+
+
+@pytest.fixture
+def real_imagenet() -> Path:
+    """The folder of real samples; tests that want it skip where it is absent, because it cannot be distributed."""
+    if not REAL.is_dir():
+        pytest.skip("no real ImageNet samples beside this checkout")
+    return REAL
+
+
+@pytest.fixture(scope="session")
+def large_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """20,000 images in 1,000 classes; read-only by agreement."""
+    root = tmp_path_factory.mktemp("large")
+    made.classic_train(root, classes=1000, images=20_000)
+    return root
+
+
+def needs(program: str) -> str:
+    """The path of a system program; the test skips where it is missing, and fails in CI, which installs it."""
+    path = shutil.which(program)
+    if path is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{program} is missing; make system-packages installs it")
+        pytest.skip(f"{program} is not installed")
+    return path

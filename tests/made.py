@@ -1,0 +1,109 @@
+"""Made data sets: small, seeded, and shaped like ImageNet; no image needs to decode."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from parallel_sharder.demo import annotation_xml, write_meta
+from parallel_sharder.synsets import ilsvrc_ids
+
+WNIDS = sorted(ilsvrc_ids())
+NAMES = {wnid: f"thing {wnid}, the '{number}th' of its kind" for wnid, number in ilsvrc_ids().items()}
+
+
+def image_bytes(draw: random.Random, size: int) -> bytes:
+    """Bytes that begin and end as a JPEG's do."""
+    return b"\xff\xd8\xff\xe0" + draw.randbytes(max(0, size - 6)) + b"\xff\xd9"
+
+
+def write_devkit(root: Path, labels: Sequence[int] = ()) -> Path:
+    """A devkit with all 1,000 classes, and a ground truth if there are labels; its data folder."""
+    data = root / "ILSVRC2012_devkit_t12" / "data"
+    data.mkdir(parents=True)
+    write_meta(data / "meta.mat", NAMES)
+    if labels:
+        text = "".join(f"{label}\n" for label in labels)
+        (data / "ILSVRC2012_validation_ground_truth.txt").write_text(text)
+    return data
+
+
+@dataclass
+class Made:
+    """A data set that is being made at `root`: `wnids` says the class of each key."""
+
+    root: Path
+    seed: int = 0
+    sizes: tuple[int, int] = (200, 3000)
+    wnids: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.draw = random.Random(self.seed)
+
+    def image(self, folder: str, key: str, wnid: str = "") -> Path:
+        """Add an image to a folder of the set."""
+        path = self.root / folder / f"{key}.JPEG"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(image_bytes(self.draw, self.draw.randint(*self.sizes)))
+        self.wnids[key] = wnid
+        return path
+
+    def xml(self, folder: str, key: str) -> Path:
+        """Add an annotation of one to three objects to a folder of the set."""
+        path = self.root / folder / f"{key}.xml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        boxes = [tuple(self.draw.randint(0, 500) for _ in range(4)) for _ in range(self.draw.choice((1, 1, 2, 3)))]
+        path.write_text(annotation_xml(key.split("_")[0], key, (500, 375), boxes))  # type: ignore[arg-type]
+        return path
+
+
+def classic_train(root: Path, classes: int = 5, images: int = 60, annotated: float = 0.425) -> Made:
+    """A classic training tree with its devkit; numbers are neither consecutive nor of one width."""
+    made = Made(root)
+    write_devkit(root)
+    for wnid in WNIDS[:classes]:
+        (root / "train" / wnid).mkdir(parents=True)
+    numbers = made.draw.sample(range(1, 200_000), images)
+    for position, number in enumerate(numbers):
+        wnid = WNIDS[position % classes]
+        made.image(f"train/{wnid}", f"{wnid}_{number}", wnid)
+        if made.draw.random() < annotated:
+            made.xml(f"train/{wnid}", f"{wnid}_{number}")
+    return made
+
+
+def val_key(number: int) -> str:
+    """The key of a validation image."""
+    return f"ILSVRC2012_val_{number:08}"
+
+
+def flat_val(root: Path, images: int = 30) -> Made:
+    """A flat validation folder, labelled by the devkit."""
+    made = Made(root)
+    labels = [made.draw.randint(1, 1000) for _ in range(50_000)]
+    write_devkit(root, labels)
+    wnid_of = {number: wnid for wnid, number in ilsvrc_ids().items()}
+    for number in range(1, images + 1):
+        made.image("val", val_key(number), wnid_of[labels[number - 1]])
+    return made
+
+
+def kaggle(root: Path, images: int = 40) -> Made:
+    """Kaggle's tree: train, val and test, with annotations apart, and no devkit."""
+    made = Made(root)
+    root.mkdir(parents=True, exist_ok=True)
+    (root / "LOC_synset_mapping.txt").write_text("".join(f"{wnid} {NAMES[wnid]}\n" for wnid in WNIDS))
+    solution = ["ImageId,PredictionString\n"]
+    for number in range(1, images + 1):
+        wnid = WNIDS[number % 7]
+        made.image(f"ILSVRC/Data/CLS-LOC/train/{wnid}", f"{wnid}_{number}", wnid)
+        if number % 2:
+            made.xml(f"ILSVRC/Annotations/CLS-LOC/train/{wnid}", f"{wnid}_{number}")
+        made.image("ILSVRC/Data/CLS-LOC/val", val_key(number), wnid)
+        made.xml("ILSVRC/Annotations/CLS-LOC/val", val_key(number))
+        solution.append(f"{val_key(number)},{wnid} 1 2 30 40 {wnid} 5 6 70 80 \n")
+        made.image("ILSVRC/Data/CLS-LOC/test", f"ILSVRC2012_test_{number:08}")
+    (root / "LOC_val_solution.csv").write_text("".join(solution))
+    return made

@@ -1,0 +1,114 @@
+"""Imports go one way: read from the source, held to a table."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import parallel_sharder
+
+PACKAGE = Path(parallel_sharder.__file__).parent
+
+# Each module and what it may import of ours, directly. model and errors know nothing of the rest.
+ALLOWED = {
+    "__init__": {"coordinator", "errors", "options", "report", "tarwriter"},  # for type checkers; lazily at run time
+    "__main__": {"cli"},
+    "annotation": {"errors", "model"},
+    "blob": {"errors", "model"},
+    "board": set(),
+    "bounds": {"annotation", "columns", "members", "model", "ustar"},
+    "cli": {"__init__", "coordinator", "errors", "monitor", "options"},
+    "columns": set(),
+    "compress": set(),
+    "coordinator": {
+        "__init__", "bounds", "deal", "destination", "engines", "machine", "manifest", "model", "monitor", "options",
+        "plan", "report", "sources", "sources.scan", "synsets",
+    },
+    "deal": {"destination", "engines", "errors", "model"},
+    "demo": {"cli", "report", "synsets"},
+    "destination": {"errors"},
+    "durable": set(),
+    "engines": {"board", "engines.inline", "engines.processes", "model"},
+    "engines.inline": {"board", "engines", "worker"},
+    "engines.processes": {"board", "engines", "model", "worker"},
+    "errors": set(),
+    "machine": set(),
+    "manifest": {"durable", "model"},
+    "members": {"annotation", "blob", "errors", "model"},
+    "model": {"columns"},  # for type checkers only
+    "monitor": {"model", "report"},
+    "options": {"destination", "errors", "synsets"},
+    "plan": {"columns", "errors", "model", "ustar"},
+    "report": {"destination", "model"},
+    "sources": {"errors", "sources.kaggle", "sources.layout", "sources.tree"},
+    "sources.folder": {"errors", "model"},
+    "sources.kaggle": {"sources.layout"},
+    "sources.layout": {"errors"},
+    "sources.scan": {"columns", "errors", "model", "sources.folder", "sources.layout", "sources.val_labels"},
+    "sources.tree": {"sources.layout"},
+    "sources.val_labels": {"errors", "model", "sources.layout"},
+    "synsets": {"errors", "model"},
+    "tarwriter": {"compress", "destination", "durable", "errors", "members", "model", "ustar"},
+    "ustar": set(),
+    "worker": {"blob", "board", "errors", "members", "model", "tarwriter"},
+}  # fmt: skip
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+
+
+def imported_by(path: Path) -> set[str]:
+    modules = {module_name(each) for each in PACKAGE.rglob("*.py")}
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "parallel_sharder":
+            base = (node.module or "").removeprefix("parallel_sharder").removeprefix(".")
+            for alias in node.names:
+                inner = f"{base}.{alias.name}" if base else alias.name
+                found.add(inner if inner in modules else base or "__init__")
+    return found
+
+
+def test_imports_follow_the_table() -> None:
+    """Every module imports exactly what the table says, so that a new dependency is a decision and not an accident."""
+    actual = {module_name(path): imported_by(path) for path in sorted(PACKAGE.rglob("*.py"))}
+    assert actual == ALLOWED
+
+
+def test_scipy_and_xml_have_one_home() -> None:
+    """Only synsets imports scipy (and the demo, which makes a meta.mat), and only annotation xmltodict."""
+    sources = {module_name(path): path.read_text() for path in PACKAGE.rglob("*.py")}
+    assert {"synsets", "demo"} == {name for name, text in sources.items() if "import scipy" in text}
+    assert {"annotation"} == {name for name, text in sources.items() if "import xmltodict" in text}
+
+
+@pytest.mark.parametrize(
+    ("code", "unwanted"),
+    [
+        (
+            "import parallel_sharder.cli as c; c._parser().format_help()",
+            {"numpy", "scipy", "tqdm", "xmltodict", "psutil"},
+        ),
+        ("import parallel_sharder.engines.processes", {"numpy", "scipy", "tqdm", "psutil", "argparse"}),
+        ("import parallel_sharder.sources.folder", {"numpy", "scipy", "tqdm", "psutil", "xmltodict"}),
+    ],
+)
+def test_light_starts(code: str, unwanted: set[str]) -> None:
+    """Help and worker processes load none of the packages that take longer to import than they would be used."""
+    script = f"import sys; {code}; print(*{{name.partition('.')[0] for name in sys.modules}})"
+    loaded = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout.split()
+    assert set() == unwanted & set(loaded)
+
+
+def test_public_names() -> None:
+    """What the package offers can be had from it; what it does not offer is an AttributeError."""
+    for name in parallel_sharder.__all__:
+        assert getattr(parallel_sharder, name).__name__ == name
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        parallel_sharder.nonsense  # noqa: B018

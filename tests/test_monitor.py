@@ -1,0 +1,61 @@
+"""Monitors and figures: what people read while they wait."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+
+from parallel_sharder.model import Plan
+from parallel_sharder.monitor import Log
+from parallel_sharder.report import counted, duration, size
+
+
+def plan_of(samples: int) -> Plan:
+    return Plan(np.arange(samples), np.array([0, samples]), np.array([samples * 2048]))
+
+
+def test_log_writes_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line each interval, however often it is told, with share, counts, both rates and the time left."""
+    clock = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    stream = io.StringIO()
+    log = Log(stream, interval_seconds=10)
+    log.scanning(1, 1000, 1300)
+    clock[0] += 11
+    log.scanning(400, 1000, 520_000)
+    log.planned(plan_of(1000))
+    for second in range(25):
+        clock[0] += 1
+        log.progress(second * 20, second * 2_000_000)
+    assert [
+        "scanning: 400 of 1,000 folders, 520,000 images",
+        "writing 1,000 samples to 1 shard",
+        " 18.0%  180 of 1,000 images, 18.0 MB, 18 images/s, 2 MB/s, 45.6 s left",
+        " 38.0%  380 of 1,000 images, 38.0 MB, 19 images/s, 2 MB/s, 32.6 s left",
+    ] == stream.getvalue().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 kB"), (999_949, "999.9 kB"), (999_951, "1.0 MB"),
+     (151_230_000_000, "151.2 GB"), (12_345_600_000_000_000, "12,345.6 TB")],
+)  # fmt: skip
+def test_sizes_for_people(count: int, text: str) -> None:
+    """Three or four digits and the unit that suits."""
+    assert text == size(count)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.04, "0.0 s"), (59.94, "59.9 s"), (100, "1:40 min"), (3599.6, "1:00:00 h"), (7509, "2:05:09 h")],
+)
+def test_durations_for_people(seconds: float, text: str) -> None:
+    """Seconds, minutes or hours."""
+    assert text == duration(seconds)
+
+
+def test_counts_agree_with_their_nouns() -> None:
+    """One shard, two shards."""
+    assert ["0 shards", "1 shard", "1,281,167 shards"] == [counted(n, "shard") for n in (0, 1, 1_281_167)]

@@ -1,0 +1,397 @@
+"""Layouts and the scan: what is found, what is named, what is refused."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from parallel_sharder.errors import SourceError
+from parallel_sharder.model import Kind, Listing
+from parallel_sharder.sources import find_layout
+from parallel_sharder.sources.scan import scan
+from parallel_sharder.synsets import read_classes
+from tests import made
+from tests.made import WNIDS, Made, val_key
+
+
+def listing_of(
+    root: Path, split: str = "train", labels: str = "devkit", xml_root: Path | None = None, meta: Path | None = None
+) -> Listing:
+    layout = find_layout(root, split, xml_root, meta)
+    classes = read_classes(layout.class_list, labels) if layout.class_list else ()
+    with ThreadPoolExecutor(2) as executor:
+        return scan(layout, classes, executor, lambda *_: None)
+
+
+def check(listing: Listing, expected: Made, keys: set[str], annotated: set[str]) -> None:
+    """Rows are sorted and unique, and each points at its files, sizes and class."""
+    rows = [key.decode() for key in listing.keys.tolist()]
+    assert sorted(keys) == rows
+    for row, key in enumerate(rows):
+        image = Path(listing.folders[listing.folder[row]]) / f"{key}.JPEG"
+        assert listing.image_size[row] == image.stat().st_size
+        if key in annotated:
+            xml = Path(listing.folders[listing.xml_folder[row]]) / f"{key}.xml"
+            assert listing.xml_size[row] == xml.stat().st_size
+        else:
+            assert (-1, -1) == (listing.xml_folder[row], listing.xml_size[row])
+        if listing.classes:
+            assert expected.wnids[key] == listing.classes[listing.class_index[row]].wnid
+
+
+def problems_of(listing: Listing) -> list[tuple[str, str]]:
+    return sorted((problem.kind.value, os.path.basename(problem.path)) for problem in listing.problems)
+
+
+def stems(root: Path, pattern: str) -> set[str]:
+    return {path.stem for path in root.glob(pattern)}
+
+
+def test_classic_train(tmp_path: Path) -> None:
+    """A training tree with annotations beside the images; IDs of the devkit as labels."""
+    expected = made.classic_train(tmp_path)
+    listing = listing_of(tmp_path)
+    check(listing, expected, set(expected.wnids), stems(tmp_path, "train/*/*.xml"))
+    assert () == listing.problems
+    tench = next(row for row in listing.classes if row.wnid == "n01440764")
+    assert (449, 449) == (tench.label, tench.ilsvrc_id)
+    assert "classic tree, train images in " + str(tmp_path / "train") == dict(listing.found)["layout"]
+    assert dict(listing.found)["classes"].startswith("5 of the 1,000 in ")
+
+
+def test_classic_val_in_class_folders(tmp_path: Path) -> None:
+    """Validation images under their classes: rows sorted by key, though folders interleave."""
+    expected = Made(tmp_path)
+    made.write_devkit(tmp_path)
+    for number in range(1, 31):
+        expected.image(f"val/{WNIDS[number % 3]}", val_key(number), WNIDS[number % 3])
+        if number % 4 == 0:
+            expected.xml(f"val/{WNIDS[number % 3]}", val_key(number))
+    listing = listing_of(tmp_path, "val")
+    check(listing, expected, set(expected.wnids), stems(tmp_path, "val/*/*.xml"))
+
+
+@pytest.mark.parametrize("labels", ["devkit", "sorted"])
+def test_flat_val(tmp_path: Path, labels: str) -> None:
+    """A flat folder is labelled by the ground truth, in either label order."""
+    expected = made.flat_val(tmp_path)
+    listing = listing_of(tmp_path, "val", labels)
+    check(listing, expected, set(expected.wnids), set())
+
+
+@pytest.mark.parametrize("inside", ["", "ILSVRC"])
+def test_kaggle(tmp_path: Path, inside: str) -> None:
+    """All three splits of Kaggle's tree, from the unpacked folder or the ILSVRC in it; IDs come from our table."""
+    expected = made.kaggle(tmp_path)
+    train = listing_of(tmp_path / inside, "train")
+    check(train, expected, stems(tmp_path, "**/train/*/*.JPEG"), stems(tmp_path, "**/train/*/*.xml"))
+    assert 449 == next(row for row in train.classes if row.wnid == "n01440764").label
+    val = listing_of(tmp_path / inside, "val")
+    check(val, expected, stems(tmp_path, "**/val/*.JPEG"), stems(tmp_path, "**/val/*.xml"))
+    test = listing_of(tmp_path / inside, "test")
+    check(test, expected, stems(tmp_path, "**/test/*.JPEG"), set())
+    assert () == train.problems + val.problems + test.problems
+
+
+def test_test_needs_no_labels(tmp_path: Path) -> None:
+    """A flat test folder needs no devkit and has no classes."""
+    expected = Made(tmp_path)
+    for number in range(1, 5):
+        expected.image("test", f"ILSVRC2012_test_{number:08}")
+    listing = listing_of(tmp_path, "test")
+    assert (4, ()) == (len(listing), listing.classes)
+    assert [-1] * 4 == listing.class_index.tolist()
+
+
+def test_sorted_labels(tmp_path: Path) -> None:
+    """--labels sorted numbers all classes of the list, present or not, by wnid from 0."""
+    made.classic_train(tmp_path, classes=3)
+    listing = listing_of(tmp_path, labels="sorted")
+    assert list(enumerate(WNIDS)) == [(row.label, row.wnid) for row in listing.classes]
+
+
+def test_links_are_followed(tmp_path: Path) -> None:
+    """Linked sets, splits, class folders and files are read like any other."""
+    expected = made.classic_train(tmp_path / "real")
+    root = tmp_path / "linked"
+    (root / "train").mkdir(parents=True)
+    (root / "ILSVRC2012_devkit_t12").symlink_to(tmp_path / "real" / "ILSVRC2012_devkit_t12")
+    for position, folder in enumerate(sorted((tmp_path / "real" / "train").iterdir())):
+        if position % 2:
+            (root / "train" / folder.name).symlink_to(folder)
+            continue
+        (root / "train" / folder.name).mkdir()
+        for file in folder.iterdir():
+            (root / "train" / folder.name / file.name).symlink_to(file)
+    listing = listing_of(root)
+    check(listing, expected, set(expected.wnids), stems(tmp_path, "real/train/*/*.xml"))
+
+
+@pytest.mark.parametrize("given", [True, False])
+@pytest.mark.parametrize("folder", ["Annotations/train/{}", "Annotations/CLS-LOC/train/{}"])
+def test_annotations_in_a_tree_of_their_own(tmp_path: Path, folder: str, given: bool) -> None:
+    """They are found by themselves in the usual place, and anywhere with --xml-root."""
+    expected = made.classic_train(tmp_path, annotated=0)
+    for key in sorted(expected.wnids)[::2]:
+        expected.xml(folder.format(expected.wnids[key]), key)
+    top = tmp_path / folder.format("").rstrip("/")
+    if given:
+        top = top.rename(tmp_path / "elsewhere")
+    listing = listing_of(tmp_path, xml_root=top if given else None)
+    check(listing, expected, set(expected.wnids), set(sorted(expected.wnids)[::2]))
+    assert str(top) in dict(listing.found)["annotations"]
+
+
+def test_flat_annotations_for_class_folders(tmp_path: Path) -> None:
+    """ILSVRC2012_bbox_val_v3.tgz unpacks flat; the images may be sorted into classes all the same."""
+    expected = Made(tmp_path)
+    made.write_devkit(tmp_path)
+    for number in range(1, 11):
+        expected.image(f"val/{WNIDS[number % 3]}", val_key(number), WNIDS[number % 3])
+        expected.xml("bbox/val", val_key(number))
+    expected.xml("bbox/val", val_key(99))
+    listing = listing_of(tmp_path, "val", xml_root=tmp_path / "bbox")
+    check(listing, expected, set(expected.wnids), set(expected.wnids))
+    assert [("orphan-xml", f"{val_key(99)}.xml")] == problems_of(listing)
+
+
+def test_given_annotations_rule_out_those_beside(tmp_path: Path) -> None:
+    """With --xml-root the annotations beside the images are named as not used; without it they win over a tree."""
+    expected = made.classic_train(tmp_path, images=10, annotated=0)
+    one, other = sorted(expected.wnids)[:2]
+    beside = expected.xml(f"train/{expected.wnids[one]}", one)
+    expected.xml(f"Annotations/train/{expected.wnids[other]}", other)
+    check(listing_of(tmp_path), expected, set(expected.wnids), {one})
+    listing = listing_of(tmp_path, xml_root=tmp_path / "Annotations")
+    check(listing, expected, set(expected.wnids), {other})
+    assert [("unused-xml", beside.name)] == problems_of(listing)
+
+
+def test_every_other_file_is_named(tmp_path: Path) -> None:
+    """Strangers, orphans, misplaced and unreadable files each become a problem; the rest is listed as if alone."""
+    expected = made.classic_train(tmp_path, classes=2, images=10, annotated=0)
+    folder, other = (tmp_path / "train" / wnid for wnid in WNIDS[:2])
+    keys = set(expected.wnids)
+    (tmp_path / "train" / "README.txt").touch()
+    (tmp_path / "train" / ".cache").mkdir()
+    (folder / "Thumbs.db").touch()
+    (folder / "thumbnails").mkdir()
+    (folder / f"{WNIDS[0]}_1.jpg").touch()
+    (folder / f"{WNIDS[0]}_.JPEG").touch()
+    (folder / f"{WNIDS[1]}_5.JPEG").touch()
+    (folder / f"{WNIDS[0]}_\u0661.JPEG").touch()
+    (other / f"{WNIDS[1]}_0.xml").touch()
+    (other / f"{WNIDS[0]}_1.xml").touch()
+    (other / f"{WNIDS[1]}_7.JPEG").symlink_to(tmp_path / "nowhere")
+    (other / f"{WNIDS[1]}_8.JPEG").mkdir()
+    broken = next(key for key in sorted(keys) if key.startswith(WNIDS[1]))
+    (other / f"{broken}.xml").symlink_to(tmp_path / "nowhere")
+    Path(os.fsdecode(os.fsencode(folder) + b"/bad\xff\nname")).touch()
+    listing = listing_of(tmp_path)
+    check(listing, expected, keys - {broken}, set())
+    assert [
+        ("misplaced-image", f"{WNIDS[0]}_.JPEG"),
+        ("misplaced-image", f"{WNIDS[0]}_\u0661.JPEG"),
+        ("misplaced-image", f"{WNIDS[1]}_5.JPEG"),
+        ("not-an-image", ".cache"),
+        ("not-an-image", r"bad\\xff\nname"),
+        ("not-an-image", f"{WNIDS[0]}_1.jpg"),
+        ("not-an-image", "README.txt"),
+        ("not-an-image", "thumbnails"),
+        ("not-an-image", "Thumbs.db"),
+        ("orphan-xml", f"{WNIDS[0]}_1.xml"),
+        ("orphan-xml", f"{WNIDS[1]}_0.xml"),
+        ("unreadable", f"{broken}.xml"),
+        ("unreadable", f"{WNIDS[1]}_7.JPEG"),
+        ("unreadable", f"{WNIDS[1]}_8.JPEG"),
+    ] == sorted(problems_of(listing), key=lambda each: (each[0], each[1].lower()))
+    assert {Kind.MISPLACED_IMAGE, Kind.UNREADABLE} == {p.kind for p in listing.problems if p.kind.leaves_out_sample}
+
+
+def refusal(root: Path, split: str = "train", **more: Path) -> str:
+    with pytest.raises(SourceError) as caught:
+        listing_of(root, split, **more)  # type: ignore[arg-type]
+    assert 1 == caught.value.exit_code
+    return str(caught.value)
+
+
+def test_no_layout(tmp_path: Path) -> None:
+    """Nothing found: every place that was looked at is listed."""
+    text = refusal(tmp_path)
+    assert f"no train images found under {tmp_path}" in text
+    assert f"classic tree: {tmp_path}/train/" in text
+    assert f"Kaggle tree: {tmp_path}/ILSVRC/Data/CLS-LOC/train/" in text
+    assert "--root" in text
+    assert "is not a folder" in refusal(tmp_path / "missing")
+
+
+def test_root_that_is_the_split_itself(tmp_path: Path) -> None:
+    """The usual slip is recognised."""
+    made.classic_train(tmp_path)
+    assert "name the folder above it" in refusal(tmp_path / "train")
+
+
+def test_two_layouts(tmp_path: Path) -> None:
+    """A folder with both trees is ambiguous: nothing is chosen silently."""
+    made.kaggle(tmp_path)
+    (tmp_path / "train").mkdir()
+    assert f"holds the train images twice: {tmp_path}/train (classic tree) and" in refusal(tmp_path)
+
+
+def test_no_devkit(tmp_path: Path) -> None:
+    """The places of the class list are listed, with what to do."""
+    made.classic_train(tmp_path)
+    (tmp_path / "ILSVRC2012_devkit_t12" / "data" / "meta.mat").unlink()
+    text = refusal(tmp_path)
+    assert f"{tmp_path}/ILSVRC2012_devkit_t12/data/meta.mat" in text
+    assert "--meta" in text
+    (tmp_path / "ILSVRC").mkdir()
+
+
+def test_kaggle_without_its_mapping(tmp_path: Path) -> None:
+    """So it is for Kaggle's class list and its val labels."""
+    made.kaggle(tmp_path)
+    (tmp_path / "LOC_val_solution.csv").unlink()
+    assert f"no labels for the flat val folder found. Looked for:\n  {tmp_path}/LOC_val_solution.csv" in refusal(
+        tmp_path, "val"
+    )
+    (tmp_path / "LOC_synset_mapping.txt").unlink()
+    assert f"  {tmp_path}/LOC_synset_mapping.txt" in refusal(tmp_path)
+
+
+def test_meta_elsewhere(tmp_path: Path) -> None:
+    """--meta takes a meta.mat or a text file of classes; a missing or foreign file is an error that names it."""
+    expected = made.classic_train(tmp_path)
+    meta = (tmp_path / "ILSVRC2012_devkit_t12" / "data" / "meta.mat").rename(tmp_path / "m.mat")
+    check(listing_of(tmp_path, meta=meta), expected, set(expected.wnids), stems(tmp_path, "train/*/*.xml"))
+    text = tmp_path / "classes.txt"
+    text.write_text("".join(f"{wnid} {made.NAMES[wnid]}\n" for wnid in WNIDS))
+    assert listing_of(tmp_path, meta=meta).classes == listing_of(tmp_path, meta=text).classes
+    assert "none.mat, named with --meta, is not a file" in refusal(tmp_path, meta=tmp_path / "none.mat")
+    meta.write_bytes(b"MATLAB 5.0 no, it is not")
+    assert "m.mat is not the devkit's meta.mat" in refusal(tmp_path, meta=meta)
+    assert "is not a folder" in refusal(tmp_path, meta=text, xml_root=tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ("n01440764\n", "line 1 is 'n01440764', not a wnid, a space"),
+        ("n01440764 tench\ncat 5\n", "'cat' is not a WordNet ID"),
+        ("n01440764 tench\nn01440764 tench\n", "2 classes with 1 different wnids"),
+        ("", "0 classes"),
+        ("n00000001 a thing\n", "n00000001 is not one of the 1,000 classes of ILSVRC2012.*--labels sorted"),
+    ],
+)
+def test_bad_class_lists(tmp_path: Path, lines: str, message: str) -> None:
+    """A class list that is not one is refused, with line and value."""
+    path = tmp_path / "classes.txt"
+    path.write_text(lines)
+    with pytest.raises(SourceError, match=message):
+        read_classes(path, "devkit")
+
+
+def test_unknown_class_folder(tmp_path: Path) -> None:
+    """A folder that is no class could hold images that would be lost: it stops the run."""
+    made.classic_train(tmp_path)
+    (tmp_path / "train" / "n99999999").mkdir()
+    (tmp_path / "train" / "cats").mkdir()
+    text = refusal(tmp_path)
+    assert "folders that are no class of" in text
+    assert "cats, n99999999. Move them" in text
+
+
+def test_no_images(tmp_path: Path) -> None:
+    """A tree of empty folders says what was looked for."""
+    made.write_devkit(tmp_path)
+    (tmp_path / "train" / WNIDS[0]).mkdir(parents=True)
+    assert "holds no image of the train set, train/<wnid>/<wnid>_<number>.JPEG" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("count", [49_999, 50_001, 0])
+def test_ground_truth_of_the_wrong_length(tmp_path: Path, count: int) -> None:
+    """One line too few or too many would mislabel whatever follows: refused, with the count."""
+    made.flat_val(tmp_path, 3)
+    path = tmp_path / "ILSVRC2012_devkit_t12" / "data" / "ILSVRC2012_validation_ground_truth.txt"
+    path.write_text("".join("1\n" for _ in range(count)))
+    assert f"has {count:,} labels; the validation set has 50,000" in refusal(tmp_path, "val")
+
+
+def test_ground_truth_that_is_not_labels(tmp_path: Path) -> None:
+    """A label that no class has is refused, and so is an image beyond the last label; so is a missing file."""
+    expected = made.flat_val(tmp_path, 3)
+    path = tmp_path / "ILSVRC2012_devkit_t12" / "data" / "ILSVRC2012_validation_ground_truth.txt"
+    lines = path.read_text().splitlines()
+    lines[6] = "1001"
+    path.write_text("\n".join(lines))
+    assert "label 7 is '1001'" in refusal(tmp_path, "val")
+    lines[6] = "1"
+    path.write_text("\n".join(lines))
+    expected.image("val", val_key(50_001))
+    assert "there is an image numbered 50,001" in refusal(tmp_path, "val")
+    path.unlink()
+    assert f"  {path}" in refusal(tmp_path, "val")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda lines: lines[1:], "the first line is not 'ImageId,PredictionString'"),
+        (lambda lines: lines[:-1], r"none for 1 of the images, the first ILSVRC2012_val_00000040"),
+        (
+            lambda lines: [*lines, f"{val_key(1)},n99999999 1 2 3 4"],
+            "line 42 gives ILSVRC2012_val_00000001 another class",
+        ),
+        (lambda lines: [*lines, "x,"], "line 42 is not an image's name and its boxes"),
+        (lambda lines: [*lines[:-1], f"{val_key(40)},n99999999 1 2 3 4"], "n99999999, which is no class"),
+    ],
+)
+def test_bad_val_solution(tmp_path: Path, change: object, message: str) -> None:
+    """Kaggle's labels are held to their form, and must cover every image."""
+    made.kaggle(tmp_path)
+    path = tmp_path / "LOC_val_solution.csv"
+    path.write_text("\n".join(change(path.read_text().splitlines())) + "\n")  # type: ignore[operator]
+    with pytest.raises(SourceError, match=message):
+        listing_of(tmp_path, "val")
+
+
+def test_images_in_and_beside_class_folders(tmp_path: Path) -> None:
+    """A val folder that is half sorted into classes is refused: half its labels would come from elsewhere."""
+    expected = made.flat_val(tmp_path, 5)
+    expected.image(f"val/{WNIDS[0]}", val_key(6), WNIDS[0])
+    assert "holds 5 images beside its class folders" in refusal(tmp_path, "val")
+
+
+def test_one_key_twice(tmp_path: Path) -> None:
+    """The same image under two classes has two labels; so does an annotation in two folders."""
+    expected = Made(tmp_path)
+    made.write_devkit(tmp_path)
+    expected.image(f"val/{WNIDS[0]}", val_key(1), WNIDS[0])
+    two = expected.image(f"val/{WNIDS[1]}", val_key(1), WNIDS[1])
+    text = refusal(tmp_path, "val")
+    assert "1 keys stand twice" in text
+    assert str(two) in text
+    two.unlink()
+    for wnid in WNIDS[:2]:
+        expected.xml(f"xml/val/{wnid}", val_key(1))
+    assert "keys stand twice" in refusal(tmp_path, "val", xml_root=tmp_path / "xml")
+
+
+@pytest.mark.parametrize("target", ["nowhere", f"train/{WNIDS[2]}"])
+def test_folder_that_cannot_be_listed(tmp_path: Path, target: str) -> None:
+    """A class folder behind a broken link, or one to itself, stops the run: its images would be missing."""
+    made.classic_train(tmp_path, classes=2)
+    (tmp_path / "train" / WNIDS[2]).symlink_to(tmp_path / target)
+    assert f"train/{WNIDS[2]}: cannot be listed" in refusal(tmp_path)
+
+
+def test_columns_are_narrow(tmp_path: Path) -> None:
+    """A row of the Listing costs under 60 bytes: 1,281,167 rows stay under 80 MB."""
+    made.classic_train(tmp_path, images=100)
+    listing = listing_of(tmp_path)
+    columns = [each for each in vars(listing).values() if isinstance(each, np.ndarray)]
+    assert sum(column.nbytes for column in columns) / len(listing) < 60
