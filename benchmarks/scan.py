@@ -1,0 +1,71 @@
+"""How long do scan and plan take, and how much memory, for so many entries?
+
+python -m benchmarks.scan [--images 1281167] [--workers 2] [--folder FOLDER]
+
+Makes a set of empty images with the real number of classes and annotations (kept with --folder), and runs `--dry-run`
+on it in a process of its own, twice: the second time the file system's own cache is warm. Peak memory is the
+coordinator's, as the system counts it (maximum resident set).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.make_imagenet import IMAGES, make_imagenet
+
+# Run in a process of its own, so that its peak is the coordinator's alone: workers are separate processes.
+_CHILD = """
+import json, resource, sys, time
+from pathlib import Path
+from parallel_sharder import Options, preview
+start = time.monotonic()
+plan = preview(Options(root=Path(sys.argv[1]), workers=int(sys.argv[2])))
+own, workers = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+print(json.dumps({
+    "samples": plan.samples, "shards": plan.shards, "seconds": time.monotonic() - start,
+    "coordinator_cpu_seconds": own.ru_utime + own.ru_stime, "peak_mb": own.ru_maxrss * 1024 / 1e6,
+}))
+"""
+
+
+def measure(root: Path, workers: int) -> dict[str, float]:
+    """One dry run's figures."""
+    words = [sys.executable, "-c", _CHILD, str(root), str(workers)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    result = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
+    figures: dict[str, float] = json.loads(result.stdout)
+    return figures
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=IMAGES)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--folder", type=Path, help="where the set is made, or was made by an earlier run")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        root = arguments.folder or Path(temporary) / "set"
+        if not root.exists():
+            start = time.monotonic()
+            make_imagenet(root, arguments.images, 1000, 0)
+            print(f"made {arguments.images:,} entries in {time.monotonic() - start:.0f} s", file=sys.stderr)
+        runs = [measure(root, arguments.workers) for _ in range(3)]
+    print(f"{'run':<8}{'samples':>12}{'shards':>8}{'wall s':>9}{'own CPU s':>11}{'peak MB':>9}")
+    for name, run in zip(("first", "second", "third"), runs, strict=True):
+        print(
+            f"{name:<8}{run['samples']:>12,}{run['shards']:>8,}{run['seconds']:>9.2f}"
+            f"{run['coordinator_cpu_seconds']:>11.2f}{run['peak_mb']:>9.0f}"
+        )
+    print(json.dumps({"benchmark": "scan", "workers": arguments.workers, "runs": runs}))
+
+
+if __name__ == "__main__":
+    main()
