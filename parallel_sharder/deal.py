@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from concurrent.futures.process import BrokenProcessPool
 
 from parallel_sharder.destination import ShardPattern
 from parallel_sharder.engines import Engine
-from parallel_sharder.errors import WorkerError
 from parallel_sharder.model import Chunk, Job, Listing, Plan, ShardRecord
 
 TICK_SECONDS = 0.1
@@ -38,35 +36,25 @@ def deal(chunks: Iterable[Chunk], engine: Engine, progress: Callable[[int, int],
     """Have the engine write all chunks, and return their records in order of number.
 
     `progress(samples, tar_bytes)` is told the totals so far, several times a second, shards in hand included. Raises
-    WorkerError if a worker dies, and whatever error a worker raises; shards that are finished by then stay.
+    whatever error a worker raises; shards that are finished by then stay.
     """
     records: list[ShardRecord] = []
-    in_hand: dict[Future[ShardRecord], tuple[int, Chunk]] = {}
+    in_hand: dict[Future[ShardRecord], int] = {}
     free_slots = list(range(engine.slots))
     waiting = iter(chunks)
     while True:
         while free_slots and (chunk := next(waiting, None)) is not None:
             slot = free_slots.pop()
-            in_hand[engine.executor.submit(engine.write, chunk, slot)] = slot, chunk
+            in_hand[engine.executor.submit(engine.write, chunk, slot)] = slot
         if not in_hand:
             return sorted(records, key=lambda record: record.number)
         finished, _ = wait(in_hand, TICK_SECONDS, FIRST_COMPLETED)
         for future in finished:
-            records.append(_result(future, [chunk for _, chunk in in_hand.values()]))
-            slot, _ = in_hand.pop(future)
+            records.append(future.result())
+            slot = in_hand.pop(future)
             engine.board.write(slot, 0, 0)
             free_slots.append(slot)
         samples, tar_bytes = engine.board.read()
         progress(
             samples + sum(record.samples for record in records), tar_bytes + sum(record.tar_bytes for record in records)
         )
-
-
-def _result(future: Future[ShardRecord], in_hand: list[Chunk]) -> ShardRecord:
-    try:
-        return future.result()
-    except BrokenProcessPool as error:
-        raise WorkerError(
-            f"a worker process died (killed, or out of memory?) while these were in hand: "
-            f"{', '.join(chunk.path for chunk in in_hand)}. None of them is there; free memory, or use fewer --workers."
-        ) from error

@@ -318,7 +318,7 @@ def test_unwritable_destination(tmp_path: Path, workers: int) -> None:
 
 
 def test_worker_that_dies_is_an_error_not_a_wait(tmp_path: Path) -> None:
-    """A killed worker ends the run with an error that names the shards in hand, and leaves no part of one."""
+    """A killed worker ends the run with an error, and every file under a final name is whole."""
     made.classic_train(tmp_path / "raw", images=2000)
 
     class Killer(Recording):
@@ -327,7 +327,7 @@ def test_worker_that_dies_is_an_error_not_a_wait(tmp_path: Path) -> None:
             workers[0].kill()
 
     options = Options(root=tmp_path / "raw", dest=str(tmp_path / "out"), workers=2, start_method="spawn", shards=400)
-    with pytest.raises(WorkerError, match=r"a worker process died .*imagenet_train-\d{6}.tar"):
+    with pytest.raises(WorkerError, match="a worker process died .*fewer --workers"):
         convert(options, Killer())
     names = os.listdir(tmp_path / "out")
     assert "imagenet_train.json" not in names
