@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import os
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,9 @@ import msgpack
 if TYPE_CHECKING:
     from parallel_sharder.columns import Int32s, Int64s, Keys
 
+
+WNID = re.compile("n[0-9]{8}")
+"""A WordNet ID, the name of a class folder."""
 
 IMAGE_SUFFIX = ".JPEG"
 XML_SUFFIX = ".xml"

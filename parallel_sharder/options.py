@@ -6,6 +6,7 @@ All that is wrong is said at once. Nothing here looks at the disk: what is there
 from __future__ import annotations
 
 import multiprocessing
+import os
 import re
 from dataclasses import dataclass
 from decimal import Decimal
@@ -22,7 +23,7 @@ DEFAULT_MAXSIZE = 10**9
 
 SEED_LIMIT = 2**64
 
-_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?(?:e\+?[0-9]+)?)\s*([kmgt]?)(i?)b?", re.IGNORECASE | re.ASCII)
+_SIZE = re.compile(r"([0-9]{1,30}(?:\.[0-9]{1,30})?(?:e\+?[0-9]{1,2})?)\s*([kmgt]?)(i?)b?", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,29 +35,31 @@ class Options:
     one of multiprocessing's; None takes a safe one. Raises OptionsError, which holds every complaint.
     """
 
-    root: Path = Path(".")
+    root: str | Path = "."
     split: str = "train"
-    dest: str = DEFAULT_DEST
+    dest: str | Path = DEFAULT_DEST
     workers: int | None = None
-    maxsize: int = DEFAULT_MAXSIZE
+    maxsize: int | float = DEFAULT_MAXSIZE
     maxcount: int | None = None
     shards: int | None = None
     seed: int = 0
     shuffle: bool = True
     labels: str = "devkit"
-    xml_root: Path | None = None
-    meta: Path | None = None
+    xml_root: str | Path | None = None
+    meta: str | Path | None = None
     start_method: str | None = None
 
     def __post_init__(self) -> None:
-        complaints = list(self._complaints())
+        if isinstance(self.maxsize, float) and self.maxsize.is_integer():  # 1e9, as people write it
+            object.__setattr__(self, "maxsize", int(self.maxsize))
+        complaints = self._complaints()
         if complaints:
             raise OptionsError(complaints)
 
     @property
     def pattern(self) -> ShardPattern:
         """The parsed `dest`."""
-        return ShardPattern.parse(self.dest, self.split)
+        return ShardPattern.parse(os.fspath(self.dest), self.split)
 
     def _complaints(self) -> list[str]:
         complaints = [
@@ -64,13 +67,13 @@ class Options:
             _not_among("--labels", self.labels, LABEL_ORDERS),
             _not_among("--start-method", self.start_method, (None, *multiprocessing.get_all_start_methods())),
             _outside("--workers", self.workers, 0, 10_000),
-            _outside("--maxsize", self.maxsize, 1, None),
+            _outside("--maxsize", self.maxsize, 1, 2**60),
             _outside("--maxcount", self.maxcount, 1, None),
             _outside("--shards", self.shards, 1, None),
             _outside("--seed", self.seed, 0, SEED_LIMIT - 1),
         ]
         try:
-            ShardPattern.parse(self.dest, self.split)
+            ShardPattern.parse(os.fspath(self.dest), self.split)
         except ValueError as error:
             complaints.append(f"--dest: {error}")
         return [complaint for complaint in complaints if complaint]
@@ -92,8 +95,12 @@ def _not_among(option: str, value: str | None, allowed: tuple[str | None, ...]) 
     return f"{option} {value!r} is not one of {', '.join(filter(None, allowed))}"
 
 
-def _outside(option: str, value: int | None, lowest: int, highest: int | None) -> str:
-    if value is None or (value >= lowest and (highest is None or value <= highest)):
+def _outside(option: str, value: float | None, lowest: int, highest: int | None) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, int):
+        return f"{option} {value!r} is not a whole number"
+    if value >= lowest and (highest is None or value <= highest):
         return ""
     return (
         f"{option} {value} is outside {lowest:,} to {highest:,}" if highest else f"{option} {value} is below {lowest:,}"

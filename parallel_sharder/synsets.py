@@ -6,18 +6,15 @@ Only here scipy is imported, and only when a meta.mat is read: importing it take
 from __future__ import annotations
 
 import functools
-import re
 from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
 from parallel_sharder.errors import SourceError
-from parallel_sharder.model import ImageClass
+from parallel_sharder.model import WNID, ImageClass
 
 LABEL_ORDERS = ("devkit", "sorted")
 """devkit: the ILSVRC2012_ID, from 1. sorted: the position of the wnid in sorted order, from 0 (torchvision, timm)."""
-
-WNID = re.compile(r"n[0-9]{8}")
 
 
 class Synset(NamedTuple):

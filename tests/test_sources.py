@@ -171,6 +171,71 @@ def test_given_annotations_rule_out_those_beside(tmp_path: Path) -> None:
     assert [("unused-xml", beside.name)] == problems_of(listing)
 
 
+def test_orphan_beside_the_images_does_not_hide_a_tree(tmp_path: Path) -> None:
+    """Annotations beside the images are used if one of them belongs to an image; the real set has an orphan there."""
+    expected = made.classic_train(tmp_path, images=10, annotated=0)
+    key = min(expected.wnids)
+    expected.xml(f"Annotations/train/{expected.wnids[key]}", key)
+    orphan = expected.xml(f"train/{WNIDS[0]}", f"{WNIDS[0]}_0")
+    listing = listing_of(tmp_path)
+    check(listing, expected, set(expected.wnids), {key})
+    assert [("orphan-xml", orphan.name)] == problems_of(listing)
+
+
+def test_named_tree_without_annotations(tmp_path: Path) -> None:
+    """--xml-root at a wrong place is an error, not a set without annotations; Kaggle's Annotations are found in it."""
+    expected = made.kaggle(tmp_path)
+    (tmp_path / "empty").mkdir()
+    assert "holds no annotation of any image in" in refusal(tmp_path, xml_root=tmp_path / "empty")
+    listing = listing_of(tmp_path, xml_root=tmp_path / "ILSVRC" / "Annotations")
+    check(listing, expected, stems(tmp_path, "**/train/*/*.JPEG"), stems(tmp_path, "**/train/*/*.xml"))
+
+
+def test_strays_among_the_annotations_are_named(tmp_path: Path) -> None:
+    """Files and folders in a tree of annotations that are none are reported, and leave no sample out."""
+    expected = made.classic_train(tmp_path, images=10, annotated=0)
+    key = min(expected.wnids)
+    top = tmp_path / "Annotations" / "train"
+    expected.xml(f"Annotations/train/{expected.wnids[key]}", key)
+    (top / "old").mkdir()
+    (top / "note.txt").touch()
+    (top / expected.wnids[key] / "x.JPEG").touch()
+    listing = listing_of(tmp_path)
+    assert [("not-an-image", name) for name in ("note.txt", "old", "x.JPEG")] == problems_of(listing)
+
+
+def test_unreadable_files_count_once_and_only_where_they_matter(tmp_path: Path) -> None:
+    """A broken annotation of no image is an orphan, an unused one does no harm, and a broken pair is one image."""
+    expected = made.classic_train(tmp_path, images=10, annotated=0)
+    one, other = sorted(expected.wnids)[:2]
+    folder = tmp_path / "train" / expected.wnids[one]
+    (folder / f"{WNIDS[0]}_0.xml").symlink_to("nowhere")
+    (folder / f"{one}.JPEG").unlink()
+    (folder / f"{one}.JPEG").symlink_to("nowhere")
+    (folder / f"{one}.xml").symlink_to("nowhere")
+    problems = problems_of(listing_of(tmp_path))
+    assert [
+        ("orphan-xml", f"{WNIDS[0]}_0.xml"),
+        ("orphan-xml", f"{one}.xml"),
+        ("unreadable", f"{one}.JPEG"),
+    ] == sorted(problems)
+    expected.xml(f"elsewhere/{expected.wnids[other]}", other)
+    (tmp_path / "train" / expected.wnids[other] / f"{other}.xml").symlink_to("nowhere")
+    listing = listing_of(tmp_path, xml_root=tmp_path / "elsewhere")
+    assert 9 == len(listing)
+    assert {("unused-xml", f"{other}.xml"), ("unreadable", f"{one}.JPEG")} <= set(problems_of(listing))
+
+
+def test_names_too_long_for_a_tar_header(tmp_path: Path) -> None:
+    """An image whose name would not fit is named and left out, before it could stop a worker."""
+    expected = made.classic_train(tmp_path, images=10, annotated=0)
+    keys = set(expected.wnids)
+    long = expected.image(f"train/{WNIDS[0]}", f"{WNIDS[0]}_{'1' * 90}", WNIDS[0])
+    listing = listing_of(tmp_path)
+    check(listing, expected, keys, set())
+    assert [("misplaced-image", long.name)] == problems_of(listing)
+
+
 def test_every_other_file_is_named(tmp_path: Path) -> None:
     """Strangers, orphans, misplaced and unreadable files each become a problem; the rest is listed as if alone."""
     expected = made.classic_train(tmp_path, classes=2, images=10, annotated=0)
@@ -249,7 +314,6 @@ def test_no_devkit(tmp_path: Path) -> None:
     text = refusal(tmp_path)
     assert f"{tmp_path}/ILSVRC2012_devkit_t12/data/meta.mat" in text
     assert "--meta" in text
-    (tmp_path / "ILSVRC").mkdir()
 
 
 def test_kaggle_without_its_mapping(tmp_path: Path) -> None:
@@ -335,6 +399,25 @@ def test_ground_truth_that_is_not_labels(tmp_path: Path) -> None:
     assert "there is an image numbered 50,001" in refusal(tmp_path, "val")
     path.unlink()
     assert f"  {path}" in refusal(tmp_path, "val")
+
+
+def test_ground_truth_stays_in_the_devkit(tmp_path: Path) -> None:
+    """With the class list elsewhere, by --meta, the ground truth is still found in the devkit."""
+    expected = made.flat_val(tmp_path, 5)
+    meta = tmp_path / "ILSVRC2012_devkit_t12" / "data" / "meta.mat"
+    (tmp_path / "elsewhere").mkdir()
+    meta = meta.rename(tmp_path / "elsewhere" / "meta.mat")
+    check(listing_of(tmp_path, "val", meta=meta), expected, set(expected.wnids), set())
+
+
+def test_val_solution_that_is_not_text(tmp_path: Path) -> None:
+    """Bytes that are no text, and lines no CSV reader takes, are refused by name."""
+    made.kaggle(tmp_path)
+    path = tmp_path / "LOC_val_solution.csv"
+    original = path.read_bytes()
+    for junk in (b"\xff\xfe,n01440764 1 2 3 4\n", b"x," + b"n" * 200_000 + b"\n"):
+        path.write_bytes(original + junk)
+        assert f"{path}: cannot be read: " in refusal(tmp_path, "val")
 
 
 @pytest.mark.parametrize(

@@ -13,14 +13,16 @@ from parallel_sharder.sources import kaggle, tree
 from parallel_sharder.sources.layout import Layout
 
 
-def find_layout(root: Path, split: str, xml_root: Path | None, meta: Path | None) -> Layout:
+def find_layout(root: str | Path, split: str, xml_root: str | Path | None, meta: str | Path | None) -> Layout:
     """The one layout that `root` has for `split`; `xml_root` and `meta` are places the user has named.
 
     Raises SourceError if there is none, listing what was looked for and where, if there are several, or if a part is
     missing.
     """
-    root = root.absolute()  # workers may run in another folder; links in it are the user's, and stay in messages
-    xml_root, meta = xml_root and xml_root.absolute(), meta and meta.absolute()
+    # Absolute, because workers may run in another folder; not resolved, because messages show what the user has named.
+    root = Path(root).absolute()
+    xml_root = Path(xml_root).absolute() if xml_root is not None else None
+    meta = Path(meta).absolute() if meta is not None else None
     if not root.is_dir():
         raise SourceError(f"{root} is not a folder; name the data set's with --root")
     places = {"classic tree": tree.places(root, split), "Kaggle tree": kaggle.places(root, split)}

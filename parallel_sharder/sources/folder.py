@@ -16,6 +16,11 @@ from dataclasses import dataclass
 from parallel_sharder.errors import SourceError
 from parallel_sharder.model import IMAGE_SUFFIX, XML_SUFFIX, Kind, Problem, printable
 
+UNREADABLE = -1
+"""The size of an annotation that is there but cannot be read: its image must not pass for one without."""
+
+UNREADABLE_DETAIL = "a broken link, or not a regular file"
+
 NO_KEYS = "(?!)"
 """The key pattern of a folder that should hold only folders: matches nothing."""
 
@@ -70,15 +75,11 @@ def list_folder(path: str, key_pattern: str) -> FolderContents:
                     kind = Kind.MISPLACED_IMAGE if files is images else Kind.ORPHAN_XML
                     problems.append(_problem(kind, entry, "", "no image of this name belongs in this folder"))
                     continue
-                try:
-                    status = entry.stat()
-                except OSError as error:
-                    problems.append(_problem(Kind.UNREADABLE, entry, key, error.strerror or str(error)))
-                    continue
-                if stat.S_ISREG(status.st_mode):
-                    files.append((key, status.st_size))
+                size = _file_size(entry)
+                if size != UNREADABLE or files is xmls:
+                    files.append((key, size))
                 else:
-                    problems.append(_problem(Kind.UNREADABLE, entry, key, "not a regular file"))
+                    problems.append(_problem(Kind.UNREADABLE, entry, key, UNREADABLE_DETAIL))
     except OSError as error:
         raise SourceError(f"{printable(path)}: cannot be listed: {error.strerror}") from error
     problems.sort(key=lambda problem: problem.path)
@@ -89,6 +90,14 @@ def stray_folders(path: str, names: Iterable[str]) -> list[Problem]:
     """The problems with sub-folders of `path` that nothing is read from."""
     detail = "a folder or broken link, not looked into"
     return [Problem(Kind.NOT_AN_IMAGE, printable(os.path.join(path, name)), "", detail) for name in names]
+
+
+def _file_size(entry: os.DirEntry[str]) -> int:
+    try:
+        status = entry.stat()
+    except OSError:
+        return UNREADABLE
+    return status.st_size if stat.S_ISREG(status.st_mode) else UNREADABLE
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

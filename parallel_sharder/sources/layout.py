@@ -48,5 +48,6 @@ def annotation_folder(xml_root: Path | None, split: str, places: Iterable[Path])
     if xml_root is not None:
         if not xml_root.is_dir():
             raise SourceError(f"{xml_root}, named with --xml-root, is not a folder")
-        return xml_root / split if (xml_root / split).is_dir() else xml_root
+        inside = (xml_root / "CLS-LOC" / split, xml_root / split)
+        return next((place for place in inside if place.is_dir()), xml_root)
     return next((place for place in places if place.is_dir()), None)

@@ -21,24 +21,21 @@ def places(root: Path, split: str) -> list[Path]:
 def find(images: Path, split: str, xml_root: Path | None, meta: Path | None) -> Layout:
     """The layout with its images at `images`; SourceError if the class list is missing."""
     root = images.parent
-    class_list = None if split == "test" else _class_list(root, meta)
+    devkits = [root / DEVKIT / "data", root.parent / DEVKIT / "data", root / "data", root]
+    class_list = None
+    if split != "test":
+        class_list = (
+            given_file(meta, "--meta")
+            if meta is not None
+            else require_file(
+                "class list (the devkit's meta.mat)",
+                [devkit / "meta.mat" for devkit in devkits],
+                f"Unpack {DEVKIT}.tar.gz into {root}, or name the file with --meta.",
+            )
+        )
+        devkits.insert(0, class_list.parent)
     annotations = annotation_folder(
         xml_root, split, [root / "Annotations" / "CLS-LOC" / split, root / "Annotations" / split]
     )
-    val_labels = () if class_list is None else (class_list.with_name(GROUND_TRUTH), root / GROUND_TRUTH)
+    val_labels = tuple(dict.fromkeys(devkit / GROUND_TRUTH for devkit in devkits))
     return Layout("classic tree", split, images, annotations, xml_root is not None, class_list, val_labels)
-
-
-def _class_list(root: Path, meta: Path | None) -> Path:
-    if meta is not None:
-        return given_file(meta, "--meta")
-    return require_file(
-        "class list (the devkit's meta.mat)",
-        [
-            root / DEVKIT / "data" / "meta.mat",
-            root.parent / DEVKIT / "data" / "meta.mat",
-            root / "data" / "meta.mat",
-            root / "meta.mat",
-        ],
-        f"Unpack {DEVKIT}.tar.gz into {root}, or name the file with --meta.",
-    )

@@ -24,7 +24,10 @@ def wnids_of(keys: Sequence[str], places: Sequence[Path], classes: Sequence[Imag
         places,
         "The ground truth is in the devkit; or sort the images into class folders.",
     )
-    return _from_solution(path, keys) if path.suffix == ".csv" else _from_ground_truth(path, keys, classes)
+    try:
+        return _from_solution(path, keys) if path.suffix == ".csv" else _from_ground_truth(path, keys, classes)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise SourceError(f"{path}: cannot be read: {error}") from error
 
 
 def _from_ground_truth(path: Path, keys: Sequence[str], classes: Sequence[ImageClass]) -> list[str]:
