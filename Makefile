@@ -38,10 +38,10 @@ bench: $(VENV)/ready
 	$(BIN)/python -m benchmarks.throughput
 	$(BIN)/python -m benchmarks.scan
 
-# What the tests use of the system, beyond Python and make: GNU tar is everywhere, bsdtar is not. Tests that need it
-# skip where it is missing, except in CI. Needs Debian or Ubuntu, and root.
+# What the tests use of the system, beyond Python and make: gzip and GNU tar are everywhere, bsdtar and zstd are not.
+# Tests that need one skip where it is missing, except in CI. Needs Debian or Ubuntu, and root.
 system-packages:
-	command -v bsdtar || { apt-get update -qq && apt-get install -y -qq libarchive-tools; }
+	command -v bsdtar && command -v zstd || { apt-get update -qq && apt-get install -y -qq libarchive-tools zstd; }
 
 clean:
 	rm -rf $(VENV) demo dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

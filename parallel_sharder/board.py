@@ -1,7 +1,7 @@
 """The board: what workers and coordinator tell each other while a chunk is being written.
 
-A few 64-bit counters in memory that both see: for each slot (one chunk in hand) the samples and tar bytes written so
-far, and one flag that tells every worker to stop. One writer a counter, so no locks.
+A few 64-bit counters in memory that both see: for each slot (one chunk in hand) the samples done and the tar bytes
+written, and one flag that tells every worker to stop. One writer a counter, so no locks.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Board:
         self._words[0] = 1
 
     def write(self, slot: int, samples: int, tar_bytes: int) -> None:
-        """Set what has been written of the chunk in `slot`."""
+        """Set how far the chunk in `slot` is."""
         self._words[1 + 2 * slot] = samples
         self._words[2 + 2 * slot] = tar_bytes
 

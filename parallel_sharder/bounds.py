@@ -10,13 +10,23 @@ import numpy as np
 
 from parallel_sharder.annotation import JSON_BYTES_PER_XML_BYTE
 from parallel_sharder.columns import Int64s
+from parallel_sharder.errors import PlanError
 from parallel_sharder.members import plain_json
 from parallel_sharder.model import ImageClass, Listing
-from parallel_sharder.ustar import BLOCK_BYTES, member_bytes
+from parallel_sharder.ustar import BLOCK_BYTES, SIZE_LIMIT_BYTES, member_bytes
 
 
 def sample_bytes(listing: Listing) -> Int64s:
-    """For each row of the Listing the most bytes its members take in a tar, headers and padding included."""
+    """For each row of the Listing the most bytes its members take in a tar, headers and padding included.
+
+    Raises PlanError for an image that is too large for any tar header.
+    """
+    largest = int(np.argmax(listing.image_size))
+    if listing.image_size[largest] >= SIZE_LIMIT_BYTES:
+        raise PlanError(
+            f"{str(listing.keys[largest], 'ascii')} has {listing.image_size[largest]:,} bytes; a tar that every reader "
+            f"takes holds files below {SIZE_LIMIT_BYTES:,}. Take it out of the set."
+        )
     kinds: list[ImageClass | None] = [*listing.classes, None]  # row -1 is "no class"
     label_bytes = np.array([0 if kind is None else member_bytes(len(str(kind.label))) for kind in kinds], np.int64)
     plain_bytes = np.array([len(plain_json(kind)) for kind in kinds], np.int64)

@@ -7,15 +7,19 @@ interrupted. The summary goes to standard output, everything else to standard er
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from parallel_sharder import __version__
 from parallel_sharder.errors import OptionsError, SharderError
 from parallel_sharder.options import DEFAULT_DEST, Options, parse_size
+
+if TYPE_CHECKING:
+    from parallel_sharder.report import Preview, Report
 
 _EXAMPLES = """\
 examples:
@@ -44,6 +48,8 @@ exit status:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (default: the process's own) and return its exit status."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as standard error is: paths can hold any bytes
     arguments = _parser().parse_args(argv)
     try:
         options = _options(arguments)
@@ -62,17 +68,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(options: Options, arguments: argparse.Namespace) -> int:
     from parallel_sharder import coordinator, monitor  # numpy comes with them, and --help does without
 
-    watcher: monitor.Monitor = monitor.Silent()
-    if not arguments.quiet and not (arguments.dry_run and not sys.stderr.isatty()):
-        watcher = monitor.Terminal(sys.stderr) if sys.stderr.isatty() else monitor.Log(sys.stderr)
-    if arguments.dry_run:
-        result: Any = coordinator.preview(options, watcher)
-        status = 0
+    watcher: monitor.Monitor
+    if arguments.quiet:
+        watcher = monitor.Silent()
+    elif sys.stderr.isatty():
+        watcher = monitor.Terminal(sys.stderr)
     else:
-        result = coordinator.convert(options, watcher)
-        status = result.exit_code
+        watcher = monitor.Log(sys.stderr)
+    run = coordinator.preview if arguments.dry_run else coordinator.convert
+    result: Preview | Report = run(options, watcher)
     print(json.dumps(result.json(), indent=1) if arguments.json else result.text())
-    return status
+    return result.exit_code
 
 
 def _options(arguments: argparse.Namespace) -> Options:

@@ -6,17 +6,16 @@ shard is whole and under its final name.
 
 from __future__ import annotations
 
-import os
 import time
 
 import numpy as np
 
 from parallel_sharder import __version__, bounds, machine
-from parallel_sharder.deal import deal, make_chunks
-from parallel_sharder.destination import refuse_taken, refuse_unfit
+from parallel_sharder.deal import deal, make_chunks, make_job
+from parallel_sharder.destination import make_folder, refuse_full, refuse_taken, refuse_unfit
 from parallel_sharder.engines import Engine, open_engine
 from parallel_sharder.manifest import Provenance, manifest, write_manifest
-from parallel_sharder.model import Job, Listing, Plan, ShardRecord
+from parallel_sharder.model import Listing, Plan, ShardRecord
 from parallel_sharder.monitor import Monitor, Silent
 from parallel_sharder.options import Options
 from parallel_sharder.plan import Limits, make_plan
@@ -40,16 +39,17 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
         refuse_taken(pattern)
         with open_engine(workers, options.start_method) as engine:
             listing = _scan(options, engine, monitor)
+            monitor.found(listing)
             times.append(time.monotonic())
 
             plan = _plan(options, listing)
-            refuse_unfit(pattern, plan.shard_count, int(plan.shard_bytes.sum()), machine.free_bytes(pattern.folder))
+            refuse_unfit(pattern, plan.shard_count)
+            refuse_full(pattern, int(plan.shard_bytes.sum()), machine.free_bytes(pattern.folder))
             times.append(time.monotonic())
 
             monitor.planned(plan)
-            os.makedirs(pattern.folder or ".", exist_ok=True)
-            spare_cores = max(1, workers // plan.shard_count)
-            job = Job(listing.folders, listing.classes, pattern.compression, spare_cores)
+            make_folder(pattern)
+            job = make_job(listing, plan, pattern, workers)
             records = deal(make_chunks(listing, plan, pattern, job), engine, monitor.progress)
         write_manifest(pattern.manifest_path, _manifest(options, listing, plan, records))
         times.append(time.monotonic())
@@ -71,7 +71,11 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
 
 
 def preview(options: Options, monitor: Monitor | None = None) -> Preview:
-    """What `convert` would do with `options`; writes nothing. Raises SharderError as `convert` would."""
+    """What `convert` would do with `options`; writes nothing.
+
+    Raises SharderError for what is wrong with source, plan or pattern. A destination that is taken or has too little
+    room is no error here, because there may be time to mend it; the preview says so.
+    """
     monitor = monitor or Silent()
     workers = machine.usable_cores() if options.workers is None else options.workers
     try:
@@ -79,19 +83,19 @@ def preview(options: Options, monitor: Monitor | None = None) -> Preview:
             listing = _scan(options, engine, monitor)
     finally:
         monitor.close()
-    return Preview.of(listing, _plan(options, listing), options.pattern, machine.free_bytes(options.pattern.folder))
+    plan = _plan(options, listing)
+    refuse_unfit(options.pattern, plan.shard_count)
+    return Preview.of(listing, plan, options.pattern, machine.free_bytes(options.pattern.folder))
 
 
 def _scan(options: Options, engine: Engine, monitor: Monitor) -> Listing:
     layout = find_layout(options.root, options.split, options.xml_root, options.meta)
     classes = read_classes(layout.class_list, options.labels) if layout.class_list else ()
-    listing = scan(layout, classes, engine.executor, monitor.scanning)
-    monitor.found(listing)
-    return listing
+    return scan(layout, classes, engine.executor, monitor.scanning)
 
 
 def _plan(options: Options, listing: Listing) -> Plan:
-    limits = Limits(options.maxsize, options.maxcount, options.shards)
+    limits = Limits(int(options.maxsize), options.maxcount, options.shards)
     return make_plan(listing.keys, bounds.sample_bytes(listing), options.seed if options.shuffle else None, limits)
 
 
@@ -102,12 +106,12 @@ def _manifest(options: Options, listing: Listing, plan: Plan, records: list[Shar
         options.split,
         options.seed if options.shuffle else None,
         options.labels,
-        options.maxsize,
+        int(options.maxsize),
         options.maxcount,
         options.shards,
     )
-    counts = np.bincount(listing.class_index[listing.class_index >= 0], minlength=len(listing.classes))
+    stored = np.ones(len(listing), np.bool_)
     for record in records:
-        rows = plan.order[plan.cuts[record.number] :][list(record.left_out)]
-        np.subtract.at(counts, listing.class_index[rows], 1)
+        stored[plan.order[plan.cuts[record.number] :][list(record.left_out)]] = False
+    counts = np.bincount(listing.class_index[stored] + 1, minlength=len(listing.classes) + 1)[1:]  # class -1 is none
     return manifest(provenance, listing.classes, counts.tolist(), records)

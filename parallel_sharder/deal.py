@@ -13,6 +13,12 @@ TICK_SECONDS = 0.1
 """How often progress is told while no shard finishes."""
 
 
+def make_job(listing: Listing, plan: Plan, pattern: ShardPattern, workers: int) -> Job:
+    """What all chunks of the plan share. Where workers would have no shard of their own, they compress."""
+    threads = max(1, workers // plan.shard_count)
+    return Job(listing.folders, listing.classes, pattern.compression, threads)
+
+
 def make_chunks(listing: Listing, plan: Plan, pattern: ShardPattern, job: Job) -> Iterator[Chunk]:
     """The plan's shards as chunks, in order of number, each made when it is asked for."""
     packed_job = job.pack()
@@ -35,7 +41,8 @@ def make_chunks(listing: Listing, plan: Plan, pattern: ShardPattern, job: Job) -
 def deal(chunks: Iterable[Chunk], engine: Engine, progress: Callable[[int, int], None]) -> list[ShardRecord]:
     """Have the engine write all chunks, and return their records in order of number.
 
-    `progress(samples, tar_bytes)` is told the totals so far, several times a second, shards in hand included. Raises
+    `progress(samples, tar_bytes)` is told the totals so far, several times a second, shards in hand and samples left
+    out included. Raises
     whatever error a worker raises; shards that are finished by then stay.
     """
     records: list[ShardRecord] = []
@@ -55,6 +62,5 @@ def deal(chunks: Iterable[Chunk], engine: Engine, progress: Callable[[int, int],
             engine.board.write(slot, 0, 0)
             free_slots.append(slot)
         samples, tar_bytes = engine.board.read()
-        progress(
-            samples + sum(record.samples for record in records), tar_bytes + sum(record.tar_bytes for record in records)
-        )
+        samples += sum(record.samples + len(record.left_out) for record in records)
+        progress(samples, tar_bytes + sum(record.tar_bytes for record in records))

@@ -87,6 +87,8 @@ class ShardPattern:
             names = os.listdir(self.folder or ".")
         except FileNotFoundError:
             return []
+        except OSError as error:
+            raise DestinationError(_unusable(self, error)) from error
         return [os.path.join(self.folder, name) for name in sorted(names) if shard.fullmatch(name) or name == manifest]
 
 
@@ -101,19 +103,36 @@ def refuse_taken(pattern: ShardPattern) -> None:
         )
 
 
-def refuse_unfit(pattern: ShardPattern, shard_count: int, needed_bytes: int, free_bytes: int) -> None:
-    """Raise DestinationError unless the pattern has digits for so many shards, and the disk room for them."""
+def make_folder(pattern: ShardPattern) -> None:
+    """Make the folder that the shards go to, and those above it. Raises DestinationError if that cannot be."""
+    try:
+        os.makedirs(pattern.folder or ".", exist_ok=True)
+    except OSError as error:
+        raise DestinationError(_unusable(pattern, error)) from error
+
+
+def refuse_unfit(pattern: ShardPattern, shard_count: int) -> None:
+    """Raise DestinationError unless the pattern has digits for so many shards."""
     if shard_count > 10**pattern.digits:
         digits = len(str(shard_count - 1))
         raise DestinationError(
             f"{shard_count:,} shards need numbers of {digits} digits, and {pattern.path(0)} has {pattern.digits}. "
             f"Write %0{digits}d in --dest."
         )
+
+
+def refuse_full(pattern: ShardPattern, needed_bytes: int, free_bytes: int) -> None:
+    """Raise DestinationError unless there is room for the shards."""
     if free_bytes < needed_bytes:
         raise DestinationError(
             f"{os.path.abspath(pattern.folder)} has {free_bytes:,} bytes free, and the shards need up to "
             f"{needed_bytes:,}. Make {needed_bytes - free_bytes:,} bytes of room, or choose another --dest."
         )
+
+
+def _unusable(pattern: ShardPattern, error: OSError) -> str:
+    folder = os.path.abspath(pattern.folder)
+    return f"{folder} cannot hold the shards: {error.strerror or error}. Mend that, or choose another --dest."
 
 
 def _with_number(dest: str) -> str:

@@ -6,6 +6,7 @@ the rename leaves nothing under the final name; whatever happens after it leaves
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 
@@ -22,10 +23,16 @@ def create(path: str) -> tuple[int, str]:
     return os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), temporary
 
 
-def publish(descriptor: int, temporary: str, path: str) -> None:
-    """Give the file its final name: data synced first, the folder last. Closes `descriptor`, come what may."""
+def publish(descriptor: int, temporary: str, path: str, *, replace: bool = False) -> None:
+    """Give the file its final name: data synced first, the folder last. Closes `descriptor`, come what may.
+
+    Raises FileExistsError if the name is taken, unless it is to be replaced. After any error but one of syncing the
+    folder, the file is gone; after that one it is there, and whole, but might not outlast a power cut.
+    """
     try:
         os.fsync(descriptor)
+        if not replace and os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
         os.rename(temporary, path)
     except BaseException:
         discard(descriptor, temporary)
@@ -64,4 +71,4 @@ def write_file(path: str, data: bytes) -> None:
     except BaseException:
         discard(descriptor, temporary)
         raise
-    publish(descriptor, temporary, path)
+    publish(descriptor, temporary, path, replace=True)

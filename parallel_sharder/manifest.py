@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from parallel_sharder import durable
+from parallel_sharder.errors import DestinationError
 from parallel_sharder.model import ImageClass, ShardRecord
 
 
@@ -73,5 +74,8 @@ def manifest(
 
 
 def write_manifest(path: str, content: bytes) -> None:
-    """Put the manifest in its place, whole and synced."""
-    durable.write_file(path, content)
+    """Put the manifest in its place, whole and synced. Raises DestinationError if that cannot be."""
+    try:
+        durable.write_file(path, content)
+    except OSError as error:
+        raise DestinationError(f"{path} cannot be written: {error.strerror or error}") from error

@@ -39,7 +39,10 @@ def plain_json(image_class: ImageClass | None) -> bytes:
 
 
 def _annotated_json(xml: Blob, image_class: ImageClass | None) -> bytes:
-    data = _json(annotation.parse(xml.read(), xml.path), image_class)
+    try:
+        data = _json(annotation.parse(xml.read(), xml.path), image_class)
+    except RecursionError as error:
+        raise SampleError(Kind.BAD_ANNOTATION, xml.path, "its elements are nested too deeply") from error
     limit = annotation.JSON_BYTES_PER_XML_BYTE * xml.length + len(plain_json(image_class))
     if len(data) > limit:  # the plan has reserved no more; see bounds
         raise SampleError(Kind.BAD_ANNOTATION, xml.path, f"declares defaults that grow it to {len(data):,} bytes")

@@ -29,6 +29,7 @@ class Preview:
     free_bytes: int
     taken: tuple[str, ...]
     problems: tuple[Problem, ...]
+    exit_code = 0
 
     @classmethod
     def of(cls, listing: Listing, plan: Plan, pattern: ShardPattern, free_bytes: int) -> Preview:
@@ -51,15 +52,18 @@ class Preview:
         """The preview, a line a fact."""
         few, many = self.samples_per_shard
         each = f"{few:,}" if few == many else f"{few:,} or {many:,}"
+        short = ": too little" if self.free_bytes < self.needed_bytes else ""
         rows = [
             *self.found,
             ("samples", f"{self.samples:,}"),
             ("shards", f"{self.shards:,} of {each} samples, the largest at most {size(self.shard_bytes[1])}"),
             ("pattern", self.braces),
-            ("space", f"at most {size(self.needed_bytes)} needed, {size(self.free_bytes)} free"),
+            ("space", f"at most {size(self.needed_bytes)} needed, {size(self.free_bytes)} free{short}"),
         ]
         if self.taken:
-            rows.append(("taken", f"{len(self.taken):,} files of these names are there, the first {self.taken[0]}"))
+            rows.append(
+                ("taken", f"{len(self.taken):,} of these files are there, the first {self.taken[0]}: in the way")
+            )
         return "\n".join([*_table(rows), *_problem_lines(self.problems)])
 
     def json(self) -> dict[str, Any]:

@@ -70,8 +70,9 @@ class ShardFile:
         """Append one sample and return its bytes in the tar.
 
         Raises SampleError for content that cannot be read and ValueError for a name or size that tar cannot hold; the
-        shard is then as it was before.
+        shard is then as it was before. Raises OSError if the file cannot be written; the shard is then given up.
         """
+        self._refuse_closed()
         size = sample_bytes(members)
         if self._filled + size > len(self._buffer):
             self._flush()
@@ -87,7 +88,8 @@ class ShardFile:
         return size
 
     def finish(self) -> ShardRecord:
-        """End the archive, sync it, and give it its final name."""
+        """End the archive, sync it, and give it its final name. Raises OSError as `write` does."""
+        self._refuse_closed()
         self._flush()
         self._put(memoryview(ustar.END))
         self.tar_bytes += len(ustar.END)
@@ -138,10 +140,18 @@ class ShardFile:
             self._filled = 0
 
     def _put(self, data: memoryview) -> None:
-        if self._stream is None:
-            self._store(data)
-        else:
-            self._stream.write(data)
+        try:
+            if self._stream is None:
+                self._store(data)
+            else:
+                self._stream.write(data)
+        except BaseException:
+            self.abort()  # part of it may be in the file: nothing can follow
+            raise
+
+    def _refuse_closed(self) -> None:
+        if not self._open:
+            raise ValueError(f"{self.path}: the shard has been finished or given up")
 
     def _store(self, data: bytes | memoryview) -> None:
         if not self._open:
@@ -165,9 +175,9 @@ class ShardWriter:
     def __init__(
         self,
         pattern: str,
+        *,
         maxsize: float = 1e9,
         maxcount: int | None = None,
-        *,
         start_shard: int = 0,
         mtime: int = 0,
         compression_threads: int = 1,

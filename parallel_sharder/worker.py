@@ -68,7 +68,7 @@ def _write(chunk: Chunk, slot: int, board: Board) -> ShardRecord:
             except SampleError as error:
                 left_out.append(position)
                 problems.append(Problem(Kind(error.kind), printable(error.path), row.key, error.detail))
-            board.write(slot, shard.samples, shard.tar_bytes)
+            board.write(slot, position + 1, shard.tar_bytes)
         record = shard.finish()
     return dataclasses.replace(record, left_out=tuple(left_out), problems=tuple(problems))
 

@@ -91,6 +91,7 @@ def test_sample_without_annotation() -> None:
         (b'<!DOCTYPE a [<!ENTITY b "cc">]><a>&b;</a>', "entities are disabled"),
         (b"<a>\xff</a>", "not well-formed"),
         (b'<?xml version="1.0" encoding="martian"?><a/>', "unknown encoding"),
+        (b"<a>" * 5000 + b"</a>" * 5000, "nested too deeply"),
         (
             b'<!DOCTYPE a [<!ATTLIST b c CDATA "' + b"x" * 500 + b'">]><a>' + b"<b/>" * 500 + b"</a>",
             "declares defaults",

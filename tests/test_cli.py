@@ -21,6 +21,7 @@ import pytest
 import parallel_sharder
 from parallel_sharder.cli import main
 from tests import made
+from tests.conftest import needs
 from tests.reference import expected_members, members_of, read_with_webdataset
 
 COMMAND = [sys.executable, "-m", "parallel_sharder"]
@@ -59,6 +60,8 @@ def test_bare_command_in_the_data_sets_folder(tmp_path: Path) -> None:
 def test_example_in_the_summary_works(tmp_path: Path, suffix: str) -> None:
     """The lines that the summary ends with, run as they are, give an image's bytes and its label."""
     made.classic_train(tmp_path / "raw")
+    if suffix == "tar.zst":
+        needs("zstd")
     done = run("--root", tmp_path / "raw", "--dest", tmp_path / f"x-%06d.{suffix}", "--maxcount", "30")
     lines = [line.strip() for line in done.stdout.splitlines() if line.startswith("    ")]
     assert 3 == len(lines)
@@ -145,7 +148,8 @@ def test_left_out_samples_are_named_and_end_with_3(tmp_path: Path) -> None:
         (["--xml-root", "none"], 1, "none, named with --xml-root, is not a folder"),
         (["--maxsize", "2000"], 1, "alone needs a shard of"),
         (["--shards", "1000"], 1, "--shards 1,000: 60 samples fill 1 to 60 shards"),
-        (["--dest", "/proc/nowhere/x-%06d.tar"], 1, "/proc/nowhere"),
+        (["--dest", "/proc/nowhere/x-%06d.tar"], 1, "/proc/nowhere has 0 bytes free, and the shards need up to "),
+        (["--dest", "taken-000003.tar/x"], 1, "taken-000003.tar/x cannot hold the shards: Not a directory"),
         (["--dest", "taken-%06d.tar"], 1, "taken-000003.tar is already there"),
     ],
 )

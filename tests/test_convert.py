@@ -14,7 +14,7 @@ import psutil
 import pytest
 import xxhash
 
-from parallel_sharder import Options, convert, preview
+from parallel_sharder import Options, convert, deal, preview
 from parallel_sharder.errors import DestinationError, PlanError, WorkerError
 from parallel_sharder.monitor import Recording
 from tests import made
@@ -67,20 +67,23 @@ def test_large_set_equals_the_reference(large_set: Path, large_shards: Path) -> 
     assert expected_members(large_set, "train") == members_of(shards_in(large_shards))
 
 
-def test_every_reader_reads_every_sample(large_set: Path, large_shards: Path) -> None:
-    """GNU tar, bsdtar and webdataset read each sample of each shard, as tarfile does in the test above."""
+@pytest.mark.parametrize("program", ["tar", "bsdtar"])
+def test_tars_read_every_sample(large_shards: Path, program: str) -> None:
+    """GNU tar and bsdtar find each member of each shard, as tarfile does in the test above."""
     shards = shards_in(large_shards)
-    names = list(members_of(shards))
-    for program in ("tar", "bsdtar"):
-        listed = [
-            name
-            for shard in shards
-            for name in subprocess.run(
-                [needs(program), "-tf", shard], check=True, capture_output=True, text=True
-            ).stdout.splitlines()
-        ]
-        assert names == listed
-    read = read_with_webdataset(map(str, shards))
+    listed = [
+        name
+        for shard in shards
+        for name in subprocess.run(
+            [needs(program), "-tf", shard], check=True, capture_output=True, text=True
+        ).stdout.splitlines()
+    ]
+    assert list(members_of(shards)) == listed
+
+
+def test_webdataset_reads_every_sample(large_set: Path, large_shards: Path) -> None:
+    """The webdataset library gives back each of the 20,000 samples as it was."""
+    read = read_with_webdataset(map(str, shards_in(large_shards)))
     expected = {sample["__key__"]: sample for sample in samples_of(large_set, "train")}
     assert 20_000 == len(read)
     for sample in read:
@@ -143,16 +146,33 @@ def test_tar_is_the_reference_scripts(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", ["tgz", "tar.gz", "tar.zst"])
 @pytest.mark.parametrize("workers", [0, 1, 5])
-def test_one_compressed_shard_uses_spare_workers(tmp_path: Path, suffix: str, workers: int) -> None:
-    """With fewer shards than workers the compressor has more threads, and the bytes stay the same."""
+def test_compressed_shards_are_the_same_for_any_workers(tmp_path: Path, suffix: str, workers: int) -> None:
+    """One compressed shard, with any number of workers: the bytes stay the same, one member that tarfile reads."""
     expected = made.flat_val(tmp_path / "raw", 100)
     for each in (workers, 2):
         dest = str(tmp_path / f"{each}" / f"v-%06d.{suffix}")
         convert(Options(root=tmp_path / "raw", split="val", dest=dest, workers=each))
     assert digests(tmp_path / "2") == digests(tmp_path / str(workers))
     if suffix != "tar.zst":
-        assert 300 == len(members_of([tmp_path / "2" / f"v-000000.{suffix}"]))
-    assert 100 == len(expected.wnids)
+        assert 3 * len(expected.wnids) == len(members_of([tmp_path / "2" / f"v-000000.{suffix}"]))
+
+
+@pytest.mark.parametrize(("workers", "shards", "threads"), [(0, 1, 1), (1, 1, 1), (5, 1, 5), (5, 2, 2), (5, 9, 1)])
+def test_spare_workers_compress(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int, shards: int, threads: int
+) -> None:
+    """With fewer shards than workers, each shard's compressor has the threads of the workers without a shard."""
+    made.classic_train(tmp_path / "raw")
+    jobs = []
+
+    def spy(*arguments: Any) -> Any:
+        jobs.append(deal.make_job(*arguments))
+        return jobs[-1]
+
+    monkeypatch.setattr("parallel_sharder.coordinator.make_job", spy)
+    dest = str(tmp_path / "v-%06d.tgz")
+    convert(Options(root=tmp_path / "raw", dest=dest, workers=workers, shards=shards))
+    assert [("gzip", threads)] == [(job.compression, job.compression_threads) for job in jobs]
 
 
 def test_test_split(tmp_path: Path) -> None:
@@ -165,6 +185,15 @@ def test_test_split(tmp_path: Path) -> None:
     assert expected == members_of(shards_in(tmp_path / "out"))
     manifest = json.loads(Path(report.manifest_path).read_text())
     assert ([], None) == (manifest["classes"], manifest["labels"])
+
+
+def test_test_split_with_an_image_left_out(tmp_path: Path) -> None:
+    """A sample without a class that is left out is counted like any other."""
+    raw = made.Made(tmp_path / "raw")
+    images = [raw.image("test", f"ILSVRC2012_test_{n:08}") for n in range(1, 20)]
+    options = Options(root=raw.root, split="test", dest=str(tmp_path / "out"), workers=1)
+    report = convert(options, _Meddler(images[3], images[7]))
+    assert (17, 2, 3) == (report.samples, report.left_out, report.exit_code)
 
 
 def test_sorted_labels_reach_every_member(tmp_path: Path) -> None:
@@ -216,7 +245,7 @@ def test_order_and_limits_options(tmp_path: Path) -> None:
 
 @pytest.fixture
 def broken_set(tmp_path: Path) -> tuple[Path, dict[str, str]]:
-    """A set in which, after the scan, some files are not what they were; the expected kind of each key."""
+    """A set in which some annotations are broken, and the expected kind of each key's problem."""
     expected = made.classic_train(tmp_path / "raw", images=40, annotated=0)
     keys = sorted(expected.wnids)
     for key in keys[:3]:

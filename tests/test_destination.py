@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parallel_sharder.destination import ShardPattern, refuse_taken, refuse_unfit
+from parallel_sharder.destination import ShardPattern, make_folder, refuse_full, refuse_taken, refuse_unfit
 from parallel_sharder.errors import DestinationError
 
 
@@ -77,8 +77,20 @@ def test_what_is_there_is_not_overwritten(tmp_path: Path) -> None:
 def test_room_and_digits() -> None:
     """Too few digits would spoil the order of names, too little room the end of the run: both are said before."""
     pattern = ShardPattern.parse("x-%02d.tar")
-    refuse_unfit(pattern, 100, 10, 10)
+    refuse_unfit(pattern, 100)
     with pytest.raises(DestinationError, match=r"101 shards need numbers of 3 digits, and x-00.tar has 2. Write %03d"):
-        refuse_unfit(pattern, 101, 10, 10)
+        refuse_unfit(pattern, 101)
+    refuse_full(pattern, 10, 10)
     with pytest.raises(DestinationError, match=r"has 1,000 bytes free.*need up to 1,500. Make 500 bytes of room"):
-        refuse_unfit(pattern, 100, 1500, 1000)
+        refuse_full(pattern, 1500, 1000)
+
+
+def test_folder_that_is_a_file(tmp_path: Path) -> None:
+    """A destination inside a file is refused, by name and with the remedy."""
+    (tmp_path / "file").touch()
+    pattern = ShardPattern.parse(str(tmp_path / "file" / "x-%06d.tar"))
+    for refused in (refuse_taken, make_folder):
+        with pytest.raises(
+            DestinationError, match=r"file cannot hold the shards: (Not a directory|File exists).*choose another"
+        ):
+            refused(pattern)

@@ -20,8 +20,8 @@ ALLOWED = {
     "annotation": {"errors", "model"},
     "blob": {"errors", "model"},
     "board": set(),
-    "bounds": {"annotation", "columns", "members", "model", "ustar"},
-    "cli": {"__init__", "coordinator", "errors", "monitor", "options"},
+    "bounds": {"annotation", "columns", "errors", "members", "model", "ustar"},
+    "cli": {"__init__", "coordinator", "errors", "monitor", "options", "report"},
     "columns": set(),
     "compress": set(),
     "coordinator": {
@@ -37,7 +37,7 @@ ALLOWED = {
     "engines.processes": {"board", "engines", "model", "worker"},
     "errors": set(),
     "machine": set(),
-    "manifest": {"durable", "model"},
+    "manifest": {"durable", "errors", "model"},
     "members": {"annotation", "blob", "errors", "model"},
     "model": {"columns"},  # for type checkers only
     "monitor": {"model", "report"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
@@ -35,7 +36,9 @@ def test_sizes(text: str, size: int) -> None:
     assert size == parse_size(text)
 
 
-@pytest.mark.parametrize("text", ["", "big", "1e", "-1", "1iB", "1PB", "1 000", "1,000", "GB", "1e9x", "\u0661"])
+@pytest.mark.parametrize(
+    "text", ["", "big", "1e", "1e5000", "9" * 31, "-1", "1iB", "1PB", "1 000", "1,000", "GB", "1e9x", "\u0661"]
+)
 def test_refused_sizes(text: str) -> None:
     """Anything else is refused, with what would do."""
     with pytest.raises(ValueError, match=r"is not a size; write bytes like .* 1e9, 500MB or 1GiB"):
@@ -64,7 +67,7 @@ def test_all_complaints_at_once() -> None:
         "--labels 'random' is not one of devkit, sorted",
         "--start-method 'magic' is not one of ",
         "--workers -1 is outside 0 to 10,000",
-        "--maxsize 0 is below 1",
+        "--maxsize 0 is outside 1 to",
         "--maxcount 0 is below 1",
         "--shards 0 is below 1",
         "--seed 18446744073709551616 is outside 0 to",
@@ -77,3 +80,13 @@ def test_options_are_frozen() -> None:
     """What has been validated stays as it is."""
     with pytest.raises(dataclasses.FrozenInstanceError):
         Options().seed = 5  # type: ignore[misc]
+
+
+def test_values_as_people_write_them() -> None:
+    """Paths may be text, and a size a float without a fraction; other types are complaints, not crashes later."""
+    options = Options(root="/data", dest=Path("/shards"), meta="m.mat", maxsize=1e9)
+    assert 10**9 == options.maxsize
+    assert isinstance(options.maxsize, int)
+    assert "/shards/imagenet_train-000000.tar" == options.pattern.path(0)
+    with pytest.raises(OptionsError, match=r"--workers '4' is not a whole number\n--maxsize 1.5 is not a whole number"):
+        Options(maxsize=1.5, workers="4")  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import json
@@ -153,30 +154,79 @@ def test_compressed_bytes_do_not_depend_on_threads(tmp_path: Path, compression: 
         assert 0x04 == one[4] & 0x04  # the frame carries a checksum (RFC 8878, frame header descriptor)
 
 
-@pytest.mark.parametrize("suffix", [".tar", ".tgz", ".tar.gz", ".tar.zst"])
-def test_foreign_readers(tmp_path: Path, suffix: str) -> None:
-    """GNU tar, bsdtar and webdataset list and read each sample of each kind of shard."""
+SUFFIXES = [".tar", ".tgz", ".tar.gz", ".tar.zst"]
+
+
+def shards_of_each_kind(tmp_path: Path, suffix: str) -> list[Path]:
     with ShardWriter(str(tmp_path / f"x-%06d{suffix}"), maxcount=7) as shards:
         for number in range(20):
             shards.write(sample(number, 100 * number))
-    names = [f"s{number:04}.{field}" for number in range(20) for field in ("cls", "jpg", "json")]
-    paths = [tmp_path / f"x-{number:06}{suffix}" for number in range(3)]
-    for program in ("tar", "bsdtar"):
-        listed = [
-            name
-            for path in paths
-            for name in subprocess.run(
-                [needs(program), "-tf", path], check=True, capture_output=True, text=True
-            ).stdout.splitlines()
-        ]
-        assert names == listed
-        first = subprocess.run([needs(program), "-xOf", paths[2], "s0019.jpg"], check=True, capture_output=True).stdout
-        assert bytes([19]) * 1900 == first
+    return [tmp_path / f"x-{number:06}{suffix}" for number in range(3)]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("program", ["tar", "bsdtar"])
+def test_foreign_tars(tmp_path: Path, program: str, suffix: str) -> None:
+    """GNU tar and bsdtar list and read each sample of each kind of shard."""
+    if suffix == ".tar.zst":
+        needs("zstd")  # GNU tar calls it
+    paths = shards_of_each_kind(tmp_path, suffix)
+    listed = [
+        name
+        for path in paths
+        for name in subprocess.run(
+            [needs(program), "-tf", path], check=True, capture_output=True, text=True
+        ).stdout.splitlines()
+    ]
+    assert [f"s{number:04}.{field}" for number in range(20) for field in ("cls", "jpg", "json")] == listed
+    last = subprocess.run([needs(program), "-xOf", paths[2], "s0019.jpg"], check=True, capture_output=True).stdout
+    assert bytes([19]) * 1900 == last
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_webdataset_reads(tmp_path: Path, suffix: str) -> None:
+    """The webdataset library reads each sample of each kind of shard."""
     through = f"pipe:{needs('zstd')} -dc " if suffix == ".tar.zst" else ""
-    read = read_with_webdataset(f"{through}{path}" for path in paths)
+    read = read_with_webdataset(f"{through}{path}" for path in shards_of_each_kind(tmp_path, suffix))
     assert [(f"s{n:04}", n, {"n": n}, 100 * n) for n in range(20)] == [
         (each["__key__"], each["cls"], each["json"], len(each["jpg"])) for each in read
     ]
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip", "zstd"])
+def test_failed_write_gives_the_shard_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compression: str) -> None:
+    """After a write that failed half-way nothing can follow: no torn shard is published, whatever the caller does."""
+    real_write = os.write
+    room = [BUFFER_BYTES // 2]
+
+    def write(descriptor: int, data: memoryview) -> int:
+        if not room[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written = real_write(descriptor, data[: room[0]])
+        room[0] -= written
+        return written
+
+    with ShardFile(str(tmp_path / "x.tar"), compression=compression) as shard:
+        monkeypatch.setattr("os.write", write)
+        with pytest.raises(OSError, match="No space left"):
+            for number in range(100):
+                shard.write([Member(f"{number}.bin", os.urandom(100_000))])
+        with pytest.raises(ValueError, match=r"x.tar: the shard has been finished or given up"):
+            shard.write([Member("more.bin", b"1")])
+        with pytest.raises(ValueError, match="given up"):
+            shard.finish()
+    assert [] == os.listdir(tmp_path)
+
+
+def test_name_that_is_taken_meanwhile(tmp_path: Path) -> None:
+    """A file that appeared under the final name while the shard was written is not overwritten."""
+    with ShardFile(str(tmp_path / "x.tar")) as shard:
+        shard.write([Member("1.bin", b"1")])
+        (tmp_path / "x.tar").write_bytes(b"precious")
+        with pytest.raises(FileExistsError):
+            shard.finish()
+    assert ["x.tar"] == os.listdir(tmp_path)
+    assert b"precious" == (tmp_path / "x.tar").read_bytes()
 
 
 def test_gzip_is_read_by_the_standard_tools(tmp_path: Path) -> None:
@@ -196,7 +246,7 @@ def test_rotation(
 ) -> None:
     """No shard passes maxsize or maxcount, none is closed before it must be, and all samples are there in order."""
     folder = tmp_path_factory.mktemp("r")
-    with ShardWriter(str(folder / "x-%04d.tar"), maxsize, maxcount, start_shard=3) as shards:
+    with ShardWriter(str(folder / "x-%04d.tar"), maxsize=maxsize, maxcount=maxcount, start_shard=3) as shards:
         for number, size in enumerate(sizes):
             shards.write(sample(number, size))
     paths = sorted(folder.iterdir())
@@ -305,7 +355,7 @@ def test_missing_folders_are_made_and_nothing_makes_nothing(tmp_path: Path) -> N
 def test_limits_must_be_positive(tmp_path: Path, maxsize: int, maxcount: int | None) -> None:
     """A limit that no shard could keep is refused at once."""
     with pytest.raises(ValueError, match="must be positive"):
-        ShardWriter(str(tmp_path / "x-%06d.tar"), maxsize, maxcount)
+        ShardWriter(str(tmp_path / "x-%06d.tar"), maxsize=maxsize, maxcount=maxcount)
 
 
 def test_json_member_is_what_json_dumps_gives(tmp_path: Path) -> None:
