@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 
 PARTIAL_SUFFIX = ".partial"
@@ -54,6 +55,15 @@ def discard(descriptor: int, temporary: str) -> None:
     """Remove a file that `create` made and `publish` has not published."""
     os.close(descriptor)
     os.unlink(temporary)
+
+
+def remove_partials(path: str) -> None:
+    """Remove the temporary files of `path` that writers have left which were killed."""
+    folder, name = os.path.split(path)
+    partial = re.compile(re.escape(f".{name}.") + "[0-9a-f]{8}" + re.escape(PARTIAL_SUFFIX))
+    for each in os.listdir(folder or "."):
+        if partial.fullmatch(each):
+            os.unlink(os.path.join(folder, each))
 
 
 def write_all(descriptor: int, data: bytes | memoryview) -> None:

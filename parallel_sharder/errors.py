@@ -7,6 +7,7 @@ names the path, key or shard, the value, the limit, and what to do next. A singl
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Sequence
 
 
@@ -39,7 +40,22 @@ class DestinationError(SharderError):
 
 
 class WorkerError(SharderError):
-    """A worker process that ended without an answer."""
+    """Work that cannot be done, because the worker processes that try it die."""
+
+
+class WorkerDiedError(Exception):
+    """One task whose worker process ended without an answer; `exit_code` is the process's, negative for a signal."""
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__(exit_code)
+        self.exit_code = exit_code
+
+    @property
+    def cause(self) -> str:
+        """How it ended, for people: "killed by SIGKILL", or "exit status 1"."""
+        if self.exit_code < 0:
+            return f"killed by {signal.Signals(-self.exit_code).name}"
+        return f"exit status {self.exit_code}"
 
 
 class SampleError(Exception):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import BrokenExecutor, Executor
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 from parallel_sharder.board import Board
-from parallel_sharder.errors import WorkerError
 from parallel_sharder.model import Chunk, ShardRecord
 
 
@@ -17,9 +16,9 @@ from parallel_sharder.model import Chunk, ShardRecord
 class Engine:
     """An executor with a board beside it.
 
-    `executor` runs any picklable function. `write(chunk, slot)` is the function that writes a chunk there, and
-    `board`, of `slots` slots, shows how far each is. Leaving the context stops the workers: at once, if by an
-    exception, and at any rate before it returns. Raises WorkerError if a worker process has died.
+    `executor` runs any picklable function; a task whose worker dies fails with WorkerDiedError. `write(chunk, slot)` is
+    the function that writes a chunk there, and `board`, of `slots` slots, shows how far each is. Leaving the context
+    ends the workers before it returns: by an exception, within two seconds.
     """
 
     executor: Executor
@@ -36,11 +35,6 @@ class Engine:
         if kind is not None:
             self.board.stop()
         self.executor.shutdown(cancel_futures=True)
-        if isinstance(error, BrokenExecutor):
-            raise WorkerError(
-                "a worker process died (killed, or out of memory?). Finished shards stay, and no other has its final "
-                "name. Free memory, or use fewer --workers."
-            ) from error
 
 
 def open_engine(workers: int, start_method: str | None) -> Engine:
