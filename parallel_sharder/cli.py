@@ -1,16 +1,19 @@
 """The command line: argv to Options, errors to a sentence and an exit code.
 
 Exit status: 0 all stored; 1 stopped by an error; 2 wrong command line; 3 finished, some samples left out; 130
-interrupted. The summary goes to standard output, everything else to standard error.
+(SIGINT) or 143 (SIGTERM) stopped by a signal. The summary goes to standard output, everything else to standard error.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import json
+import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,7 +45,7 @@ examples:
 
 exit status:
   0 all samples stored; 1 stopped by an error; 2 wrong command line; 3 finished, some samples left out (they are
-  named); 130 interrupted
+  named); 130 or 143 stopped by Ctrl-C or SIGTERM
 """
 
 
@@ -53,23 +56,57 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         options = _options(arguments)
-        return _run(options, arguments)
+        with _signals():
+            return _run(options, arguments)
     except SharderError as error:
-        print(f"parallel-sharder: {error}", file=sys.stderr)
+        _complain(str(error))
         return error.exit_code
     except OSError as error:
-        print(f"parallel-sharder: {error}", file=sys.stderr)
+        _complain(str(error))
         return 1
-    except KeyboardInterrupt:
-        print("parallel-sharder: interrupted; finished shards stay, unfinished ones are removed", file=sys.stderr)
-        return 130
+    except _InterruptedError as error:
+        _complain(f"stopped by {error.signal.name}; finished shards stay, unfinished ones are removed")
+        return 128 + error.signal
+
+
+class _InterruptedError(KeyboardInterrupt):
+    """The signal that stopped the run."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.signal = signal.Signals(number)
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[None]:
+    """Within, the first SIGINT, SIGTERM or SIGHUP raises _InterruptedError, and a second ends the process at once."""
+    caught: list[int] = []
+
+    def handle(number: int, _: object) -> None:
+        if caught:
+            os._exit(128 + number)  # workers notice and follow; no file has its final name before it is whole
+        caught.append(number)
+        raise _InterruptedError(number)
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(number, handle) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _complain(message: str) -> None:
+    with contextlib.suppress(OSError):
+        print(f"parallel-sharder: {message}", file=sys.stderr, flush=True)
 
 
 def _run(options: Options, arguments: argparse.Namespace) -> int:
     from parallel_sharder import coordinator, monitor  # numpy comes with them, and --help does without
 
     watcher: monitor.Monitor
-    if arguments.quiet:
+    if arguments.quiet or sys.stderr is None:
         watcher = monitor.Silent()
     elif sys.stderr.isatty():
         watcher = monitor.Terminal(sys.stderr)
@@ -77,7 +114,11 @@ def _run(options: Options, arguments: argparse.Namespace) -> int:
         watcher = monitor.Log(sys.stderr)
     run = coordinator.preview if arguments.dry_run else coordinator.convert
     result: Preview | Report = run(options, watcher)
-    print(json.dumps(result.json(), indent=1) if arguments.json else result.text())
+    try:
+        print(json.dumps(result.json(), indent=1) if arguments.json else result.text(), flush=True)
+    except OSError as error:
+        _complain(f"the summary could not be printed: {error.strerror}; what it would have said is done all the same")
+        sys.stdout = None  # or Python would try again at exit
     return result.exit_code
 
 
@@ -127,7 +168,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     source = parser.add_argument_group("source")
     source.add_argument("--root", metavar="DIR", type=Path, default=Path(), help="the raw data set (default: .)")
-    source.add_argument("--split", metavar="train|val|test", default="train", help="default: train")
+    source.add_argument("--split", metavar="train|val|test", default="train", help="which part of it (default: train)")
     source.add_argument(
         "--labels",
         metavar="devkit|sorted",
@@ -158,7 +199,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     shards.add_argument("--maxcount", metavar="N", help="no shard holds more samples (default: no limit)")
     shards.add_argument("--shards", metavar="N", help="exactly so many shards (default: as few as the limits allow)")
-    shards.add_argument("--seed", metavar="N", help="of the shuffle (default: 0)")
+    shards.add_argument("--seed", metavar="N", help="seed of the shuffle, 0 to 2**64 - 1 (default: 0)")
     shards.add_argument("--no-shuffle", action="store_true", help="store in the order of the keys")
     run = parser.add_argument_group("run")
     run.add_argument(

@@ -34,6 +34,8 @@ class ShardPattern:
         Raises ValueError, with the remedy, for a path that is neither.
         """
         dest = dest.replace("{split}", split)
+        if "://" in dest:
+            raise ValueError(f"{dest} is an address, not a path; write to a folder, and copy the shards from there")
         if "%" not in dest:
             if dest.endswith(tuple(COMPRESSIONS)):
                 raise ValueError(
@@ -96,7 +98,7 @@ def refuse_taken(pattern: ShardPattern) -> None:
     """Raise DestinationError if shards or a manifest of this pattern are there already."""
     taken = pattern.existing()
     if taken:
-        more = f" and {len(taken) - 1:,} more" if len(taken) > 1 else ""
+        more = f" and {len(taken) - 1:,} more, up to {taken[-1]}," if len(taken) > 1 else ""
         raise DestinationError(
             f"{taken[0]}{more} {'are' if more else 'is'} already there, and nothing is overwritten. "
             f"Remove what is there, or choose another --dest."

@@ -6,6 +6,7 @@ users do, through a Recording.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import Any, Protocol, TextIO
 
@@ -159,10 +160,12 @@ class Log(Silent):
         return True
 
     def _print(self, line: str) -> None:
-        print(line, file=self._stream, flush=True)
+        with contextlib.suppress(OSError):  # nobody listens any more; the shards are wanted all the same
+            print(line, file=self._stream, flush=True)
 
 
 def print_found(listing: Listing, stream: TextIO) -> None:
     """What the scan has found, a line a part."""
-    for name, text in listing.found:
-        print(f"{name:<13}{text}", file=stream, flush=True)
+    with contextlib.suppress(OSError):
+        for name, text in listing.found:
+            print(f"{name:<13}{text}", file=stream, flush=True)

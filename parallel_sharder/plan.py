@@ -42,7 +42,10 @@ def make_plan(keys: Keys, sample_bytes: Int64s, seed: int | None, limits: Limits
     if limits.shards is not None:
         shard_count = limits.shards
         if not 1 <= shard_count <= len(keys):
-            raise PlanError(f"--shards {shard_count:,}: {len(keys):,} samples fill 1 to {len(keys):,} shards")
+            raise PlanError(
+                f"--shards {shard_count}: there are {len(keys):,} samples, and no shard is empty. "
+                f"Ask for at most {len(keys)}."
+            )
     else:
         shard_count = _fewest(len(keys), ends, limits)
     cuts = _even_cuts(len(keys), shard_count)
@@ -101,12 +104,12 @@ def _refuse_overfull(plan: Plan, limits: Limits) -> None:
     samples = int(np.max(np.diff(plan.cuts)))
     if limits.maxcount is not None and samples > limits.maxcount:
         raise PlanError(
-            f"--shards {plan.shard_count:,} puts {samples:,} samples into a shard, and --maxcount is "
+            f"--shards {plan.shard_count} puts {samples:,} samples into a shard, and --maxcount is "
             f"{limits.maxcount:,}. Raise one of the two."
         )
     size = int(np.max(plan.shard_bytes))
     if size > limits.maxsize:
         raise PlanError(
-            f"--shards {plan.shard_count:,} makes a shard of {size:,} bytes, and --maxsize is {limits.maxsize:,}. "
+            f"--shards {plan.shard_count} makes a shard of {size:,} bytes, and --maxsize is {limits.maxsize:,}. "
             f"Ask for more shards, or set --maxsize to at least {size}."
         )

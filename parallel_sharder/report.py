@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -124,7 +126,7 @@ class Report:
         rows = [
             ("samples", f"{self.samples:,}"),
             ("shards", f"{self.shards:,}, {size(self.file_bytes)}{packed}"),
-            ("elapsed", f"{duration(elapsed)} with {counted(self.workers, 'worker')}"),
+            ("elapsed", f"{duration(elapsed)} {self._place()}"),
             ("rate", f"{self.samples / elapsed:,.0f} images/s, {self.tar_bytes / elapsed / 1e6:,.0f} MB/s"),
             ("left out", counted(self.left_out, "sample") if self.left_out else "nothing"),
             ("pattern", self.braces),
@@ -149,14 +151,19 @@ class Report:
             "problems": [_problem_json(problem) for problem in self.problems],
         }
 
+    def _place(self) -> str:
+        return f"with {counted(self.workers, 'worker')}" if self.workers else "in this process"
+
     def _example(self) -> list[str]:
-        through = "pipe:zstd -dc " if self.braces.endswith(".zst") else ""  # webdataset knows gzip, not zstd
-        url = through + os.path.abspath(self.braces)
+        url = os.path.abspath(self.braces)
+        if url.endswith(".zst"):  # webdataset knows gzip, not zstd; the shell must not see what is in the folder's name
+            folder, name = os.path.split(url)
+            url = f"pipe:zstd -dc {shlex.quote(folder)}/{name}"
         fields = ('"jpg", "cls"', "image, label") if self.has_classes else ('"jpg", "json"', "image, info")
         return [
             "Read them with",
             "    import webdataset as wds",
-            f'    dataset = wds.WebDataset("{url}", shardshuffle=False).decode("pil").to_tuple({fields[0]})',
+            f'    dataset = wds.WebDataset({json.dumps(url)}, shardshuffle=False).decode("pil").to_tuple({fields[0]})',
             f"    {fields[1]} = next(iter(dataset))",
         ]
 

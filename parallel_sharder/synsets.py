@@ -6,6 +6,7 @@ Only here scipy is imported, and only when a meta.mat is read: importing it take
 from __future__ import annotations
 
 import functools
+import io
 from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
@@ -67,14 +68,16 @@ def _read_mat(path: Path) -> list[Synset]:
     import scipy.io
 
     try:
-        rows = scipy.io.loadmat(path, squeeze_me=True)["synsets"].reshape(-1)
+        content = path.read_bytes()
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
+    try:
+        rows = scipy.io.loadmat(io.BytesIO(content), squeeze_me=True)["synsets"].reshape(-1)
         synsets = [
             Synset(str(row["WNID"]), str(row["words"]), int(row["ILSVRC2012_ID"]))
             for row in rows
             if row["num_children"] == 0  # the others are inner nodes of the hierarchy, without images
         ]
-    except OSError as error:
-        raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
     except Exception as error:  # loadmat raises half a dozen kinds on foreign bytes
         raise SourceError(
             f"{path} is not the devkit's meta.mat (an array 'synsets' with ILSVRC2012_ID, WNID, words, num_children): "

@@ -289,7 +289,10 @@ def _encode(key: str, field: str, value: Any) -> bytes:
     if isinstance(value, str):
         return value.encode("utf-8")
     if field.rpartition(".")[2] == "json":
-        return json.dumps(value).encode("ascii")
+        try:
+            return json.dumps(value).encode("ascii")
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ValueError(f"{key!r}: field {field!r} is not JSON: {error}") from error
     if isinstance(value, numbers.Integral):  # numpy's integers too
         return b"%d" % int(value)
     raise ValueError(f"{key!r}: field {field!r} holds {type(value).__name__}; store bytes, text, an int, or JSON")

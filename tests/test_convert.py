@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
+import multiprocessing
 import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -14,9 +17,12 @@ import psutil
 import pytest
 import xxhash
 
-from parallel_sharder import Options, convert, deal, preview
+from parallel_sharder import Options, convert, coordinator, deal, preview
+from parallel_sharder.engines import processes
 from parallel_sharder.errors import DestinationError, PlanError, WorkerError
+from parallel_sharder.model import Chunk, ShardRecord
 from parallel_sharder.monitor import Recording
+from parallel_sharder.sources.folder import FolderContents, list_folder
 from tests import made
 from tests.conftest import needs
 from tests.reference import expected_members, members_of, read_with_webdataset, samples_of, write_shards
@@ -310,7 +316,7 @@ def test_refusals_come_before_writing(tmp_path: Path) -> None:
     made.classic_train(tmp_path / "raw")
     for choices, error, message in (
         ({"maxsize": 3000}, PlanError, "alone needs a shard of"),
-        ({"shards": 61}, PlanError, "60 samples fill 1 to 60 shards"),
+        ({"shards": 61}, PlanError, "Ask for at most 60"),
         ({"maxcount": 1, "dest": str(tmp_path / "out" / "x-%01d.tar")}, DestinationError, "Write %02d in --dest"),
     ):
         options = Options(**{"root": tmp_path / "raw", "dest": str(tmp_path / "out"), "workers": 0, **choices})  # type: ignore[arg-type]
@@ -346,22 +352,79 @@ def test_unwritable_destination(tmp_path: Path, workers: int) -> None:
         convert(Options(root=tmp_path / "raw", dest=str(tmp_path / "out"), workers=workers, shards=9), Remover())
 
 
-def test_worker_that_dies_is_an_error_not_a_wait(tmp_path: Path) -> None:
-    """A killed worker ends the run with an error, and every file under a final name is whole."""
-    made.classic_train(tmp_path / "raw", images=2000)
+METHODS = ["forkserver", "spawn", "fork"]
+
+
+def kill_worker(after_samples: int) -> Recording:
+    """A monitor that kills one worker process, once, when so many samples are done."""
 
     class Killer(Recording):
-        def planned(self, plan: object) -> None:
-            workers = [p for p in psutil.Process().children() if any("spawn_main" in word for word in p.cmdline())]
-            workers[0].kill()
+        killed = False
 
-    options = Options(root=tmp_path / "raw", dest=str(tmp_path / "out"), workers=2, start_method="spawn", shards=400)
-    with pytest.raises(WorkerError, match="a worker process died .*fewer --workers"):
-        convert(options, Killer())
-    names = os.listdir(tmp_path / "out")
-    assert "imagenet_train.json" not in names
-    for name in names:
-        assert name.endswith(".partial") or 15 == len(members_of([tmp_path / "out" / name]))
+        def progress(self, samples: int, tar_bytes: int) -> None:
+            super().progress(samples, tar_bytes)
+            if samples >= after_samples and not self.killed:
+                self.killed = True
+                me = psutil.Process()
+                family = [p for p in me.children(recursive=True) if p.status() != psutil.STATUS_ZOMBIE]
+                family = [p for p in family if "resource_tracker" not in " ".join(p.cmdline())]
+                parents = {p.ppid() for p in family}
+                [worker, *_] = [p for p in family if p.pid not in parents]  # not the fork server
+                worker.kill()
+
+    return Killer()
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+@pytest.mark.parametrize("method", METHODS)
+def test_killed_workers_chunk_is_dealt_again(tmp_path: Path, method: str) -> None:
+    """A killed worker costs nothing but time: every sample once, the undisturbed run's bytes, and no partial file."""
+    made.classic_train(tmp_path / "raw", images=3000, annotated=1)
+    options = {"root": tmp_path / "raw", "shards": 40}
+    convert(Options(**options, workers=0, dest=str(tmp_path / "undisturbed")))  # type: ignore[arg-type]
+    killer = kill_worker(500)
+    convert(Options(**options, workers=2, start_method=method, dest=str(tmp_path / "out")), killer)  # type: ignore[arg-type]
+    assert killer.killed  # type: ignore[attr-defined]
+    assert digests(tmp_path / "undisturbed") == digests(tmp_path / "out")
+
+
+@pytest.mark.parametrize("method", METHODS[:2])
+def test_chunk_that_kills_its_workers_stops_the_run(tmp_path: Path, method: str) -> None:
+    """After three deaths with one chunk the run stops, naming shard, samples and signal; nothing partial is left."""
+    made.classic_train(tmp_path / "raw", images=20, annotated=0)
+
+    with processes.open_engine(2, method) as engine:
+        listing = coordinator._scan(Options(root=tmp_path / "raw"), engine, Recording())
+        plan = coordinator._plan(Options(shards=2), listing)
+        pattern = Options(dest=str(tmp_path / "x-%06d.tar")).pattern
+        (tmp_path / ".x-000000.tar.0123abcd.partial").touch()
+        chunks = deal.make_chunks(listing, plan, pattern, deal.make_job(listing, plan, pattern, 2))
+        with pytest.raises(
+            WorkerError, match=r"3 workers died writing .*x-000000.tar \(10 samples, n\d+_\d+ to n\d+_\d+\).*SIGSEGV"
+        ):
+            deal.deal(chunks, dataclasses.replace(engine, write=_die), lambda *_: None)
+    assert ["raw", "x-000001.tar"] == sorted(os.listdir(tmp_path))
+
+
+def _die(chunk: Chunk, slot: int) -> ShardRecord:
+    """Stands for a sample that crashes a library."""
+    if chunk.number == 0:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return processes._write(chunk, slot)
+
+
+def test_worker_that_dies_while_scanning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is an error with a remedy, not a wait and not a traceback."""
+    made.classic_train(tmp_path / "raw")
+    monkeypatch.setattr("parallel_sharder.sources.scan.list_folder", _list_and_die)
+    with pytest.raises(WorkerError, match=r"a worker died listing folders in .*train: exit status 7.*__main__"):
+        convert(Options(root=tmp_path / "raw", dest=str(tmp_path / "out"), workers=2))
+
+
+def _list_and_die(path: str, key_pattern: str) -> FolderContents:
+    if multiprocessing.parent_process() is None:
+        return list_folder(path, key_pattern)  # the split's folder is listed by the coordinator
+    os._exit(7)
 
 
 @pytest.mark.parametrize("workers", [0, 2])

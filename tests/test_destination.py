@@ -43,6 +43,7 @@ def test_names(dest: str, first: str, compression: str, manifest: str) -> None:
         ("my x-%06d.tar", "spaces"),
         ("x{1,2}-%06d.tar", "braces"),
         (".x-%06d.tar", "dot"),
+        ("s3://bucket/x-%06d.tar", "is an address, not a path"),
     ],
 )
 def test_refused_patterns(dest: str, message: str) -> None:
@@ -70,7 +71,7 @@ def test_what_is_there_is_not_overwritten(tmp_path: Path) -> None:
     with pytest.raises(DestinationError, match=r"x-000123.tar is already there.*choose another --dest"):
         refuse_taken(pattern)
     (tmp_path / "x.json").touch()
-    with pytest.raises(DestinationError, match=r"x-000123.tar and 1 more are already there"):
+    with pytest.raises(DestinationError, match=r"x-000123.tar and 1 more, up to .*x.json, are already there"):
         refuse_taken(pattern)
 
 

@@ -294,10 +294,21 @@ def test_no_layout(tmp_path: Path) -> None:
     assert "is not a folder" in refusal(tmp_path / "missing")
 
 
-def test_root_that_is_the_split_itself(tmp_path: Path) -> None:
-    """The usual slip is recognised."""
-    made.classic_train(tmp_path)
-    assert "name the folder above it" in refusal(tmp_path / "train")
+def test_root_a_level_off(tmp_path: Path) -> None:
+    """The usual slips are recognised, and the right folder is named."""
+    made.classic_train(tmp_path / "set")
+    remedy = f"Did you mean --root {tmp_path / 'set'}?"
+    for root in (tmp_path, tmp_path / "set" / "train", tmp_path / "set" / "train" / WNIDS[0]):
+        assert remedy in refusal(root)
+
+
+def test_root_inside_kaggles_tree(tmp_path: Path) -> None:
+    """Each folder on the way to the images is as good as the top; one beside it leads back."""
+    expected = made.kaggle(tmp_path)
+    for root in ("ILSVRC/Data/CLS-LOC", "ILSVRC/Data"):
+        listing = listing_of(tmp_path / root)
+        check(listing, expected, stems(tmp_path, "**/train/*/*.JPEG"), stems(tmp_path, "**/train/*/*.xml"))
+    assert f"Did you mean --root {tmp_path}" in refusal(tmp_path / "ILSVRC" / "Annotations")
 
 
 def test_two_layouts(tmp_path: Path) -> None:
@@ -370,10 +381,17 @@ def test_unknown_class_folder(tmp_path: Path) -> None:
 
 
 def test_no_images(tmp_path: Path) -> None:
-    """A tree of empty folders says what was looked for."""
+    """An empty tree, one of packed classes, and one of empty folders say what was looked for."""
     made.write_devkit(tmp_path)
-    (tmp_path / "train" / WNIDS[0]).mkdir(parents=True)
-    assert "holds no image of the train set, train/<wnid>/<wnid>_<number>.JPEG" in refusal(tmp_path)
+    (tmp_path / "train").mkdir()
+    assert "holds no image of the train set" in refusal(tmp_path)
+    (tmp_path / "train" / f"{WNIDS[0]}.tar").touch()
+    assert "unpack them" in refusal(tmp_path)
+    (tmp_path / "train" / f"{WNIDS[0]}.tar").unlink()
+    (tmp_path / "train" / WNIDS[0]).mkdir()
+    assert "holds no image of the train set. Expected were files named train/<wnid>/<wnid>_<number>.JPEG" in refusal(
+        tmp_path
+    )
 
 
 @pytest.mark.parametrize("count", [49_999, 50_001, 0])

@@ -306,6 +306,7 @@ def test_numpy_numbers_are_numbers(tmp_path: Path) -> None:
         ({"__key__": "a" * 97, "json": b""}, "has 102 bytes; a member's name has at most 100"),
         ({"__key__": "a", "jpg": None}, "field 'jpg' holds NoneType"),
         ({"__key__": "a", "jpg": 1.5}, "field 'jpg' holds float"),
+        ({"__key__": "a", "json": {1, 2}}, "'a': field 'json' is not JSON: Object of type set"),
         ({"__key__": "a", "jpg": bytes(20_000)}, "'a' needs 22,016 bytes, more than maxsize 10,000"),
     ],
 )

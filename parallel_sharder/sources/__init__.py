@@ -12,6 +12,9 @@ from parallel_sharder.errors import SourceError
 from parallel_sharder.sources import kaggle, tree
 from parallel_sharder.sources.layout import Layout
 
+TREE = "classic tree"
+KAGGLE = "Kaggle tree"
+
 
 def find_layout(root: str | Path, split: str, xml_root: str | Path | None, meta: str | Path | None) -> Layout:
     """The one layout that `root` has for `split`; `xml_root` and `meta` are places the user has named.
@@ -25,20 +28,33 @@ def find_layout(root: str | Path, split: str, xml_root: str | Path | None, meta:
     meta = Path(meta).absolute() if meta is not None else None
     if not root.is_dir():
         raise SourceError(f"{root} is not a folder; name the data set's with --root")
-    places = {"classic tree": tree.places(root, split), "Kaggle tree": kaggle.places(root, split)}
-    there = [(name, place) for name, folders in places.items() for place in folders if place.is_dir()]
+    there = _layouts_at(root, split)
     if not there:
-        looked = "\n".join(f"  {name}: {place}/" for name, folders in places.items() for place in folders)
+        looked = "\n".join(f"  {name}: {place}/" for name, place in _places(root, split))
         raise SourceError(f"no {split} images found under {root}. Looked for:\n{looked}\n{_hint(root, split)}")
     if len(there) > 1:
         both = " and ".join(f"{place} ({name})" for name, place in there)
         raise SourceError(f"{root} holds the {split} images twice: {both}. Name the one to use with --root.")
     [(name, images)] = there
-    find = tree.find if name == "classic tree" else kaggle.find
+    find = tree.find if name == TREE else kaggle.find
     return find(images, split, xml_root, meta)
 
 
+def _places(root: Path, split: str) -> list[tuple[str, Path]]:
+    """Every layout's name and place of its images."""
+    at_kaggle = kaggle.places(root, split)
+    return [(TREE, place) for place in tree.places(root, split) if place not in at_kaggle] + [
+        (KAGGLE, place) for place in at_kaggle
+    ]
+
+
+def _layouts_at(root: Path, split: str) -> list[tuple[str, Path]]:
+    return [(name, place) for name, place in _places(root, split) if place.is_dir()]
+
+
 def _hint(root: Path, split: str) -> str:
-    if root.name == split or any(root.glob("n[0-9]*")):
-        return f"{root} looks like the {split} folder itself: name the folder above it with --root."
-    return "Name the folder that holds one of them with --root."
+    """The likely slip: a folder too deep, or one too high."""
+    for near in (*root.parents[:3], *sorted(root.iterdir())):
+        if near.is_dir() and _layouts_at(near, split):
+            return f"Did you mean --root {near}?"
+    return "Name the folder that holds one of them with --root. Archives must be unpacked first."

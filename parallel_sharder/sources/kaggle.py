@@ -11,8 +11,10 @@ VAL_SOLUTION = "LOC_val_solution.csv"
 
 
 def places(root: Path, split: str) -> list[Path]:
-    """Where this layout has its images: `root` may be the unpacked zip's folder or the ILSVRC in it."""
-    return [root / "ILSVRC" / "Data" / "CLS-LOC" / split, root / "Data" / "CLS-LOC" / split]
+    """Where this layout has its images: `root` may be the unpacked zip's folder, or one on the way to them."""
+    way = ("ILSVRC", "Data", "CLS-LOC")
+    rest = way[way.index(root.name) + 1 :] if root.name in way else way
+    return [root.joinpath(*rest, split)]
 
 
 def find(images: Path, split: str, xml_root: Path | None, meta: Path | None) -> Layout:

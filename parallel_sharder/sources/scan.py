@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from parallel_sharder.columns import Bools, Int32s, Int64s, Keys
-from parallel_sharder.errors import SourceError
+from parallel_sharder.errors import SourceError, WorkerDiedError, WorkerError
 from parallel_sharder.model import IMAGE_SUFFIX, WNID, XML_SUFFIX, ImageClass, Kind, Listing, Problem, printable
 from parallel_sharder.sources.folder import (
     NO_KEYS,
@@ -52,12 +52,16 @@ def scan(layout: Layout, classes: tuple[ImageClass, ...], executor: Executor, pr
     problems = list(found.problems)
     images = _Files.gather((each.path, each.images) for each in found.folders)
     if not len(images):
-        raise SourceError(f"{layout.images} holds no image of the {layout.split} set, {_expected(layout)}")
+        raise SourceError(
+            f"{layout.images} holds no image of the {layout.split} set. Expected were files named {_expected(layout)}. "
+            f"If the archives are there instead, unpack them (those of train hold an archive for each class)."
+        )
     images.refuse_repeats(IMAGE_SUFFIX)
 
     xmls, xmls_found = _Files.gather((each.path, each.xmls) for each in found.folders), "beside the images"
     rows, matched = _rows_of(xmls.keys, images.keys)
-    if layout.annotations is not None and (layout.xml_given or not matched.any()):
+    elsewhere = layout.annotations is not None and layout.annotations != layout.images
+    if elsewhere and (layout.xml_given or not matched.any()):
         unused = Kind.UNUSED_XML if layout.xml_given else Kind.ORPHAN_XML
         problems += xmls.problems(unused, f"annotations are read from {layout.annotations}")
         xml_folders, xml_problems = _xml_folders(layout, executor)
@@ -69,7 +73,7 @@ def scan(layout: Layout, classes: tuple[ImageClass, ...], executor: Executor, pr
                 f"{layout.annotations} holds no annotation of any image in {layout.images}. Name the folder that holds "
                 f"{layout.split}/, or the annotations themselves, with --xml-root."
             )
-    elif layout.annotations is not None:
+    elif elsewhere:
         xmls_found += f"; {layout.annotations} is not used"
     xmls.refuse_repeats(XML_SUFFIX)
     problems += xmls.take(~matched).problems(Kind.ORPHAN_XML, "no image of this name")
@@ -148,7 +152,13 @@ def _list_class_folders(
     folders: list[FolderContents] = []
     image_count = 0
     for future in futures:
-        folders.append(future.result())
+        try:
+            folders.append(future.result())
+        except WorkerDiedError as error:
+            raise WorkerError(
+                f"a worker died listing folders in {path}: {error.cause}. Called from a script, convert() needs "
+                f"`if __name__ == '__main__':` around it; otherwise memory may be short: use fewer --workers."
+            ) from error
         image_count += len(folders[-1].images)
         progress(len(folders), len(futures), image_count)
     return folders
@@ -165,14 +175,15 @@ class _Files:
 
     @classmethod
     def gather(cls, parts: Iterable[tuple[str, FileColumns]]) -> _Files:
-        folders, columns = zip(*parts, strict=True)
+        parts = list(parts)
+        folders, columns = tuple(path for path, _ in parts), [each for _, each in parts]
         keys = [np.array(each.keys.encode("ascii").split(b"\n"), np.bytes_) for each in columns if len(each)]
         counts = [len(each) for each in columns]
         files = cls(
             folders,
             np.concatenate([np.empty(0, "S1"), *keys]),
             np.repeat(np.arange(len(folders), dtype=np.int32), counts),
-            np.concatenate([np.frombuffer(each.sizes, np.int64) for each in columns]),
+            np.concatenate([np.empty(0, np.int64), *(np.frombuffer(each.sizes, np.int64) for each in columns)]),
         )
         if np.any(files.keys[:-1] > files.keys[1:]):
             return files.take(np.argsort(files.keys, kind="stable"))

@@ -22,7 +22,7 @@ def wnids_of(keys: Sequence[str], places: Sequence[Path], classes: Sequence[Imag
     path = require_file(
         "labels for the flat val folder",
         places,
-        "The ground truth is in the devkit; or sort the images into class folders.",
+        "The devkit holds the ground truth, Kaggle's zip LOC_val_solution.csv; or sort the images into class folders.",
     )
     try:
         return _from_solution(path, keys) if path.suffix == ".csv" else _from_ground_truth(path, keys, classes)
