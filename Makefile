@@ -4,11 +4,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test check format bench clean system-packages
+.PHONY: help demo test torture check format bench clean system-packages
 
 help:
 	@echo "make demo     convert a small made data set and read it back"
 	@echo "make test     run the tests"
+	@echo "make torture  kill conversions 200 times, and continue them"
 	@echo "make check    lint, formatting and types"
 	@echo "make format   format the code"
 	@echo "make bench    run the benchmarks"
@@ -24,6 +25,10 @@ demo: $(VENV)/ready
 
 test: $(VENV)/ready
 	$(BIN)/python -m pytest
+
+# Conversions that are killed with SIGKILL at random moments, continued, and compared with an undisturbed one.
+torture: $(VENV)/ready
+	TORTURE_KILLS=100 $(BIN)/python -m pytest tests/test_resume.py -k torture -s
 
 check: $(VENV)/ready
 	$(BIN)/ruff check

@@ -4,6 +4,7 @@
     plan      Listing + seed + limits    -> Plan         order, and where to cut it: pure            plan
     deal      Plan                       -> Chunks       contiguous slices of the shuffled order     deal, engines/
     write     Chunk (in a worker)        -> ShardRecord  the tar under its final name                worker, tarwriter
+    record    ShardRecords               -> journal      appended as each shard is done              journal, resume
     publish   ShardRecords               -> manifest     the index of the finished set, last         manifest
 
 `coordinator.convert` is that list. The public names are below; they are imported when they are first used, so that

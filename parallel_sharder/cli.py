@@ -11,6 +11,7 @@ import contextlib
 import io
 import json
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -65,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _complain(str(error))
         return 1
     except _InterruptedError as error:
-        _complain(f"stopped by {error.signal.name}; finished shards stay, unfinished ones are removed")
+        _complain(f"stopped by {error.signal.name}. {_how_to_continue(options)}")
         return 128 + error.signal
 
 
@@ -95,6 +96,16 @@ def _signals() -> Iterator[None]:
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
+
+
+def _how_to_continue(options: Options) -> str:
+    from parallel_sharder.journal import progress_of
+
+    progress = progress_of(options.pattern.journal_path)
+    if progress is None:
+        return "Nothing was written yet."
+    done, shards = progress
+    return f"{done:,} of {shards:,} shards are done. Continue with: {shlex.join(sys.orig_argv)}"
 
 
 def _complain(message: str) -> None:
@@ -149,6 +160,8 @@ def _options(arguments: argparse.Namespace) -> Options:
             xml_root=arguments.xml_root,
             meta=arguments.meta,
             start_method=arguments.start_method,
+            overwrite=arguments.overwrite,
+            check=arguments.check,
             **given,
         )
     except OptionsError as error:
@@ -209,6 +222,12 @@ def _parser() -> argparse.ArgumentParser:
         "--start-method",
         metavar="NAME",
         help="how workers are started: forkserver, spawn or fork (default: the first of them there is)",
+    )
+    run.add_argument(
+        "--check", action="store_true", help="when continuing, read the finished shards and compare their digests"
+    )
+    run.add_argument(
+        "--overwrite", action="store_true", help="start anew, removing what an earlier run has recorded as its own"
     )
     run.add_argument("--dry-run", action="store_true", help="print the plan and write nothing")
     run.add_argument("--quiet", action="store_true", help="print the summary and errors alone")

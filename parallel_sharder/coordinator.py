@@ -6,20 +6,24 @@ shard is whole and under its final name.
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Iterable
 
 import numpy as np
 
-from parallel_sharder import __version__, bounds, machine
+from parallel_sharder import __version__, bounds, durable, machine
 from parallel_sharder.deal import deal, make_chunks, make_job
-from parallel_sharder.destination import make_folder, refuse_full, refuse_taken, refuse_unfit
+from parallel_sharder.destination import ShardPattern, make_folder, refuse_full, refuse_taken, refuse_unfit
 from parallel_sharder.engines import Engine, open_engine
+from parallel_sharder.journal import Journal
 from parallel_sharder.manifest import Provenance, manifest, write_manifest
-from parallel_sharder.model import Listing, Plan, ShardRecord
+from parallel_sharder.model import Chunk, Listing, Plan, ShardRecord
 from parallel_sharder.monitor import Monitor, Silent
 from parallel_sharder.options import Options
 from parallel_sharder.plan import Limits, make_plan
 from parallel_sharder.report import Preview, Report
+from parallel_sharder.resume import fingerprint, intact
 from parallel_sharder.sources import find_layout
 from parallel_sharder.sources.scan import scan
 from parallel_sharder.synsets import read_classes
@@ -28,7 +32,8 @@ from parallel_sharder.synsets import read_classes
 def convert(options: Options, monitor: Monitor | None = None) -> Report:
     """Convert the data set that `options` name into shards and a manifest, and report what is there now.
 
-    Raises SharderError for what stops a run; shards finished by then stay, and nothing else does. Where processes are
+    Continues where an earlier run with the same choices and the same source has stopped. Raises SharderError for what
+    stops a run; finished shards and the journal stay, and nothing else does. Where processes are
     started by spawn or forkserver, the calling script needs the usual `if __name__ == "__main__":`.
     """
     monitor = monitor or Silent()
@@ -36,7 +41,8 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
     workers = machine.usable_cores() if options.workers is None else options.workers
     times = [time.monotonic()]
     try:
-        refuse_taken(pattern)
+        if not os.path.exists(pattern.journal_path):
+            refuse_taken(pattern)
         with open_engine(workers, options.start_method) as engine:
             listing = _scan(options, engine, monitor)
             monitor.found(listing)
@@ -44,14 +50,20 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
 
             plan = _plan(options, listing)
             refuse_unfit(pattern, plan.shard_count)
-            refuse_full(pattern, int(plan.shard_bytes.sum()), machine.free_bytes(pattern.folder))
             times.append(time.monotonic())
 
-            monitor.planned(plan)
             make_folder(pattern)
-            job = make_job(listing, plan, pattern, workers)
-            records = deal(make_chunks(listing, plan, pattern, job), engine, monitor.progress)
-        write_manifest(pattern.manifest_path, _manifest(options, listing, plan, records))
+            with Journal(pattern.journal_path, fingerprint(options, listing, plan), options.overwrite) as journal:
+                kept, remade = _take_stock(options, engine, journal)
+                numbers = {record.number for record in kept}
+                missing_bytes = int(np.delete(plan.shard_bytes, list(numbers)).sum())
+                refuse_full(pattern, missing_bytes, machine.free_bytes(pattern.folder))
+
+                monitor.planned(plan, kept)
+                job = make_job(listing, plan, pattern, workers)
+                made = _write(make_chunks(listing, plan, pattern, job, numbers), engine, journal, monitor, pattern)
+                records = sorted([*kept, *made], key=lambda record: record.number)
+                write_manifest(pattern.manifest_path, _manifest(options, listing, plan, records))
         times.append(time.monotonic())
     finally:
         monitor.close()
@@ -61,6 +73,10 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
         plan.shard_count,
         sum(record.tar_bytes for record in records),
         sum(record.file_bytes for record in records),
+        sum(record.samples for record in made),
+        sum(record.tar_bytes for record in made),
+        len(kept),
+        tuple(remade),
         pattern.braces(plan.shard_count),
         pattern.manifest_path,
         workers,
@@ -68,6 +84,36 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
         bool(listing.classes),
         (*listing.problems, *(problem for record in records for problem in record.problems)),
     )
+
+
+def _take_stock(options: Options, engine: Engine, journal: Journal) -> tuple[list[ShardRecord], list[str]]:
+    """The shards of an earlier run that are as the journal has them, and the paths of those that are to be made again.
+
+    Removes what else the tool has left there. Raises DestinationError for files of these names that it has not made.
+    """
+    pattern = options.pattern
+    kept = intact(journal.done.values(), engine.executor, options.check)
+    paths = {record.path for record in kept}
+    remade = sorted(record.path for record in journal.done.values() if record.path not in paths)
+    for path in journal.paths_dealt():
+        if path not in paths:
+            durable.remove(path)
+    durable.remove_partials(pattern.folder, pattern.names)
+    if journal.had_run and options.overwrite:
+        durable.remove(pattern.manifest_path)
+    refuse_taken(pattern, paths | {pattern.manifest_path} if journal.had_run else paths)
+    return kept, remade
+
+
+def _write(
+    chunks: Iterable[Chunk], engine: Engine, journal: Journal, monitor: Monitor, pattern: ShardPattern
+) -> list[ShardRecord]:
+    """Write all chunks; their records. If that fails, the files that ended workers have left go before the error."""
+    try:
+        return deal(chunks, engine, journal, monitor.progress)
+    except BaseException:
+        durable.remove_partials(pattern.folder, pattern.names)
+        raise
 
 
 def preview(options: Options, monitor: Monitor | None = None) -> Preview:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import os
+import re
+from collections.abc import Callable, Container, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from parallel_sharder import durable
 from parallel_sharder.destination import ShardPattern
@@ -25,10 +27,14 @@ def make_job(listing: Listing, plan: Plan, pattern: ShardPattern, workers: int) 
     return Job(listing.folders, listing.classes, pattern.compression, threads)
 
 
-def make_chunks(listing: Listing, plan: Plan, pattern: ShardPattern, job: Job) -> Iterator[Chunk]:
-    """The plan's shards as chunks, in order of number, each made when it is asked for."""
+def make_chunks(
+    listing: Listing, plan: Plan, pattern: ShardPattern, job: Job, kept: Container[int] = ()
+) -> Iterator[Chunk]:
+    """The plan's shards as chunks, in order of number, each made when it is asked for; none for the `kept` numbers."""
     packed_job = job.pack()
     for number in range(plan.shard_count):
+        if number in kept:
+            continue
         rows = plan.order[plan.cuts[number] : plan.cuts[number + 1]]
         yield Chunk(
             number,
@@ -44,37 +50,74 @@ def make_chunks(listing: Listing, plan: Plan, pattern: ShardPattern, job: Job) -
         )
 
 
-def deal(chunks: Iterable[Chunk], engine: Engine, progress: Callable[[int, int], None]) -> list[ShardRecord]:
-    """Have the engine write all chunks, and return their records in order of number.
+class Recorder(Protocol):
+    """What has to know that a shard is about to be written, and that it is whole: the journal."""
+
+    def deal(self, number: int, path: str) -> None:
+        """Shard `number` is about to be written to `path`."""
+
+    def finish(self, record: ShardRecord) -> None:
+        """The shard of `record` is whole, synced and under its final name."""
+
+
+def deal(
+    chunks: Iterable[Chunk], engine: Engine, recorder: Recorder, progress: Callable[[int, int], None]
+) -> list[ShardRecord]:
+    """Have the engine write all chunks, and return their records, in the order in which they were finished.
 
     A chunk whose worker dies is dealt again, to another. `progress(samples, tar_bytes)` is told the totals so far,
     several times a second, shards in hand and samples left out included. Raises WorkerError for a chunk that DEATHS
-    workers have died with, and whatever error a worker raises; shards that are finished by then stay.
+    workers have died with, and whatever error a worker raises. The engine is stopped then, and every shard that was
+    finished is recorded.
     """
-    records: list[ShardRecord] = []
     in_hand: dict[Future[ShardRecord], _Hand] = {}
+    try:
+        return _deal(chunks, engine, recorder, progress, in_hand)
+    except BaseException:
+        engine.stop()
+        for future in in_hand:
+            if future.done() and not future.cancelled() and future.exception() is None:
+                recorder.finish(future.result())
+        raise
+
+
+def _deal(
+    chunks: Iterable[Chunk],
+    engine: Engine,
+    recorder: Recorder,
+    progress: Callable[[int, int], None],
+    in_hand: dict[Future[ShardRecord], _Hand],
+) -> list[ShardRecord]:
+    records: list[ShardRecord] = []
     free_slots = list(range(engine.slots))
     waiting = iter(chunks)
+    done_samples = done_bytes = 0
     while True:
         while free_slots and (chunk := next(waiting, None)) is not None:
+            recorder.deal(chunk.number, chunk.path)
             hand = _Hand(chunk, free_slots.pop())
             in_hand[engine.executor.submit(engine.write, chunk, hand.slot)] = hand
         if not in_hand:
-            return sorted(records, key=lambda record: record.number)
+            return records
         finished, _ = wait(in_hand, TICK_SECONDS, FIRST_COMPLETED)
         for future in finished:
-            hand = in_hand.pop(future)
+            hand = in_hand[future]
             engine.board.write(hand.slot, 0, 0)
             try:
-                records.append(future.result())
+                record = future.result()
             except WorkerDiedError as error:
                 hand = _after_death(hand, error)
+                del in_hand[future]
                 in_hand[engine.executor.submit(engine.write, hand.chunk, hand.slot)] = hand
-            else:
-                free_slots.append(hand.slot)
+                continue
+            recorder.finish(record)
+            del in_hand[future]  # only now: an interrupt before finds it there and records it
+            records.append(record)
+            free_slots.append(hand.slot)
+            done_samples += record.samples + len(record.left_out)
+            done_bytes += record.tar_bytes
         samples, tar_bytes = engine.board.read()
-        samples += sum(record.samples + len(record.left_out) for record in records)
-        progress(samples, tar_bytes + sum(record.tar_bytes for record in records))
+        progress(done_samples + samples, done_bytes + tar_bytes)
 
 
 class _Hand(NamedTuple):
@@ -86,9 +129,11 @@ class _Hand(NamedTuple):
 
 
 def _after_death(hand: _Hand, error: WorkerDiedError) -> _Hand:
-    """The chunk to deal again, its partial file gone; WorkerError if that has been tried often enough."""
+    """The chunk to deal again, its files gone; WorkerError if that has been tried often enough."""
     chunk = hand.chunk
-    durable.remove_partials(chunk.path)
+    folder, name = os.path.split(chunk.path)
+    durable.remove_partials(folder, re.escape(name))
+    durable.remove(chunk.path)  # whole, if the worker died between renaming it and saying so
     if hand.deaths + 1 < DEATHS:
         return hand._replace(deaths=hand.deaths + 1)
     count = len(chunk.keys) // chunk.key_width

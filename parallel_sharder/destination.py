@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Container
 from dataclasses import dataclass
 
 from parallel_sharder.errors import DestinationError
@@ -66,6 +67,11 @@ class ShardPattern:
         return self.prefix.rstrip("-_.") or "shards"
 
     @property
+    def journal_path(self) -> str:
+        """Where the journal of the set is: beside the shards, hidden."""
+        return os.path.join(self.folder, f".{self.set_name}.journal")
+
+    @property
     def manifest_path(self) -> str:
         """Where the set's manifest goes, beside the shards."""
         return os.path.join(self.folder, f"{self.set_name}.json")
@@ -81,27 +87,32 @@ class ShardPattern:
         numbers = f"{{{0:0{self.digits}d}..{shard_count - 1:0{self.digits}d}}}"
         return os.path.join(self.folder, f"{self.prefix}{numbers}{self.suffix}")
 
+    @property
+    def names(self) -> str:
+        """A regular expression for the file names of this pattern's shards, of any number, and its manifest."""
+        shard = re.escape(self.prefix) + "[0-9]+" + re.escape(self.suffix)
+        return f"{shard}|{re.escape(os.path.basename(self.manifest_path))}"
+
     def existing(self) -> list[str]:
         """The paths already there that shards or manifest of this pattern would have, sorted."""
-        shard = re.compile(re.escape(self.prefix) + "[0-9]+" + re.escape(self.suffix))
-        manifest = os.path.basename(self.manifest_path)
         try:
             names = os.listdir(self.folder or ".")
         except FileNotFoundError:
             return []
         except OSError as error:
             raise DestinationError(_unusable(self, error)) from error
-        return [os.path.join(self.folder, name) for name in sorted(names) if shard.fullmatch(name) or name == manifest]
+        return [os.path.join(self.folder, name) for name in sorted(names) if re.fullmatch(self.names, name)]
 
 
-def refuse_taken(pattern: ShardPattern) -> None:
-    """Raise DestinationError if shards or a manifest of this pattern are there already."""
-    taken = pattern.existing()
+def refuse_taken(pattern: ShardPattern, known: Container[str] = ()) -> None:
+    """Raise DestinationError if shards or a manifest of this pattern are there already, but for the `known` paths."""
+    taken = [path for path in pattern.existing() if path not in known]
     if taken:
         more = f" and {len(taken) - 1:,} more, up to {taken[-1]}," if len(taken) > 1 else ""
         raise DestinationError(
-            f"{taken[0]}{more} {'are' if more else 'is'} already there, and nothing is overwritten. "
-            f"Remove what is there, or choose another --dest."
+            f"{taken[0]}{more} {'are' if more else 'is'} already there, and no journal says that this tool "
+            f"made {'them' if more else 'it'} for this set. Nothing is overwritten: remove what is there, or choose "
+            "another --dest."
         )
 
 

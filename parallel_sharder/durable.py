@@ -6,6 +6,7 @@ the rename leaves nothing under the final name; whatever happens after it leaves
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
@@ -57,13 +58,18 @@ def discard(descriptor: int, temporary: str) -> None:
     os.unlink(temporary)
 
 
-def remove_partials(path: str) -> None:
-    """Remove the temporary files of `path` that writers have left which were killed."""
-    folder, name = os.path.split(path)
-    partial = re.compile(re.escape(f".{name}.") + "[0-9a-f]{8}" + re.escape(PARTIAL_SUFFIX))
-    for each in os.listdir(folder or "."):
-        if partial.fullmatch(each):
-            os.unlink(os.path.join(folder, each))
+def remove(path: str) -> None:
+    """Remove the file at `path`, if there is one."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+def remove_partials(folder: str, names: str) -> None:
+    """Remove the temporary files that killed writers have left of files in `folder` whose names match `names`."""
+    partial = re.compile(rf"\.({names})\.[0-9a-f]{{8}}{re.escape(PARTIAL_SUFFIX)}")
+    for name in os.listdir(folder or "."):
+        if partial.fullmatch(name):
+            remove(os.path.join(folder, name))
 
 
 def write_all(descriptor: int, data: bytes | memoryview) -> None:

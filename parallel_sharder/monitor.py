@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Sequence
 from typing import Any, Protocol, TextIO
 
-from parallel_sharder.model import Listing, Plan
+from parallel_sharder.model import Listing, Plan, ShardRecord
 from parallel_sharder.report import counted, duration, size
 
 LOG_INTERVAL_SECONDS = 10.0
@@ -26,11 +27,11 @@ class Monitor(Protocol):
     def found(self, listing: Listing) -> None:
         """The scan is done."""
 
-    def planned(self, plan: Plan) -> None:
-        """Writing begins."""
+    def planned(self, plan: Plan, kept: Sequence[ShardRecord]) -> None:
+        """Writing begins; the shards of `kept` are there from an earlier run."""
 
     def progress(self, samples: int, tar_bytes: int) -> None:
-        """So much is written, shards in hand included."""
+        """So much is written by this run, shards in hand included."""
 
     def close(self) -> None:
         """Nothing follows, whether the run has ended well or not."""
@@ -45,7 +46,7 @@ class Silent:
     def found(self, listing: Listing) -> None:
         """Nothing."""
 
-    def planned(self, plan: Plan) -> None:
+    def planned(self, plan: Plan, kept: Sequence[ShardRecord]) -> None:
         """Nothing."""
 
     def progress(self, samples: int, tar_bytes: int) -> None:
@@ -78,6 +79,7 @@ class Terminal(Silent):
         self._stream = stream
         self._bar: Any = None
         self._started = 0.0
+        self._kept = 0
 
     def scanning(self, folders_done: int, folders: int, images: int) -> None:
         """Moves the scan's bar."""
@@ -91,16 +93,17 @@ class Terminal(Silent):
         self.close()
         print_found(listing, self._stream)
 
-    def planned(self, plan: Plan) -> None:
-        """Starts the bar."""
+    def planned(self, plan: Plan, kept: Sequence[ShardRecord]) -> None:
+        """Starts the bar, where an earlier run has left off."""
         self._started = time.monotonic()
-        self._bar = self._new_bar(total=len(plan.order), unit=" images", smoothing=0.05)
+        self._kept = sum(record.samples + len(record.left_out) for record in kept)
+        self._bar = self._new_bar(total=len(plan.order), unit=" images", smoothing=0.05, initial=self._kept)
 
     def progress(self, samples: int, tar_bytes: int) -> None:
         """Moves the bar."""
         elapsed = max(time.monotonic() - self._started, 1e-9)
         self._bar.set_postfix_str(f"{size(tar_bytes)}, {tar_bytes / elapsed / 1e6:,.0f} MB/s", refresh=False)
-        self._bar.update(samples - self._bar.n)
+        self._bar.update(self._kept + samples - self._bar.n)
 
     def close(self) -> None:
         """Ends the line that a bar stands in."""
@@ -124,7 +127,7 @@ class Log(Silent):
         self._stream = stream
         self._interval = interval_seconds
         self._started = self._told = time.monotonic()
-        self._samples = 0
+        self._samples = self._kept = 0
 
     def scanning(self, folders_done: int, folders: int, images: int) -> None:
         """A line now and then."""
@@ -135,20 +138,23 @@ class Log(Silent):
         """Prints what was found, and where."""
         print_found(listing, self._stream)
 
-    def planned(self, plan: Plan) -> None:
-        """Says what is to be written."""
+    def planned(self, plan: Plan, kept: Sequence[ShardRecord]) -> None:
+        """Says what is to be written, and what is there from an earlier run."""
         self._samples = len(plan.order)
+        self._kept = sum(record.samples + len(record.left_out) for record in kept)
         self._started = self._told = time.monotonic()
-        self._print(f"writing {counted(self._samples, 'sample')} to {counted(plan.shard_count, 'shard')}")
+        there = f"; {counted(len(kept), 'shard')} kept from an earlier run" if kept else ""
+        self._print(f"writing {counted(self._samples, 'sample')} to {counted(plan.shard_count, 'shard')}{there}")
 
     def progress(self, samples: int, tar_bytes: int) -> None:
         """A line now and then."""
         if not samples or not self._is_due():
             return
         elapsed = self._told - self._started
-        left = elapsed / samples * (self._samples - samples)
+        done = self._kept + samples
+        left = elapsed / samples * (self._samples - done)
         self._print(
-            f"{samples / self._samples:6.1%}  {samples:,} of {self._samples:,} images, {size(tar_bytes)}, "
+            f"{done / self._samples:6.1%}  {done:,} of {self._samples:,} images, {size(tar_bytes)}, "
             f"{samples / elapsed:,.0f} images/s, {tar_bytes / elapsed / 1e6:,.0f} MB/s, {duration(left)} left"
         )
 

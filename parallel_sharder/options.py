@@ -32,7 +32,9 @@ class Options:
 
     `dest` is a pattern or a folder. `workers` None means the cores this process may use, 0 this process itself.
     `maxsize` is in bytes of the tar before compression. `shuffle` False keeps the order of the keys. `start_method` is
-    one of multiprocessing's; None takes a safe one. Raises OptionsError, which holds every complaint.
+    one of multiprocessing's; None takes a safe one. `overwrite` starts anew where an earlier run has recorded its
+    shards; `check` reads what that has left, and keeps only shards of the recorded digest. Raises OptionsError, which
+    holds every complaint.
     """
 
     root: str | Path = "."
@@ -48,6 +50,8 @@ class Options:
     xml_root: str | Path | None = None
     meta: str | Path | None = None
     start_method: str | None = None
+    overwrite: bool = False
+    check: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.maxsize, float) and self.maxsize.is_integer():  # 1e9, as people write it

@@ -88,6 +88,10 @@ class Preview:
 class Report:
     """A finished run, of what `found` says.
 
+    Counts are of the whole set; `made_samples` and `made_bytes` (of the tars) of what this run has written of it,
+    `kept_shards` of what was there from an earlier one. `remade` are shards that were recorded as finished and were
+    missing or other than recorded.
+
     `tar_bytes` counts before compression, `file_bytes` what the shards take on the disk. `seconds` has one entry a
     phase: scan, plan, write. `problems` are the scan's and the workers', in order.
     """
@@ -97,6 +101,10 @@ class Report:
     shards: int
     tar_bytes: int
     file_bytes: int
+    made_samples: int
+    made_bytes: int
+    kept_shards: int
+    remade: tuple[str, ...]
     braces: str
     manifest_path: str
     workers: int
@@ -127,12 +135,21 @@ class Report:
             ("samples", f"{self.samples:,}"),
             ("shards", f"{self.shards:,}, {size(self.file_bytes)}{packed}"),
             ("elapsed", f"{duration(elapsed)} {self._place()}"),
-            ("rate", f"{self.samples / elapsed:,.0f} images/s, {self.tar_bytes / elapsed / 1e6:,.0f} MB/s"),
+            ("rate", f"{self.made_samples / elapsed:,.0f} images/s, {self.made_bytes / elapsed / 1e6:,.0f} MB/s"),
             ("left out", counted(self.left_out, "sample") if self.left_out else "nothing"),
             ("pattern", self.braces),
             ("manifest", self.manifest_path),
         ]
-        return "\n".join([*_table(rows), *_problem_lines(self.problems), "", *self._example()])
+        if self.kept_shards == self.shards:
+            rows.insert(2, ("kept", "all of them: nothing was left to do"))
+        elif self.kept_shards:
+            rows.insert(2, ("kept", f"{counted(self.kept_shards, 'shard')} of an earlier run"))
+        if self.remade:
+            lines = [f"made again, because missing or not as recorded: {len(self.remade):,}"]
+            lines += _some([f"  {path}" for path in self.remade])
+        else:
+            lines = []
+        return "\n".join([*_table(rows), *lines, *_problem_lines(self.problems), "", *self._example()])
 
     def json(self) -> dict[str, Any]:
         """The summary for machines; sizes in bytes."""
@@ -142,6 +159,9 @@ class Report:
             "shards": self.shards,
             "tar_bytes": self.tar_bytes,
             "file_bytes": self.file_bytes,
+            "made_samples": self.made_samples,
+            "kept_shards": self.kept_shards,
+            "remade": list(self.remade),
             "braces": self.braces,
             "manifest": self.manifest_path,
             "workers": self.workers,
@@ -206,10 +226,14 @@ def _problem_lines(problems: Sequence[Problem]) -> list[str]:
     for kind, some in by_kind.items():
         consequence = "left out" if kind.leaves_out_sample else "reported only"
         lines.append(f"{kind.meaning}, {consequence}: {len(some):,}")
-        lines += [f"  {problem.path}: {problem.detail}" for problem in some[:_NAMED]]
-        if len(some) > _NAMED:
-            lines.append(f"  and {len(some) - _NAMED:,} more; --json names all")
+        lines += _some([f"  {problem.path}: {problem.detail}" for problem in some])
     return lines
+
+
+def _some(lines: list[str]) -> list[str]:
+    """The first few of many lines."""
+    more = [f"  and {len(lines) - _NAMED:,} more; --json names all"] if len(lines) > _NAMED else []
+    return lines[:_NAMED] + more
 
 
 def _problem_json(problem: Problem) -> dict[str, str]:

@@ -14,6 +14,8 @@ from array import array
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import xxhash
+
 from parallel_sharder.blob import Blob
 from parallel_sharder.board import Board
 from parallel_sharder.errors import DestinationError, SampleError, StoppedError
@@ -30,6 +32,8 @@ from parallel_sharder.model import (
     printable,
 )
 from parallel_sharder.tarwriter import ShardFile
+
+_READ_BYTES = 1 << 20
 
 
 class _Row(NamedTuple):
@@ -51,6 +55,18 @@ def write_chunk(chunk: Chunk, slot: int, board: Board) -> ShardRecord:
         raise DestinationError(
             f"{chunk.path} cannot be written: {error.strerror or error}. Mend that, or choose another --dest."
         ) from error
+
+
+def file_digest(path: str) -> str:
+    """The XXH3-128 of a file, in hex; empty if it cannot be read, which is no file's digest."""
+    digest = xxhash.xxh3_128()
+    try:
+        with open(path, "rb", buffering=0) as file:
+            while block := file.read(_READ_BYTES):
+                digest.update(block)
+    except OSError:
+        return ""
+    return digest.hexdigest()
 
 
 def _write(chunk: Chunk, slot: int, board: Board) -> ShardRecord:

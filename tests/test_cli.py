@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import select
+import shlex
 import signal
 import struct
 import subprocess
@@ -104,7 +105,7 @@ def test_output_that_nobody_takes(tmp_path: Path, redirection: str) -> None:
     )
     assert 0 == done.returncode
     assert "Traceback" not in done.stderr
-    assert {"imagenet_train-000000.tar", "imagenet_train.json"} == set(os.listdir(tmp_path / "out"))
+    assert {"imagenet_train-000000.tar", "imagenet_train.json"} <= set(os.listdir(tmp_path / "out"))
 
 
 def test_dry_run(tmp_path: Path) -> None:
@@ -164,7 +165,7 @@ def test_left_out_samples_are_named_and_end_with_3(tmp_path: Path) -> None:
         (["--maxsize", "2000"], 1, "alone needs a shard of"),
         (["--shards", "1000"], 1, "--shards 1000: there are 60 samples, and no shard is empty. Ask for at most 60."),
         (["--dest", "s3://bucket/x-%06d.tar"], 2, "--dest: s3://bucket/x-%06d.tar is an address, not a path"),
-        (["--dest", "/proc/nowhere/x-%06d.tar"], 1, "/proc/nowhere has 0 bytes free, and the shards need up to "),
+        (["--dest", "/proc/nowhere/x-%06d.tar"], 1, "/proc/nowhere cannot hold the shards: "),
         (["--dest", "taken-000003.tar/x"], 1, "taken-000003.tar/x cannot hold the shards: Not a directory"),
         (["--dest", "taken-%06d.tar"], 1, "taken-000003.tar is already there"),
     ],
@@ -237,7 +238,8 @@ def start_long_run(long_set: Path, tmp_path: Path, *more: str) -> subprocess.Pop
 
 
 def check_only_whole_shards(folder: Path) -> None:
-    shards = list(folder.iterdir())
+    [journal] = [path for path in folder.iterdir() if path.name.startswith(".")]
+    shards = [path for path in folder.iterdir() if path != journal]
     assert 0 < len(shards) < 600
     assert 3 * 10 * len(shards) == len(members_of(shards))
 
@@ -261,9 +263,14 @@ def test_signals(long_set: Path, tmp_path: Path, number: signal.Signals, whom: s
     psutil.wait_procs(family, timeout=10)
     assert time.monotonic() - start < 10
     assert 128 + number == process.returncode
-    sentence = f"parallel-sharder: stopped by {number.name}; finished shards stay, unfinished ones are removed\n"
     # Python 3.12 and later rightly warn of fork; these tests show that it can be had all the same.
-    assert sentence == re.sub(r".*fork\(\).*\n.*\n", "", errors)
+    said = re.sub(r".*fork\(\).*\n.*\n", "", errors)
+    command = re.escape(shlex.join(map(str, process.args)))  # type: ignore[arg-type]
+    sentence = rf"parallel-sharder: stopped by {number.name}. (\d+) of 600 shards are done. Continue with: {command}\n"
+    match = re.fullmatch(sentence, said)
+    assert match, said
+    # One that was finished at the very moment of the signal may not be recorded; it will be made again.
+    assert 0 <= len(list((tmp_path / "out").glob("*.tar"))) - int(match[1]) <= 2
     check_only_whole_shards(tmp_path / "out")
     assert not [each for each in family if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
 
@@ -308,7 +315,8 @@ def test_ctrl_c_while_it_starts(tmp_path: Path, delay: float) -> None:
     _, errors = process.communicate(timeout=20)
     # Before main() runs, Python itself answers Ctrl-C, with a traceback of its own imports or the bare signal.
     assert process.returncode in (0, 130, -signal.SIGINT)
-    assert "worker" not in errors
+    assert "_work" not in errors
+    assert "ForkServer" not in errors
     assert "forkserver" not in errors
 
 

@@ -39,12 +39,13 @@ RUNS: list[dict[str, Any]] = [
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """Name to SHA-256 of every file in a folder."""
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+    """Name to SHA-256 of every file in a folder but the journal, which tells in what order shards were finished."""
+    files = [path for path in folder.iterdir() if not path.name.endswith(".journal")]
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def shards_in(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix != ".json")
+    return sorted(path for path in folder.iterdir() if path.suffix not in (".json", ".journal"))
 
 
 @pytest.fixture(scope="module")
@@ -279,7 +280,7 @@ class _Meddler(Recording):
         super().__init__()
         self._grown, self._gone = grown, gone
 
-    def planned(self, plan: object) -> None:
+    def planned(self, plan: object, kept: object) -> None:
         with self._grown.open("ab") as file:
             file.write(b"more")
         self._gone.unlink()
@@ -331,12 +332,15 @@ def test_refusals_come_before_writing(tmp_path: Path) -> None:
 
 
 def test_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Space is checked against the plan before writing begins."""
+    """Space is checked against the plan before writing begins; with room, the same command goes on."""
     made.classic_train(tmp_path / "raw")
-    monkeypatch.setattr("parallel_sharder.machine.free_bytes", lambda folder: 1000)
-    with pytest.raises(DestinationError, match="1,000 bytes free"):
-        convert(Options(root=tmp_path / "raw", dest=str(tmp_path / "out"), workers=0))
-    assert not (tmp_path / "out").exists()
+    options = Options(root=tmp_path / "raw", dest=str(tmp_path / "out"), workers=0)
+    with monkeypatch.context() as patch:
+        patch.setattr("parallel_sharder.machine.free_bytes", lambda folder: 1000)
+        with pytest.raises(DestinationError, match="1,000 bytes free"):
+            convert(options)
+    assert [".imagenet_train.journal"] == os.listdir(tmp_path / "out")
+    assert 60 == convert(options).samples
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -345,8 +349,9 @@ def test_unwritable_destination(tmp_path: Path, workers: int) -> None:
     made.classic_train(tmp_path / "raw", images=300)
 
     class Remover(Recording):
-        def planned(self, plan: object) -> None:
-            (tmp_path / "out").symlink_to("/proc/1")  # makedirs takes it for the folder; no file can be made there
+        def planned(self, plan: object, kept: object) -> None:
+            (tmp_path / "out").rename(tmp_path / "away")
+            (tmp_path / "out").symlink_to("/proc/1")  # no file can be made there
 
     with pytest.raises(DestinationError, match=r"imagenet_train-\d+.tar cannot be written: .*--dest"):
         convert(Options(root=tmp_path / "raw", dest=str(tmp_path / "out"), workers=workers, shards=9), Remover())
@@ -402,8 +407,18 @@ def test_chunk_that_kills_its_workers_stops_the_run(tmp_path: Path, method: str)
         with pytest.raises(
             WorkerError, match=r"3 workers died writing .*x-000000.tar \(10 samples, n\d+_\d+ to n\d+_\d+\).*SIGSEGV"
         ):
-            deal.deal(chunks, dataclasses.replace(engine, write=_die), lambda *_: None)
+            deal.deal(chunks, dataclasses.replace(engine, write=_die), _Ledger(), lambda *_: None)
     assert ["raw", "x-000001.tar"] == sorted(os.listdir(tmp_path))
+
+
+class _Ledger:
+    """Stands for the journal."""
+
+    def deal(self, number: int, path: str) -> None:
+        pass
+
+    def finish(self, record: ShardRecord) -> None:
+        pass
 
 
 def _die(chunk: Chunk, slot: int) -> ShardRecord:

@@ -25,7 +25,7 @@ def test_log_writes_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None
     log.scanning(1, 1000, 1300)
     clock[0] += 11
     log.scanning(400, 1000, 520_000)
-    log.planned(plan_of(1000))
+    log.planned(plan_of(1000), [])
     for second in range(25):
         clock[0] += 1
         log.progress(second * 20, second * 2_000_000)

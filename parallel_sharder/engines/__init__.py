@@ -33,7 +33,12 @@ class Engine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is not None:
-            self.board.stop()
+            self.stop()
+        self.executor.shutdown()
+
+    def stop(self) -> None:
+        """End the workers, within two seconds, whatever they are doing."""
+        self.board.stop()
         self.executor.shutdown(cancel_futures=True)
 
 

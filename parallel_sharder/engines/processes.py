@@ -226,20 +226,14 @@ def _work(pipe: Connection, memory: Any) -> None:
     global _board
     _board = Board(memory)
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    while (task := _next_task(pipe)) is not None:
-        fn, args, kwargs = task
-        try:
-            answer = True, fn(*args, **kwargs)
-        except Exception as error:
-            answer = False, error
-        pipe.send(answer)
-
-
-def _next_task(pipe: Connection) -> Any:
-    try:
-        return pipe.recv()
-    except EOFError:  # the coordinator has died
-        return None
+    with contextlib.suppress(EOFError, ConnectionError):  # the coordinator has died
+        while (task := pipe.recv()) is not None:
+            fn, args, kwargs = task
+            try:
+                answer = True, fn(*args, **kwargs)
+            except Exception as error:
+                answer = False, error
+            pipe.send(answer)
 
 
 def _die_with_parent() -> None:

@@ -1,0 +1,59 @@
+"""Resuming: what of an earlier run's shards is still as the journal has it, and what a run is recognised by."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from concurrent.futures import Executor
+
+import numpy as np
+import xxhash
+
+from parallel_sharder import journal
+from parallel_sharder.model import Listing, Plan, ShardRecord
+from parallel_sharder.options import Options
+from parallel_sharder.worker import file_digest
+
+
+def fingerprint(options: Options, listing: Listing, plan: Plan) -> dict[str, object]:
+    """What the bytes of a set follow from, by the names that people know it by.
+
+    The source counts by its names, sizes and classes, not by the folder it is in: a set that is mounted elsewhere is
+    still the same set.
+    """
+    source = xxhash.xxh3_128()
+    classes = repr([(row.label, row.wnid, row.name) for row in listing.classes])
+    source.update(classes.encode())
+    for column in (listing.keys, listing.class_index, listing.image_size, listing.xml_size):
+        source.update(column.tobytes())
+    return {
+        "format": journal.FORMAT,
+        "split": options.split,
+        "names of shards": os.path.basename(options.pattern.path(0)),
+        "labels": options.labels,
+        "seed": options.seed if options.shuffle else None,
+        "maxsize": int(options.maxsize),
+        "maxcount": options.maxcount,
+        "shards asked for": options.shards,
+        "shards": plan.shard_count,
+        "samples": len(listing),
+        "bytes of images": int(listing.image_size.sum()),
+        "annotations": int(np.count_nonzero(listing.xml_size >= 0)),
+        "digest of names, sizes and classes": source.hexdigest(),
+    }
+
+
+def intact(records: Iterable[ShardRecord], executor: Executor, check: bool) -> list[ShardRecord]:
+    """Those of `records` whose file is there with its size and, if `check`, its digest, read on the executor."""
+    there = [record for record in records if _has_size(record)]
+    if not check:
+        return there
+    digests = [executor.submit(file_digest, record.path) for record in there]
+    return [record for record, digest in zip(there, digests, strict=True) if digest.result() == record.xxh3_128]
+
+
+def _has_size(record: ShardRecord) -> bool:
+    try:
+        return os.stat(record.path).st_size == record.file_bytes
+    except OSError:
+        return False

@@ -1,0 +1,366 @@
+"""Resuming: damage of each kind, at each moment, and what a further run makes of it; and the journal itself."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parallel_sharder import Options, Report, convert
+from parallel_sharder.errors import DestinationError
+from parallel_sharder.journal import Journal, progress_of, records_of
+from parallel_sharder.model import Kind, Problem, ShardRecord
+from parallel_sharder.monitor import Recording
+from tests import made
+from tests.test_convert import digests
+
+FINGERPRINT = {"seed": 0, "shards": 3, "labels": "devkit"}
+
+
+def record(number: int, folder: str = "") -> ShardRecord:
+    problem = Problem(Kind.CHANGED, "/a/b", "b", "why")
+    return ShardRecord(number, os.path.join(folder, f"x-{number}.tar"), 5, 10_240, 10_240, "00ff", (1, 3), (problem,))
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("raw")
+    made.classic_train(root, images=400)
+    return root
+
+
+@pytest.fixture(scope="module")
+def undisturbed(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The digests of an undisturbed run's files."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    run(raw, folder, workers=0)
+    return digests(folder)
+
+
+def run(raw: Path, out: Path, monitor: Recording | None = None, **choices: Any) -> Report:
+    return convert(Options(root=raw, dest=str(out), **{"shards": 20, "workers": 2, **choices}), monitor)
+
+
+class _Interrupter(Recording):
+    """Stops the run as Ctrl-C would, once so many samples are done."""
+
+    def __init__(self, samples: int) -> None:
+        super().__init__()
+        self._samples = samples
+
+    def progress(self, samples: int, tar_bytes: int) -> None:
+        if samples >= self._samples:
+            raise KeyboardInterrupt
+
+
+def interrupted(raw: Path, out: Path, samples: int = 100) -> None:
+    """Leave `out` as a run leaves it that is stopped half-way."""
+    with pytest.raises(KeyboardInterrupt):
+        run(raw, out, _Interrupter(samples))
+
+
+# The journal.
+
+
+def test_journal_gives_back_what_was_recorded(tmp_path: Path) -> None:
+    """Finished shards come back field for field, with the folder that the journal is in now."""
+    path = str(tmp_path / "a" / ".x.journal")
+    os.mkdir(tmp_path / "a")
+    with Journal(path, FINGERPRINT) as journal:
+        assert not journal.had_run
+        for number in (2, 0):
+            journal.deal(number, f"{tmp_path}/a/x-{number}.tar")
+            journal.finish(record(number, str(tmp_path / "a")))
+        journal.deal(1, f"{tmp_path}/a/x-1.tar")
+    os.rename(tmp_path / "a", tmp_path / "b")
+    assert (2, 3) == progress_of(str(tmp_path / "b" / ".x.journal"))
+    with Journal(str(tmp_path / "b" / ".x.journal"), FINGERPRINT) as journal:
+        assert journal.had_run
+        assert {number: record(number, str(tmp_path / "b")) for number in (0, 2)} == journal.done
+        assert {f"{tmp_path}/b/x-{number}.tar" for number in range(3)} == set(journal.paths_dealt())
+
+
+@given(cut=st.integers(0, 400), junk=st.binary(max_size=40))
+def test_torn_tail_is_dropped(tmp_path_factory: pytest.TempPathFactory, cut: int, junk: bytes) -> None:
+    """Cut anywhere, with anything behind it: the whole records before the cut are kept, and appending goes on."""
+    path = tmp_path_factory.mktemp("j") / "journal"
+    with Journal(str(path), FINGERPRINT) as journal:
+        for number in range(3):
+            journal.finish(record(number))
+    data = path.read_bytes()
+    ends = [end for _, end in records_of(data)]
+    cut = min(cut, len(data) - 1)
+    path.write_bytes(data[:cut] + junk)
+    if any(end > cut for _, end in records_of(path.read_bytes())):
+        return  # the junk happens to mend the record
+    with Journal(str(path), FINGERPRINT) as journal:
+        whole = sum(end <= cut for end in ends) - 1  # less the header
+        assert max(whole, 0) == len(journal.done)
+        journal.finish(record(7))
+    with Journal(str(path), FINGERPRINT) as journal:
+        assert max(whole, 0) + 1 == len(journal.done)
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_read_without_an_error(data: bytes) -> None:
+    """Whatever a journal's file holds, reading it ends, at a place within it."""
+    ends = [end for _, end in records_of(data)]
+    assert ends == sorted(set(ends))
+    assert not ends or ends[-1] <= len(data)
+
+
+@pytest.mark.parametrize("position", range(0, 200, 7))
+def test_flipped_bit_ends_the_journal_there(tmp_path: Path, position: int) -> None:
+    """A damaged record and all after it are forgotten, so their shards are made again; none before it is."""
+    path = tmp_path / "journal"
+    with Journal(str(path), FINGERPRINT) as journal:
+        for number in range(3):
+            journal.finish(record(number))
+    data = bytearray(path.read_bytes())
+    ends = [end for _, end in records_of(bytes(data))]
+    data[position] ^= 16
+    assert [end for end in ends if end <= position] == [end for _, end in records_of(bytes(data))]
+
+
+def test_lock_excludes_and_dies_with_its_process(tmp_path: Path) -> None:
+    """While one process holds a journal no other can; when it is killed, the next one can at once."""
+    path = str(tmp_path / "journal")
+    script = f"""import sys, time
+from parallel_sharder.journal import Journal
+Journal({path!r}, {FINGERPRINT})
+print("locked", flush=True)
+time.sleep(60)"""
+    holder = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    assert "locked\n" == holder.stdout.readline()
+    with pytest.raises(DestinationError, match=r"another run is writing there: it holds .*journal. Wait"):
+        Journal(path, FINGERPRINT)
+    holder.kill()
+    holder.communicate()
+    Journal(path, FINGERPRINT).close()
+
+
+# Runs.
+
+
+def test_interrupted_run_continues(raw: Path, undisturbed: dict[str, str], tmp_path: Path) -> None:
+    """The same command keeps the finished shards untouched, makes the rest, and the result is the undisturbed run's."""
+    interrupted(raw, tmp_path)
+    shards = {path: path.stat().st_ino for path in tmp_path.glob("*.tar")}
+    assert 0 < len(shards) < 20
+    assert not (tmp_path / "imagenet_train.json").exists()
+    assert not list(tmp_path.glob(".*.partial"))
+    monitor = Recording()
+    report = run(raw, tmp_path, monitor)
+    assert (len(shards), 400, 20) == (report.kept_shards, report.samples, report.shards)
+    assert 400 - 20 * len(shards) == report.made_samples == monitor.totals[-1][0]
+    assert shards == {path: path.stat().st_ino for path in shards}
+    assert undisturbed == digests(tmp_path)
+
+
+def test_finished_run_says_so(raw: Path, undisturbed: dict[str, str], tmp_path: Path) -> None:
+    """Run again when all is done, it writes nothing anew and tells that nothing was left to do."""
+    run(raw, tmp_path)
+    before = {path: path.stat().st_ino for path in tmp_path.glob("*.tar")}
+    report = run(raw, tmp_path, check=True)
+    assert (20, 0, 0) == (report.kept_shards, report.made_samples, report.exit_code)
+    assert "kept      all of them: nothing was left to do" in report.text()
+    assert before == {path: path.stat().st_ino for path in tmp_path.glob("*.tar")}
+    assert undisturbed == digests(tmp_path)
+
+
+def _cut(path: Path) -> None:
+    os.truncate(path, path.stat().st_size - 512)
+
+
+def _flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(("damage", "check"), [(os.unlink, False), (_cut, False), (_flip, True), (os.unlink, True)])
+@pytest.mark.parametrize("finished", [True, False])
+def test_damaged_shards_are_made_again(
+    raw: Path, undisturbed: dict[str, str], tmp_path: Path, damage: Callable[[Path], None], check: bool, finished: bool
+) -> None:
+    """A recorded shard that is gone, has another size, or (with --check) another digest is made again and reported."""
+    if finished:
+        run(raw, tmp_path)
+    else:
+        interrupted(raw, tmp_path)
+    shard = min(tmp_path.glob("*.tar"))
+    damage(shard)
+    report = run(raw, tmp_path, check=check)
+    assert (str(shard),) == report.remade
+    assert f"made again, because missing or not as recorded: 1\n  {shard}" in report.text()
+    assert undisturbed == digests(tmp_path)
+
+
+def test_manifest_that_is_lost_is_written_again(raw: Path, undisturbed: dict[str, str], tmp_path: Path) -> None:
+    """It is a function of the records, so a further run gives it back."""
+    run(raw, tmp_path)
+    (tmp_path / "imagenet_train.json").unlink()
+    run(raw, tmp_path)
+    assert undisturbed == digests(tmp_path)
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_other_worker_count_continues(raw: Path, undisturbed: dict[str, str], tmp_path: Path, workers: int) -> None:
+    """How a run is run is no part of what it makes: another number of workers may go on."""
+    interrupted(raw, tmp_path)
+    run(raw, tmp_path, workers=workers)
+    assert undisturbed == digests(tmp_path)
+
+
+@pytest.mark.parametrize("moment", ["between rename and journal", "before rename"])
+def test_killed_between_rename_and_journal(raw: Path, undisturbed: dict[str, str], tmp_path: Path, moment: str) -> None:
+    """A shard that is whole but not recorded, or a partial file, is the tool's own, and is made again."""
+    run(raw, tmp_path)
+    path = tmp_path / ".imagenet_train.journal"
+    data = path.read_bytes()
+    whole = [end for payload, end in records_of(data) if payload[0] == "done"]
+    path.write_bytes(data[: whole[-2]])  # the last shard is dealt, and there, but not recorded as done
+    (tmp_path / "imagenet_train.json").unlink()
+    if moment == "before rename":
+        last = next(payload for payload, end in records_of(data) if end == whole[-1])[2]
+        (tmp_path / last).rename(tmp_path / f".{last}.0123abcd.partial")
+    report = run(raw, tmp_path)
+    assert 20 == report.made_samples
+    assert undisturbed == digests(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("choices", "change"),
+    [
+        ({"seed": 5}, "seed: 0, now 5"),
+        ({"shuffle": False}, "seed: 0, now None"),
+        ({"labels": "sorted"}, "labels: devkit, now sorted"),
+        ({"maxsize": 10**8}, "maxsize: 1000000000, now 100000000"),
+        ({"shards": 10}, "shards: 20, now 10"),
+        ({"maxcount": 20}, "maxcount: None, now 20"),
+    ],
+)
+def test_changed_choices_are_refused(raw: Path, tmp_path: Path, choices: dict[str, Any], change: str) -> None:
+    """Nothing is mixed: the run says what changed, from what to what, and touches nothing."""
+    interrupted(raw, tmp_path)
+    before = digests(tmp_path)
+    with pytest.raises(DestinationError) as caught:
+        run(raw, tmp_path, **choices)
+    assert f"  {change}\n" in str(caught.value)
+    assert "--overwrite" in str(caught.value)
+    assert before == digests(tmp_path)
+
+
+def test_changed_source_is_refused_and_overwrite_starts_anew(raw: Path, tmp_path: Path) -> None:
+    """A file more or of another size is noticed; --overwrite removes what the tool made, and only that."""
+    source = tmp_path / "raw"
+    shutil.copytree(raw, source)
+    out = tmp_path / "out"
+    run(source, out)
+    (out / "mine.txt").write_text("keep")
+    image = min(source.glob("train/*/*.JPEG"))
+    image.write_bytes(image.read_bytes() + b"more")
+    with pytest.raises(DestinationError, match="digest of names, sizes and classes: .*, now "):
+        run(source, out)
+    image.with_name(f"{image.parent.name}_200001.JPEG").write_bytes(b"a further one")
+    with pytest.raises(DestinationError, match="samples: 400, now 401"):
+        run(source, out)
+    report = run(source, out, overwrite=True, shards=7)
+    assert (401, 7, 0) == (report.samples, report.shards, report.kept_shards)
+    assert {".imagenet_train.journal", "imagenet_train.json", "mine.txt"} | {
+        f"imagenet_train-{number:06}.tar" for number in range(7)
+    } == set(os.listdir(out))
+    fresh = tmp_path / "fresh"
+    run(source, fresh, shards=7)
+    assert digests(fresh).items() <= digests(out).items()
+
+
+def test_source_that_is_mounted_elsewhere_is_the_same(raw: Path, undisturbed: dict[str, str], tmp_path: Path) -> None:
+    """The source counts by its names and sizes, not by its path."""
+    interrupted(raw, tmp_path / "out")
+    shutil.copytree(raw, tmp_path / "moved")
+    run(tmp_path / "moved", tmp_path / "out")
+    assert undisturbed == digests(tmp_path / "out")
+
+
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_shards_of_unknown_origin_are_never_overwritten(raw: Path, tmp_path: Path, overwrite: bool) -> None:
+    """A file under a shard's name that no journal knows stops the run, with --overwrite too, and stays as it is."""
+    interrupted(raw, tmp_path)
+    foreign = tmp_path / "imagenet_train-000099.tar"
+    foreign.write_bytes(b"precious")
+    with pytest.raises(DestinationError, match="imagenet_train-000099.tar is already there, and no journal"):
+        run(raw, tmp_path, overwrite=overwrite)
+    assert b"precious" == foreign.read_bytes()
+
+
+def test_two_runs_exclude_each_other(raw: Path, tmp_path: Path) -> None:
+    """While one run writes to a destination, a second one ends with an error and harms nothing."""
+
+    class Second(Recording):
+        error = ""
+
+        def progress(self, samples: int, tar_bytes: int) -> None:
+            if not self.error:
+                with pytest.raises(DestinationError) as caught:
+                    run(raw, tmp_path)
+                self.error = str(caught.value)
+
+    second = Second()
+    assert 400 == run(raw, tmp_path, second).samples
+    assert "another run is writing there" in second.error
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("whom", ["coordinator", "group"])
+def test_torture(raw: Path, undisturbed: dict[str, str], tmp_path: Path, whom: str) -> None:
+    """Killed with SIGKILL at random moments and run again until it is done, the result is the undisturbed run's.
+
+    After every kill each file under a final name is that of the undisturbed run. (make torture kills 200 times.)
+    """
+    wanted = int(os.environ.get("TORTURE_KILLS", "6"))
+    draw = random.Random(whom)
+    start = time.monotonic()
+    assert 0 == start_run(raw, tmp_path / "timed", 2).wait()
+    usual_seconds = time.monotonic() - start
+    kills = 0
+    while kills < wanted:
+        out = tmp_path / "out"
+        status = None
+        while status != 0:
+            process = start_run(raw, out, draw.randrange(4))
+            try:
+                status = process.wait(draw.uniform(0.3, 1.1) * usual_seconds)
+                assert 0 == status
+            except subprocess.TimeoutExpired:
+                (os.killpg if whom == "group" else os.kill)(process.pid, signal.SIGKILL)
+                process.wait()
+                kills += 1
+                finals = [path for path in out.glob("*") if not path.name.startswith(".")]
+                assert undisturbed.items() >= {path.name: digest_of(path) for path in finals}.items()
+        assert undisturbed == digests(out)
+        assert not list(out.glob(".*.partial"))
+        shutil.rmtree(out)
+    print(f"{kills} kills of the {whom}")  # noqa: T201 (make torture shows it)
+
+
+def start_run(raw: Path, out: Path, workers: int) -> subprocess.Popen[bytes]:
+    words = f"-m parallel_sharder --root {raw} --dest {out} --shards 20 --quiet --workers {workers}".split()
+    return subprocess.Popen([sys.executable, *words], stdout=subprocess.DEVNULL, start_new_session=True)
+
+
+def digest_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
