@@ -13,21 +13,51 @@ import xmltodict
 from parallel_sharder.errors import SampleError
 from parallel_sharder.model import Kind
 
+SIZE_LIMIT_BYTES = 1 << 20
+"""The largest annotation that is read: a real one has under 10 KB, and parsing takes many times its size in memory."""
+
 JSON_BYTES_PER_XML_BYTE = 6
 """The most that `json.dumps` of a parsed document grows over the document's bytes.
 
 One byte of text (DEL, or a letter in Latin-1) becomes six (`\\u007f`), and no markup grows as much: `<a/>` takes four
-bytes and gives the eleven of `"a": null, `. Only a DTD that declares default values can pass it; see `members`.
+bytes and gives the eleven of `"a": null, `. Only entities and default attributes could pass it, and those are refused.
 """
+
+_DEFAULTS = (b"<!ATTLIST", "<!ATTLIST".encode("utf-16-le"), "<!ATTLIST".encode("utf-16-be"))
 
 
 def parse(xml: bytes, path: str) -> dict[str, Any]:
-    """The document as xmltodict gives it, a dict of the root element's name.
+    """The document as xmltodict gives it: {"annotation": ...}.
 
-    Raises SampleError (bad-annotation) with the parser's reason and place; `path` is only for that.
+    Raises SampleError (bad-annotation) with the parser's reason and place for what is not well-formed or not an
+    annotation, and for what would grow beyond its size: entities, default attributes. `path` is only for that.
     """
     try:
+        if any(each in xml for each in _DEFAULTS):
+            raise ValueError("default attributes are disabled")
         document: dict[str, Any] = xmltodict.parse(xml)
     except (ExpatError, ValueError, LookupError) as error:  # LookupError: an encoding nobody knows
         raise SampleError(Kind.BAD_ANNOTATION, path, f"not well-formed XML: {error}") from error
+    if not isinstance(document.get("annotation"), dict):
+        root = next(iter(document))
+        raise SampleError(Kind.BAD_ANNOTATION, path, f"not an annotation: its root is <{root}>, or it is empty")
     return document
+
+
+def oddities(document: dict[str, Any], key: str) -> list[tuple[Kind, str]]:
+    """What is worth knowing about an annotation that is stored as it is: another image's name, boxes past the image."""
+    annotation = document["annotation"]
+    found = []
+    name = annotation.get("filename")
+    if isinstance(name, str) and "%" not in name and name.removesuffix(".JPEG") != key:  # "%s" stands for any
+        found.append((Kind.OTHER_NAME, f"it names {name}"))
+    objects = annotation.get("object")
+    for each in objects if isinstance(objects, list) else [objects]:
+        try:
+            box = [int(each["bndbox"][side]) for side in ("xmin", "ymin", "xmax", "ymax")]
+            width, height = int(annotation["size"]["width"]), int(annotation["size"]["height"])
+        except (KeyError, TypeError, ValueError):
+            continue  # no box, or none in numbers
+        if not (0 <= box[0] < box[2] <= width and 0 <= box[1] < box[3] <= height):
+            found.append((Kind.BAD_BOX, f"xmin, ymin, xmax, ymax {box} in {width} x {height}"))
+    return found

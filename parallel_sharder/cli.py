@@ -157,6 +157,7 @@ def _options(arguments: argparse.Namespace) -> Options:
             dest=arguments.dest,
             shuffle=not arguments.no_shuffle,
             labels=arguments.labels,
+            on_bad=arguments.on_bad,
             xml_root=arguments.xml_root,
             meta=arguments.meta,
             start_method=arguments.start_method,
@@ -196,6 +197,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         type=Path,
         help="class list elsewhere: meta.mat, or a text file of 'wnid words' lines (default: found by itself)",
+    )
+    source.add_argument(
+        "--on-bad",
+        metavar="skip|keep|fail",
+        default="skip",
+        help="broken samples: leave out and list (default), store the image as it is, or stop at the first",
     )
     shards = parser.add_argument_group("shards")
     shards.add_argument(

@@ -16,12 +16,14 @@ from parallel_sharder import __version__, bounds, durable, machine
 from parallel_sharder.deal import deal, make_chunks, make_job
 from parallel_sharder.destination import ShardPattern, make_folder, refuse_full, refuse_taken, refuse_unfit
 from parallel_sharder.engines import Engine, open_engine
+from parallel_sharder.errors import SourceError
 from parallel_sharder.journal import Journal
 from parallel_sharder.manifest import Provenance, manifest, write_manifest
 from parallel_sharder.model import Chunk, Listing, Plan, ShardRecord
 from parallel_sharder.monitor import Monitor, Silent
 from parallel_sharder.options import Options
 from parallel_sharder.plan import Limits, make_plan
+from parallel_sharder.problems import write_problems
 from parallel_sharder.report import Preview, Report
 from parallel_sharder.resume import fingerprint, intact
 from parallel_sharder.sources import find_layout
@@ -60,9 +62,11 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
                 refuse_full(pattern, missing_bytes, machine.free_bytes(pattern.folder))
 
                 monitor.planned(plan, kept)
-                job = make_job(listing, plan, pattern, workers)
+                job = make_job(options, listing, plan, workers)
                 made = _write(make_chunks(listing, plan, pattern, job, numbers), engine, journal, monitor, pattern)
                 records = sorted([*kept, *made], key=lambda record: record.number)
+                problems = (*listing.problems, *(problem for record in records for problem in record.problems))
+                write_problems(pattern.problems_path, problems)
                 write_manifest(pattern.manifest_path, _manifest(options, listing, plan, records))
         times.append(time.monotonic())
     finally:
@@ -79,10 +83,11 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
         tuple(remade),
         pattern.braces(plan.shard_count),
         pattern.manifest_path,
+        pattern.problems_path,
         workers,
         dict(zip(("scan", "plan", "write"), np.diff(times).tolist(), strict=True)),
         bool(listing.classes),
-        (*listing.problems, *(problem for record in records for problem in record.problems)),
+        problems,
     )
 
 
@@ -101,7 +106,8 @@ def _take_stock(options: Options, engine: Engine, journal: Journal) -> tuple[lis
     durable.remove_partials(pattern.folder, pattern.names)
     if journal.had_run and options.overwrite:
         durable.remove(pattern.manifest_path)
-    refuse_taken(pattern, paths | {pattern.manifest_path} if journal.had_run else paths)
+        durable.remove(pattern.problems_path)
+    refuse_taken(pattern, paths | {pattern.manifest_path, pattern.problems_path} if journal.had_run else paths)
     return kept, remade
 
 
@@ -137,7 +143,11 @@ def preview(options: Options, monitor: Monitor | None = None) -> Preview:
 def _scan(options: Options, engine: Engine, monitor: Monitor) -> Listing:
     layout = find_layout(options.root, options.split, options.xml_root, options.meta)
     classes = read_classes(layout.class_list, options.labels) if layout.class_list else ()
-    return scan(layout, classes, engine.executor, monitor.scanning)
+    listing = scan(layout, classes, engine.executor, monitor.scanning)
+    first = next((problem for problem in listing.problems if problem.leaves_out_sample), None)
+    if options.on_bad == "fail" and first is not None:
+        raise SourceError(f"{first.path}: {first.kind.meaning}: {first.detail} (--on-bad fail)")
+    return listing
 
 
 def _plan(options: Options, listing: Listing) -> Plan:

@@ -13,6 +13,7 @@ from parallel_sharder.destination import ShardPattern
 from parallel_sharder.engines import Engine
 from parallel_sharder.errors import WorkerDiedError, WorkerError
 from parallel_sharder.model import Chunk, Job, Listing, Plan, ShardRecord
+from parallel_sharder.options import Options
 
 TICK_SECONDS = 0.1
 """How often progress is told while no shard finishes."""
@@ -21,10 +22,10 @@ DEATHS = 3
 """Workers that may die with one chunk. One can be chance, or another program's hunger for memory; three are not."""
 
 
-def make_job(listing: Listing, plan: Plan, pattern: ShardPattern, workers: int) -> Job:
+def make_job(options: Options, listing: Listing, plan: Plan, workers: int) -> Job:
     """What all chunks of the plan share. Where workers would have no shard of their own, they compress."""
     threads = max(1, workers // plan.shard_count)
-    return Job(listing.folders, listing.classes, pattern.compression, threads)
+    return Job(listing.folders, listing.classes, options.pattern.compression, threads, options.on_bad)
 
 
 def make_chunks(

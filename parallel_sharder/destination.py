@@ -88,13 +88,20 @@ class ShardPattern:
         return os.path.join(self.folder, f"{self.prefix}{numbers}{self.suffix}")
 
     @property
+    def problems_path(self) -> str:
+        """Where the problems of the set are listed, beside the shards."""
+        return os.path.join(self.folder, f"{self.set_name}.problems.jsonl")
+
+    @property
     def names(self) -> str:
-        """A regular expression for the file names of this pattern's shards, of any number, and its manifest."""
+        """A regular expression for the file names of this pattern's shards, of any number, and what is beside them."""
         shard = re.escape(self.prefix) + "[0-9]+" + re.escape(self.suffix)
-        return f"{shard}|{re.escape(os.path.basename(self.manifest_path))}"
+        return "|".join(
+            [shard, *(re.escape(os.path.basename(path)) for path in (self.manifest_path, self.problems_path))]
+        )
 
     def existing(self) -> list[str]:
-        """The paths already there that shards or manifest of this pattern would have, sorted."""
+        """The paths already there that files of this pattern would have, sorted."""
         try:
             names = os.listdir(self.folder or ".")
         except FileNotFoundError:

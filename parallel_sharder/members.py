@@ -8,49 +8,44 @@ from __future__ import annotations
 
 import functools
 import json
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-from parallel_sharder import annotation
-from parallel_sharder.blob import Blob
-from parallel_sharder.errors import SampleError
-from parallel_sharder.model import ImageClass, Kind
+from parallel_sharder.model import ImageClass
+
+
+class Readable(Protocol):
+    """Content that is read into its place when the sample is laid out."""
+
+    @property
+    def length(self) -> int:
+        """In bytes."""
+
+    def read_into(self, view: memoryview, /) -> None:
+        """Fill `view`, of exactly `length` bytes. Raises SampleError if the content is not what it should be."""
 
 
 class Member(NamedTuple):
     """One file of a shard: its full name and its content."""
 
     name: str
-    content: bytes | Blob
+    content: bytes | Readable
 
 
-def sample_members(key: str, image: Blob, xml: Blob | None, image_class: ImageClass | None) -> list[Member]:
-    """The members of one sample, in the order they are stored. Raises SampleError if it cannot be stored."""
-    jpg = Member(key + ".jpg", image)
-    metadata = Member(key + ".json", plain_json(image_class) if xml is None else _annotated_json(xml, image_class))
-    if image_class is None:
-        return [jpg, metadata]
-    return [Member(key + ".cls", b"%d" % image_class.label), jpg, metadata]
+def sample_members(key: str, image: Readable, metadata: bytes, image_class: ImageClass | None) -> list[Member]:
+    """The members of one sample, in the order they are stored; `metadata` is its JSON."""
+    members = [Member(key + ".jpg", image), Member(key + ".json", metadata)]
+    return members if image_class is None else [Member(key + ".cls", b"%d" % image_class.label), *members]
 
 
 @functools.cache
 def plain_json(image_class: ImageClass | None) -> bytes:
     """The JSON of a sample without annotation: one per class, so made once."""
-    return _json({}, image_class)
+    return annotated_json({}, image_class)
 
 
-def _annotated_json(xml: Blob, image_class: ImageClass | None) -> bytes:
-    try:
-        data = _json(annotation.parse(xml.read(), xml.path), image_class)
-    except RecursionError as error:
-        raise SampleError(Kind.BAD_ANNOTATION, xml.path, "its elements are nested too deeply") from error
-    limit = annotation.JSON_BYTES_PER_XML_BYTE * xml.length + len(plain_json(image_class))
-    if len(data) > limit:  # the plan has reserved no more; see bounds
-        raise SampleError(Kind.BAD_ANNOTATION, xml.path, f"declares defaults that grow it to {len(data):,} bytes")
-    return data
-
-
-def _json(info: dict[str, Any], image_class: ImageClass | None) -> bytes:
+def annotated_json(annotation: dict[str, Any], image_class: ImageClass | None) -> bytes:
+    """The JSON of a sample with this annotation, which it changes. Raises RecursionError for one nested too deeply."""
     if image_class is not None:
-        info["cls"] = image_class.label
-        info["cname"] = image_class.name
-    return json.dumps(info).encode("ascii")
+        annotation["cls"] = image_class.label
+        annotation["cname"] = image_class.name
+    return json.dumps(annotation).encode("ascii")

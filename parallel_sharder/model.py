@@ -36,17 +36,17 @@ class Kind(enum.StrEnum):
     MISPLACED_IMAGE = "misplaced-image"
     UNREADABLE = "unreadable"
     CHANGED = "changed"
+    BAD_IMAGE = "bad-image"
     BAD_ANNOTATION = "bad-annotation"
+    OTHER_FORMAT = "other-format"
+    CMYK = "cmyk"
+    OTHER_NAME = "other-name"
+    BAD_BOX = "bad-box"
 
     @property
     def meaning(self) -> str:
         """What the kind says, for people."""
         return _MEANINGS[self]
-
-    @property
-    def leaves_out_sample(self) -> bool:
-        """Whether an image of the source is missing from the shards because of it."""
-        return self in _LEAVES_OUT
 
 
 _MEANINGS = {
@@ -56,19 +56,33 @@ _MEANINGS = {
     Kind.MISPLACED_IMAGE: "image whose name does not fit its folder",
     Kind.UNREADABLE: "image or annotation cannot be read",
     Kind.CHANGED: "image or annotation has changed since the scan",
-    Kind.BAD_ANNOTATION: "annotation cannot be converted",
+    Kind.BAD_IMAGE: "image is broken",
+    Kind.BAD_ANNOTATION: "annotation is broken",
+    Kind.OTHER_FORMAT: "image of another format under the name .JPEG",
+    Kind.CMYK: "JPEG in CMYK",
+    Kind.OTHER_NAME: "annotation names another image",
+    Kind.BAD_BOX: "annotation has a box with its corners swapped, of no area, or past the image",
 }
-_LEAVES_OUT = frozenset({Kind.MISPLACED_IMAGE, Kind.UNREADABLE, Kind.CHANGED, Kind.BAD_ANNOTATION})
+_LEAVES_OUT = frozenset({Kind.MISPLACED_IMAGE, Kind.UNREADABLE, Kind.CHANGED, Kind.BAD_IMAGE, Kind.BAD_ANNOTATION})
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One file of the source that is not simply stored; `key` is "" where the file is no sample's."""
+    """One file of the source with which something is the matter; `key` is "" where the file is no sample's.
+
+    `kept` tells of a broken sample that it is stored all the same, because the user wants it so.
+    """
 
     kind: Kind
     path: str
     key: str
     detail: str
+    kept: bool = False
+
+    @property
+    def leaves_out_sample(self) -> bool:
+        """Whether an image of the source is missing from the shards because of it."""
+        return self.kind in _LEAVES_OUT and not self.kept
 
 
 def printable(path: str) -> str:
@@ -131,25 +145,29 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What all chunks of a run share: the tables that a Chunk's columns point into, and how shards are written."""
+    """What all chunks of a run share: the tables that a Chunk's columns point into, and how shards are written.
+
+    `on_bad` is one of Options' choices for broken samples.
+    """
 
     folders: tuple[str, ...]
     classes: tuple[ImageClass, ...]
     compression: str
     compression_threads: int
+    on_bad: str
 
     def pack(self) -> bytes:
         """The job as msgpack: made once a run, and unpacked once by each worker."""
         rows = [dataclasses.astuple(row) for row in self.classes]
         folders = [os.fsencode(folder) for folder in self.folders]
-        packed: bytes = msgpack.packb((folders, rows, self.compression, self.compression_threads))
+        packed: bytes = msgpack.packb((folders, rows, self.compression, self.compression_threads, self.on_bad))
         return packed
 
     @classmethod
     def unpack(cls, packed: bytes) -> Job:
         """The inverse of `pack`."""
-        folders, rows, compression, threads = msgpack.unpackb(packed)
-        return cls(tuple(map(os.fsdecode, folders)), tuple(ImageClass(*row) for row in rows), compression, threads)
+        folders, rows, *rest = msgpack.unpackb(packed)
+        return cls(tuple(map(os.fsdecode, folders)), tuple(ImageClass(*row) for row in rows), *rest)
 
 
 @dataclass(frozen=True, slots=True)

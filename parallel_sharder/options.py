@@ -23,6 +23,10 @@ DEFAULT_MAXSIZE = 10**9
 
 SEED_LIMIT = 2**64
 
+ON_BAD = ("skip", "keep", "fail")
+"""What becomes of broken samples. skip: left out and listed. keep: the image is stored as it is, and a broken
+annotation counts as none. fail: the first one stops the run."""
+
 _SIZE = re.compile(r"([0-9]{1,30}(?:\.[0-9]{1,30})?(?:e\+?[0-9]{1,2})?)\s*([kmgt]?)(i?)b?", re.IGNORECASE | re.ASCII)
 
 
@@ -47,6 +51,7 @@ class Options:
     seed: int = 0
     shuffle: bool = True
     labels: str = "devkit"
+    on_bad: str = "skip"
     xml_root: str | Path | None = None
     meta: str | Path | None = None
     start_method: str | None = None
@@ -69,6 +74,7 @@ class Options:
         complaints = [
             _not_among("--split", self.split, SPLITS),
             _not_among("--labels", self.labels, LABEL_ORDERS),
+            _not_among("--on-bad", self.on_bad, ON_BAD),
             _not_among("--start-method", self.start_method, (None, *multiprocessing.get_all_start_methods())),
             _outside("--workers", self.workers, 0, 10_000),
             _outside("--maxsize", self.maxsize, 1, 2**60),

@@ -12,6 +12,7 @@ from typing import Any
 
 from parallel_sharder.destination import ShardPattern
 from parallel_sharder.model import Kind, Listing, Plan, Problem
+from parallel_sharder.problems import problem_json
 
 _NAMED = 10
 """Files named for each kind in the text; --json names all."""
@@ -80,7 +81,7 @@ class Preview:
             "needed_bytes": self.needed_bytes,
             "free_bytes": self.free_bytes,
             "taken": list(self.taken),
-            "problems": [_problem_json(problem) for problem in self.problems],
+            "problems": [problem_json(problem) for problem in self.problems],
         }
 
 
@@ -107,6 +108,7 @@ class Report:
     remade: tuple[str, ...]
     braces: str
     manifest_path: str
+    problems_path: str
     workers: int
     seconds: dict[str, float]
     has_classes: bool
@@ -120,7 +122,7 @@ class Report:
     @property
     def left_out(self) -> int:
         """Images of the source that are not in the shards."""
-        return sum(problem.kind.leaves_out_sample for problem in self.problems)
+        return sum(problem.leaves_out_sample for problem in self.problems)
 
     @property
     def exit_code(self) -> int:
@@ -140,6 +142,8 @@ class Report:
             ("pattern", self.braces),
             ("manifest", self.manifest_path),
         ]
+        if self.problems:
+            rows.append(("problems", f"{len(self.problems):,}, listed in {self.problems_path}"))
         if self.kept_shards == self.shards:
             rows.insert(2, ("kept", "all of them: nothing was left to do"))
         elif self.kept_shards:
@@ -168,7 +172,7 @@ class Report:
             "elapsed_seconds": self.elapsed_seconds,
             "seconds": self.seconds,
             "left_out": self.left_out,
-            "problems": [_problem_json(problem) for problem in self.problems],
+            "problems": [problem_json(problem) for problem in self.problems],
         }
 
     def _place(self) -> str:
@@ -219,12 +223,12 @@ def _table(rows: Sequence[tuple[str, str]]) -> list[str]:
 
 def _problem_lines(problems: Sequence[Problem]) -> list[str]:
     """Every kind with its count, and the first few files of it by name."""
-    by_kind: dict[Kind, list[Problem]] = defaultdict(list)
+    by_kind: dict[tuple[Kind, bool], list[Problem]] = defaultdict(list)
     for problem in problems:
-        by_kind[problem.kind].append(problem)
+        by_kind[problem.kind, problem.leaves_out_sample].append(problem)
     lines = []
-    for kind, some in by_kind.items():
-        consequence = "left out" if kind.leaves_out_sample else "reported only"
+    for (kind, is_left_out), some in by_kind.items():
+        consequence = "left out" if is_left_out else "stored all the same" if some[0].kept else "reported only"
         lines.append(f"{kind.meaning}, {consequence}: {len(some):,}")
         lines += _some([f"  {problem.path}: {problem.detail}" for problem in some])
     return lines
@@ -232,9 +236,5 @@ def _problem_lines(problems: Sequence[Problem]) -> list[str]:
 
 def _some(lines: list[str]) -> list[str]:
     """The first few of many lines."""
-    more = [f"  and {len(lines) - _NAMED:,} more; --json names all"] if len(lines) > _NAMED else []
+    more = [f"  and {len(lines) - _NAMED:,} more"] if len(lines) > _NAMED else []
     return lines[:_NAMED] + more
-
-
-def _problem_json(problem: Problem) -> dict[str, str]:
-    return {"kind": problem.kind, "path": problem.path, "key": problem.key, "detail": problem.detail}

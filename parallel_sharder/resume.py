@@ -35,6 +35,7 @@ def fingerprint(options: Options, listing: Listing, plan: Plan) -> dict[str, obj
         "maxsize": int(options.maxsize),
         "maxcount": options.maxcount,
         "shards asked for": options.shards,
+        "on bad": options.on_bad,
         "shards": plan.shard_count,
         "samples": len(listing),
         "bytes of images": int(listing.image_size.sum()),

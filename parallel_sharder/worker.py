@@ -16,10 +16,12 @@ from typing import NamedTuple
 
 import xxhash
 
+from parallel_sharder import annotation
 from parallel_sharder.blob import Blob
 from parallel_sharder.board import Board
-from parallel_sharder.errors import DestinationError, SampleError, StoppedError
-from parallel_sharder.members import sample_members
+from parallel_sharder.errors import DestinationError, SampleError, SourceError, StoppedError
+from parallel_sharder.image import examine
+from parallel_sharder.members import annotated_json, plain_json, sample_members
 from parallel_sharder.model import (
     IMAGE_SUFFIX,
     XML_SUFFIX,
@@ -80,13 +82,74 @@ def _write(chunk: Chunk, slot: int, board: Board) -> ShardRecord:
             if board.stopped:
                 raise StoppedError
             try:
-                shard.write(sample_members(row.key, row.image, row.xml, row.image_class))
+                problems += _store(row, shard, job.on_bad)
             except SampleError as error:
+                if job.on_bad == "fail":
+                    raise SourceError(f"{printable(error.path)}: {error.detail} (--on-bad fail)") from error
                 left_out.append(position)
-                problems.append(Problem(Kind(error.kind), printable(error.path), row.key, error.detail))
+                problems.append(_problem(row, error))
             board.write(slot, position + 1, shard.tar_bytes)
         record = shard.finish()
     return dataclasses.replace(record, left_out=tuple(left_out), problems=tuple(problems))
+
+
+def _store(row: _Row, shard: ShardFile, on_bad: str) -> list[Problem]:
+    """Store one sample; what is worth knowing about it. Raises SampleError if it is not to be stored."""
+    problems: list[Problem] = []
+    metadata = plain_json(row.image_class)
+    if row.xml is not None:
+        try:
+            metadata, odd = _metadata(row.xml, row)
+            problems += [Problem(kind, printable(row.xml.path), row.key, detail) for kind, detail in odd]
+        except SampleError as error:
+            if on_bad != "keep" or error.kind != Kind.BAD_ANNOTATION:
+                raise
+            problems.append(_problem(row, error, kept=True))
+    image = _ExaminedImage(row.image)
+    try:
+        shard.write(sample_members(row.key, image, metadata, row.image_class))
+    except SampleError as error:
+        if on_bad != "keep" or error.kind != Kind.BAD_IMAGE:
+            raise
+        problems.append(_problem(row, error, kept=True))
+        shard.write(sample_members(row.key, row.image, metadata, row.image_class))
+    if image.found is not None:
+        problems.append(Problem(image.found[0], printable(row.image.path), row.key, image.found[1]))
+    return problems
+
+
+def _metadata(xml: Blob, row: _Row) -> tuple[bytes, list[tuple[Kind, str]]]:
+    """The JSON of an annotated sample, and what is odd about the annotation."""
+    if xml.length > annotation.SIZE_LIMIT_BYTES:
+        detail = f"{xml.length:,} bytes; an annotation has at most {annotation.SIZE_LIMIT_BYTES:,}"
+        raise SampleError(Kind.BAD_ANNOTATION, xml.path, detail)
+    document = annotation.parse(xml.read(), xml.path)
+    odd = annotation.oddities(document, row.key)
+    try:
+        return annotated_json(document, row.image_class), odd
+    except RecursionError as error:
+        raise SampleError(Kind.BAD_ANNOTATION, xml.path, "its elements are nested too deeply") from error
+
+
+class _ExaminedImage:
+    """An image that is looked at when it has been read: `found` is what is worth knowing, and no fault."""
+
+    def __init__(self, blob: Blob) -> None:
+        self._blob = blob
+        self.length = blob.length
+        self.found: tuple[Kind, str] | None = None
+
+    def read_into(self, view: memoryview) -> None:
+        """Fill `view`. Raises SampleError as Blob does, and for a broken image."""
+        self._blob.read_into(view)
+        found = examine(view)
+        if found is not None and found[0] is Kind.BAD_IMAGE:
+            raise SampleError(Kind.BAD_IMAGE, self._blob.path, found[1])
+        self.found = found
+
+
+def _problem(row: _Row, error: SampleError, *, kept: bool = False) -> Problem:
+    return Problem(Kind(error.kind), printable(error.path), row.key, error.detail, kept)
 
 
 @functools.lru_cache(maxsize=1)

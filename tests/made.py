@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from parallel_sharder.demo import annotation_xml, write_meta
+from parallel_sharder.demo import annotation_xml as annotation_xml
+from parallel_sharder.demo import write_meta
 from parallel_sharder.synsets import ilsvrc_ids
 
 WNIDS = sorted(ilsvrc_ids())
@@ -54,8 +55,10 @@ class Made:
         """Add an annotation of one to three objects to a folder of the set."""
         path = self.root / folder / f"{key}.xml"
         path.parent.mkdir(parents=True, exist_ok=True)
-        boxes = [tuple(self.draw.randint(0, 500) for _ in range(4)) for _ in range(self.draw.choice((1, 1, 2, 3)))]
-        path.write_text(annotation_xml(key.split("_")[0], key, (500, 375), boxes))  # type: ignore[arg-type]
+        draw = self.draw.randint
+        objects = range(self.draw.choice((1, 1, 2, 3)))
+        boxes = [(draw(0, 249), draw(0, 186), draw(250, 500), draw(187, 375)) for _ in objects]
+        path.write_text(annotation_xml(key.split("_")[0], key, (500, 375), boxes))
         return path
 
 

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from parallel_sharder import annotation
 from parallel_sharder.blob import Blob
+from parallel_sharder.demo import annotation_xml
 from parallel_sharder.errors import SampleError
-from parallel_sharder.members import Member, plain_json, sample_members
-from parallel_sharder.model import ImageClass
+from parallel_sharder.members import Member, annotated_json, plain_json, sample_members
+from parallel_sharder.model import ImageClass, Kind
 
 CRANE = ImageClass(429, "n02012849", "crane", 429)
 
@@ -43,30 +44,25 @@ def elements(draw: st.DrawFn, depth: int = 3) -> str:
 
 
 @given(elements(), st.sampled_from(["utf-8", "utf-16", "iso-8859-1"]))
-def test_json_is_the_reference_and_within_its_bound(
-    tmp_path_factory: pytest.TempPathFactory, document: str, encoding: str
-) -> None:
-    """For any document in any encoding, the JSON is json.dumps of xmltodict.parse plus cls and cname, and the plan's
-    bound on its size holds.
+def test_json_is_the_reference_and_within_its_bound(element: str, encoding: str) -> None:
+    """For any document in any encoding, the JSON is json.dumps of xmltodict.parse plus cls and cname.
+
+    And it is never larger than the plan has counted with.
     """
     try:
-        xml = f'<?xml version="1.0" encoding="{encoding}"?>{document}'.encode(encoding)
+        document = f'<?xml version="1.0" encoding="{encoding}"?><annotation>{element}</annotation>'.encode(encoding)
     except UnicodeEncodeError:
         return  # not a document of this encoding
-    path = tmp_path_factory.mktemp("x") / "a.xml"
-    path.write_bytes(xml)
-    members = sample_members("k", Blob("unread.JPEG", 0), Blob(str(path), len(xml)), CRANE)
-    expected = json.dumps({**xmltodict.parse(xml), "cls": 429, "cname": "crane"}).encode()
-    assert ["k.cls", "k.jpg", "k.json"] == [member.name for member in members]
-    assert expected == members[2].content
-    assert len(expected) <= annotation.JSON_BYTES_PER_XML_BYTE * len(xml) + len(plain_json(CRANE))
+    data = annotated_json(annotation.parse(document, ""), CRANE)
+    assert json.dumps({**xmltodict.parse(document), "cls": 429, "cname": "crane"}).encode() == data
+    assert len(data) <= annotation.JSON_BYTES_PER_XML_BYTE * len(document) + len(plain_json(CRANE))
 
 
 @pytest.mark.parametrize("unit", ["\x7f", "\xe9", "<b/>", "<b/>x", '<b c=""/>', "\n\\", "&#9;", "&lt;"])
 def test_bound_holds_for_what_grows_most(unit: str) -> None:
     """The worst of each kind: one-byte letters that become six, empty elements, mixed text, attributes, escapes."""
     head = '<?xml version="1.0" encoding="iso-8859-1"?>'
-    xml = f"{head}<a>.{unit * 2000}.</a>".encode("iso-8859-1")
+    xml = f"{head}<annotation><a>.{unit * 2000}.</a></annotation>".encode("iso-8859-1")
     size = len(json.dumps(annotation.parse(xml, "")))
     assert size <= annotation.JSON_BYTES_PER_XML_BYTE * len(xml)
 
@@ -78,33 +74,58 @@ def test_sample_without_annotation() -> None:
         Member("k.cls", b"429"),
         Member("k.jpg", image),
         Member("k.json", b'{"cls": 429, "cname": "crane"}'),
-    ] == sample_members("k", image, None, CRANE)
-    assert [Member("k.jpg", image), Member("k.json", b"{}")] == sample_members("k", image, None, None)
+    ] == sample_members("k", image, plain_json(CRANE), CRANE)
+    assert [Member("k.jpg", image), Member("k.json", b"{}")] == sample_members("k", image, plain_json(None), None)
 
 
-@pytest.mark.parametrize(
-    ("xml", "reason"),
-    [
-        (b"", "no element found"),
-        (b"<annotation><object></annotation>", "mismatched tag: line 1"),
-        (b"not xml", "syntax error"),
-        (b'<!DOCTYPE a [<!ENTITY b "cc">]><a>&b;</a>', "entities are disabled"),
-        (b"<a>\xff</a>", "not well-formed"),
-        (b'<?xml version="1.0" encoding="martian"?><a/>', "unknown encoding"),
-        (b"<a>" * 5000 + b"</a>" * 5000, "nested too deeply"),
-        (
-            b'<!DOCTYPE a [<!ATTLIST b c CDATA "' + b"x" * 500 + b'">]><a>' + b"<b/>" * 500 + b"</a>",
-            "declares defaults",
-        ),
-    ],
-)
-def test_bad_documents(tmp_path: Path, xml: bytes, reason: str) -> None:
-    """A document that cannot be converted is a problem of its sample, with path and reason."""
-    path = tmp_path / "a.xml"
-    path.write_bytes(xml)
+BAD_DOCUMENTS = [
+    (b"", "no element found"),
+    (b"<annotation><object></annotation>", "mismatched tag: line 1"),
+    (b"not xml", "syntax error"),
+    (b'<!DOCTYPE a [<!ENTITY b "cc">]><a>&b;</a>', "entities are disabled"),
+    (b"<a>\xff</a>", "not well-formed"),
+    (b'<?xml version="1.0" encoding="martian"?><a/>', "unknown encoding"),
+    (b'<!DOCTYPE a [<!ATTLIST b c CDATA "x">]><annotation><b/></annotation>', "default attributes are disabled"),
+    ("<!DOCTYPE a [<!ATTLIST b c CDATA 'x'>]><annotation/>".encode("utf-16"), "default attributes are disabled"),
+    (b"<html><body/></html>", "its root is <html>"),
+    (b"<annotation/>", "or it is empty"),
+    (b"<annotation>words</annotation>", "not an annotation"),
+]
+
+
+@pytest.mark.parametrize(("xml", "reason"), BAD_DOCUMENTS)
+def test_bad_documents(xml: bytes, reason: str) -> None:
+    """A document that is no annotation, or could grow, is a problem of its sample, with path and reason."""
     with pytest.raises(SampleError, match=reason) as caught:
-        sample_members("k", Blob("unread.JPEG", 0), Blob(str(path), len(xml)), CRANE)
-    assert ("bad-annotation", str(path)) == (caught.value.kind, caught.value.path)
+        annotation.parse(xml, "/a/b.xml")
+    assert ("bad-annotation", "/a/b.xml") == (caught.value.kind, caught.value.path)
+
+
+@given(st.binary(max_size=200) | elements().map(lambda text: text.encode()))
+def test_any_bytes_are_parsed_or_refused(data: bytes) -> None:
+    """Whatever an annotation's file holds, it gives a dict that JSON can hold, or a SampleError."""
+    try:
+        document = annotation.parse(data, "")
+    except SampleError:
+        return
+    annotation.oddities(document, "k")
+    json.dumps(document)
+
+
+def test_oddities() -> None:
+    """Another image's name and bad boxes are told, each with its values; a box that fills the image is none."""
+    xml = annotation_xml("n1", "n1_2", (500, 375), [(0, 0, 500, 375), (5, 5, 5, 9), (9, 1, 3, 4), (0, 0, 511, 9)])
+    document = annotation.parse(xml.encode(), "")
+    assert [
+        (Kind.OTHER_NAME, "it names n1_2"),
+        (Kind.BAD_BOX, "xmin, ymin, xmax, ymax [5, 5, 5, 9] in 500 x 375"),
+        (Kind.BAD_BOX, "xmin, ymin, xmax, ymax [9, 1, 3, 4] in 500 x 375"),
+        (Kind.BAD_BOX, "xmin, ymin, xmax, ymax [0, 0, 511, 9] in 500 x 375"),
+    ] == annotation.oddities(document, "n1_3")
+    assert 3 == len(annotation.oddities(document, "n1_2"))
+    document["annotation"]["filename"] = "%s"
+    document["annotation"]["object"] = None
+    assert [] == annotation.oddities(document, "n1_3")
 
 
 def test_real_annotations(real_imagenet: Path) -> None:
@@ -113,7 +134,8 @@ def test_real_annotations(real_imagenet: Path) -> None:
     assert len(paths) > 40
     for path in paths:
         size = path.stat().st_size
-        metadata = sample_members("k", Blob("unread.JPEG", 0), Blob(str(path), size), CRANE)[2].content
+        assert size < annotation.SIZE_LIMIT_BYTES
+        metadata = annotated_json(annotation.parse(path.read_bytes(), str(path)), CRANE)
         expected = xmltodict.parse(path.read_text())
         expected.update(cls=429, cname="crane")
         assert json.dumps(expected).encode() == metadata

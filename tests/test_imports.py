@@ -25,10 +25,10 @@ ALLOWED = {
     "columns": set(),
     "compress": set(),
     "coordinator": {
-        "__init__", "bounds", "deal", "destination", "durable", "engines", "journal", "machine", "manifest", "model",
-        "monitor", "options", "plan", "report", "resume", "sources", "sources.scan", "synsets",
+        "__init__", "bounds", "deal", "destination", "durable", "engines", "errors", "journal", "machine", "manifest",
+        "model", "monitor", "options", "plan", "problems", "report", "resume", "sources", "sources.scan", "synsets",
     },
-    "deal": {"destination", "durable", "engines", "errors", "model"},
+    "deal": {"destination", "durable", "engines", "errors", "model", "options"},
     "demo": {"cli", "report", "synsets"},
     "destination": {"errors"},
     "durable": set(),
@@ -36,15 +36,17 @@ ALLOWED = {
     "engines.inline": {"board", "engines", "worker"},
     "engines.processes": {"board", "engines", "errors", "model", "worker"},
     "errors": set(),
+    "image": {"model"},
     "journal": {"durable", "errors", "model"},
     "machine": set(),
     "manifest": {"durable", "errors", "model"},
-    "members": {"annotation", "blob", "errors", "model"},
+    "members": {"model"},
     "model": {"columns"},  # for type checkers only
     "monitor": {"model", "report"},
     "options": {"destination", "errors", "synsets"},
     "plan": {"columns", "errors", "model", "ustar"},
-    "report": {"destination", "model"},
+    "problems": {"durable", "errors", "model"},
+    "report": {"destination", "model", "problems"},
     "resume": {"journal", "model", "options", "worker"},
     "sources": {"errors", "sources.kaggle", "sources.layout", "sources.tree"},
     "sources.folder": {"errors", "model"},
@@ -56,7 +58,7 @@ ALLOWED = {
     "synsets": {"errors", "model"},
     "tarwriter": {"compress", "destination", "durable", "errors", "members", "model", "ustar"},
     "ustar": set(),
-    "worker": {"blob", "board", "errors", "members", "model", "tarwriter"},
+    "worker": {"annotation", "blob", "board", "errors", "image", "members", "model", "tarwriter"},
 }  # fmt: skip
 
 

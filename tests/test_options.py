@@ -51,6 +51,7 @@ def test_all_complaints_at_once() -> None:
         Options(
             split="trian",
             labels="random",
+            on_bad="pray",
             start_method="magic",
             workers=-1,
             maxsize=0,
@@ -60,11 +61,12 @@ def test_all_complaints_at_once() -> None:
             dest="x.tar",
         )
     text = "\n".join(caught.value.complaints)
-    assert 9 == len(caught.value.complaints)
+    assert 10 == len(caught.value.complaints)
     assert 2 == caught.value.exit_code
     for part in (
         "--split 'trian' is not one of train, val, test",
         "--labels 'random' is not one of devkit, sorted",
+        "--on-bad 'pray' is not one of skip, keep, fail",
         "--start-method 'magic' is not one of ",
         "--workers -1 is outside 0 to 10,000",
         "--maxsize 0 is outside 1 to",

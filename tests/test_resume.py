@@ -272,10 +272,10 @@ def test_changed_source_is_refused_and_overwrite_starts_anew(raw: Path, tmp_path
     run(source, out)
     (out / "mine.txt").write_text("keep")
     image = min(source.glob("train/*/*.JPEG"))
-    image.write_bytes(image.read_bytes() + b"more")
+    image.write_bytes(image.read_bytes() + b"more\xff\xd9")
     with pytest.raises(DestinationError, match="digest of names, sizes and classes: .*, now "):
         run(source, out)
-    image.with_name(f"{image.parent.name}_200001.JPEG").write_bytes(b"a further one")
+    image.with_name(f"{image.parent.name}_200001.JPEG").write_bytes(image.read_bytes())
     with pytest.raises(DestinationError, match="samples: 400, now 401"):
         run(source, out)
     report = run(source, out, overwrite=True, shards=7)

@@ -1,0 +1,60 @@
+"""What a file under an image's name holds, from its bytes alone: nothing is decoded.
+
+The walk over a JPEG's markers follows ITU-T T.81, annex B: each is FF and a code, and those before the image data have
+a length of two bytes, big-endian, which counts itself.
+"""
+
+from __future__ import annotations
+
+from parallel_sharder.model import Kind
+
+OTHER_FORMATS = {
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"GIF8": "GIF",
+    b"BM": "BMP",
+    b"RIFF": "WebP",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+}
+"""First bytes of formats that image libraries read under any name; the real set has one PNG."""
+
+_START = b"\xff\xd8"
+_END = b"\xff\xd9"
+_START_OF_SCAN = 0xDA
+_FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # tables and a reserved code lie between them
+_WITHOUT_LENGTH = frozenset((0x01, *range(0xD0, 0xD8)))
+
+
+def examine(data: memoryview) -> tuple[Kind, str] | None:
+    """What is the matter with an image file's bytes, or None.
+
+    BAD_IMAGE for an empty file, one that is no image, and a JPEG without end marker (bytes behind it do no harm).
+    OTHER_FORMAT and CMYK are worth knowing, and no fault.
+    """
+    if data[:2] != _START:
+        if not data:
+            return Kind.BAD_IMAGE, "an empty file"
+        head = bytes(data[:8])
+        name = next((name for magic, name in OTHER_FORMATS.items() if head.startswith(magic)), None)
+        return (Kind.OTHER_FORMAT, name) if name else (Kind.BAD_IMAGE, "not an image: no image format begins so")
+    components, scan = _walk(data)
+    # A thumbnail within the header has an end marker too, so only what follows the start of the scan counts.
+    if data[-2:] != _END and _END not in bytes(data[scan:]):
+        return Kind.BAD_IMAGE, "a JPEG that is cut off: it has no end marker"
+    return (Kind.CMYK, "four colour components") if components == 4 else None
+
+
+def _walk(data: memoryview) -> tuple[int, int]:
+    """The number of colour components (0 if there is no frame header), and where the first scan starts (or the end)."""
+    position, end, components = 2, len(data), 0
+    while position + 4 <= end and data[position] == 0xFF:
+        code = data[position + 1]
+        if code == 0xFF or code in _WITHOUT_LENGTH:  # fill byte, or a marker that stands alone
+            position += 1 if code == 0xFF else 2
+            continue
+        if code == _START_OF_SCAN:
+            return components, position
+        if code in _FRAME_HEADERS and position + 9 < end:
+            components = data[position + 9]
+        position += 2 + (data[position + 2] << 8 | data[position + 3])
+    return components, end
