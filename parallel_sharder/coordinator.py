@@ -1,4 +1,4 @@
-"""The story of a run: scan, plan, deal, write, publish.
+"""The story of a run: scan, plan, deal, write, record, publish.
 
 Reads top to bottom; every step is a module of its own. Only the coordinator writes the manifest, and only after every
 shard is whole and under its final name.
@@ -35,8 +35,8 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
     """Convert the data set that `options` name into shards and a manifest, and report what is there now.
 
     Continues where an earlier run with the same choices and the same source has stopped. Raises SharderError for what
-    stops a run; finished shards and the journal stay, and nothing else does. Where processes are
-    started by spawn or forkserver, the calling script needs the usual `if __name__ == "__main__":`.
+    stops a run; finished shards and the journal stay, and nothing else does. Where processes are started by spawn or
+    forkserver, the calling script needs the usual `if __name__ == "__main__":`.
     """
     monitor = monitor or Silent()
     pattern = options.pattern
@@ -71,24 +71,8 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
         times.append(time.monotonic())
     finally:
         monitor.close()
-    return Report(
-        listing.found,
-        sum(record.samples for record in records),
-        plan.shard_count,
-        sum(record.tar_bytes for record in records),
-        sum(record.file_bytes for record in records),
-        sum(record.samples for record in made),
-        sum(record.tar_bytes for record in made),
-        len(kept),
-        tuple(remade),
-        pattern.braces(plan.shard_count),
-        pattern.manifest_path,
-        pattern.problems_path,
-        workers,
-        dict(zip(("scan", "plan", "write"), np.diff(times).tolist(), strict=True)),
-        bool(listing.classes),
-        problems,
-    )
+    seconds = dict(zip(("scan", "plan", "write"), np.diff(times).tolist(), strict=True))
+    return Report.of(listing, pattern, kept, made, remade, problems, workers, seconds)
 
 
 def _take_stock(options: Options, engine: Engine, journal: Journal) -> tuple[list[ShardRecord], list[str]]:

@@ -67,9 +67,10 @@ def remove(path: str) -> None:
 def remove_partials(folder: str, names: str) -> None:
     """Remove the temporary files that killed writers have left of files in `folder` whose names match `names`."""
     partial = re.compile(rf"\.({names})\.[0-9a-f]{{8}}{re.escape(PARTIAL_SUFFIX)}")
-    for name in os.listdir(folder or "."):
-        if partial.fullmatch(name):
-            remove(os.path.join(folder, name))
+    with contextlib.suppress(FileNotFoundError):  # the folder itself is gone
+        for name in os.listdir(folder or "."):
+            if partial.fullmatch(name):
+                remove(os.path.join(folder, name))
 
 
 def write_all(descriptor: int, data: bytes | memoryview) -> None:

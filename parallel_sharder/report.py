@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from parallel_sharder.destination import ShardPattern
-from parallel_sharder.model import Kind, Listing, Plan, Problem
+from parallel_sharder.model import Kind, Listing, Plan, Problem, ShardRecord
 from parallel_sharder.problems import problem_json
 
 _NAMED = 10
@@ -113,6 +113,39 @@ class Report:
     seconds: dict[str, float]
     has_classes: bool
     problems: tuple[Problem, ...]
+
+    @classmethod
+    def of(
+        cls,
+        listing: Listing,
+        pattern: ShardPattern,
+        kept: Sequence[ShardRecord],
+        made: Sequence[ShardRecord],
+        remade: Sequence[str],
+        problems: Sequence[Problem],
+        workers: int,
+        seconds: dict[str, float],
+    ) -> Report:
+        """The report of a run that has `made` shards and found others, `kept`, there."""
+        records = [*kept, *made]
+        return cls(
+            listing.found,
+            sum(record.samples for record in records),
+            len(records),
+            sum(record.tar_bytes for record in records),
+            sum(record.file_bytes for record in records),
+            sum(record.samples for record in made),
+            sum(record.tar_bytes for record in made),
+            len(kept),
+            tuple(remade),
+            pattern.braces(len(records)),
+            pattern.manifest_path,
+            pattern.problems_path,
+            workers,
+            seconds,
+            bool(listing.classes),
+            tuple(problems),
+        )
 
     @property
     def elapsed_seconds(self) -> float:

@@ -12,9 +12,6 @@ from parallel_sharder.errors import SourceError
 from parallel_sharder.sources import kaggle, tree
 from parallel_sharder.sources.layout import Layout
 
-TREE = "classic tree"
-KAGGLE = "Kaggle tree"
-
 
 def find_layout(root: str | Path, split: str, xml_root: str | Path | None, meta: str | Path | None) -> Layout:
     """The one layout that `root` has for `split`; `xml_root` and `meta` are places the user has named.
@@ -36,15 +33,15 @@ def find_layout(root: str | Path, split: str, xml_root: str | Path | None, meta:
         both = " and ".join(f"{place} ({name})" for name, place in there)
         raise SourceError(f"{root} holds the {split} images twice: {both}. Name the one to use with --root.")
     [(name, images)] = there
-    find = tree.find if name == TREE else kaggle.find
+    find = tree.find if name == tree.NAME else kaggle.find
     return find(images, split, xml_root, meta)
 
 
 def _places(root: Path, split: str) -> list[tuple[str, Path]]:
     """Every layout's name and place of its images."""
     at_kaggle = kaggle.places(root, split)
-    return [(TREE, place) for place in tree.places(root, split) if place not in at_kaggle] + [
-        (KAGGLE, place) for place in at_kaggle
+    return [(tree.NAME, place) for place in tree.places(root, split) if place not in at_kaggle] + [
+        (kaggle.NAME, place) for place in at_kaggle
     ]
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from parallel_sharder.sources.layout import Layout, annotation_folder, given_file, require_file
+from parallel_sharder.sources.layout import Layout, annotation_folder, class_list
 
+NAME = "Kaggle tree"
 MAPPING = "LOC_synset_mapping.txt"
 VAL_SOLUTION = "LOC_val_solution.csv"
 
@@ -21,17 +22,8 @@ def find(images: Path, split: str, xml_root: Path | None, meta: Path | None) -> 
     """The layout with its images at `images`; SourceError if the class list is missing."""
     ilsvrc = images.parents[2]
     tops = [ilsvrc.parent, ilsvrc]
-    class_list = None
-    if split != "test":
-        class_list = (
-            given_file(meta, "--meta")
-            if meta is not None
-            else require_file(
-                f"class list ({MAPPING})",
-                [top / MAPPING for top in tops],
-                "It is in imagenet-object-localization-challenge.zip; unpack it there, or name it with --meta.",
-            )
-        )
+    remedy = "It is in imagenet-object-localization-challenge.zip; unpack it there, or name it with --meta."
+    classes = class_list(split, meta, MAPPING, [top / MAPPING for top in tops], remedy)
     annotations = annotation_folder(xml_root, split, [ilsvrc / "Annotations" / "CLS-LOC" / split])
     val_labels = tuple(top / VAL_SOLUTION for top in tops)
-    return Layout("Kaggle tree", split, images, annotations, xml_root is not None, class_list, val_labels)
+    return Layout(NAME, split, images, annotations, xml_root is not None, classes, val_labels)

@@ -36,11 +36,15 @@ def require_file(what: str, places: Sequence[Path], remedy: str) -> Path:
     raise SourceError(f"no {what} found. Looked for:\n{looked}\n{remedy}")
 
 
-def given_file(path: Path, option: str) -> Path:
-    """`path`, which the user has named with `option`; SourceError if it is not a file."""
-    if not path.is_file():
-        raise SourceError(f"{path}, named with {option}, is not a file")
-    return path
+def class_list(split: str, meta: Path | None, what: str, places: Sequence[Path], remedy: str) -> Path | None:
+    """The class list: `meta`, which the user has named, or the first of `places`; None for test, which needs none."""
+    if split == "test":
+        return None
+    if meta is None:
+        return require_file(f"class list ({what})", places, remedy)
+    if not meta.is_file():
+        raise SourceError(f"{meta}, named with --meta, is not a file")
+    return meta
 
 
 def annotation_folder(xml_root: Path | None, split: str, places: Iterable[Path]) -> Path | None:

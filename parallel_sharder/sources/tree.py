@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from parallel_sharder.sources.layout import Layout, annotation_folder, given_file, require_file
+from parallel_sharder.sources.layout import Layout, annotation_folder, class_list
 
+NAME = "classic tree"
 DEVKIT = "ILSVRC2012_devkit_t12"
 GROUND_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
 
@@ -22,20 +23,12 @@ def find(images: Path, split: str, xml_root: Path | None, meta: Path | None) -> 
     """The layout with its images at `images`; SourceError if the class list is missing."""
     root = images.parent
     devkits = [root / DEVKIT / "data", root.parent / DEVKIT / "data", root / "data", root]
-    class_list = None
-    if split != "test":
-        class_list = (
-            given_file(meta, "--meta")
-            if meta is not None
-            else require_file(
-                "class list (the devkit's meta.mat)",
-                [devkit / "meta.mat" for devkit in devkits],
-                f"Unpack {DEVKIT}.tar.gz into {root}, or name the file with --meta.",
-            )
-        )
-        devkits.insert(0, class_list.parent)
+    remedy = f"Unpack {DEVKIT}.tar.gz into {root}, or name the file with --meta."
+    classes = class_list(split, meta, "the devkit's meta.mat", [devkit / "meta.mat" for devkit in devkits], remedy)
+    if classes is not None:
+        devkits.insert(0, classes.parent)
     annotations = annotation_folder(
         xml_root, split, [root / "Annotations" / "CLS-LOC" / split, root / "Annotations" / split]
     )
     val_labels = tuple(dict.fromkeys(devkit / GROUND_TRUTH for devkit in devkits))
-    return Layout("classic tree", split, images, annotations, xml_root is not None, class_list, val_labels)
+    return Layout(NAME, split, images, annotations, xml_root is not None, classes, val_labels)
