@@ -16,7 +16,7 @@ from parallel_sharder import __version__, bounds, durable, machine
 from parallel_sharder.deal import deal, make_chunks, make_job
 from parallel_sharder.destination import ShardPattern, make_folder, refuse_full, refuse_taken, refuse_unfit
 from parallel_sharder.engines import Engine, open_engine
-from parallel_sharder.errors import SourceError
+from parallel_sharder.errors import SharderError, SourceError
 from parallel_sharder.journal import Journal
 from parallel_sharder.manifest import Provenance, manifest, write_manifest
 from parallel_sharder.model import Chunk, Listing, Plan, ShardRecord
@@ -69,6 +69,8 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
                 write_problems(pattern.problems_path, problems)
                 write_manifest(pattern.manifest_path, _manifest(options, listing, plan, records))
         times.append(time.monotonic())
+    except OSError as error:  # what no step expected, such as an old shard that may not be removed
+        raise SharderError(str(error)) from error
     finally:
         monitor.close()
     seconds = dict(zip(("scan", "plan", "write"), np.diff(times).tolist(), strict=True))

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parallel_sharder import Options, Report, convert
-from parallel_sharder.errors import DestinationError
+from parallel_sharder.errors import DestinationError, SharderError
 from parallel_sharder.journal import Journal, progress_of, records_of
 from parallel_sharder.model import Kind, Problem, ShardRecord
 from parallel_sharder.monitor import Recording
@@ -153,6 +153,19 @@ time.sleep(60)"""
 
 
 # Runs.
+
+
+def test_unexpected_system_errors_are_ours_too(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A library user catches one class, for a file that cannot be removed as for everything else."""
+    run(raw, tmp_path)
+    min(tmp_path.glob("*.tar")).unlink()
+
+    def refuse(path: str) -> None:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr("parallel_sharder.durable.remove", refuse)
+    with pytest.raises(SharderError, match="Permission denied: .*imagenet_train-000000.tar"):
+        run(raw, tmp_path)
 
 
 def test_interrupted_run_continues(raw: Path, undisturbed: dict[str, str], tmp_path: Path) -> None:
