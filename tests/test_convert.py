@@ -428,6 +428,28 @@ def _die(chunk: Chunk, slot: int) -> ShardRecord:
     return processes._write(chunk, slot)
 
 
+@pytest.mark.timeout(30)
+def test_pool_survives_what_cannot_be_pickled() -> None:
+    """A task or an answer that cannot cross is the error of that task; the pool goes on, and ends."""
+    with processes.open_engine(1, None) as engine:
+        with pytest.raises(Exception, match="pickle"):
+            engine.executor.submit(lambda: 1).result()
+        with pytest.raises(TypeError, match="missing 1 required positional argument"):
+            engine.executor.submit(_raise_what_cannot_cross).result()
+        assert 3 == engine.executor.submit(len, "abc").result()
+
+
+class _CannotCrossError(Exception):
+    """Pickles, and cannot be made again from what it was pickled to."""
+
+    def __init__(self, one: int, other: int) -> None:
+        super().__init__(one)
+
+
+def _raise_what_cannot_cross() -> None:
+    raise _CannotCrossError(1, 2)
+
+
 def test_worker_that_dies_while_scanning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is an error with a remedy, not a wait and not a traceback."""
     made.classic_train(tmp_path / "raw")

@@ -177,13 +177,16 @@ class WorkerPool(Executor):
                 continue
             try:
                 worker = idle or self._start_worker()
-                worker.task = task
+            except Exception as error:
+                task.future.set_exception(error)
+                continue
+            worker.task = task
+            try:
                 worker.pipe.send(task.call)
             except (BrokenPipeError, ConnectionResetError):
                 continue  # it has died; its sentinel says so
-            except Exception as error:  # cannot be started, or cannot be pickled
-                if idle is not None:
-                    idle.task = None
+            except Exception as error:  # it cannot be pickled, and the worker is still idle
+                worker.task = None
                 task.future.set_exception(error)
 
     def _start_worker(self) -> _Worker:
@@ -212,6 +215,8 @@ class WorkerPool(Executor):
             self._crew.remove(worker)
             worker.pipe.close()
             worker.process.close()
+        except Exception as error:  # an answer that cannot be unpickled
+            succeeded, answer = False, error
         task, worker.task = worker.task, None
         if task is None:
             return
