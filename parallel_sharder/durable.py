@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import re
 import secrets
@@ -43,6 +44,21 @@ def publish(descriptor: int, temporary: str, path: str, *, replace: bool = False
     sync_folder(os.path.dirname(path) or ".")
 
 
+def make_folder(path: str) -> None:
+    """Make the folder at `path` and those above it that are missing, each durably."""
+    missing = []
+    while not os.path.isdir(path or "."):
+        missing.append(path)
+        path = os.path.dirname(path)
+    for folder in reversed(missing):
+        try:
+            os.mkdir(folder)
+        except FileExistsError:
+            if not os.path.isdir(folder):  # or somebody has made it meanwhile
+                raise
+        sync_folder(os.path.dirname(folder) or ".")
+
+
 def sync_folder(folder: str) -> None:
     """Make the names in `folder` survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -55,7 +71,7 @@ def sync_folder(folder: str) -> None:
 def discard(descriptor: int, temporary: str) -> None:
     """Remove a file that `create` made and `publish` has not published."""
     os.close(descriptor)
-    os.unlink(temporary)
+    remove(temporary)  # it may have its final name, if an interrupt came just behind the renaming
 
 
 def remove(path: str) -> None:
@@ -73,11 +89,30 @@ def remove_partials(folder: str, names: str) -> None:
                 remove(os.path.join(folder, name))
 
 
+def set_direct(descriptor: int, wanted: bool) -> bool:
+    """Whether writing past the page cache could be switched on, or off."""
+    flag = getattr(os, "O_DIRECT", 0)  # not everywhere
+    try:
+        flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
+        fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | flag if wanted else flags & ~flag)
+    except OSError:  # not on this file system
+        return False
+    return bool(flag) and bool(flags & flag) != wanted
+
+
 def write_all(descriptor: int, data: bytes | memoryview) -> None:
-    """Write every byte of `data`; the system may take fewer at a time."""
+    """Write every byte of `data`; the system may take fewer at a time.
+
+    What cannot be written past the page cache, because the device has larger blocks or a full disk has taken a part of
+    one, is written through it.
+    """
     view = memoryview(data)
     while view:
-        view = view[os.write(descriptor, view) :]
+        try:
+            view = view[os.write(descriptor, view) :]
+        except OSError as error:
+            if error.errno != errno.EINVAL or not set_direct(descriptor, False):
+                raise
 
 
 def write_file(path: str, data: bytes) -> None:

@@ -14,16 +14,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-import xxhash
-
-from parallel_sharder import compress, durable, ustar
+from parallel_sharder import compress, ustar
 from parallel_sharder.destination import ShardPattern
 from parallel_sharder.errors import DestinationError
 from parallel_sharder.members import Member
 from parallel_sharder.model import ShardRecord
-
-BUFFER_BYTES = 256 * 1024
-"""64 to 512 KB stays in the processor's cache; from 4 MB on, copying through it is up to twice as slow."""
+from parallel_sharder.output import Output
 
 
 def content_bytes(member: Member) -> int:
@@ -56,11 +52,7 @@ class ShardFile:
         self.samples = 0
         self.tar_bytes = 0
         self._template = template or ustar.HeaderTemplate()
-        self._buffer = memoryview(bytearray(BUFFER_BYTES))
-        self._filled = 0
-        self._file_bytes = 0
-        self._digest = xxhash.xxh3_128()
-        self._descriptor, self._temporary = durable.create(path)
+        self._output = Output(path)
         self._open = True
         self._stream: compress.Stream | None = None
         if compression != "none":
@@ -74,15 +66,14 @@ class ShardFile:
         """
         self._refuse_closed()
         size = sample_bytes(members)
-        if self._filled + size > len(self._buffer):
-            self._flush()
-        if size <= len(self._buffer):
-            self._lay_out(members, self._buffer[self._filled :])
-            self._filled += size
+        room = self._reserve(size)
+        if room is not None:
+            self._lay_out(members, room)
+            self._output.advance(size)
         else:
             whole = memoryview(bytearray(size))
             self._lay_out(members, whole)
-            self._put(whole)
+            self._append(whole)
         self.samples += 1
         self.tar_bytes += size
         return size
@@ -90,16 +81,14 @@ class ShardFile:
     def finish(self) -> ShardRecord:
         """End the archive, sync it, and give it its final name. Raises OSError as `write` does."""
         self._refuse_closed()
-        self._flush()
-        self._put(memoryview(ustar.END))
+        self._append(memoryview(ustar.END))
         self.tar_bytes += len(ustar.END)
         if self._stream is not None:
             self._stream.close()
         self._open = False
-        durable.publish(self._descriptor, self._temporary, self.path)
-        return ShardRecord(
-            self.number, self.path, self.samples, self.tar_bytes, self._file_bytes, self._digest.hexdigest()
-        )
+        self._output.publish()
+        output = self._output
+        return ShardRecord(self.number, self.path, self.samples, self.tar_bytes, output.size, output.xxh3_128)
 
     def abort(self) -> None:
         """Remove what has been written, unless `finish` has made it a shard."""
@@ -110,7 +99,7 @@ class ShardFile:
             if self._stream is not None:
                 self._stream.close()  # ends the threads; what they still store is thrown away
         finally:
-            durable.discard(self._descriptor, self._temporary)
+            self._output.discard()
 
     def __enter__(self) -> Self:
         return self
@@ -134,31 +123,33 @@ class ShardFile:
             position = data + size + padding
             view[data + size : position] = ustar.END[:padding]
 
-    def _flush(self) -> None:
-        if self._filled:
-            self._put(self._buffer[: self._filled])
-            self._filled = 0
-
-    def _put(self, data: memoryview) -> None:
+    def _reserve(self, size: int) -> memoryview | None:
+        """Room in the file's buffer; None if the sample has to be laid out elsewhere, and appended then."""
+        if self._stream is not None:
+            return None
         try:
-            if self._stream is None:
-                self._store(data)
-            else:
-                self._stream.write(data)
+            return self._output.reserve(size)
         except BaseException:
             self.abort()  # part of it may be in the file: nothing can follow
             raise
 
+    def _append(self, data: memoryview) -> None:
+        try:
+            if self._stream is None:
+                self._output.write(data)
+            else:
+                self._stream.write(data)
+        except BaseException:
+            self.abort()
+            raise
+
+    def _store(self, data: bytes) -> None:
+        if self._open:
+            self._output.write(data)
+
     def _refuse_closed(self) -> None:
         if not self._open:
             raise ValueError(f"{self.path}: the shard has been finished or given up")
-
-    def _store(self, data: bytes | memoryview) -> None:
-        if not self._open:
-            return
-        durable.write_all(self._descriptor, data)
-        self._digest.update(data)
-        self._file_bytes += len(data)
 
 
 class ShardWriter:

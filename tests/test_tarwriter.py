@@ -24,7 +24,8 @@ from parallel_sharder import ShardWriter
 from parallel_sharder.blob import Blob
 from parallel_sharder.errors import DestinationError, SampleError
 from parallel_sharder.members import Member
-from parallel_sharder.tarwriter import BUFFER_BYTES, ShardFile
+from parallel_sharder.output import BUFFER_BYTES
+from parallel_sharder.tarwriter import ShardFile
 from tests.conftest import needs
 from tests.reference import members_of, read_with_webdataset
 
@@ -209,7 +210,7 @@ def test_failed_write_gives_the_shard_up(tmp_path: Path, monkeypatch: pytest.Mon
     with ShardFile(str(tmp_path / "x.tar"), compression=compression) as shard:
         monkeypatch.setattr("os.write", write)
         with pytest.raises(OSError, match="No space left"):
-            for number in range(100):
+            for number in range(300):
                 shard.write([Member(f"{number}.bin", os.urandom(100_000))])
         with pytest.raises(ValueError, match=r"x.tar: the shard has been finished or given up"):
             shard.write([Member("more.bin", b"1")])
