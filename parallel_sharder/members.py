@@ -43,6 +43,12 @@ def plain_json(image_class: ImageClass | None) -> bytes:
     return annotated_json({}, image_class)
 
 
+@functools.cache
+def json_end(image_class: ImageClass | None) -> bytes:
+    """What follows the annotation in the JSON of a sample with one, but for the last brace."""
+    return b"" if image_class is None else b", " + plain_json(image_class)[1:-1]
+
+
 def annotated_json(annotation: dict[str, Any], image_class: ImageClass | None) -> bytes:
     """The JSON of a sample with this annotation, which it changes. Raises RecursionError for one nested too deeply."""
     if image_class is not None:

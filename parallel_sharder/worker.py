@@ -21,7 +21,7 @@ from parallel_sharder.blob import Blob
 from parallel_sharder.board import Board
 from parallel_sharder.errors import DestinationError, SampleError, SourceError, StoppedError
 from parallel_sharder.image import examine
-from parallel_sharder.members import annotated_json, plain_json, sample_members
+from parallel_sharder.members import annotated_json, json_end, plain_json, sample_members
 from parallel_sharder.model import (
     IMAGE_SUFFIX,
     XML_SUFFIX,
@@ -33,9 +33,13 @@ from parallel_sharder.model import (
     ShardRecord,
     printable,
 )
+from parallel_sharder.shapes import Shapes
 from parallel_sharder.tarwriter import ShardFile
 
 _READ_BYTES = 1 << 20
+
+_shapes = Shapes()
+"""The annotations' shapes that this process has met; what it has not met, it parses."""
 
 
 class _Row(NamedTuple):
@@ -54,9 +58,7 @@ def write_chunk(chunk: Chunk, slot: int, board: Board) -> ShardRecord:
     try:
         return _write(chunk, slot, board)
     except OSError as error:  # reading never raises it, so it is about the shard
-        raise DestinationError(
-            f"{chunk.path} cannot be written: {error.strerror or error}. Mend that, or choose another --dest."
-        ) from error
+        raise DestinationError(f"{chunk.path} cannot be written: {error.strerror or error}.") from error
 
 
 def file_digest(path: str) -> str:
@@ -85,7 +87,10 @@ def _write(chunk: Chunk, slot: int, board: Board) -> ShardRecord:
                 problems += _store(row, shard, job.on_bad)
             except SampleError as error:
                 if job.on_bad == "fail":
-                    raise SourceError(f"{printable(error.path)}: {error.detail} (--on-bad fail)") from error
+                    raise SourceError(
+                        f"{printable(error.path)}: {error.detail} (--on-bad fail). Mend it and start with --overwrite, "
+                        "or choose --on-bad skip or keep with it."
+                    ) from error
                 left_out.append(position)
                 problems.append(_problem(row, error))
             board.write(slot, position + 1, shard.tar_bytes)
@@ -123,7 +128,11 @@ def _metadata(xml: Blob, row: _Row) -> tuple[bytes, list[tuple[Kind, str]]]:
     if xml.length > annotation.SIZE_LIMIT_BYTES:
         detail = f"{xml.length:,} bytes; an annotation has at most {annotation.SIZE_LIMIT_BYTES:,}"
         raise SampleError(Kind.BAD_ANNOTATION, xml.path, detail)
-    document = annotation.parse(xml.read(), xml.path)
+    text = xml.read()
+    filled = _shapes.fill(text, row.key, json_end(row.image_class))
+    if filled is not None:
+        return filled, []
+    document = annotation.parse(text, xml.path)
     odd = annotation.oddities(document, row.key)
     try:
         return annotated_json(document, row.image_class), odd
