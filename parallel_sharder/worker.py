@@ -17,6 +17,7 @@ from typing import NamedTuple
 import xxhash
 
 from parallel_sharder import annotation
+from parallel_sharder.ahead import ReadAhead
 from parallel_sharder.blob import Blob
 from parallel_sharder.board import Board
 from parallel_sharder.errors import DestinationError, SampleError, SourceError, StoppedError
@@ -48,6 +49,11 @@ class _Row(NamedTuple):
     xml: Blob | None
     image_class: ImageClass | None
 
+    @property
+    def blobs(self) -> tuple[Blob, ...]:
+        """What is read of it, in order."""
+        return (self.image,) if self.xml is None else (self.xml, self.image)
+
 
 def write_chunk(chunk: Chunk, slot: int, board: Board) -> ShardRecord:
     """Write the chunk's shard and return what is in it, telling `board` at `slot` how far it is.
@@ -77,12 +83,14 @@ def _write(chunk: Chunk, slot: int, board: Board) -> ShardRecord:
     job = _job(chunk.job)
     left_out: list[int] = []
     problems: list[Problem] = []
+    ahead = ReadAhead(row.blobs for row in _rows(chunk, job))
     with ShardFile(
         chunk.path, chunk.number, compression=job.compression, compression_threads=job.compression_threads
     ) as shard:
         for position, row in enumerate(_rows(chunk, job)):
             if board.stopped:
                 raise StoppedError
+            ahead.before(position)
             try:
                 problems += _store(row, shard, job.on_bad)
             except SampleError as error:
