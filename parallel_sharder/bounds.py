@@ -14,6 +14,9 @@ from parallel_sharder.errors import PlanError
 from parallel_sharder.members import plain_json
 from parallel_sharder.model import ImageClass, Listing
 
+_ROWS_AT_A_TIME = 1 << 16
+"""In small steps all in between stays in the processor's cache; in one it would take five times the column's memory."""
+
 
 def sample_bytes(listing: Listing) -> Int64s:
     """For each row of the Listing the most bytes its members take in a tar, headers and padding included.
@@ -31,11 +34,14 @@ def sample_bytes(listing: Listing) -> Int64s:
         [0 if kind is None else ustar.member_bytes(len(str(kind.label))) for kind in kinds], np.int64
     )
     plain_bytes = np.array([len(plain_json(kind)) for kind in kinds], np.int64)
-    # Larger annotations are not stored.
-    annotated = (listing.xml_size >= 0) & (listing.xml_size <= annotation.SIZE_LIMIT_BYTES)
-    json_bytes = plain_bytes[listing.class_index]
-    json_bytes[annotated] += annotation.JSON_BYTES_PER_XML_BYTE * listing.xml_size[annotated]
-    return label_bytes[listing.class_index] + _member_bytes(listing.image_size) + _member_bytes(json_bytes)
+    total = np.empty(len(listing), np.int64)
+    for start in range(0, len(listing), _ROWS_AT_A_TIME):
+        some = slice(start, start + _ROWS_AT_A_TIME)
+        class_index, xml_size = listing.class_index[some], listing.xml_size[some]
+        stored = (xml_size >= 0) & (xml_size <= annotation.SIZE_LIMIT_BYTES)  # larger annotations are not
+        json_bytes = plain_bytes[class_index] + stored * annotation.JSON_BYTES_PER_XML_BYTE * xml_size
+        total[some] = label_bytes[class_index] + _member_bytes(listing.image_size[some]) + _member_bytes(json_bytes)
+    return total
 
 
 def _member_bytes(sizes: Int64s) -> Int64s:

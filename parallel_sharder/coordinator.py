@@ -22,7 +22,7 @@ from parallel_sharder.manifest import Provenance, manifest, write_manifest
 from parallel_sharder.model import Chunk, Listing, Plan, ShardRecord
 from parallel_sharder.monitor import Monitor, Silent
 from parallel_sharder.options import Options
-from parallel_sharder.plan import Limits, make_plan
+from parallel_sharder.plan import Limits, in_order, make_plan
 from parallel_sharder.problems import write_problems
 from parallel_sharder.report import Preview, Report
 from parallel_sharder.resume import fingerprint, intact
@@ -138,7 +138,8 @@ def _scan(options: Options, engine: Engine, monitor: Monitor) -> Listing:
 
 def _plan(options: Options, listing: Listing) -> Plan:
     limits = Limits(int(options.maxsize), options.maxcount, options.shards)
-    return make_plan(listing.keys, bounds.sample_bytes(listing), options.seed if options.shuffle else None, limits)
+    order = in_order(listing.keys, options.seed if options.shuffle else None)  # takes more memory than it gives: first
+    return make_plan(listing.keys, order, bounds.sample_bytes(listing), limits)
 
 
 def _manifest(options: Options, listing: Listing, plan: Plan, records: list[ShardRecord]) -> bytes:

@@ -29,16 +29,17 @@ class Limits:
     shards: int | None = None
 
 
-def make_plan(keys: Keys, sample_bytes: Int64s, seed: int | None, limits: Limits) -> Plan:
-    """The plan for samples of these keys and sizes; `seed` None keeps the order of the keys.
+def make_plan(keys: Keys, order: Int64s, sample_bytes: Int64s, limits: Limits) -> Plan:
+    """The plan for samples of these keys and sizes (columns of a Listing), to be stored in this order of rows.
 
     The fewest shards that stay within the limits, with sample counts that differ by at most one. (Where no count near
     the fewest fits, because single samples nearly fill a shard, up to 0.1 % more than the fewest.) Raises PlanError for
     a sample that no shard can hold, and for a fixed number of shards that cannot be.
     """
     _refuse_oversized(keys, sample_bytes, limits)
-    order = np.arange(len(keys)) if seed is None else shuffled(keys, seed)
-    ends = np.concatenate([[0], np.cumsum(sample_bytes[order])])
+    ends = np.zeros(len(keys) + 1, np.int64)
+    np.take(sample_bytes, order, out=ends[1:], mode="clip")  # "raise" would make a copy
+    np.cumsum(ends[1:], out=ends[1:])
     if limits.shards is not None:
         shard_count = limits.shards
         if not 1 <= shard_count <= len(keys):
@@ -54,13 +55,15 @@ def make_plan(keys: Keys, sample_bytes: Int64s, seed: int | None, limits: Limits
     return plan
 
 
-def shuffled(keys: Keys, seed: int) -> Int64s:
-    """The rows of `keys` (sorted) in shuffled order: by XXH3-64 of the key with `seed`, equal hashes by key.
+def in_order(keys: Keys, seed: int | None) -> Int64s:
+    """The rows of `keys` (sorted) in the order they are stored; `seed` None keeps that of the keys.
 
-    So the order is a function of seed (0 to 2**64 - 1) and keys alone, the same on every platform and in every version
-    of Python and numpy, and a sample that is added or removed does not move the others.
-    (XXH3: https://github.com/Cyan4973/xxHash, doc/xxhash_spec.md.)
+    Otherwise by XXH3-64 of the key with `seed`, equal hashes by key. So the order is a function of seed (0 to
+    2**64 - 1) and keys alone, the same on every platform and in every version of Python and numpy, and a sample that is
+    added or removed does not move the others. (XXH3: https://github.com/Cyan4973/xxHash, doc/xxhash_spec.md.)
     """
+    if seed is None:
+        return np.arange(len(keys))
     hashes = np.empty(len(keys), np.uint64)
     for start in range(0, len(keys), _HASHED_AT_A_TIME):
         some = keys[start : start + _HASHED_AT_A_TIME].tolist()
