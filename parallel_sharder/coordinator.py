@@ -6,9 +6,10 @@ shard is whole and under its final name.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -16,16 +17,16 @@ from parallel_sharder import __version__, bounds, durable, machine
 from parallel_sharder.deal import deal, make_chunks, make_job
 from parallel_sharder.destination import ShardPattern, make_folder, refuse_full, refuse_taken, refuse_unfit
 from parallel_sharder.engines import Engine, open_engine
-from parallel_sharder.errors import SharderError, SourceError
-from parallel_sharder.journal import Journal
-from parallel_sharder.manifest import Provenance, manifest, write_manifest
+from parallel_sharder.errors import DestinationError, SharderError, SourceError, WorkerDiedError, WorkerError
+from parallel_sharder.journal import MANIFEST, PROBLEMS, Journal
+from parallel_sharder.manifest import manifest, write_manifest
 from parallel_sharder.model import Chunk, Listing, Plan, ShardRecord
 from parallel_sharder.monitor import Monitor, Silent
 from parallel_sharder.options import Options
 from parallel_sharder.plan import Limits, in_order, make_plan
 from parallel_sharder.problems import write_problems
 from parallel_sharder.report import Preview, Report
-from parallel_sharder.resume import fingerprint, intact
+from parallel_sharder.resume import fingerprint, intact, refuse_changed
 from parallel_sharder.sources import find_layout
 from parallel_sharder.sources.scan import scan
 from parallel_sharder.synsets import read_classes
@@ -56,19 +57,26 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
 
             make_folder(pattern)
             with Journal(pattern.journal_path, fingerprint(options, listing, plan), options.overwrite) as journal:
-                kept, remade = _take_stock(options, engine, journal)
+                kept, remade = _take_stock(options, plan, engine, journal)
                 numbers = {record.number for record in kept}
                 missing_bytes = int(np.delete(plan.shard_bytes, list(numbers)).sum())
                 refuse_full(pattern, missing_bytes, machine.free_bytes(pattern.folder))
 
                 monitor.planned(plan, kept)
                 job = make_job(options, listing, plan, workers)
-                made = _write(make_chunks(listing, plan, pattern, job, numbers), engine, journal, monitor, pattern)
-                records = sorted([*kept, *made], key=lambda record: record.number)
-                problems = (*listing.problems, *(problem for record in records for problem in record.problems))
-                write_problems(pattern.problems_path, problems)
-                write_manifest(pattern.manifest_path, _manifest(options, listing, plan, records))
+                with _saying_what_is_needed(pattern, plan, journal):
+                    made = _write(make_chunks(listing, plan, pattern, job, numbers), engine, journal, monitor, pattern)
+                    records = sorted([*kept, *made], key=lambda record: record.number)
+                    problems = (*listing.problems, *(problem for record in records for problem in record.problems))
+                    refuse_changed(records)
+                    if problems:
+                        journal.record(dealt=[(PROBLEMS, pattern.problems_path)])
+                    write_problems(pattern.problems_path, problems)
+                    journal.record(dealt=[(MANIFEST, pattern.manifest_path)])
+                    write_manifest(pattern.manifest_path, _manifest(options, listing, plan, records))
         times.append(time.monotonic())
+    except WorkerDiedError as error:  # of those that read finished shards; deal and scan have words of their own
+        raise WorkerError(f"a worker died ({error.cause}). If memory is short, use fewer --workers.") from error
     except OSError as error:  # what no step expected, such as an old shard that may not be removed
         raise SharderError(str(error)) from error
     finally:
@@ -77,23 +85,28 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
     return Report.of(listing, pattern, kept, made, remade, problems, workers, seconds)
 
 
-def _take_stock(options: Options, engine: Engine, journal: Journal) -> tuple[list[ShardRecord], list[str]]:
+def _take_stock(options: Options, plan: Plan, engine: Engine, journal: Journal) -> tuple[list[ShardRecord], list[str]]:
     """The shards of an earlier run that are as the journal has them, and the paths of those that are to be made again.
 
     Removes what else the tool has left there. Raises DestinationError for files of these names that it has not made.
     """
     pattern = options.pattern
+    if journal.unread_bytes:
+        note = f" ({pattern.journal_path} is damaged: its last {journal.unread_bytes:,} bytes may have told of it.)"
+    else:
+        note = ""
+    refuse_taken(pattern, journal.paths_dealt(), note)  # before anything is removed
+    if options.overwrite:
+        journal.begin_anew()
     kept = intact(journal.done.values(), engine.executor, options.check)
-    paths = {record.path for record in kept}
-    remade = sorted(record.path for record in journal.done.values() if record.path not in paths)
-    for path in journal.paths_dealt():
-        if path not in paths:
+    stay = {record.path for record in kept}
+    remade = sorted(record.path for record in journal.done.values() if record.path not in stay)
+    if len(kept) == plan.shard_count:  # or the manifest would tell of shards that are not there
+        stay |= {pattern.manifest_path, pattern.problems_path}
+    for path in journal.paths_dealt():  # the manifest before the shards
+        if path not in stay:
             durable.remove(path)
     durable.remove_partials(pattern.folder, pattern.names)
-    if journal.had_run and options.overwrite:
-        durable.remove(pattern.manifest_path)
-        durable.remove(pattern.problems_path)
-    refuse_taken(pattern, paths | {pattern.manifest_path, pattern.problems_path} if journal.had_run else paths)
     return kept, remade
 
 
@@ -106,6 +119,20 @@ def _write(
     except BaseException:
         durable.remove_partials(pattern.folder, pattern.names)
         raise
+
+
+@contextlib.contextmanager
+def _saying_what_is_needed(pattern: ShardPattern, plan: Plan, journal: Journal) -> Iterator[None]:
+    """Tell of a destination that fails what is done, what room the rest needs, and that the same command continues."""
+    try:
+        yield
+    except DestinationError as error:
+        left = int(np.delete(plan.shard_bytes, list(journal.done)).sum())
+        raise DestinationError(
+            f"{error} {len(journal.done):,} of {plan.shard_count:,} shards are done; the others need up to {left:,} "
+            f"bytes, and {machine.free_bytes(pattern.folder):,} are free. Mend that, and the same command continues; "
+            "or choose another --dest."
+        ) from error
 
 
 def preview(options: Options, monitor: Monitor | None = None) -> Preview:
@@ -143,18 +170,8 @@ def _plan(options: Options, listing: Listing) -> Plan:
 
 
 def _manifest(options: Options, listing: Listing, plan: Plan, records: list[ShardRecord]) -> bytes:
-    provenance = Provenance(
-        __version__,
-        options.pattern.set_name,
-        options.split,
-        options.seed if options.shuffle else None,
-        options.labels,
-        int(options.maxsize),
-        options.maxcount,
-        options.shards,
-    )
     stored = np.ones(len(listing), np.bool_)
     for record in records:
         stored[plan.order[plan.cuts[record.number] :][list(record.left_out)]] = False
     counts = np.bincount(listing.class_index[stored] + 1, minlength=len(listing.classes) + 1)[1:]  # class -1 is none
-    return manifest(provenance, listing.classes, counts.tolist(), records)
+    return manifest(options.pattern.set_name, __version__, options.choices, listing.classes, counts.tolist(), records)

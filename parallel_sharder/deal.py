@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Container, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from itertools import islice
 from typing import NamedTuple, Protocol
 
 from parallel_sharder import durable
 from parallel_sharder.destination import ShardPattern
-from parallel_sharder.engines import Engine
+from parallel_sharder.engines import Engine, Finished
 from parallel_sharder.errors import WorkerDiedError, WorkerError
 from parallel_sharder.model import Chunk, Job, Listing, Plan, ShardRecord
 from parallel_sharder.options import Options
@@ -19,7 +20,7 @@ TICK_SECONDS = 0.1
 """How often progress is told while no shard finishes."""
 
 DEATHS = 3
-"""Workers that may die with one chunk. One can be chance, or another program's hunger for memory; three are not."""
+"""Workers that one chunk may cost. One can be chance, or another program's hunger for memory; three are not."""
 
 
 def make_job(options: Options, listing: Listing, plan: Plan, workers: int) -> Job:
@@ -42,23 +43,20 @@ def make_chunks(
             pattern.path(number),
             packed_job,
             listing.keys.itemsize,
-            listing.keys[rows].tobytes(),
-            listing.class_index[rows].tobytes(),
-            listing.folder[rows].tobytes(),
-            listing.image_size[rows].tobytes(),
-            listing.xml_folder[rows].tobytes(),
-            listing.xml_size[rows].tobytes(),
+            listing.keys.take(rows).tobytes(),  # take is half as long as [rows]
+            listing.class_index.take(rows).tobytes(),
+            listing.folder.take(rows).tobytes(),
+            listing.image_size.take(rows).tobytes(),
+            listing.xml_folder.take(rows).tobytes(),
+            listing.xml_size.take(rows).tobytes(),
         )
 
 
 class Recorder(Protocol):
-    """What has to know that a shard is about to be written, and that it is whole: the journal."""
+    """What has to know, before any more is written, which shards are whole and which begin: the journal."""
 
-    def deal(self, number: int, path: str) -> None:
-        """Shard `number` is about to be written to `path`."""
-
-    def finish(self, record: ShardRecord) -> None:
-        """The shard of `record` is whole, synced and under its final name."""
+    def record(self, done: Sequence[ShardRecord] = (), dealt: Sequence[tuple[int, str]] = ()) -> None:
+        """The shards of `done` are whole, synced and under their final names; those of `dealt` (number, path) begin."""
 
 
 def deal(
@@ -66,19 +64,18 @@ def deal(
 ) -> list[ShardRecord]:
     """Have the engine write all chunks, and return their records, in the order in which they were finished.
 
-    A chunk whose worker dies is dealt again, to another. `progress(samples, tar_bytes)` is told the totals so far,
-    several times a second, shards in hand and samples left out included. Raises WorkerError for a chunk that DEATHS
-    workers have died with, and whatever error a worker raises. The engine is stopped then, and every shard that was
-    finished is recorded.
+    A chunk whose worker dies, or has no memory left, is dealt again. `progress(samples, tar_bytes)` is told the totals
+    so far, several times a second, shards in hand and samples left out included. Raises WorkerError for a chunk that
+    DEATHS workers have died with, and whatever error a worker raises. The engine is stopped then, and every shard that
+    was finished is recorded.
     """
     in_hand: dict[Future[ShardRecord], _Hand] = {}
     try:
         return _deal(chunks, engine, recorder, progress, in_hand)
     except BaseException:
         engine.stop()
-        for future in in_hand:
-            if future.done() and not future.cancelled() and future.exception() is None:
-                recorder.finish(future.result())
+        done = [future for future in in_hand if future.done() and not future.cancelled()]
+        recorder.record([future.result() for future in done if future.exception() is None])
         raise
 
 
@@ -90,29 +87,37 @@ def _deal(
     in_hand: dict[Future[ShardRecord], _Hand],
 ) -> list[ShardRecord]:
     records: list[ShardRecord] = []
+    finished: Finished[ShardRecord] = Finished()
+
+    def submit(hand: _Hand) -> None:
+        future = engine.executor.submit(engine.write, hand.chunk, hand.slot)
+        in_hand[future] = hand
+        finished.add(future)
+
     free_slots = list(range(engine.slots))
     waiting = iter(chunks)
+    done: dict[Future[ShardRecord], ShardRecord] = {}
     done_samples = done_bytes = 0
     while True:
-        while free_slots and (chunk := next(waiting, None)) is not None:
-            recorder.deal(chunk.number, chunk.path)
-            hand = _Hand(chunk, free_slots.pop())
-            in_hand[engine.executor.submit(engine.write, chunk, hand.slot)] = hand
+        new = list(islice(waiting, len(free_slots)))
+        recorder.record([*done.values()], [(chunk.number, chunk.path) for chunk in new])
+        for future in done:
+            del in_hand[future]  # only now: an interrupt before finds it there and records it
+        done.clear()
+        for chunk in new:
+            submit(_Hand(chunk, free_slots.pop()))
         if not in_hand:
             return records
-        finished, _ = wait(in_hand, TICK_SECONDS, FIRST_COMPLETED)
-        for future in finished:
+        for future in finished.take(TICK_SECONDS):
             hand = in_hand[future]
             engine.board.write(hand.slot, 0, 0)
             try:
                 record = future.result()
-            except WorkerDiedError as error:
-                hand = _after_death(hand, error)
+            except (WorkerDiedError, MemoryError) as error:
+                submit(_after_death(hand, error))
                 del in_hand[future]
-                in_hand[engine.executor.submit(engine.write, hand.chunk, hand.slot)] = hand
                 continue
-            recorder.finish(record)
-            del in_hand[future]  # only now: an interrupt before finds it there and records it
+            done[future] = record
             records.append(record)
             free_slots.append(hand.slot)
             done_samples += record.samples + len(record.left_out)
@@ -129,7 +134,7 @@ class _Hand(NamedTuple):
     deaths: int = 0
 
 
-def _after_death(hand: _Hand, error: WorkerDiedError) -> _Hand:
+def _after_death(hand: _Hand, error: WorkerDiedError | MemoryError) -> _Hand:
     """The chunk to deal again, its files gone; WorkerError if that has been tried often enough."""
     chunk = hand.chunk
     folder, name = os.path.split(chunk.path)
@@ -140,7 +145,8 @@ def _after_death(hand: _Hand, error: WorkerDiedError) -> _Hand:
     count = len(chunk.keys) // chunk.key_width
     first, last = (chunk.keys[start : start + chunk.key_width] for start in (0, (count - 1) * chunk.key_width))
     names = " to ".join(key.rstrip(b"\0").decode("ascii") for key in (first, last))
+    cause = error.cause if isinstance(error, WorkerDiedError) else "out of memory"
     raise WorkerError(
-        f"{DEATHS} workers died writing {chunk.path} ({count:,} samples, {names}), the last {error.cause}. "
+        f"{DEATHS} workers died writing {chunk.path} ({count:,} samples, {names}), the last {cause}. "
         f"If memory is short, use fewer --workers; if not, one of these samples may be the cause."
     ) from error

@@ -11,6 +11,7 @@ import re
 from collections.abc import Container
 from dataclasses import dataclass
 
+from parallel_sharder import durable
 from parallel_sharder.errors import DestinationError
 
 COMPRESSIONS = {".tar.gz": "gzip", ".tgz": "gzip", ".tar.zst": "zstd", ".tar": "none"}
@@ -51,6 +52,8 @@ class ShardPattern:
         if suffix not in COMPRESSIONS:
             raise ValueError(f"{dest} ends in {suffix!r} after the number; shards end in {', '.join(COMPRESSIONS)}")
         prefix = name[: match.start()]
+        if not prefix.isprintable():  # bytes that are no UTF-8 among them
+            raise ValueError(f"{dest!r}: a shard's name is printable text in UTF-8")
         # Readers index shards by name in text files separated by spaces, and in brace patterns.
         if re.search(r"[\s{},]", prefix) or prefix.startswith("."):
             raise ValueError(f"{dest}: a shard's name cannot begin with a dot or hold spaces, commas or braces")
@@ -69,7 +72,7 @@ class ShardPattern:
     @property
     def journal_path(self) -> str:
         """Where the journal of the set is: beside the shards, hidden."""
-        return os.path.join(self.folder, f".{self.set_name}.journal")
+        return journal_beside(self.manifest_path)
 
     @property
     def manifest_path(self) -> str:
@@ -90,7 +93,7 @@ class ShardPattern:
     @property
     def problems_path(self) -> str:
         """Where the problems of the set are listed, beside the shards."""
-        return os.path.join(self.folder, f"{self.set_name}.problems.jsonl")
+        return problems_beside(self.manifest_path)
 
     @property
     def names(self) -> str:
@@ -111,22 +114,34 @@ class ShardPattern:
         return [os.path.join(self.folder, name) for name in sorted(names) if re.fullmatch(self.names, name)]
 
 
-def refuse_taken(pattern: ShardPattern, known: Container[str] = ()) -> None:
-    """Raise DestinationError if shards or a manifest of this pattern are there already, but for the `known` paths."""
+def journal_beside(manifest_path: str) -> str:
+    """Where the journal of the set with this manifest is."""
+    folder, name = os.path.split(manifest_path)
+    return os.path.join(folder, f".{name.removesuffix('.json')}.journal")
+
+
+def problems_beside(manifest_path: str) -> str:
+    """Where the problems of the set with this manifest are listed."""
+    return manifest_path.removesuffix(".json") + ".problems.jsonl"
+
+
+def refuse_taken(pattern: ShardPattern, known: Container[str] = (), note: str = "") -> None:
+    """Raise DestinationError, with `note`, if files of this pattern are there already, but for the `known` paths."""
     taken = [path for path in pattern.existing() if path not in known]
     if taken:
         more = f" and {len(taken) - 1:,} more, up to {taken[-1]}," if len(taken) > 1 else ""
         raise DestinationError(
             f"{taken[0]}{more} {'are' if more else 'is'} already there, and no journal says that this tool "
-            f"made {'them' if more else 'it'} for this set. Nothing is overwritten: remove what is there, or choose "
-            "another --dest."
+            f"made {'them' if more else 'it'} for this set.{note} Nothing is overwritten: remove what is there, or "
+            f"choose another --dest. (A copy without its {os.path.basename(pattern.journal_path)} can be verified, "
+            "but not continued.)"
         )
 
 
 def make_folder(pattern: ShardPattern) -> None:
     """Make the folder that the shards go to, and those above it. Raises DestinationError if that cannot be."""
     try:
-        os.makedirs(pattern.folder or ".", exist_ok=True)
+        durable.make_folder(pattern.folder)
     except OSError as error:
         raise DestinationError(_unusable(pattern, error)) from error
 

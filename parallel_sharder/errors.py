@@ -39,6 +39,10 @@ class DestinationError(SharderError):
     """A destination that is taken, too small, or cannot be written."""
 
 
+class ManifestError(SharderError):
+    """A manifest that cannot be read, or is damaged."""
+
+
 class WorkerError(SharderError):
     """Work that cannot be done, because the worker processes that try it die."""
 

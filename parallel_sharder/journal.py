@@ -3,10 +3,11 @@
     file    = record ...
     record  = length, checksum, payload        length and CRC-32 of the payload as big-endian uint32
     payload = msgpack of a list                ["header", fingerprint], ["dealt", number, name],
-                                               or ["done", number, name, ...]
+                                               or ["done", number, name, ...]; of a number, the last counts
 
-Every append is synced before it returns. A torn tail, which a crash can leave, is dropped. Only the coordinator writes
-a journal. It is the lock of its destination too: the system releases that when the process ends, however.
+Records are appended some at a time, and synced before that returns. A torn tail, which a crash can leave, is dropped.
+Only the coordinator writes a journal. It is the lock of its destination too: the system releases that when the process
+ends, however.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import os
 import struct
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -29,6 +30,9 @@ from parallel_sharder.model import Kind, Problem, ShardRecord
 
 FORMAT = 1
 """Of the journal and of what it promises about the shards; part of the fingerprint."""
+
+MANIFEST, PROBLEMS = -1, -2
+"""What stands for a shard's number where one of the files beside the shards is dealt."""
 
 LOCK_SECONDS = 1.0
 """How long to wait for the lock: forked workers of a killed run hold it for the moment that they take to notice."""
@@ -43,12 +47,13 @@ class Journal:
     """The open journal at `path`, locked; `done` holds the record of each finished shard by its number.
 
     A new one, or one without a whole header, gets `fingerprint` as its header. Raises DestinationError if another run
-    holds it, and if its fingerprint is another one, saying what changed; with `overwrite`, what the earlier run has
-    recorded is removed instead, shards first, and the journal begins anew. `had_run` tells whether there was one.
+    holds it, and if its fingerprint is another one, saying what changed; with `overwrite` any will do, and `begin_anew`
+    has to follow. `unread_bytes` are those behind the last whole record.
     """
 
     def __init__(self, path: str, fingerprint: Fingerprint, overwrite: bool = False) -> None:
         self._path = path
+        self._fingerprint = dict(fingerprint)
         self._dealt: dict[int, str] = {}
         self.done: dict[int, ShardRecord] = {}
         try:
@@ -57,27 +62,50 @@ class Journal:
             raise DestinationError(f"{path} cannot be written: {error.strerror or error}") from error
         try:
             self._lock()
-            self._open(dict(fingerprint), overwrite)
+            self._open(overwrite)
         except BaseException:
             self.close()
             raise
 
-    def deal(self, number: int, path: str) -> None:
-        """Record that shard `number` is about to be written: a file at `path` is the tool's own from now on."""
-        name = os.path.basename(path)
-        if self._dealt.get(number) != name:
-            self._append("dealt", number, name)
-            self._dealt[number] = name
+    def begin_anew(self) -> None:
+        """Forget all records; what was dealt is removed first, and for good."""
+        folder = os.path.dirname(self._path) or "."
+        if paths := self.paths_dealt():
+            for path in paths:
+                durable.remove(path)
+            durable.sync_folder(folder)  # or they could come back, and nobody's
+        self._dealt.clear()
+        self.done.clear()
+        self._end = 0
+        self._append(["header", self._fingerprint])
+        durable.sync_folder(folder)
+
+    def record(self, done: Sequence[ShardRecord] = (), dealt: Sequence[tuple[int, str]] = ()) -> None:
+        """Record which shards are whole, synced and under their final names, and which files are about to be written.
+
+        Of the latter the number (the shard's, or one of MANIFEST and PROBLEMS) and the path: a file there is the tool's
+        own, and not done. All in one write and one sync, of which each costs milliseconds on some disks.
+        """
+        payloads: list[list[Any]] = []
+        for record in done:
+            fields = dataclasses.astuple(dataclasses.replace(record, path=os.path.basename(record.path)))
+            payloads.append(["done", *fields])
+        names = [(number, os.path.basename(path)) for number, path in dealt]
+        new = [(number, name) for number, name in names if self._dealt.get(number) != name or number in self.done]
+        payloads += [["dealt", number, name] for number, name in new]
+        if payloads:
+            self._append(*payloads)
+        self.done.update((record.number, record) for record in done)
+        self._dealt.update(new)
+        for number, _ in new:
+            self.done.pop(number, None)
 
     def paths_dealt(self) -> list[str]:
-        """Where the tool has made shards, or begun to, whether they are finished or not."""
-        return [os.path.join(os.path.dirname(self._path), name) for name in self._dealt.values()]
+        """Where the tool has made files, or begun to, finished or not: first those beside the shards, then these.
 
-    def finish(self, record: ShardRecord) -> None:
-        """Record that a shard is whole, synced and under its final name."""
-        fields = dataclasses.astuple(dataclasses.replace(record, path=os.path.basename(record.path)))
-        self._append("done", *fields)
-        self.done[record.number] = record
+        So removing them in this order never leaves a manifest without its shards.
+        """
+        return [os.path.join(os.path.dirname(self._path), self._dealt[number]) for number in sorted(self._dealt)]
 
     def close(self) -> None:
         """Release the lock."""
@@ -111,56 +139,65 @@ class Journal:
             else:
                 return
 
-    def _open(self, fingerprint: dict[str, Any], overwrite: bool) -> None:
-        size = os.fstat(self._descriptor).st_size
-        header, whole_bytes = self._replay(os.pread(self._descriptor, size, 0))
-        self.had_run = header is not None
-        if header is not None and overwrite:
-            for path in self.paths_dealt():
-                durable.remove(path)
-            self._dealt.clear()
-            self.done.clear()
-        elif header is not None:
-            changes = _changes(header, fingerprint)
-            if changes:
-                raise DestinationError(
-                    "the shards there were made from or with something else:\n"
-                    + "\n".join(f"  {change}" for change in changes)
-                    + f"\n({self._path} has the record.) Go on as before, choose another --dest, or remove what that "
-                    f"run has made and start anew with --overwrite."
-                )
-        anew = header is None or overwrite
-        self._end = 0 if anew else whole_bytes
-        os.ftruncate(self._descriptor, self._end)
-        if anew:
-            self._append("header", fingerprint)
-            durable.sync_folder(os.path.dirname(self._path) or ".")
+    def _open(self, overwrite: bool) -> None:
+        data = os.pread(self._descriptor, os.fstat(self._descriptor).st_size, 0)
+        header, self._end = self._replay(data)
+        self.unread_bytes = len(data) - self._end
+        if header is None:
+            self._dealt.clear()  # whatever it is, it is not ours to remove
+        if header is None or not (self._dealt or self.done):
+            self.begin_anew()
+        elif not overwrite and (changes := _changes(header, self._fingerprint)):
+            raise DestinationError(
+                "the shards there were made from or with something else:\n"
+                + "\n".join(f"  {change}" for change in changes)
+                + f"\n({self._path} has the record.) Go on as before, choose another --dest, or remove what that "
+                f"run has made and start anew with --overwrite."
+            )
 
     def _replay(self, data: bytes) -> tuple[dict[str, Any] | None, int]:
         """Take in the records in `data`; the fingerprint, if there is one, and where the last whole record ends."""
         header, end = None, 0
         for payload, end in records_of(data):  # noqa: B007
             match payload:
-                case ["header", fingerprint]:
+                case ["header", dict(fingerprint)]:
                     header = fingerprint
-                case ["dealt", number, name]:
+                case ["dealt", int(number), str(name)]:
                     self._dealt[number] = name
-                case ["done", *fields]:
-                    record = _record(fields, os.path.dirname(self._path))
-                    self.done[record.number] = record
+                    self.done.pop(number, None)
+                case ["done", int(number), str(), int(), int(), int(), str(), list(), list()]:
+                    self.done[number] = self._record(payload[1:])
+                case _:
+                    raise self._foreign()
         return header, end
 
-    def _append(self, *payload: Any) -> None:
-        packed = msgpack.packb(payload)
-        record = _FRAME.pack(len(packed), zlib.crc32(packed)) + packed
+    def _record(self, fields: list[Any]) -> ShardRecord:
+        number, name, samples, tar_bytes, file_bytes, digest, left_out, problems = fields
         try:
-            # Where the last whole record ends: one that an interrupt or a full disk has torn is written over.
+            listed = tuple(Problem(Kind(kind), *rest) for kind, *rest in problems)
+        except (TypeError, ValueError) as error:
+            raise self._foreign() from error
+        path = os.path.join(os.path.dirname(self._path), name)
+        return ShardRecord(number, path, samples, tar_bytes, file_bytes, digest, tuple(left_out), listed)
+
+    def _foreign(self) -> DestinationError:
+        return DestinationError(
+            f"{self._path} holds a record that this version of the tool does not know. Go on with the version that "
+            "began the set, or choose another --dest."
+        )
+
+    def _append(self, *payloads: list[Any]) -> None:
+        packed = [msgpack.packb(payload) for payload in payloads]
+        records = b"".join(_FRAME.pack(len(each), zlib.crc32(each)) + each for each in packed)
+        try:
+            # Where the last whole record ends: one that an interrupt or a full disk has torn goes.
+            os.ftruncate(self._descriptor, self._end)
             os.lseek(self._descriptor, self._end, os.SEEK_SET)
-            durable.write_all(self._descriptor, record)
+            durable.write_all(self._descriptor, records)
             os.fdatasync(self._descriptor)
         except OSError as error:
-            raise DestinationError(f"{self._path} cannot be written: {error.strerror or error}") from error
-        self._end += len(record)
+            raise DestinationError(f"{self._path} cannot be written: {error.strerror or error}.") from error
+        self._end += len(records)
 
 
 def progress_of(path: str) -> tuple[int, int] | None:
@@ -170,9 +207,14 @@ def progress_of(path: str) -> tuple[int, int] | None:
             payloads = [payload for payload, _ in records_of(file.read())]
     except OSError:
         return None
-    if not payloads or payloads[0][0] != "header":
-        return None
-    return len({payload[1] for payload in payloads if payload[0] == "done"}), payloads[0][1]["shards"]
+    shards, last = None, {}
+    for payload in payloads:
+        match payload:
+            case ["header", {"shard count": int(count)}]:
+                shards = count
+            case ["dealt" | "done" as word, int(number), *_]:
+                last[number] = word
+    return None if shards is None else (sum(word == "done" for word in last.values()), shards)
 
 
 def records_of(data: bytes) -> Iterator[tuple[list[Any], int]]:
@@ -195,20 +237,6 @@ def records_of(data: bytes) -> Iterator[tuple[list[Any], int]]:
             return
         yield payload, end
         start = end
-
-
-def _record(fields: list[Any], folder: str) -> ShardRecord:
-    number, name, samples, tar_bytes, file_bytes, digest, left_out, problems = fields
-    return ShardRecord(
-        number,
-        os.path.join(folder, name),
-        samples,
-        tar_bytes,
-        file_bytes,
-        digest,
-        tuple(left_out),
-        tuple(Problem(Kind(kind), *rest) for kind, *rest in problems),
-    )
 
 
 def _changes(before: Fingerprint, now: Fingerprint) -> list[str]:

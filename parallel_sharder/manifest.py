@@ -7,44 +7,41 @@ workers) is in the summary, never here.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import xxhash
+
 from parallel_sharder import durable
-from parallel_sharder.errors import DestinationError
+from parallel_sharder.errors import DestinationError, ManifestError
 from parallel_sharder.model import ImageClass, ShardRecord
 
-
-@dataclass(frozen=True, slots=True)
-class Provenance:
-    """What a set was made from and with. `seed` is None for the order of the keys."""
-
-    tool_version: str
-    name: str
-    split: str
-    seed: int | None
-    labels: str
-    maxsize: int
-    maxcount: int | None
-    shards: int | None
+DIGEST = "xxh3_128"
+"""The manifest's last entry: the digest of its text without that entry."""
 
 
 def manifest(
-    provenance: Provenance, classes: Sequence[ImageClass], class_counts: Sequence[int], records: Sequence[ShardRecord]
+    name: str,
+    tool_version: str,
+    choices: Mapping[str, Any],
+    classes: Sequence[ImageClass],
+    class_counts: Sequence[int],
+    records: Sequence[ShardRecord],
 ) -> bytes:
     """The manifest of the set of `records` (in order of number), as JSON text.
 
-    `class_counts` are the stored samples of each of `classes`. Source of the wids keys: webdataset 0.2.x,
+    `choices` are Options.choices; `class_counts` are the stored samples of each of `classes`. The last entry is the
+    digest of all before it, so that damage to the manifest is noticed too. Source of the wids keys: webdataset 0.2.x,
     wids/wids_specs.py; the reader wants `wids_version`, and `url` and `nsamples` of each shard.
     """
     table = sorted(zip(classes, class_counts, strict=True), key=lambda row: row[0].label)
     content: dict[str, Any] = {
         "__kind__": "wids-shard-index-v1",
         "wids_version": 1,
-        "name": provenance.name,
+        "name": name,
         "shardlist": [
             {
                 "url": os.path.basename(record.path),
@@ -55,11 +52,8 @@ def manifest(
             }
             for record in records
         ],
-        "tool": {"name": "parallel_sharder", "version": provenance.tool_version},
-        "split": provenance.split,
-        "seed": provenance.seed,
-        "limits": {"maxsize": provenance.maxsize, "maxcount": provenance.maxcount, "shards": provenance.shards},
-        "labels": provenance.labels if classes else None,
+        "tool": {"name": "parallel_sharder", "version": tool_version},
+        "options": dict(choices),
         "totals": {
             "samples": sum(record.samples for record in records),
             "shards": len(records),
@@ -70,12 +64,43 @@ def manifest(
             {"label": row.label, "wnid": row.wnid, "name": row.name, "count": int(count)} for row, count in table
         ],
     }
+    content[DIGEST] = xxhash.xxh3_128_hexdigest(_text(content))
+    return _text(content)
+
+
+def read_manifest(path: str) -> dict[str, Any] | None:
+    """The manifest at `path`, or None if what is there is JSON, but not one of ours.
+
+    Raises ManifestError if it is missing, or damaged: not JSON, or not to the byte what its digest was made of.
+    """
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+        content = json.loads(data)
+    except FileNotFoundError as error:
+        raise ManifestError("is missing: the set is not finished") from error
+    except OSError as error:
+        raise ManifestError(f"cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise ManifestError(f"is damaged: it is not JSON: {error}") from error
+    if not isinstance(content, dict) or not {"tool", DIGEST} & content.keys():
+        return None
+    rest = {name: value for name, value in content.items() if name != DIGEST}
+    if data != _text(content) or content.get(DIGEST) != xxhash.xxh3_128_hexdigest(_text(rest)):
+        raise ManifestError("is damaged: its content does not give the digest that it ends with")
+    return content
+
+
+def _text(content: Mapping[str, Any]) -> bytes:
     return (json.dumps(content, indent=1) + "\n").encode("ascii")
 
 
 def write_manifest(path: str, content: bytes) -> None:
-    """Put the manifest in its place, whole and synced. Raises DestinationError if that cannot be."""
+    """Put the manifest in its place, whole and synced, if it is not there. Raises DestinationError if it cannot be."""
     try:
+        with contextlib.suppress(OSError), open(path, "rb") as file:
+            if file.read() == content:
+                return
         durable.write_file(path, content)
     except OSError as error:
-        raise DestinationError(f"{path} cannot be written: {error.strerror or error}") from error
+        raise DestinationError(f"{path} cannot be written: {error.strerror or error}.") from error

@@ -11,6 +11,7 @@ import dataclasses
 import enum
 import os
 import re
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -85,6 +86,20 @@ class Problem:
         return self.kind in _LEAVES_OUT and not self.kept
 
 
+@dataclass(frozen=True, slots=True)
+class Deviation:
+    """Something in a finished set that is not as it should be, in the file at `path`.
+
+    `offset` counts bytes of the tar before compression, None where there is no such place; `key` is "" where it is not
+    about one sample.
+    """
+
+    path: str
+    detail: str
+    key: str = ""
+    offset: int | None = None
+
+
 def printable(path: str) -> str:
     """`path` as one line that every terminal and JSON file takes: odd bytes and control characters escaped."""
     text = os.fsencode(path).decode("utf-8", "backslashreplace")
@@ -157,16 +172,15 @@ class Job:
     on_bad: str
 
     def pack(self) -> bytes:
-        """The job as msgpack: made once a run, and unpacked once by each worker."""
+        """The job as compressed msgpack: made once a run, sent with each chunk, and unpacked once by each worker."""
         rows = [dataclasses.astuple(row) for row in self.classes]
         folders = [os.fsencode(folder) for folder in self.folders]
-        packed: bytes = msgpack.packb((folders, rows, self.compression, self.compression_threads, self.on_bad))
-        return packed
+        return zlib.compress(msgpack.packb((folders, rows, self.compression, self.compression_threads, self.on_bad)))
 
     @classmethod
     def unpack(cls, packed: bytes) -> Job:
         """The inverse of `pack`."""
-        folders, rows, *rest = msgpack.unpackb(packed)
+        folders, rows, *rest = msgpack.unpackb(zlib.decompress(packed))
         return cls(tuple(map(os.fsdecode, folders)), tuple(ImageClass(*row) for row in rows), *rest)
 
 
@@ -208,3 +222,8 @@ class ShardRecord:
     xxh3_128: str
     left_out: tuple[int, ...] = ()
     problems: tuple[Problem, ...] = ()
+
+    @property
+    def is_provisional(self) -> bool:
+        """Whether samples are missing that may be there the next time: not broken, but unreadable or just changing."""
+        return any(problem.kind in (Kind.UNREADABLE, Kind.CHANGED) for problem in self.problems)

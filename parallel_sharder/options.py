@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from parallel_sharder.destination import ShardPattern
 from parallel_sharder.errors import OptionsError
@@ -22,6 +23,7 @@ DEFAULT_MAXSIZE = 10**9
 """Of the reference script. Larger shards shuffle worse and lose more to a broken transfer; smaller ones cost opens."""
 
 SEED_LIMIT = 2**64
+WORKERS_LIMIT = 10_000
 
 ON_BAD = ("skip", "keep", "fail")
 """What becomes of broken samples. skip: left out and listed. keep: the image is stored as it is, and a broken
@@ -70,13 +72,26 @@ class Options:
         """The parsed `dest`."""
         return ShardPattern.parse(os.fspath(self.dest), self.split)
 
+    @property
+    def choices(self) -> dict[str, Any]:
+        """Those that the bytes of the shards follow from, by name: what a resumed run must agree in."""
+        return {
+            "split": self.split,
+            "labels": self.labels,
+            "seed": self.seed if self.shuffle else None,
+            "maxsize": int(self.maxsize),
+            "maxcount": self.maxcount,
+            "shards": self.shards,
+            "on_bad": self.on_bad,
+        }
+
     def _complaints(self) -> list[str]:
         complaints = [
             _not_among("--split", self.split, SPLITS),
             _not_among("--labels", self.labels, LABEL_ORDERS),
             _not_among("--on-bad", self.on_bad, ON_BAD),
             _not_among("--start-method", self.start_method, (None, *multiprocessing.get_all_start_methods())),
-            _outside("--workers", self.workers, 0, 10_000),
+            _outside("--workers", self.workers, 0, WORKERS_LIMIT),
             _outside("--maxsize", self.maxsize, 1, 2**60),
             _outside("--maxcount", self.maxcount, 1, None),
             _outside("--shards", self.shards, 1, None),
@@ -87,6 +102,34 @@ class Options:
         except ValueError as error:
             complaints.append(f"--dest: {error}")
         return [complaint for complaint in complaints if complaint]
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyOptions:
+    """What to verify: `dest` is a folder of finished sets, a pattern of shards, or a manifest.
+
+    With `source`, the raw data set's folder, samples are compared with it. `xml_root`, `meta` and `workers` are as in
+    Options. Raises OptionsError, which holds every complaint.
+    """
+
+    dest: str | Path
+    source: str | Path | None = None
+    xml_root: str | Path | None = None
+    meta: str | Path | None = None
+    workers: int | None = None
+
+    def __post_init__(self) -> None:
+        complaints = [_outside("--workers", self.workers, 0, WORKERS_LIMIT)]
+        if "%" in os.fspath(self.dest):
+            try:
+                ShardPattern.parse(os.fspath(self.dest))
+            except ValueError as error:
+                complaints.append(f"DEST: {error}")
+        for option, value in (("--xml-root", self.xml_root), ("--meta", self.meta)):
+            if value is not None and self.source is None:
+                complaints.append(f"{option} tells where a part of the source is; name that with --source")
+        if any(complaints):
+            raise OptionsError([complaint for complaint in complaints if complaint])
 
 
 def parse_size(text: str) -> int:

@@ -33,4 +33,4 @@ def write_problems(path: str, problems: Sequence[Problem]) -> None:
         else:
             durable.remove(path)
     except OSError as error:
-        raise DestinationError(f"{path} cannot be written: {error.strerror or error}") from error
+        raise DestinationError(f"{path} cannot be written: {error.strerror or error}.") from error

@@ -10,6 +10,7 @@ import numpy as np
 import xxhash
 
 from parallel_sharder import journal
+from parallel_sharder.errors import DestinationError
 from parallel_sharder.model import Listing, Plan, ShardRecord
 from parallel_sharder.options import Options
 from parallel_sharder.worker import file_digest
@@ -28,15 +29,9 @@ def fingerprint(options: Options, listing: Listing, plan: Plan) -> dict[str, obj
         source.update(column.tobytes())
     return {
         "format": journal.FORMAT,
-        "split": options.split,
         "names of shards": os.path.basename(options.pattern.path(0)),
-        "labels": options.labels,
-        "seed": options.seed if options.shuffle else None,
-        "maxsize": int(options.maxsize),
-        "maxcount": options.maxcount,
-        "shards asked for": options.shards,
-        "on bad": options.on_bad,
-        "shards": plan.shard_count,
+        **options.choices,
+        "shard count": plan.shard_count,
         "samples": len(listing),
         "bytes of images": int(listing.image_size.sum()),
         "annotations": int(np.count_nonzero(listing.xml_size >= 0)),
@@ -45,12 +40,24 @@ def fingerprint(options: Options, listing: Listing, plan: Plan) -> dict[str, obj
 
 
 def intact(records: Iterable[ShardRecord], executor: Executor, check: bool) -> list[ShardRecord]:
-    """Those of `records` whose file is there with its size and, if `check`, its digest, read on the executor."""
-    there = [record for record in records if _has_size(record)]
+    """Those of `records` that can stay: the file is there with its size and, if `check`, its digest; none provisional.
+
+    Digests are read on the executor.
+    """
+    there = [record for record in records if _has_size(record) and not record.is_provisional]
     if not check:
         return there
     digests = [executor.submit(file_digest, record.path) for record in there]
     return [record for record, digest in zip(there, digests, strict=True) if digest.result() == record.xxh3_128]
+
+
+def refuse_changed(records: Iterable[ShardRecord]) -> None:
+    """Raise DestinationError if a shard is not there any more, as it was finished: no manifest may tell of it."""
+    for record in records:
+        if not _has_size(record):
+            raise DestinationError(
+                f"{record.path} was finished, and is now missing or of another size: something else is at work there."
+            )
 
 
 def _has_size(record: ShardRecord) -> bool:

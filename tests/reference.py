@@ -26,8 +26,13 @@ def classes_of(meta: Path) -> dict[str, tuple[int, str]]:
 
 def samples_of(root: Path, split: str) -> Iterator[dict[str, Any]]:
     """The script's samples of a classic tree, one dict each, in no particular order."""
+    yield from samples_from(root, (root / split).glob("*/*.JPEG"))
+
+
+def samples_from(root: Path, images: Iterable[Path]) -> Iterator[dict[str, Any]]:
+    """The script's samples of some images of the tree at `root`, one dict each, in their order."""
     classes = classes_of(root / "ILSVRC2012_devkit_t12" / "data" / "meta.mat")
-    for image in (root / split).glob("*/*.JPEG"):
+    for image in images:
         number, words = classes[image.parent.name]
         xml = image.with_suffix(".xml")
         info = xmltodict.parse(xml.read_text()) if xml.exists() else {}

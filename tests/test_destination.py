@@ -43,6 +43,7 @@ def test_names(dest: str, first: str, compression: str, manifest: str) -> None:
         ("my x-%06d.tar", "spaces"),
         ("x{1,2}-%06d.tar", "braces"),
         (".x-%06d.tar", "dot"),
+        ("x\udcff-%06d.tar", "printable text in UTF-8"),
         ("s3://bucket/x-%06d.tar", "is an address, not a path"),
     ],
 )

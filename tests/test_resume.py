@@ -7,13 +7,16 @@ import os
 import random
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,7 +29,7 @@ from parallel_sharder.monitor import Recording
 from tests import made
 from tests.test_convert import digests
 
-FINGERPRINT = {"seed": 0, "shards": 3, "labels": "devkit"}
+FINGERPRINT = {"seed": 0, "shard count": 3, "labels": "devkit"}
 
 
 def record(number: int, folder: str = "") -> ShardRecord:
@@ -79,15 +82,13 @@ def test_journal_gives_back_what_was_recorded(tmp_path: Path) -> None:
     path = str(tmp_path / "a" / ".x.journal")
     os.mkdir(tmp_path / "a")
     with Journal(path, FINGERPRINT) as journal:
-        assert not journal.had_run
         for number in (2, 0):
-            journal.deal(number, f"{tmp_path}/a/x-{number}.tar")
-            journal.finish(record(number, str(tmp_path / "a")))
-        journal.deal(1, f"{tmp_path}/a/x-1.tar")
+            journal.record(dealt=[(number, f"{tmp_path}/a/x-{number}.tar")])
+            journal.record([record(number, str(tmp_path / "a"))])
+        journal.record(dealt=[(1, f"{tmp_path}/a/x-1.tar")])
     os.rename(tmp_path / "a", tmp_path / "b")
     assert (2, 3) == progress_of(str(tmp_path / "b" / ".x.journal"))
     with Journal(str(tmp_path / "b" / ".x.journal"), FINGERPRINT) as journal:
-        assert journal.had_run
         assert {number: record(number, str(tmp_path / "b")) for number in (0, 2)} == journal.done
         assert {f"{tmp_path}/b/x-{number}.tar" for number in range(3)} == set(journal.paths_dealt())
 
@@ -98,7 +99,7 @@ def test_torn_tail_is_dropped(tmp_path_factory: pytest.TempPathFactory, cut: int
     path = tmp_path_factory.mktemp("j") / "journal"
     with Journal(str(path), FINGERPRINT) as journal:
         for number in range(3):
-            journal.finish(record(number))
+            journal.record([record(number)])
     data = path.read_bytes()
     ends = [end for _, end in records_of(data)]
     cut = min(cut, len(data) - 1)
@@ -108,7 +109,7 @@ def test_torn_tail_is_dropped(tmp_path_factory: pytest.TempPathFactory, cut: int
     with Journal(str(path), FINGERPRINT) as journal:
         whole = sum(end <= cut for end in ends) - 1  # less the header
         assert max(whole, 0) == len(journal.done)
-        journal.finish(record(7))
+        journal.record([record(7)])
     with Journal(str(path), FINGERPRINT) as journal:
         assert max(whole, 0) + 1 == len(journal.done)
 
@@ -121,13 +122,51 @@ def test_any_bytes_are_read_without_an_error(data: bytes) -> None:
     assert not ends or ends[-1] <= len(data)
 
 
+@pytest.mark.parametrize(
+    "payload",
+    [
+        ["done", 1, "x-1.tar", 5],
+        ["done", "1", "x-1.tar", 5, 10, 10, "00", [], []],
+        ["done", 1, "x-1.tar", 5, 10, 10, "00", [], [["no such kind", "/a", "b", "why", False]]],
+        ["done", 1, "x-1.tar", 5, 10, 10, "00", [], [7]],
+        ["undone", 1],
+        [],
+        [["header"], 1],
+    ],
+)
+def test_records_of_another_version_are_refused(tmp_path: Path, payload: list[Any]) -> None:
+    """What is whole and yet not as this version writes it is neither dropped nor guessed at."""
+    path = tmp_path / "journal"
+    with Journal(str(path), FINGERPRINT):
+        pass
+    packed = msgpack.packb(payload)
+    path.write_bytes(path.read_bytes() + struct.pack(">II", len(packed), zlib.crc32(packed)) + packed)
+    with pytest.raises(DestinationError, match="journal holds a record that this version of the tool does not know"):
+        Journal(str(path), FINGERPRINT)
+    progress_of(str(path))
+
+
+def test_journal_without_a_header_begins_anew(tmp_path: Path) -> None:
+    """Records that no header stands before are forgotten as a whole; what is dealt then is recorded again."""
+    path = tmp_path / "journal"
+    with Journal(str(path), FINGERPRINT) as journal:
+        journal.record(dealt=[(1, "x-1.tar")])
+    data = path.read_bytes()
+    path.write_bytes(data[next(records_of(data))[1] :])
+    for _ in range(2):
+        with Journal(str(path), FINGERPRINT) as journal:
+            journal.record(dealt=[(1, "x-1.tar")])
+            assert [str(tmp_path / "x-1.tar")] == journal.paths_dealt()
+    assert 2 == len(list(records_of(path.read_bytes())))
+
+
 @pytest.mark.parametrize("position", range(0, 200, 7))
 def test_flipped_bit_ends_the_journal_there(tmp_path: Path, position: int) -> None:
     """A damaged record and all after it are forgotten, so their shards are made again; none before it is."""
     path = tmp_path / "journal"
     with Journal(str(path), FINGERPRINT) as journal:
         for number in range(3):
-            journal.finish(record(number))
+            journal.record([record(number)])
     data = bytearray(path.read_bytes())
     ends = [end for _, end in records_of(bytes(data))]
     data[position] ^= 16
@@ -164,7 +203,7 @@ def test_unexpected_system_errors_are_ours_too(raw: Path, tmp_path: Path, monkey
         raise PermissionError(13, "Permission denied", path)
 
     monkeypatch.setattr("parallel_sharder.durable.remove", refuse)
-    with pytest.raises(SharderError, match="Permission denied: .*imagenet_train-000000.tar"):
+    with pytest.raises(SharderError, match="Permission denied: .*imagenet_train.json"):
         run(raw, tmp_path)
 
 
@@ -218,7 +257,18 @@ def test_damaged_shards_are_made_again(
     damage(shard)
     report = run(raw, tmp_path, check=check)
     assert (str(shard),) == report.remade
-    assert f"made again, because missing or not as recorded: 1\n  {shard}" in report.text()
+    assert f"made again, because missing, not as recorded, or with samples unread: 1\n  {shard}" in report.text()
+    assert undisturbed == digests(tmp_path)
+
+
+def test_no_manifest_while_shards_are_made_again(raw: Path, undisturbed: dict[str, str], tmp_path: Path) -> None:
+    """A manifest is there only beside all the shards it tells of, also when a finished set has to be mended."""
+    run(raw, tmp_path)
+    for shard in tmp_path.glob("*.tar"):
+        _cut(shard)
+    interrupted(raw, tmp_path)
+    assert not (tmp_path / "imagenet_train.json").exists()
+    run(raw, tmp_path)
     assert undisturbed == digests(tmp_path)
 
 
@@ -318,6 +368,66 @@ def test_shards_of_unknown_origin_are_never_overwritten(raw: Path, tmp_path: Pat
     with pytest.raises(DestinationError, match="imagenet_train-000099.tar is already there, and no journal"):
         run(raw, tmp_path, overwrite=overwrite)
     assert b"precious" == foreign.read_bytes()
+
+
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_refusals_remove_nothing(raw: Path, tmp_path: Path, overwrite: bool) -> None:
+    """A run that is refused for a foreign file leaves all others, finished or damaged, as they were."""
+    run(raw, tmp_path)
+    _cut(max(tmp_path.glob("*.tar")))
+    (tmp_path / "imagenet_train-000099.tar").write_bytes(b"precious")
+    before = digests(tmp_path)
+    with pytest.raises(DestinationError, match="imagenet_train-000099.tar is already there"):
+        run(raw, tmp_path, overwrite=overwrite)
+    assert before == digests(tmp_path)
+
+
+def test_choices_are_free_until_something_is_dealt(raw: Path, tmp_path: Path) -> None:
+    """A run that ended before its first shard, for want of room say, binds nobody."""
+    with Journal(str(tmp_path / ".imagenet_train.journal"), {**FINGERPRINT, "seed": 99}):
+        pass
+    assert 400 == run(raw, tmp_path).samples
+
+
+def test_damaged_journal_is_named_and_nothing_removed(raw: Path, tmp_path: Path) -> None:
+    """Where a flipped bit hides the records of finished shards, these stay, and the journal is said to be damaged."""
+    run(raw, tmp_path)
+    _flip(tmp_path / ".imagenet_train.journal")
+    before = digests(tmp_path)
+    with pytest.raises(
+        DestinationError, match=r"imagenet_train.journal is damaged: its last [\d,]+ bytes may have told"
+    ):
+        run(raw, tmp_path)
+    assert before == digests(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["imagenet_train.json", "imagenet_train.problems.jsonl"])
+def test_files_beside_the_shards_that_others_have_made(raw: Path, tmp_path: Path, name: str) -> None:
+    """A manifest or list of problems that the tool has not written is in the way, as a shard is."""
+    interrupted(raw, tmp_path)
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(DestinationError, match=f"{name} is already there"):
+        run(raw, tmp_path)
+    assert "mine" == (tmp_path / name).read_text()
+
+
+def test_shards_that_go_away_under_the_run(raw: Path, undisturbed: dict[str, str], tmp_path: Path) -> None:
+    """No manifest tells of a shard that somebody has taken away meanwhile; the same command makes it again."""
+
+    class Thief(Recording):
+        stolen = False
+
+        def progress(self, samples: int, tar_bytes: int) -> None:
+            shards = list(tmp_path.glob("*.tar"))
+            if shards and not self.stolen:
+                self.stolen = True
+                shards[0].unlink()
+
+    with pytest.raises(DestinationError, match="was finished, and is now missing or of another size"):
+        run(raw, tmp_path, Thief())
+    assert not (tmp_path / "imagenet_train.json").exists()
+    assert 1 == len(run(raw, tmp_path).remade)
+    assert undisturbed == digests(tmp_path)
 
 
 def test_two_runs_exclude_each_other(raw: Path, tmp_path: Path) -> None:

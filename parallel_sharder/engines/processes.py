@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import selectors
 import signal
 import threading
 import time
@@ -41,6 +42,9 @@ many the coordinator's memory would grow with the set."""
 
 GRACE_SECONDS = 1.5
 """What a worker that was told to stop has for its current sample; then it is killed. Two seconds are promised."""
+
+LAST_SECONDS = 0.3
+"""What the dispatching thread has to reap workers that it has killed; then it is given up."""
 
 _board: Board
 
@@ -71,7 +75,7 @@ class _Task:
     call: tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 
 
-@dataclass
+@dataclass(eq=False)
 class _Worker:
     """One process, and the task it has in hand."""
 
@@ -99,12 +103,15 @@ class WorkerPool(Executor):
     board: Board
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _tasks: deque[_Task] = field(default_factory=deque)
-    _crew: list[_Worker] = field(default_factory=list)
+    _crew: set[_Worker] = field(default_factory=set)
+    _idle: list[_Worker] = field(default_factory=list)
+    _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
     _closing: bool = False
     _thread: threading.Thread | None = None
 
     def __post_init__(self) -> None:
         self._wake_reader, self._wake_writer = multiprocessing.Pipe(duplex=False)
+        self._selector.register(self._wake_reader, selectors.EVENT_READ)
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Have a worker call `fn`, which it must be able to import, with arguments that can be pickled."""
@@ -120,7 +127,11 @@ class WorkerPool(Executor):
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """End the workers: idle ones at once, busy ones after their task or GRACE_SECONDS after the board says stop."""
+        """End the workers: idle ones at once, busy ones after their task or GRACE_SECONDS after the board says stop.
+
+        An interrupt can leave a lock of a Future taken for ever, and the thread that waits for it with it. So when the
+        board says stop, the workers are killed all the same, and the thread ends with this process.
+        """
         with self._lock:
             self._closing = True
             if cancel_futures:
@@ -128,12 +139,16 @@ class WorkerPool(Executor):
                     self._tasks.pop().future.cancel()
         self._wake()
         if wait and self._thread is not None:
-            self._thread.join()
+            self._thread.join(GRACE_SECONDS + LAST_SECONDS if self.board.stopped else None)
+            if self._thread.is_alive():
+                self.kill()
+            self._thread = None
 
     def kill(self) -> None:
         """End every worker at once, whatever it does."""
         for worker in list(self._crew):
-            worker.process.kill()
+            with contextlib.suppress(ValueError):  # reaped meanwhile
+                worker.process.kill()
 
     def _wake(self) -> None:
         self._wake_writer.send_bytes(b"")
@@ -144,20 +159,19 @@ class WorkerPool(Executor):
         while True:
             self._hand_out()
             with self._lock:
-                if self._closing and not self._tasks and not any(worker.task for worker in self._crew):
+                if self._closing and not self._tasks and len(self._idle) == len(self._crew):
                     break
             if self.board.stopped and deadline == float("inf"):
                 deadline = time.monotonic() + GRACE_SECONDS
             if time.monotonic() > deadline:
                 self.kill()
-            pipes: dict[Any, _Worker] = {worker.pipe: worker for worker in self._crew}
-            pipes |= {worker.process.sentinel: worker for worker in self._crew}
             # No time limit while all is well; a shutdown wakes this up.
-            ready = wait([self._wake_reader, *pipes], 0.1 if self.board.stopped else None)
-            if self._wake_reader in ready:
-                self._wake_reader.recv_bytes()
-            for worker in {id(pipes[each]): pipes[each] for each in ready if each in pipes}.values():
-                self._take_in(worker)
+            ready = self._selector.select(0.1 if self.board.stopped else None)
+            for worker in {key.data for key, _ in ready}:  # once, if its answer and its death come together
+                if worker is None:
+                    self._wake_reader.recv_bytes()
+                else:
+                    self._take_in(worker)
         for worker in self._crew:
             worker.dismiss()
         for worker in self._crew:
@@ -169,14 +183,13 @@ class WorkerPool(Executor):
             with self._lock:
                 if not self._tasks:
                     return
-                idle = next((worker for worker in self._crew if worker.task is None), None)
-                if idle is None and len(self._crew) == self.workers:
+                if not self._idle and len(self._crew) == self.workers:
                     return
                 task = self._tasks.popleft()
             if not task.future.set_running_or_notify_cancel():
                 continue
             try:
-                worker = idle or self._start_worker()
+                worker = self._idle.pop() if self._idle else self._start_worker()
             except Exception as error:
                 task.future.set_exception(error)
                 continue
@@ -187,6 +200,7 @@ class WorkerPool(Executor):
                 continue  # it has died; its sentinel says so
             except Exception as error:  # it cannot be pickled, and the worker is still idle
                 worker.task = None
+                self._idle.append(worker)
                 task.future.set_exception(error)
 
     def _start_worker(self) -> _Worker:
@@ -201,23 +215,34 @@ class WorkerPool(Executor):
         process.start()
         theirs.close()
         worker = _Worker(process, ours)
-        self._crew.append(worker)
+        self._crew.add(worker)
+        for end in (ours, process.sentinel):
+            self._selector.register(end, selectors.EVENT_READ, worker)
         return worker
 
     def _take_in(self, worker: _Worker) -> None:
         """The answer of a worker, or its death."""
         try:
+            if not worker.pipe.poll() and worker.process.pid is not None:
+                # Its sentinel alone is ready: the fork server has died, and it lives on, unknown to multiprocessing.
+                os.kill(worker.process.pid, signal.SIGKILL)
             succeeded, answer = worker.pipe.recv()
         except (EOFError, OSError):
             worker.process.join()
             answer = WorkerDiedError(worker.process.exitcode or 0)
             succeeded = False
             self._crew.remove(worker)
+            if worker in self._idle:
+                self._idle.remove(worker)
+            for end in (worker.pipe, worker.process.sentinel):
+                self._selector.unregister(end)
             worker.pipe.close()
             worker.process.close()
         except Exception as error:  # an answer that cannot be unpickled
             succeeded, answer = False, error
         task, worker.task = worker.task, None
+        if worker in self._crew:
+            self._idle.append(worker)
         if task is None:
             return
         if succeeded:

@@ -1,0 +1,120 @@
+"""The command line with a fault at a moment: python -m tests.faults FAULT MOMENT MARKER WORD ...
+
+Workers are to be started by fork, so that they inherit what is patched here. A fault strikes once, in the first
+process that comes to its moment; MARKER is the file that says that it has. For what lasts (a full disk, an unreadable
+file) it is that process that sees it from then on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import functools
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from parallel_sharder import blob, cli, durable, journal, monitor, worker
+
+FAULTS = (
+    "kill coordinator", "kill worker", "SIGINT", "SIGTERM", "disk full", "read error", "torn journal", "lost shard",
+    "cut shard", "changed source",
+)  # fmt: skip
+MOMENTS = ("scan", "first shard", "middle", "between rename and journal", "manifest")
+NUMBERS = {"first shard": 0, "middle": 5, "between rename and journal": 5}
+"""Which shard the moment is in."""
+
+COORDINATOR = os.getpid()
+
+
+def changed_image(root: Path) -> Path:
+    """The image that changes: it belongs to whatever shard the order puts it in."""
+    return max(root.glob("train/*/*.JPEG"))
+
+
+def main(fault: str, moment: str, marker: str, *words: str) -> int:
+    root = Path(words[words.index("--root") + 1])
+
+    def strike() -> None:
+        try:
+            os.close(os.open(marker, os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            return
+        _strike(fault, root)
+
+    _at(moment, strike, in_worker=fault in ("kill worker", "read error"))
+    return cli.main(words)
+
+
+def _strike(fault: str, root: Path) -> None:
+    match fault:
+        case "kill coordinator" | "torn journal" | "lost shard" | "cut shard":  # the test goes on with the damage
+            os.kill(COORDINATOR, signal.SIGKILL)
+            time.sleep(10)
+        case "kill worker":
+            (multiprocessing.active_children()[0] if os.getpid() == COORDINATOR else psutil.Process()).kill()
+        case "SIGINT" | "SIGTERM":
+            os.kill(COORDINATOR, signal.Signals[fault])
+        case "disk full":
+            _fail(durable, "write_all", errno.ENOSPC)
+        case "read error":
+            _fail(blob, "_fill", errno.EIO)
+            _fail(os, "scandir", errno.EIO)
+        case "changed source":
+            with changed_image(root).open("ab") as file:
+                file.write(b"more\xff\xd9")
+        case _:
+            raise ValueError(fault)
+
+
+def _fail(owner: Any, name: str, number: int) -> None:
+    def fail(*_: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    setattr(owner, name, fail)
+
+
+def _at(moment: str, strike: Callable[[], None], *, in_worker: bool) -> None:
+    """Have `strike` called at the moment."""
+    number = NUMBERS.get(moment)
+    match moment:
+        case "scan" if in_worker:
+            _before(os, "scandir", strike, lambda *_: os.getpid() != COORDINATOR)
+        case "scan":
+            _before(monitor.Silent, "scanning", strike)
+        case "first shard" | "middle":
+            _before(worker, "_store", strike, lambda _, shard, __: (shard.number, shard.samples) == (number, 2))
+        case "between rename and journal" if in_worker:
+            _before(dataclasses, "replace", strike, lambda record, **_: getattr(record, "number", None) == number)
+        case "between rename and journal":
+            _before(journal.Journal, "finish", strike, lambda _, record: record.number == number)
+        case "manifest":
+            _before(durable, "publish", strike, lambda _, __, path, **___: path.endswith(".json"))
+        case _:
+            raise ValueError(moment)
+
+
+def _before(
+    owner: Any, name: str, strike: Callable[[], None], is_now: Callable[..., bool] = lambda *_, **__: True
+) -> None:
+    """Have `strike` called before `owner.name` is, if that is called with what makes it the moment."""
+    function = getattr(owner, name)
+
+    @functools.wraps(function)
+    def wrapped(*arguments: Any, **more: Any) -> Any:
+        if is_now(*arguments, **more):
+            strike()
+        return function(*arguments, **more)
+
+    setattr(owner, name, wrapped)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
