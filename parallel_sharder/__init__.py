@@ -7,8 +7,9 @@
     record    ShardRecords               -> journal      appended as each shard is done              journal, resume
     publish   ShardRecords               -> manifest     the index of the finished set, last         manifest
 
-`coordinator.convert` is that list. The public names are below; they are imported when they are first used, so that
-`--help` and a worker process do without numpy.
+`coordinator.convert` is that list; `verify` reads what it has made, by a witness that shares no code with the writer.
+The public names are below; they are imported when they are first used, so that `--help` and a worker process do without
+numpy.
 """
 
 from __future__ import annotations
@@ -19,12 +20,24 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from parallel_sharder.coordinator import convert, preview
     from parallel_sharder.errors import SharderError
-    from parallel_sharder.options import Options
-    from parallel_sharder.report import Preview, Report
+    from parallel_sharder.options import Options, VerifyOptions
+    from parallel_sharder.report import Preview, Report, Verdict
     from parallel_sharder.tarwriter import ShardWriter
+    from parallel_sharder.verify import verify_shards
 
 __version__ = "0.1.0"
-__all__ = ["Options", "Preview", "Report", "ShardWriter", "SharderError", "convert", "preview"]
+__all__ = [
+    "Options",
+    "Preview",
+    "Report",
+    "ShardWriter",
+    "SharderError",
+    "Verdict",
+    "VerifyOptions",
+    "convert",
+    "preview",
+    "verify_shards",
+]
 
 _HOMES = {
     "Options": "options",
@@ -32,8 +45,11 @@ _HOMES = {
     "Report": "report",
     "ShardWriter": "tarwriter",
     "SharderError": "errors",
+    "Verdict": "report",
+    "VerifyOptions": "options",
     "convert": "coordinator",
     "preview": "coordinator",
+    "verify_shards": "verify",
 }
 
 

@@ -1,7 +1,8 @@
 """The command line: argv to Options, errors to a sentence and an exit code.
 
-Exit status: 0 all stored; 1 stopped by an error; 2 wrong command line; 3 finished, some samples left out; 130
-(SIGINT) or 143 (SIGTERM) stopped by a signal. The summary goes to standard output, everything else to standard error.
+Without a command's name it converts; `verify` verifies. Exit status: 0 all stored, or sound; 1 stopped by an error, or
+deviations found; 2 wrong command line; 3 finished, some samples left out; 130 (SIGINT), 143 (SIGTERM) or 129 (SIGHUP)
+stopped by a signal. The summary goes to standard output, everything else to standard error.
 """
 
 from __future__ import annotations
@@ -14,16 +15,17 @@ import os
 import shlex
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from parallel_sharder import __version__
 from parallel_sharder.errors import OptionsError, SharderError
-from parallel_sharder.options import DEFAULT_DEST, Options, parse_size
+from parallel_sharder.options import DEFAULT_DEST, Options, VerifyOptions, parse_size
 
 if TYPE_CHECKING:
-    from parallel_sharder.report import Preview, Report
+    from parallel_sharder.report import Preview, Report, Verdict
 
 _EXAMPLES = """\
 examples:
@@ -44,19 +46,41 @@ examples:
   from a script:
     parallel-sharder --root /data/imagenet --json >summary.json
 
+  finished shards, read again (see parallel-sharder verify --help):
+    parallel-sharder verify /shards --source /data/imagenet
+
 exit status:
   0 all samples stored; 1 stopped by an error; 2 wrong command line; 3 finished, some samples left out (they are
   named); 130 or 143 stopped by Ctrl-C or SIGTERM
 """
 
 
+_VERIFY_EXAMPLES = """\
+examples:
+  the sets in a folder, against their manifests:
+    parallel-sharder verify /shards
+  one set, and each of its samples against the raw data set:
+    parallel-sharder verify /shards/imagenet_train.json --source /data/imagenet
+
+exit status:
+  0 nothing deviates; 1 deviations were found (they are named), or an error; 2 wrong command line; 130 or 143 stopped by
+  Ctrl-C or SIGTERM
+"""
+
+
+_STARTED = time.time()
+"""A journal that has not been touched since is not of this run."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (default: the process's own) and return its exit status."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as standard error is: paths can hold any bytes
-    arguments = _parser().parse_args(argv)
+    # numpy is not here yet; when it comes, it starts a thread a core for linear algebra that nobody asks for.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    options: Options | VerifyOptions | None = None
     try:
-        options = _options(arguments)
+        arguments, options = _parse(list(sys.argv[1:] if argv is None else argv))
         with _signals():
             return _run(options, arguments)
     except SharderError as error:
@@ -89,7 +113,9 @@ def _signals() -> Iterator[None]:
         caught.append(number)
         raise _InterruptedError(number)
 
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    # One that is ignored stays ignored: so nohup, and shells for what they start in the background, want it.
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    numbers = [number for number in signals if signal.getsignal(number) is not signal.SIG_IGN]
     before = [signal.signal(number, handle) for number in numbers]
     try:
         yield
@@ -98,14 +124,18 @@ def _signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _how_to_continue(options: Options) -> str:
+def _how_to_continue(options: Options | VerifyOptions | None) -> str:
+    if not isinstance(options, Options):
+        return "What was found so far is not shown."
     from parallel_sharder.journal import progress_of
 
-    progress = progress_of(options.pattern.journal_path)
-    if progress is None:
+    path = options.pattern.journal_path
+    progress = progress_of(path)
+    if progress is None or (options.overwrite and os.path.getmtime(path) < _STARTED):
         return "Nothing was written yet."
     done, shards = progress
-    return f"{done:,} of {shards:,} shards are done. Continue with: {shlex.join(sys.orig_argv)}"
+    words = [word for word in sys.orig_argv if word != "--overwrite"]  # which would throw away what is done
+    return f"{done:,} of {shards:,} shards are done. Continue with: {shlex.join(words)}"
 
 
 def _complain(message: str) -> None:
@@ -113,8 +143,8 @@ def _complain(message: str) -> None:
         print(f"parallel-sharder: {message}", file=sys.stderr, flush=True)
 
 
-def _run(options: Options, arguments: argparse.Namespace) -> int:
-    from parallel_sharder import coordinator, monitor  # numpy comes with them, and --help does without
+def _run(options: Options | VerifyOptions, arguments: argparse.Namespace) -> int:
+    from parallel_sharder import monitor  # what is imported here and below, --help does without
 
     watcher: monitor.Monitor
     if arguments.quiet or sys.stderr is None:
@@ -123,8 +153,15 @@ def _run(options: Options, arguments: argparse.Namespace) -> int:
         watcher = monitor.Terminal(sys.stderr)
     else:
         watcher = monitor.Log(sys.stderr)
-    run = coordinator.preview if arguments.dry_run else coordinator.convert
-    result: Preview | Report = run(options, watcher)
+    result: Preview | Report | Verdict
+    if isinstance(options, VerifyOptions):
+        from parallel_sharder.verify import verify_shards
+
+        result = verify_shards(options, watcher)
+    else:
+        from parallel_sharder import coordinator
+
+        result = (coordinator.preview if arguments.dry_run else coordinator.convert)(options, watcher)
     try:
         print(json.dumps(result.json(), indent=1) if arguments.json else result.text(), flush=True)
     except OSError as error:
@@ -133,22 +170,20 @@ def _run(options: Options, arguments: argparse.Namespace) -> int:
     return result.exit_code
 
 
+def _parse(words: list[str]) -> tuple[argparse.Namespace, Options | VerifyOptions]:
+    """The words as argparse has them, and as the options they mean. Raises OptionsError with all complaints."""
+    if words[:1] == ["verify"]:
+        arguments = _verify_parser().parse_args(words[1:])
+        return arguments, _verify_options(arguments)
+    arguments = _parser().parse_args(words)
+    return arguments, _options(arguments)
+
+
 def _options(arguments: argparse.Namespace) -> Options:
     """Options from the parsed words; raises OptionsError with the complaints about all of them."""
     complaints: list[str] = []
-
-    def number(name: str, parse: Callable[[str], int] = int) -> int | None:
-        text = getattr(arguments, name)
-        if text is None:
-            return None
-        try:
-            return parse(text)
-        except ValueError as error:
-            complaints.append(f"--{name}: {error if parse is parse_size else f'{text!r} is not a whole number'}")
-            return None
-
-    numbers = {name: number(name) for name in ("workers", "maxcount", "shards", "seed")}
-    numbers["maxsize"] = number("maxsize", parse_size)
+    numbers = {name: _number(arguments, name, complaints) for name in ("workers", "maxcount", "shards", "seed")}
+    numbers["maxsize"] = _number(arguments, "maxsize", complaints, parse_size)
     given = {name: value for name, value in numbers.items() if value is not None}
     try:
         options = Options(
@@ -170,6 +205,57 @@ def _options(arguments: argparse.Namespace) -> Options:
     if complaints:
         raise OptionsError(complaints)
     return options
+
+
+def _verify_options(arguments: argparse.Namespace) -> VerifyOptions:
+    complaints: list[str] = []
+    workers = _number(arguments, "workers", complaints)
+    try:
+        options = VerifyOptions(
+            dest=arguments.dest,
+            source=arguments.source,
+            xml_root=arguments.xml_root,
+            meta=arguments.meta,
+            workers=workers,
+        )
+    except OptionsError as error:
+        complaints += error.complaints
+    if complaints:
+        raise OptionsError(complaints)
+    return options
+
+
+def _number(
+    arguments: argparse.Namespace, name: str, complaints: list[str], parse: Callable[[str], int] = int
+) -> int | None:
+    """The number that option `name` gives; None if it is not given, or if it is none and that joins the complaints."""
+    text = getattr(arguments, name)
+    if text is None:
+        return None
+    try:
+        return parse(text)
+    except ValueError as error:
+        complaints.append(f"--{name}: {error if parse is parse_size else f'{text!r} is not a whole number'}")
+        return None
+
+
+def _verify_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="parallel-sharder verify",
+        description="Read finished shards again, with other code than wrote them, and name all that deviates from "
+        "their manifest and, with --source, from the raw data set.",
+        epilog=_VERIFY_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("dest", metavar="DEST", help="a folder of finished sets, a pattern with %%0Nd, or a manifest")
+    parser.add_argument("--source", metavar="ROOT", type=Path, help="the raw data set to compare every sample with")
+    parser.add_argument("--xml-root", metavar="DIR", type=Path, help="as in the conversion, if it was used there")
+    parser.add_argument("--meta", metavar="FILE", type=Path, help="as in the conversion, if it was used there")
+    parser.add_argument("--workers", metavar="N", help="worker processes; 0 runs in this process (default: the cores)")
+    parser.add_argument("--quiet", action="store_true", help="print the verdict and errors alone")
+    parser.add_argument("--json", action="store_true", help="print the verdict as JSON, with all deviations")
+    return parser
 
 
 def _parser() -> argparse.ArgumentParser:

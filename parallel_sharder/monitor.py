@@ -33,6 +33,9 @@ class Monitor(Protocol):
     def progress(self, samples: int, tar_bytes: int) -> None:
         """So much is written by this run, shards in hand included."""
 
+    def verifying(self, unit: str, done: int, total: int) -> None:
+        """So many units, of so many, are verified."""
+
     def close(self) -> None:
         """Nothing follows, whether the run has ended well or not."""
 
@@ -50,6 +53,9 @@ class Silent:
         """Nothing."""
 
     def progress(self, samples: int, tar_bytes: int) -> None:
+        """Nothing."""
+
+    def verifying(self, unit: str, done: int, total: int) -> None:
         """Nothing."""
 
     def close(self) -> None:
@@ -83,7 +89,8 @@ class Terminal(Silent):
 
     def scanning(self, folders_done: int, folders: int, images: int) -> None:
         """Moves the scan's bar."""
-        if self._bar is None:
+        if self._bar is None or self._bar.unit != "folder":
+            self.close()
             self._bar = self._new_bar(total=folders, unit="folder", desc="scanning", delay=1, leave=False)
         self._bar.set_postfix_str(f"{images:,} images", refresh=False)
         self._bar.update(folders_done - self._bar.n)
@@ -104,6 +111,13 @@ class Terminal(Silent):
         elapsed = max(time.monotonic() - self._started, 1e-9)
         self._bar.set_postfix_str(f"{size(tar_bytes)}, {tar_bytes / elapsed / 1e6:,.0f} MB/s", refresh=False)
         self._bar.update(self._kept + samples - self._bar.n)
+
+    def verifying(self, unit: str, done: int, total: int) -> None:
+        """Moves a bar, one for each unit."""
+        if self._bar is None or self._bar.unit != unit:
+            self.close()
+            self._bar = self._new_bar(total=total, unit=unit, desc=f"verifying {unit}")
+        self._bar.update(done - self._bar.n)
 
     def close(self) -> None:
         """Ends the line that a bar stands in."""
@@ -143,6 +157,9 @@ class Log(Silent):
         self._samples = len(plan.order)
         self._kept = sum(record.samples + len(record.left_out) for record in kept)
         self._started = self._told = time.monotonic()
+        if len(kept) == plan.shard_count:
+            self._print(f"all {counted(len(kept), 'shard')} kept from an earlier run")
+            return
         there = f"; {counted(len(kept), 'shard')} kept from an earlier run" if kept else ""
         self._print(f"writing {counted(self._samples, 'sample')} to {counted(plan.shard_count, 'shard')}{there}")
 
@@ -157,6 +174,11 @@ class Log(Silent):
             f"{done / self._samples:6.1%}  {done:,} of {self._samples:,} images, {size(tar_bytes)}, "
             f"{samples / elapsed:,.0f} images/s, {tar_bytes / elapsed / 1e6:,.0f} MB/s, {duration(left)} left"
         )
+
+    def verifying(self, unit: str, done: int, total: int) -> None:
+        """A line now and then."""
+        if self._is_due():
+            self._print(f"verified: {done:,} of {total:,} {unit}")
 
     def _is_due(self) -> bool:
         now = time.monotonic()

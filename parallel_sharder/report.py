@@ -7,15 +7,15 @@ import os
 import shlex
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from parallel_sharder.destination import ShardPattern
-from parallel_sharder.model import Kind, Listing, Plan, Problem, ShardRecord
+from parallel_sharder.model import Deviation, Kind, Listing, Plan, Problem, ShardRecord
 from parallel_sharder.problems import problem_json
 
 _NAMED = 10
-"""Files named for each kind in the text; --json names all."""
+"""Files named for each kind in the text, and deviations of each shard; --json names all."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Report:
 
     Counts are of the whole set; `made_samples` and `made_bytes` (of the tars) of what this run has written of it,
     `kept_shards` of what was there from an earlier one. `remade` are shards that were recorded as finished and were
-    missing or other than recorded.
+    missing, or other than recorded, or lacked samples that could not be read then.
 
     `tar_bytes` counts before compression, `file_bytes` what the shards take on the disk. `seconds` has one entry a
     phase: scan, plan, write. `problems` are the scan's and the workers', in order.
@@ -169,12 +169,14 @@ class Report:
         rows = [
             ("samples", f"{self.samples:,}"),
             ("shards", f"{self.shards:,}, {size(self.file_bytes)}{packed}"),
-            ("elapsed", f"{duration(elapsed)} {self._place()}"),
-            ("rate", f"{self.made_samples / elapsed:,.0f} images/s, {self.made_bytes / elapsed / 1e6:,.0f} MB/s"),
+            ("elapsed", f"{duration(elapsed)} {_place(self.workers)}"),
             ("left out", counted(self.left_out, "sample") if self.left_out else "nothing"),
             ("pattern", self.braces),
             ("manifest", self.manifest_path),
         ]
+        if self.made_samples:
+            rate = f"{self.made_samples / elapsed:,.0f} images/s, {self.made_bytes / elapsed / 1e6:,.0f} MB/s"
+            rows.insert(3, ("rate", rate))
         if self.problems:
             rows.append(("problems", f"{len(self.problems):,}, listed in {self.problems_path}"))
         if self.kept_shards == self.shards:
@@ -182,7 +184,7 @@ class Report:
         elif self.kept_shards:
             rows.insert(2, ("kept", f"{counted(self.kept_shards, 'shard')} of an earlier run"))
         if self.remade:
-            lines = [f"made again, because missing or not as recorded: {len(self.remade):,}"]
+            lines = [f"made again, because missing, not as recorded, or with samples unread: {len(self.remade):,}"]
             lines += _some([f"  {path}" for path in self.remade])
         else:
             lines = []
@@ -208,9 +210,6 @@ class Report:
             "problems": [problem_json(problem) for problem in self.problems],
         }
 
-    def _place(self) -> str:
-        return f"with {counted(self.workers, 'worker')}" if self.workers else "in this process"
-
     def _example(self) -> list[str]:
         url = os.path.abspath(self.braces)
         if url.endswith(".zst"):  # webdataset knows gzip, not zstd; the shell must not see what is in the folder's name
@@ -223,6 +222,66 @@ class Report:
             f'    dataset = wds.WebDataset({json.dumps(url)}, shardshuffle=False).decode("pil").to_tuple({fields[0]})',
             f"    {fields[1]} = next(iter(dataset))",
         ]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was verified, and every deviation that was found.
+
+    `manifests` are the sets' manifests; counts are of what their shards hold, `file_bytes` what they take on the disk.
+    `compared` samples were compared with `source`, if that was given.
+    """
+
+    manifests: tuple[str, ...]
+    samples: int
+    shards: int
+    file_bytes: int
+    source: str | None
+    compared: int
+    deviations: tuple[Deviation, ...]
+    workers: int
+    elapsed_seconds: float
+
+    @property
+    def exit_code(self) -> int:
+        """0 if nothing deviates, 1 otherwise."""
+        return 1 if self.deviations else 0
+
+    def text(self) -> str:
+        """The verdict, with the first deviations of each file."""
+        elapsed = max(self.elapsed_seconds, 1e-9)
+        rows = [("set", path) for path in self.manifests]
+        rows += [
+            ("samples", f"{self.samples:,}"),
+            ("shards", f"{self.shards:,}, {size(self.file_bytes)}"),
+            ("elapsed", f"{duration(elapsed)} {_place(self.workers)}"),
+            ("rate", f"{self.samples / elapsed:,.0f} images/s, {self.file_bytes / elapsed / 1e6:,.0f} MB/s"),
+        ]
+        if self.source is not None:
+            rows.append(("source", f"{counted(self.compared, 'sample')} compared with {self.source}"))
+        rows.append(("verdict", counted(len(self.deviations), "deviation") if self.deviations else "sound"))
+        by_path: dict[str, list[str]] = defaultdict(list)
+        for each in self.deviations:
+            offset = f"offset {each.offset:,}" if each.offset is not None else ""
+            place = ", ".join(filter(None, (offset, each.key)))
+            by_path[each.path].append(f"  {place}: {each.detail}" if place else f"  {each.detail}")
+        lines = [line for path, some in by_path.items() for line in (path, *_some(some))]
+        return "\n".join([*_table(rows), *lines])
+
+    def json(self) -> dict[str, Any]:
+        """The verdict for machines, with all deviations; sizes and offsets in bytes."""
+        return {
+            "manifests": list(self.manifests),
+            "samples": self.samples,
+            "shards": self.shards,
+            "file_bytes": self.file_bytes,
+            "source": self.source,
+            "compared": self.compared,
+            "sound": not self.deviations,
+            "deviations": [asdict(each) for each in self.deviations],
+            "workers": self.workers,
+            "elapsed_seconds": self.elapsed_seconds,
+        }
 
 
 def size(count: int) -> str:
@@ -247,6 +306,10 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02} h" if hours else f"{minutes}:{rest:02} min"
+
+
+def _place(workers: int) -> str:
+    return f"with {counted(workers, 'worker')}" if workers else "in this process"
 
 
 def _table(rows: Sequence[tuple[str, str]]) -> list[str]:

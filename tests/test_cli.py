@@ -157,7 +157,13 @@ def test_left_out_samples_are_named_and_end_with_3(tmp_path: Path) -> None:
         (["--dest", "x.tar"], 2, "--dest: x.tar has no place for the shard number; write x-%06d.tar"),
         (["--frobnicate"], 2, "unrecognized arguments: --frobnicate"),
         (["--work", "3"], 2, "unrecognized arguments: --work 3"),
-        (["verify"], 2, "unrecognized arguments: verify"),
+        (["verify"], 2, "the following arguments are required: DEST"),
+        (["verify", "x", "--workers", "two"], 2, "--workers: 'two' is not a whole number"),
+        (["verify", "x-%d.tar"], 2, "DEST: x-%d.tar needs exactly one shard number"),
+        (["verify", "x", "--shards", "3"], 2, "unrecognized arguments: --shards 3"),
+        (["verify", "nowhere"], 1, "nowhere cannot be read: No such file or directory. Name the folder of the shards."),
+        (["verify", "."], 1, ". holds no set of shards with its manifest, such as imagenet_train.json."),
+        (["verfiy", "."], 2, "unrecognized arguments: verfiy ."),
         (["--root", "nowhere"], 1, "nowhere is not a folder"),
         (["--split", "val"], 1, "no val images found under"),
         (["--meta", "none.mat"], 1, "none.mat, named with --meta, is not a file"),
@@ -194,6 +200,24 @@ def test_wrong_input(
     assert not list(tmp_path.glob("imagenet_train*"))
 
 
+def test_verify(tmp_path: Path) -> None:
+    """After a conversion it says that the set is sound, and after damage where that is, with 0 and 1."""
+    made.classic_train(tmp_path / "raw")
+    assert 0 == run("--root", tmp_path / "raw", "--dest", tmp_path / "out", "--shards", "3").returncode
+    done = run("verify", tmp_path / "out", "--source", tmp_path / "raw", "--workers", "2")
+    assert (0, "") == (done.returncode, done.stderr)
+    assert "source   60 samples compared with" in done.stdout
+    assert "verdict  sound\n" in done.stdout
+    shard = tmp_path / "out" / "imagenet_train-000001.tar"
+    os.truncate(shard, 512)
+    done = run("verify", tmp_path / "out", "--quiet")
+    assert (1, "") == (done.returncode, done.stderr)
+    assert f"verdict  3 deviations\n{shard}\n  offset 512: ends within " in done.stdout
+    done = run("verify", tmp_path / "out", "--json")
+    verdict = json.loads(done.stdout)
+    assert (1, False, 3) == (done.returncode, verdict["sound"], len(verdict["deviations"]))
+
+
 def test_help_and_version() -> None:
     """Help shows every option of the table with an example for each common case; the version is the package's."""
     done = run("--help")
@@ -209,11 +233,12 @@ def test_help_and_version() -> None:
 
 def test_examples_of_help_are_valid() -> None:
     """Every example in the help is a command line that parses and validates."""
-    from parallel_sharder.cli import _options, _parser
+    from parallel_sharder.cli import _parse
 
-    examples = re.findall(r"^    parallel-sharder (.*)$", run("--help").stdout, re.MULTILINE)
+    examples = re.findall(r"^    parallel-sharder (.*)$", run("--help").stdout + run("verify", "--help").stdout, re.M)
+    assert len(examples) >= 8
     for example in examples:
-        _options(_parser().parse_args(example.split(" >")[0].split()))
+        _parse(example.split(" >")[0].split())
 
 
 @pytest.fixture(scope="module")
@@ -259,7 +284,7 @@ def test_signals(long_set: Path, tmp_path: Path, number: signal.Signals, whom: s
     family = family_of(process)
     start = time.monotonic()
     (os.killpg if whom == "group" else os.kill)(process.pid, number)
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=60)
     psutil.wait_procs(family, timeout=10)
     assert time.monotonic() - start < 10
     assert 128 + number == process.returncode
@@ -275,13 +300,35 @@ def test_signals(long_set: Path, tmp_path: Path, number: signal.Signals, whom: s
     assert not [each for each in family if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
 
 
+def test_stopped_overwrite_continues_without_it(long_set: Path, tmp_path: Path) -> None:
+    """The command that continues must not throw away what is done; before anything is, nothing is promised."""
+    process = start_long_run(long_set, tmp_path, "--quiet", "--overwrite")
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    command = shlex.join(str(word) for word in process.args if word != "--overwrite")  # type: ignore[union-attr]
+    assert errors.endswith(f"shards are done. Continue with: {command}\n")
+
+
+def test_ignored_signals_stay_ignored(long_set: Path, tmp_path: Path) -> None:
+    """What nohup has switched off does not stop the run."""
+    words = f"--root {long_set} --dest {tmp_path}/out --workers 2 --shards 60 --quiet".split()
+    process = subprocess.Popen(
+        ["nohup", *COMMAND, *words], env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    while not list(tmp_path.glob("out/*.tar")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGHUP)
+    assert 0 == process.wait(60)
+
+
 def test_second_ctrl_c_ends_at_once(long_set: Path, tmp_path: Path) -> None:
     """Whatever the first is still waiting for, the second ends every process; no file under a final name is torn."""
     process = start_long_run(long_set, tmp_path)
     family = family_of(process)
     os.killpg(process.pid, signal.SIGINT)
     os.killpg(process.pid, signal.SIGINT)
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
     assert 130 == process.returncode
     _, alive = psutil.wait_procs(family, timeout=10)
     assert [] == alive
@@ -295,11 +342,21 @@ def test_workers_do_not_outlive_the_coordinator(long_set: Path, tmp_path: Path, 
     process = start_long_run(long_set, tmp_path, "--start-method", method)
     family = family_of(process)
     process.kill()
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
     _, alive = psutil.wait_procs(family, timeout=10)
     assert [] == alive
     shards = list((tmp_path / "out").glob("*.tar"))
     assert 3 * 10 * len(shards) == len(members_of(shards))
+
+
+def test_fork_server_that_dies(long_set: Path, tmp_path: Path) -> None:
+    """Its workers then look dead while they live; the run goes on or ends with an error, and never hangs."""
+    process = start_long_run(long_set, tmp_path, "--quiet")
+    [server] = [each for each in psutil.Process(process.pid).children() if "forkserver" in " ".join(each.cmdline())]
+    server.kill()
+    process.communicate(timeout=60)
+    assert process.returncode in (0, 1)
+    assert 0 == run(*process.args[3:]).returncode  # type: ignore[index]
 
 
 @pytest.mark.parametrize("delay", [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
@@ -312,7 +369,7 @@ def test_ctrl_c_while_it_starts(tmp_path: Path, delay: float) -> None:
     )  # fmt: skip
     time.sleep(delay)
     os.killpg(process.pid, signal.SIGINT)
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=60)
     # Before main() runs, Python itself answers Ctrl-C, with a traceback of its own imports or the bare signal.
     assert process.returncode in (0, 130, -signal.SIGINT)
     assert "_work" not in errors

@@ -15,14 +15,17 @@ PACKAGE = Path(parallel_sharder.__file__).parent
 
 # Each module and what it may import of ours, directly. model and errors know nothing of the rest.
 ALLOWED = {
-    "__init__": {"coordinator", "errors", "options", "report", "tarwriter"},  # for type checkers; lazily at run time
+    # For type checkers; lazily at run time.
+    "__init__": {"coordinator", "errors", "options", "report", "tarwriter", "verify"},
     "__main__": {"cli"},
+    "ahead": {"blob"},
     "annotation": {"errors", "model"},
     "blob": {"errors", "model"},
     "board": set(),
     "bounds": {"annotation", "columns", "errors", "members", "model", "ustar"},
-    "cli": {"__init__", "coordinator", "errors", "journal", "monitor", "options", "report"},
+    "cli": {"__init__", "coordinator", "errors", "journal", "monitor", "options", "report", "verify"},
     "columns": set(),
+    "comparison": {"blob", "columns", "destination", "engines", "model", "monitor", "witness"},
     "compress": set(),
     "coordinator": {
         "__init__", "bounds", "deal", "destination", "durable", "engines", "errors", "journal", "machine", "manifest",
@@ -30,7 +33,7 @@ ALLOWED = {
     },
     "deal": {"destination", "durable", "engines", "errors", "model", "options"},
     "demo": {"cli", "report", "synsets"},
-    "destination": {"errors"},
+    "destination": {"durable", "errors"},
     "durable": set(),
     "engines": {"board", "engines.inline", "engines.processes", "model"},
     "engines.inline": {"board", "engines", "worker"},
@@ -44,10 +47,12 @@ ALLOWED = {
     "model": {"columns"},  # for type checkers only
     "monitor": {"model", "report"},
     "options": {"destination", "errors", "synsets"},
+    "output": {"durable"},
     "plan": {"columns", "errors", "model", "ustar"},
     "problems": {"durable", "errors", "model"},
     "report": {"destination", "model", "problems"},
-    "resume": {"journal", "model", "options", "worker"},
+    "resume": {"errors", "journal", "model", "options", "worker"},
+    "shapes": {"annotation", "errors"},
     "sources": {"errors", "sources.kaggle", "sources.layout", "sources.tree"},
     "sources.folder": {"errors", "model"},
     "sources.kaggle": {"sources.layout"},
@@ -56,9 +61,14 @@ ALLOWED = {
     "sources.tree": {"sources.layout"},
     "sources.val_labels": {"errors", "model", "sources.layout"},
     "synsets": {"errors", "model"},
-    "tarwriter": {"compress", "destination", "durable", "errors", "members", "model", "ustar"},
+    "tarwriter": {"compress", "destination", "errors", "members", "model", "output", "ustar"},
     "ustar": set(),
-    "worker": {"annotation", "blob", "board", "errors", "image", "members", "model", "tarwriter"},
+    "verify": {
+        "comparison", "destination", "engines", "errors", "journal", "machine", "manifest", "model", "monitor",
+        "options", "report", "sources", "sources.scan", "synsets", "witness",
+    },
+    "witness": {"annotation", "blob", "errors", "model"},
+    "worker": {"ahead", "annotation", "blob", "board", "errors", "image", "members", "model", "shapes", "tarwriter"},
 }  # fmt: skip
 
 
@@ -100,6 +110,7 @@ def test_scipy_and_xml_have_one_home() -> None:
             {"numpy", "scipy", "tqdm", "xmltodict", "psutil"},
         ),
         ("import parallel_sharder.engines.processes", {"numpy", "scipy", "tqdm", "psutil", "argparse"}),
+        ("import parallel_sharder.witness", {"numpy", "scipy", "tqdm", "psutil"}),
         ("import parallel_sharder.sources.folder", {"numpy", "scipy", "tqdm", "psutil", "xmltodict"}),
     ],
 )

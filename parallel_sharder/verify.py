@@ -1,0 +1,247 @@
+"""Verify: whether finished sets are what their manifests say and, if asked, what their source says.
+
+Reads every shard from its first byte to its last, on workers (see witness), then looks at the set as a whole: keys
+that are there twice, shards too many, classes, order; and with a source, at that (see comparison). Writes nothing, and
+goes on to the end whatever it finds.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from parallel_sharder import machine
+from parallel_sharder.comparison import Rows, compare_with_source
+from parallel_sharder.destination import COMPRESSIONS, ShardPattern, journal_beside
+from parallel_sharder.engines import Engine, open_engine
+from parallel_sharder.errors import (
+    DestinationError,
+    ManifestError,
+    SharderError,
+    SourceError,
+    WorkerDiedError,
+    WorkerError,
+)
+from parallel_sharder.journal import progress_of
+from parallel_sharder.manifest import read_manifest
+from parallel_sharder.model import Deviation, Listing
+from parallel_sharder.monitor import Monitor, Silent
+from parallel_sharder.options import VerifyOptions
+from parallel_sharder.report import Verdict
+from parallel_sharder.sources import find_layout
+from parallel_sharder.sources.scan import scan
+from parallel_sharder.synsets import read_classes
+from parallel_sharder.witness import ExpectedShard, ShardFindings, check_shard
+
+
+def verify_shards(options: VerifyOptions, monitor: Monitor | None = None) -> Verdict:
+    """Verify the finished sets that `options` name, and say what is there and what deviates.
+
+    Raises SharderError if there is no set; what is wrong with one, or with its source, is a Deviation.
+    """
+    monitor = monitor or Silent()
+    workers = machine.usable_cores() if options.workers is None else options.workers
+    start = time.monotonic()
+    sets = []
+    try:
+        with open_engine(workers, None) as engine:
+            for path in _manifests(os.fspath(options.dest)):
+                sets.append(_verify_set(path, options, engine, monitor))
+    except WorkerDiedError as error:
+        raise WorkerError(f"a worker died ({error.cause}). If memory is short, use fewer --workers.") from error
+    except MemoryError as error:
+        raise WorkerError("there is not enough memory. Use fewer --workers, or a machine with more.") from error
+    except OSError as error:
+        raise SharderError(str(error)) from error
+    finally:
+        monitor.close()
+    return Verdict(
+        tuple(each.manifest_path for each in sets),
+        sum(each.samples for each in sets),
+        sum(each.shards for each in sets),
+        sum(each.file_bytes for each in sets),
+        str(options.source) if options.source is not None else None,
+        sum(each.compared for each in sets),
+        tuple(deviation for each in sets for deviation in each.deviations),
+        workers,
+        time.monotonic() - start,
+    )
+
+
+def _manifests(dest: str) -> list[str]:
+    """The paths where the sets at `dest` have their manifests, whether these are there or not."""
+    if "%" in dest:
+        return [ShardPattern.parse(dest).manifest_path]
+    if os.path.isfile(dest):
+        if not dest.endswith(".json"):
+            raise DestinationError(
+                f"{dest} is no manifest. Name that, such as imagenet_train.json, or the folder of the shards."
+            )
+        return [dest]
+    try:
+        names = sorted(os.listdir(dest))
+    except OSError as error:
+        raise DestinationError(f"{dest} cannot be read: {error.strerror}. Name the folder of the shards.") from error
+    journals = [match[1] for name in names if (match := re.fullmatch(r"\.(.+)\.journal", name))]
+    suffixes = "|".join(map(re.escape, COMPRESSIONS))
+    shards = {match[1] for name in names if (match := re.fullmatch(rf"([^.].*?)[-_.]*[0-9]+({suffixes})", name))}
+    stems = [name.removesuffix(".json") for name in names if name.endswith(".json")]
+    sets = sorted({*journals, *(stem for stem in stems if stem in shards)})
+    if not sets:
+        raise DestinationError(f"{dest} holds no set of shards with its manifest, such as imagenet_train.json.")
+    return [os.path.join(dest, f"{name}.json") for name in sets]
+
+
+@dataclass
+class _Set:
+    """What was found of one set."""
+
+    manifest_path: str
+    deviations: list[Deviation]
+    samples: int = 0
+    shards: int = 0
+    file_bytes: int = 0
+    compared: int = 0
+
+
+def _verify_set(path: str, options: VerifyOptions, engine: Engine, monitor: Monitor) -> _Set:
+    found = _Set(path, [])
+    try:
+        manifest = read_manifest(path)
+    except ManifestError as error:
+        progress = progress_of(journal_beside(path))
+        done = f" (the journal has {progress[0]:,} of {progress[1]:,} shards as done)" if progress else ""
+        detail = f"{error}{done}. Its shards were not looked at. The conversion, run again, makes what is missing."
+        found.deviations.append(Deviation(path, detail))
+        return found
+    if manifest is None and os.path.exists(journal_beside(path)):
+        found.deviations.append(Deviation(path, "is no manifest of this tool, and there is a journal beside it"))
+        return found
+    if manifest is None:
+        raise DestinationError(f"{path} is no manifest of this tool, so there is nothing to verify its shards by.")
+    expected = _expected_shards(path, manifest, with_digests=options.source is not None)
+    findings = _check_shards(expected, engine, monitor)
+    rows = Rows.of(findings)
+
+    found.samples, found.shards = len(rows.keys), len(findings)
+    found.file_bytes = sum(shard.file_bytes for shard in expected)
+    found.deviations += _further_shards(expected)
+    for finding in findings:
+        found.deviations += finding.deviations
+    found.deviations += _order_of_shards(findings)
+    found.deviations += _repeats(rows)
+    if not found.deviations:  # or they would only follow from those
+        found.deviations += _class_counts(path, manifest, findings)
+    if options.source is not None:
+        try:
+            listing = _scan_source(manifest["options"], options, engine, monitor)
+        except SourceError as error:  # which takes nothing from what was found
+            found.deviations.append(Deviation(path, f"cannot be compared with its source: {error}"))
+            return found
+        found.deviations += _class_table(path, manifest, listing)
+        found.compared, deviations = compare_with_source(path, rows, listing, engine, monitor)
+        found.deviations += deviations
+    return found
+
+
+def _check_shards(expected: list[ExpectedShard], engine: Engine, monitor: Monitor) -> list[ShardFindings]:
+    """What the witnesses find, in the order of `expected`."""
+    findings: dict[str, ShardFindings] = {}
+    for finding in engine.each(check_shard, expected):
+        findings[finding.path] = finding
+        monitor.verifying("shards", len(findings), len(expected))
+    return [findings[shard.path] for shard in expected]
+
+
+def _expected_shards(path: str, manifest: Mapping[str, Any], *, with_digests: bool) -> list[ExpectedShard]:
+    classes = {row["label"]: (row["wnid"], row["name"]) for row in manifest["classes"]}
+    choices = manifest["options"]
+    return [
+        ExpectedShard(
+            os.path.join(os.path.dirname(path), entry["url"]),
+            entry["nsamples"],
+            entry["filesize"],
+            entry["tar_bytes"],
+            entry["xxh3_128"],
+            classes,
+            choices["split"] == "train",
+            choices["seed"],
+            with_digests,
+        )
+        for entry in manifest["shardlist"]
+    ]
+
+
+def _further_shards(expected: list[ExpectedShard]) -> list[Deviation]:
+    """Files that a reader would take for shards of the set, by their names."""
+    folder, first = os.path.split(expected[0].path)
+    suffixes = "|".join(map(re.escape, COMPRESSIONS))
+    match = re.fullmatch(rf"(.*?)[0-9]+({suffixes})", first)
+    known = {os.path.basename(shard.path) for shard in expected}
+    if match is None:
+        return []
+    alike = re.compile(re.escape(match[1]) + "[0-9]+" + re.escape(match[2]))
+    further = [name for name in sorted(os.listdir(folder or ".")) if alike.fullmatch(name) and name not in known]
+    return [
+        Deviation(os.path.join(folder, name), "is a shard too many: the manifest does not have it") for name in further
+    ]
+
+
+def _order_of_shards(findings: list[ShardFindings]) -> list[Deviation]:
+    there = [finding for finding in findings if finding.first and finding.last]
+    return [
+        Deviation(later.path, f"does not follow {os.path.basename(earlier.path)} in the order of the set")
+        for earlier, later in pairwise(there)
+        if earlier.last and later.first and earlier.last >= later.first
+    ]
+
+
+def _repeats(rows: Rows) -> list[Deviation]:
+    order = np.argsort(rows.keys, kind="stable")
+    ordered = rows.keys[order]
+    repeated = np.flatnonzero(ordered[1:] == ordered[:-1])
+    found = []
+    for first, second in zip(order[repeated].tolist(), order[repeated + 1].tolist(), strict=True):
+        where = f"{rows.paths[rows.shard[first]]}, at offset {rows.offset[first]:,}"
+        found.append(rows.deviation(second, f"is there twice: also in {where}"))
+    return found
+
+
+def _class_counts(path: str, manifest: Mapping[str, Any], findings: list[ShardFindings]) -> list[Deviation]:
+    counts: Counter[int] = sum((finding.labels for finding in findings), Counter())
+    return [
+        Deviation(
+            path,
+            f"says that class {row['label']} has {row['count']:,} samples; the shards hold {counts[row['label']]:,}",
+        )
+        for row in manifest["classes"]
+        if row["count"] != counts[row["label"]]
+    ]
+
+
+def _scan_source(choices: Mapping[str, Any], options: VerifyOptions, engine: Engine, monitor: Monitor) -> Listing:
+    assert options.source is not None
+    try:
+        layout = find_layout(options.source, choices["split"], options.xml_root, options.meta)
+        classes = read_classes(layout.class_list, choices["labels"]) if layout.class_list else ()
+        return scan(layout, classes, engine.executor, monitor.scanning)
+    except SourceError as error:
+        raise SourceError(str(error).replace("--root", "--source")) from error  # as it is called here
+
+
+def _class_table(path: str, manifest: Mapping[str, Any], listing: Listing) -> list[Deviation]:
+    ours = {row["label"]: (row["wnid"], row["name"]) for row in manifest["classes"]}
+    theirs = {row.label: (row.wnid, row.name) for row in listing.classes}
+    return [
+        Deviation(path, f"has class {label} as {ours.get(label)}, and the source as {theirs.get(label)}")
+        for label in sorted({*ours, *theirs})
+        if ours.get(label) != theirs.get(label)
+    ]
