@@ -4,15 +4,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test torture check format bench clean system-packages
+.PHONY: help demo test torture fuzz check format bench clean system-packages
 
 help:
 	@echo "make demo     convert a small made data set and read it back"
 	@echo "make test     run the tests"
 	@echo "make torture  kill conversions 200 times, and continue them"
+	@echo "make fuzz     feed broken annotations, images, journals and tars to whatever reads them"
 	@echo "make check    lint, formatting and types"
 	@echo "make format   format the code"
-	@echo "make bench    run the benchmarks"
+	@echo "make bench    run the benchmarks, half an hour"
 	@echo "make clean    remove the virtual environment and what demo and tests left"
 
 $(VENV)/ready: pyproject.toml
@@ -30,6 +31,12 @@ test: $(VENV)/ready
 torture: $(VENV)/ready
 	TORTURE_KILLS=100 $(BIN)/python -m pytest tests/test_resume.py -k torture -s
 
+# Coverage-guided fuzzing of all that reads what may be broken: a million inputs and more, in about ten minutes.
+FUZZ_INPUTS ?= 300000
+fuzz: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
+	for target in annotation shapes image journal tar; do $(BIN)/python -m tests.fuzz $$target $(FUZZ_INPUTS) || exit 1; done
+
 check: $(VENV)/ready
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -39,15 +46,30 @@ format: $(VENV)/ready
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+# Half an hour on two cores, and 4 GB in .bench. Programs to compare with that are not installed are left out:
+# .venv/bin/pip install -e '.[peers]' brings them, and takes some GB itself.
 bench: $(VENV)/ready
-	$(BIN)/python -m benchmarks.throughput
-	$(BIN)/python -m benchmarks.scan
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	mkdir -p .bench
+	$(BIN)/python -m benchmarks.throughput --folder .bench
+	$(BIN)/python -m benchmarks.throughput --folder .bench --cold
+	$(BIN)/python -m benchmarks.scaling --folder .bench --plot benchmarks/scaling.png
+	$(BIN)/python -m benchmarks.profile --folder .bench --plot benchmarks/profile.png
+	$(BIN)/python -m benchmarks.compression --folder .bench
+	$(BIN)/python -m benchmarks.memory --folder .bench
+	$(BIN)/python -m benchmarks.startup
+	$(BIN)/python -m benchmarks.dealing --folder .bench
+	$(BIN)/python -m benchmarks.safety --folder .bench
+	$(BIN)/python -m benchmarks.output --folder .bench
+	$(BIN)/python -m benchmarks.scan --folder .bench/tiny
+	$(BIN)/python -m benchmarks.scale --folder .bench/tiny
 
-# What the tests use of the system, beyond Python and make: gzip and GNU tar are everywhere, bsdtar and zstd are not.
+# What the tests use of the system, beyond Python and make: gzip and GNU tar are everywhere, these are not.
 # Tests that need one skip where it is missing, except in CI. Needs Debian or Ubuntu, and root.
 system-packages:
-	command -v bsdtar && command -v zstd || { apt-get update -qq && apt-get install -y -qq libarchive-tools zstd; }
+	command -v bsdtar && command -v strace && command -v zstd || \
+	{ apt-get update -qq && apt-get install -y -qq libarchive-tools strace zstd; }
 
 clean:
-	rm -rf $(VENV) demo dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .bench demo dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,154 @@
+"""Coverage-guided fuzzing: python -m tests.fuzz TARGET [INPUTS]. Needs atheris: pip install '.[fuzz]'.
+
+Each target is a function of bytes that fails by an exception, seeded with sound inputs of its kind. An input that fails
+is written to crash-*; it becomes a test where the target's other tests are. `make fuzz` runs all of them.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import struct
+import sys
+import tarfile
+import tempfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import atheris
+
+with atheris.instrument_imports(include=["parallel_sharder", "xmltodict", "tarfile"]):
+    import msgpack
+
+    from parallel_sharder import annotation
+    from parallel_sharder.annotation import JSON_BYTES_PER_XML_BYTE, SIZE_LIMIT_BYTES
+    from parallel_sharder.errors import DestinationError, SampleError
+    from parallel_sharder.image import examine
+    from parallel_sharder.journal import Journal, progress_of, records_of
+    from parallel_sharder.members import annotated_json
+    from parallel_sharder.model import Kind
+    from parallel_sharder.shapes import Shapes
+    from parallel_sharder.witness import ExpectedShard, _Check, _Tar
+
+FRAME = struct.Struct(">II")
+
+
+def fuzz_annotation(data: bytes) -> None:
+    """Parsed or refused, with a JSON within the bound that the plan counts on."""
+    try:
+        document = annotation.parse(data, "x.xml")
+        annotation.oddities(document, "n01440764_36")
+        text = annotated_json(document, None)
+    except (SampleError, RecursionError):
+        return
+    assert len(text) <= 2 + JSON_BYTES_PER_XML_BYTE * len(data), (len(text), len(data))
+    assert json.loads(text) == document
+    assert len(data) <= SIZE_LIMIT_BYTES
+
+
+def fuzz_shapes(data: bytes) -> None:
+    """Of two documents, the second filled into the shape of the first: as it is parsed, or not at all."""
+    first, _, second = data.partition(b"\xff")
+    shapes = Shapes()
+    shapes.fill(first, "n01440764_36", b"")
+    for xml in (first, second):
+        filled = shapes.fill(xml, "n01440764_36", b"")
+        if filled is not None:
+            document = annotation.parse(xml, "x.xml")
+            assert not annotation.oddities(document, "n01440764_36")
+            assert filled == annotated_json(document, None)
+
+
+def fuzz_image(data: bytes) -> None:
+    """Whatever is not said to be broken has a format's first bytes, and if it is a JPEG an end."""
+    found = examine(memoryview(data))
+    if found is None or found[0] is Kind.CMYK:
+        assert data.startswith(b"\xff\xd8")
+        assert b"\xff\xd9" in data[2:]
+
+
+def fuzz_journal(data: bytes) -> None:
+    """Any bytes give records, or none; any records a journal that can be appended to, or a refusal."""
+    ends = [end for _, end in records_of(data[1:])]
+    assert ends == sorted(set(ends))
+    assert not ends or ends[-1] <= len(data)
+    if data[:1] > b"\x80":  # payloads that pass their checksum
+        parts = data[1:].split(b"\xff\xfe")
+        data = b"x" + b"".join(FRAME.pack(len(part), zlib.crc32(part)) + part for part in parts)
+    path.write_bytes(data[1:])
+    try:
+        progress_of(str(path))
+        with Journal(str(path), {"seed": 0, "shard count": 3}) as journal:
+            journal.record(dealt=[(1, "x-1.tar")])
+            done = set(journal.done)
+    except DestinationError:
+        return
+    with Journal(str(path), {"seed": 0, "shard count": 3}) as journal:
+        assert done == set(journal.done)
+        assert "x-1.tar" in (os.path.basename(each) for each in journal.paths_dealt())
+
+
+def fuzz_tar(data: bytes) -> None:
+    """Any bytes are read to their end, and said to be sound only if they are an archive to the byte."""
+    blocks = bytearray(data[1:])
+    if data[:1] > b"\x80":  # headers that pass their checksum
+        for start in range(0, len(blocks) - 511, 512):
+            if blocks[start + 257 : start + 262] == b"ustar":
+                total = sum(blocks[start : start + 148]) + 8 * 32 + sum(blocks[start + 156 : start + 512])
+                blocks[start + 148 : start + 156] = b"%06o\0 " % total
+    check = _Check(EXPECTED)
+    stream = io.BytesIO(blocks)
+    check._read(_Tar(stream))
+    if not check._deviations:
+        assert stream.tell() == len(blocks)
+        with tarfile.open(fileobj=io.BytesIO(blocks)) as archive:
+            assert 3 * len(check._keys) == len(archive.getnames())
+
+
+def _shard(samples: int) -> bytes:
+    data = b""
+    for number in range(samples):
+        for field, content in (("cls", b"7"), ("jpg", b"\xff\xd8\xff\xd9"), ("json", b'{"cls": 7, "cname": "it"}')):
+            header = tarfile.TarInfo(f"n01440764_{number}.{field}")
+            header.size, header.mode, header.uname, header.gname = len(content), 0o444, "bigdata", "bigdata"
+            data += header.tobuf(tarfile.USTAR_FORMAT) + content + bytes(-len(content) % 512)
+    return data + bytes(1024)
+
+
+EXPECTED = ExpectedShard("x.tar", 2, 0, 0, "", {7: ("n01440764", "it")}, True, None, True)
+XML = b"""<annotation><folder>n01440764</folder><filename>n01440764_36</filename><size><width>500</width><height>375
+</height><depth>3</depth></size><object><name>n01440764</name><bndbox><xmin>1</xmin><ymin>2</ymin><xmax>30</xmax>
+<ymax>40</ymax></bndbox></object></annotation>"""
+JPEG = b"\xff\xd8\xff\xe0\x00\x04ab\xff\xc0\x00\x11\x08\x00\x10\x00\x10\x03\x01\x11\x00\xff\xda\x00\x02data\xff\xd9"
+RECORDS = [
+    ["header", {"seed": 0, "shard count": 3}],
+    ["dealt", 1, "x-1.tar"],
+    ["done", 1, "x-1.tar", 5, 10, 10, "00", [1], [["changed", "/a", "b", "why", False]]],
+]
+TARGETS: dict[str, tuple[Callable[[bytes], None], list[bytes]]] = {
+    "annotation": (
+        fuzz_annotation,
+        [XML, b'<?xml version="1.0" encoding="utf-16"?><annotation a="b">&amp;</annotation>'],
+    ),
+    "shapes": (fuzz_shapes, [XML + b"\xff" + XML.replace(b"<xmin>1<", b"<xmin>23<")]),
+    "image": (fuzz_image, [JPEG, b"\x89PNG\r\n\x1a\n"]),
+    "journal": (fuzz_journal, [b"\xff" + b"\xff\xfe".join(msgpack.packb(record) for record in RECORDS)]),
+    "tar": (fuzz_tar, [b"\xff" + _shard(1), b"\xff" + _shard(2), b"\0" + _shard(0)]),
+}
+path = Path("/dev/shm" if Path("/dev/shm").is_dir() else tempfile.gettempdir()) / f"fuzz-{os.getpid()}.journal"
+
+
+def main(target: str, inputs: str = "100000") -> None:
+    """Run the target on so many inputs."""
+    function, seeds = TARGETS[target]
+    corpus = Path(tempfile.mkdtemp())
+    for number, seed in enumerate(seeds):
+        (corpus / str(number)).write_bytes(seed)
+    atheris.Setup([sys.argv[0], f"-runs={inputs}", "-max_len=6000", "-print_final_stats=1", str(corpus)], function)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
