@@ -2,8 +2,8 @@
 
 python -m benchmarks.make_imagenet FOLDER [--images N] [--classes N] [--scale F]
 
-The images are random bytes between a JPEG's first and last marker: they cost what real ones cost to copy, and do not
-decode. `--scale` 0 makes them empty: the right number of files, for a scan.
+The images are random bytes between the headers of a JPEG and its last marker: they cost what real ones cost to copy and
+to look at, and do not decode. `--scale` 0.003 makes them a few hundred bytes: the right number of files, for a scan.
 """
 
 from __future__ import annotations
@@ -18,6 +18,11 @@ from parallel_sharder.demo import annotation_xml, write_meta
 from parallel_sharder.synsets import ilsvrc_ids
 
 IMAGES = 1_281_167
+"""Of the training set."""
+
+TINY = 0.003
+"""The scale of images of a few hundred bytes."""
+
 ANNOTATED = 544_546 / IMAGES
 
 # (share of images, bytes): quantiles of the JPEG sizes of ILSVRC2012, over one full-size image of each class.
@@ -25,6 +30,26 @@ SIZE_QUANTILES = (
     (0.0, 2_135), (0.01, 4_014), (0.05, 16_037), (0.25, 57_326), (0.5, 107_082), (0.75, 146_078), (0.95, 212_366),
     (0.99, 404_411), (1.0, 723_977),
 )  # fmt: skip
+
+
+def _segment(code: int, length: int) -> bytes:
+    return bytes((0xFF, code)) + (length + 2).to_bytes(2) + bytes(length)
+
+
+# What precedes the image data of a colour JPEG without extras: JFIF, two quantisation tables, the frame's header, four
+# Huffman tables, the scan's header (ITU-T T.81, annex B).
+_HEADERS = b"\xff\xd8" + b"".join(
+    _segment(code, length)
+    for code, length in (
+        (0xE0, 14), (0xDB, 65), (0xDB, 65), (0xC0, 15), (0xC4, 29), (0xC4, 179), (0xC4, 29), (0xC4, 179), (0xDA, 10)
+    )
+)  # fmt: skip
+
+
+def image_bytes(draw: random.Random, size: int) -> bytes:
+    """Something of `size` bytes that begins and ends as a JPEG does; one too small for headers has only the markers."""
+    head = _HEADERS if size > len(_HEADERS) + 2 else _HEADERS[:2]
+    return head + draw.randbytes(max(0, size - len(head) - 2)) + b"\xff\xd9"
 
 
 def image_size(draw: random.Random) -> int:
@@ -49,15 +74,12 @@ def make_imagenet(root: Path, images: int, classes: int, scale: float) -> None:
     data = root / "ILSVRC2012_devkit_t12" / "data"
     data.mkdir(parents=True)
     write_meta(data / "meta.mat", {wnid: f"class {wnid}" for wnid in ilsvrc_ids()})
-    noise = draw.randbytes(2 * SIZE_QUANTILES[-1][1])
     for wnid, count in zip(sorted(ilsvrc_ids()), class_sizes(images, classes), strict=False):
         folder = root / "train" / wnid
         folder.mkdir(parents=True)
         for key in keys_of(draw, wnid, count):
             size = round(image_size(draw) * scale)
-            start = draw.randrange(len(noise) // 2)
-            image = b"\xff\xd8" + noise[start : start + max(0, size - 4)] + b"\xff\xd9" if size else b""
-            (folder / f"{key}.JPEG").write_bytes(image)
+            (folder / f"{key}.JPEG").write_bytes(image_bytes(draw, size))
             if draw.random() < ANNOTATED:
                 (folder / f"{key}.xml").write_text(annotation(draw, wnid, key))
 

@@ -2,9 +2,9 @@
 
 python -m benchmarks.scan [--images 1281167] [--workers 2] [--folder FOLDER]
 
-Makes a set of empty images with the real number of classes and annotations (kept with --folder), and runs `--dry-run`
-on it in a process of its own, twice: the second time the file system's own cache is warm. Peak memory is the
-coordinator's, as the system counts it (maximum resident set).
+Makes a set of images of a few hundred bytes with the real number of classes and annotations (kept with --folder), and
+does what `--dry-run` does, in a process of its own, three times: after the first the file system's own cache is warm.
+Peak memory is the coordinator's, as the system counts it (VmHWM).
 """
 
 from __future__ import annotations
@@ -18,19 +18,20 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.make_imagenet import IMAGES, make_imagenet
+from benchmarks.make_imagenet import IMAGES, TINY, make_imagenet
 
 # Run in a process of its own, so that its peak is the coordinator's alone: workers are separate processes.
 _CHILD = """
-import json, resource, sys, time
+import json, re, resource, sys, time
 from pathlib import Path
 from parallel_sharder import Options, preview
 start = time.monotonic()
 plan = preview(Options(root=Path(sys.argv[1]), workers=int(sys.argv[2])))
 own, workers = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+peak = int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024
 print(json.dumps({
     "samples": plan.samples, "shards": plan.shards, "seconds": time.monotonic() - start,
-    "coordinator_cpu_seconds": own.ru_utime + own.ru_stime, "peak_mb": own.ru_maxrss * 1024 / 1e6,
+    "coordinator_cpu_seconds": own.ru_utime + own.ru_stime, "peak_mb": peak / 1e6,
 }))
 """
 
@@ -55,7 +56,7 @@ def main() -> None:
         root = arguments.folder or Path(temporary) / "set"
         if not root.exists():
             start = time.monotonic()
-            make_imagenet(root, arguments.images, 1000, 0)
+            make_imagenet(root, arguments.images, 1000, TINY)
             print(f"made {arguments.images:,} entries in {time.monotonic() - start:.0f} s", file=sys.stderr)
         runs = [measure(root, arguments.workers) for _ in range(3)]
     print(f"{'run':<8}{'samples':>12}{'shards':>8}{'wall s':>9}{'own CPU s':>11}{'peak MB':>9}")

@@ -1,0 +1,240 @@
+"""What a conversion is measured against: each peer a function of (root, out, workers), run in a process of its own.
+
+All read the same tree that make_imagenet has made, and write under `out`, which is not there yet. What they do not do
+matters as much as what they do:
+
+  ours            parallel_sharder with its defaults, but workers started by spawn: the system adds a process's time to
+                  its parent's only when that waits for it, which a fork server's does not
+  raw copy        the limit: open, read and close each image and annotation, one write per 256 KB, a sync at the end; no
+                  tar, no parsing, no names; `workers` processes share the files
+  read only       the same without the writing
+  GNU tar         tar of the same list of files, and a sync; one process
+  reference       the known single-process script on webdataset's ShardWriter: parses each annotation; one process
+  reference pool  the same in a process pool, each process with shards of its own: what people do today
+  litData         Lightning's optimize(), images and annotations stored as they are
+  MDS             MosaicML's MDSWriter, one for each process, images and annotations stored as they are
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import multiprocessing
+import os
+import random
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+Peer = Callable[[Path, Path, int], None]
+
+COPY_BYTES = 256 * 1024
+
+
+class Figures(NamedTuple):
+    """One run: wall time, and the CPU time (user and system) of all its processes."""
+
+    wall_seconds: float
+    cpu_seconds: float
+
+
+def ours(root: Path, out: Path, workers: int) -> None:
+    """The real command line."""
+    from parallel_sharder.cli import main
+
+    words = f"--root {root} --dest {out} --workers {workers} --maxsize 100MB --start-method spawn --quiet".split()
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    assert main(words) == 0
+
+
+def raw_copy(root: Path, out: Path, workers: int) -> None:
+    """Every byte of the source, once through memory."""
+    out.mkdir()
+    paths = files_of(root)
+    _in_processes(_copy, [(paths[number::workers], out / f"{number}") for number in range(workers)])
+
+
+def read_only(root: Path, out: Path, workers: int) -> None:
+    """Every byte of the source, into memory and no further."""
+    del out
+    paths = files_of(root)
+    _in_processes(_copy, [(paths[number::workers], None) for number in range(workers)])
+
+
+def gnu_tar(root: Path, out: Path, workers: int) -> None:
+    """One archive, by one process, whatever `workers`."""
+    del workers
+    out.mkdir()
+    (out / "list").write_text("\n".join(files_of(root)))
+    subprocess.run(["tar", "-cPf", out / "all.tar", "--no-recursion", "-T", out / "list"], check=True)
+    _sync(out)
+
+
+def reference(root: Path, out: Path, workers: int) -> None:
+    """One process, whatever `workers`."""
+    del workers
+    out.mkdir()
+    images = sorted((root / "train").glob("*/*.JPEG"))
+    random.Random(0).shuffle(images)
+    _reference_part(root, images, out / "imagenet_train-%06d.tar")
+
+
+def reference_pool(root: Path, out: Path, workers: int) -> None:
+    """The images dealt out, and to each process a set of shards."""
+    out.mkdir()
+    images = sorted((root / "train").glob("*/*.JPEG"))
+    random.Random(0).shuffle(images)
+    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+        pool.starmap(_reference_part, [(root, images[n::workers], out / f"{n}-%06d.tar") for n in range(workers)])
+        pool.close()
+        pool.join()
+
+
+def litdata(root: Path, out: Path, workers: int) -> None:
+    """Chunks of 64 MB, its own example's size."""
+    library: Any = importlib.import_module("litdata")
+    options = {"num_workers": workers, "chunk_bytes": "64MB", "reorder_files": False, "verbose": False}
+    library.optimize(_as_dict, [*_samples(root)], str(out), **options)
+    _sync(out)
+
+
+def mds(root: Path, out: Path, workers: int) -> None:
+    """Shards of 64 MB, its default's size, in a folder for each process."""
+    out.mkdir()
+    samples = [*_samples(root)]
+    _in_processes(_mds_part, [(samples[number::workers], out / f"{number}") for number in range(workers)])
+    _sync(out)
+
+
+PEERS: dict[str, Peer] = {
+    "ours": ours,
+    "raw copy": raw_copy,
+    "read only": read_only,
+    "GNU tar": gnu_tar,
+    "reference": reference,
+    "reference pool": reference_pool,
+    "litData": litdata,
+    "MDS": mds,
+}
+ONE_PROCESS = {"GNU tar", "reference"}
+"""They take no notice of the number of workers."""
+
+_NEEDS = {"reference": "webdataset", "reference pool": "webdataset", "litData": "litdata", "MDS": "streaming"}
+
+
+def installed(names: Iterable[str]) -> list[str]:
+    """Those of `names` that can be run; says of the others that they are left out."""
+    there = []
+    for name in names:
+        if name in _NEEDS and importlib.util.find_spec(_NEEDS[name]) is None:
+            print(f"{name} is left out: {_NEEDS[name]} is not installed (pip install '.[peers]')", file=sys.stderr)
+        elif name == "GNU tar" and shutil.which("tar") is None:
+            print("GNU tar is left out: there is no tar", file=sys.stderr)
+        else:
+            there.append(name)
+    return there
+
+
+def measure(peer: Peer, root: Path, workers: int) -> Figures:
+    """Run `peer` in a process of its own, on an output folder beside `root` that is removed afterwards."""
+    out = Path(tempfile.mkdtemp(dir=root.parent)) / "out"
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    process = multiprocessing.get_context("spawn").Process(target=peer, args=(root, out, workers))
+    process.start()
+    process.join()
+    wall = time.monotonic() - start
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    shutil.rmtree(out.parent)
+    if process.exitcode != 0:
+        raise SystemExit(f"{peer.__name__} failed")
+    return Figures(wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+
+
+def make_cold(root: Path) -> None:
+    """Have the system forget what is in the files of `root`, as every user may; names and inodes it still knows."""
+    os.sync()
+    for path in files_of(root):
+        descriptor = os.open(path, os.O_RDONLY)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(descriptor)
+
+
+def files_of(root: Path) -> list[str]:
+    """Every image and annotation, folder by folder, in the order in which the system lists them."""
+    folders = sorted(os.scandir(root / "train"), key=lambda entry: entry.name)
+    return [entry.path for folder in folders for entry in os.scandir(folder)]
+
+
+def _in_processes(function: Callable[..., None], parts: Iterable[tuple[Any, ...]]) -> None:
+    processes = [multiprocessing.get_context("fork").Process(target=function, args=part) for part in parts]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+
+
+def _copy(paths: Sequence[str], target: Path | None) -> None:
+    buffer = memoryview(bytearray(4 * 1024 * 1024))
+    filled = 0
+    out = None if target is None else os.open(target, os.O_WRONLY | os.O_CREAT)
+    for path in paths:
+        source = os.open(path, os.O_RDONLY)
+        filled += os.readv(source, [buffer[filled:]])
+        os.close(source)
+        if filled >= COPY_BYTES:
+            if out is not None:
+                os.write(out, buffer[:filled])
+            filled = 0
+    if out is not None:
+        os.write(out, buffer[:filled])
+        os.fsync(out)
+
+
+def _sync(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            descriptor = os.open(path, os.O_RDONLY)
+            os.fsync(descriptor)
+            os.close(descriptor)
+
+
+def _reference_part(root: Path, images: Sequence[Path], pattern: Path) -> None:
+    from tests.reference import samples_from, write_shards
+
+    write_shards(samples_from(root, images), pattern)
+
+
+def _samples(root: Path) -> Iterable[tuple[str, str | None, int]]:
+    """Image, annotation and class of each sample, shuffled."""
+    folders = sorted((root / "train").iterdir())
+    samples = []
+    for number, folder in enumerate(folders):
+        names = {entry.name for entry in os.scandir(folder)}
+        for name in names:
+            if name.endswith(".JPEG"):
+                xml = name.removesuffix(".JPEG") + ".xml"
+                samples.append((f"{folder}/{name}", f"{folder}/{xml}" if xml in names else None, number))
+    samples.sort()
+    random.Random(0).shuffle(samples)
+    return samples
+
+
+def _as_dict(sample: tuple[str, str | None, int]) -> dict[str, Any]:
+    image, xml, label = sample
+    return {
+        "jpg": Path(image).read_bytes(), "cls": label, "xml": b"" if xml is None else Path(xml).read_bytes()
+    }  # fmt: skip
+
+
+def _mds_part(samples: Sequence[tuple[str, str | None, int]], out: Path) -> None:
+    streaming: Any = importlib.import_module("streaming")
+    with streaming.MDSWriter(out=str(out), columns={"jpg": "bytes", "cls": "int", "xml": "bytes"}) as writer:
+        for sample in samples:
+            writer.write(_as_dict(sample))

@@ -1,0 +1,212 @@
+"""Where do a sample's microseconds go?
+
+python -m benchmarks.profile [--images 4000] [--runs 11] [--plot FILE] [--folder DIR]
+
+Each phase of a worker's life by itself, over all samples of one set, in one process, files in the page cache; then the
+whole of it. `rest` is what the phases leave of the whole: calls between them, the board, chance. CPU time, user and
+system, medians of alternating rounds. A file given with --plot is drawn with matplotlib.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import xxhash
+
+from benchmarks.make_imagenet import make_imagenet
+from parallel_sharder import Options, coordinator, deal, worker
+from parallel_sharder.board import Board
+from parallel_sharder.engines import open_engine
+from parallel_sharder.image import examine
+from parallel_sharder.members import json_end, plain_json, sample_members
+from parallel_sharder.model import Chunk
+from parallel_sharder.monitor import Silent
+from parallel_sharder.output import BUFFER_BYTES, Output
+from parallel_sharder.tarwriter import ShardFile
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=4000)
+    parser.add_argument("--runs", type=int, default=11)
+    parser.add_argument("--plot", type=Path, help="the picture to draw, say profile.png")
+    parser.add_argument("--folder", type=Path, help="where the set is made, or was made by an earlier run")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        root = (arguments.folder or Path(temporary)) / f"set-{arguments.images}"
+        if not root.exists():
+            make_imagenet(root, arguments.images, 100, 1.0)
+        out = Path(tempfile.mkdtemp(dir=root.parent))
+        chunk = _whole_set(root, out)
+        phases = _phases(chunk, out)
+        rounds = []
+        for _ in range(arguments.runs + 1):
+            microseconds = {}
+            for name, phase in phases.items():
+                start = time.process_time()
+                phase()
+                microseconds[name] = (time.process_time() - start) / arguments.images * 1e6
+                for path in out.iterdir():
+                    path.unlink()
+            rounds.append(microseconds)
+        out.rmdir()
+    medians = {name: statistics.median(each[name] for each in rounds[1:]) for name in phases}
+    whole = medians.pop("all")
+    medians["rest"] = whole - sum(medians.values())
+    print(f"{arguments.images:,} images, medians of {arguments.runs} rounds, warm, in one process")
+    for name, cost in {**medians, "all": whole}.items():
+        print(f"{name:<36}{cost:>8.1f} us{cost / whole:>8.0%}")
+    if arguments.plot:
+        _plot(medians, arguments.plot)
+    print(json.dumps({"benchmark": "profile", "images": arguments.images, "phases": medians, "all": whole}))
+
+
+def _whole_set(root: Path, out: Path) -> Chunk:
+    options = Options(root=root, dest=str(out), shards=1)
+    with open_engine(0, None) as engine:
+        listing = coordinator._scan(options, engine, Silent())
+    plan = coordinator._plan(options, listing)
+    [chunk] = deal.make_chunks(listing, plan, options.pattern, deal.make_job(options, listing, plan, 1))
+    return chunk
+
+
+class _Content:
+    """What is as long as an image, and takes no time to read."""
+
+    def __init__(self, length: int) -> None:
+        self.length = length
+
+    def read_into(self, view: memoryview) -> None:
+        """Nothing."""
+
+
+class _Nowhere:
+    """Stands for the Output: a buffer that is never written."""
+
+    def __init__(self, path: str) -> None:
+        self._buffer = memoryview(bytearray(BUFFER_BYTES))
+        self._filled = 0
+        self.size, self.xxh3_128 = 0, path
+
+    def reserve(self, size: int) -> memoryview:
+        """Room."""
+        if self._filled + size > len(self._buffer):
+            self._filled = 0
+        return self._buffer[self._filled : self._filled + size]
+
+    def advance(self, size: int) -> None:
+        """The next room is behind."""
+        self._filled += size
+
+    def write(self, data: memoryview) -> None:
+        """Nothing."""
+
+    def publish(self) -> None:
+        """Nothing."""
+
+    discard = publish
+
+
+def _phases(chunk: Chunk, out: Path) -> dict[str, Callable[[], Any]]:
+    """Each phase, doing over all samples what the worker does, and nothing else."""
+    job = worker._job(chunk.job)
+    rows = [*worker._rows(chunk, job)]
+    view = memoryview(bytearray(BUFFER_BYTES))
+    texts = [(row.xml.read() if row.xml else None, row) for row in rows]
+    sizes = [row.image.length for row in rows]
+    for row in rows[:1]:
+        row.image.read_into(view[: row.image.length])  # an image, for what looks at one
+
+    def names() -> None:
+        for _ in worker._rows(chunk, job):
+            pass
+
+    def read() -> None:
+        start = 0
+        for row in rows:  # one behind the other, as in the Output's buffer
+            start = start if start + row.image.length <= BUFFER_BYTES else 0
+            row.image.read_into(view[start : start + row.image.length])
+            start += row.image.length
+            if row.xml:
+                row.xml.read()
+
+    def metadata() -> list[bytes | None]:
+        return [
+            plain_json(row.image_class)
+            if text is None
+            else worker._shapes.fill(text, row.key, json_end(row.image_class))
+            for text, row in texts
+        ]
+
+    jsons = [text or b"{}" for text in metadata()]
+
+    def images() -> None:
+        end = view[:2].tobytes() == b"\xff\xd8"
+        assert end
+        for size in sizes:
+            view[size - 2 : size] = b"\xff\xd9"
+            examine(view[:size])
+
+    def lay_out() -> None:
+        with patch("parallel_sharder.tarwriter.Output", _Nowhere), ShardFile(str(out / "x.tar")) as shard:
+            for row, size, text in zip(rows, sizes, jsons, strict=True):
+                shard.write(sample_members(row.key, _Content(size), text, row.image_class))
+
+    def digest() -> None:
+        hashed, start = xxhash.xxh3_128(), 0
+        for size in sizes:
+            start = start if start + size <= BUFFER_BYTES else 0
+            hashed.update(view[start : start + size])
+            start += size
+
+    def write() -> None:
+        with patch.object(xxhash, "xxh3_128", _NoDigest):
+            output = Output(str(out / "x.tar"))
+            for size in sizes:
+                room = output.reserve(size)
+                assert room is not None
+                room[::4096] = room[::4096]  # pages of its own, as what is read into them has
+                output.advance(size)
+            output.publish()
+
+    board = Board(Board.local(1))
+    return {
+        "keys, paths and sizes": names,
+        "open, read and close": read,
+        "labels, and JSON of annotations": metadata,
+        "image check": images,
+        "headers and layout": lay_out,
+        "digest": digest,
+        "write, sync and rename": write,
+        "all": lambda: worker.write_chunk(chunk, 0, board),
+    }
+
+
+class _NoDigest:
+    def update(self, data: Any) -> None:
+        """Nothing."""
+
+
+def _plot(medians: dict[str, float], path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 2.6), layout="constrained")
+    axes = figure.subplots()
+    names = [*medians]
+    axes.barh(names[::-1], [medians[name] for name in reversed(names)])
+    axes.set_xlabel("CPU microseconds a sample")
+    axes.grid(axis="x", alpha=0.3)
+    figure.savefig(path, dpi=150)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""A race: peers on the same files, in rounds that run each of them once, and what a sample takes each."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.make_imagenet import make_imagenet
+from benchmarks.peers import PEERS, Figures, make_cold, measure
+
+Case = tuple[str, int]
+"""A peer's name, and its workers."""
+
+
+def parser(about: str | None, images: int, runs: int) -> argparse.ArgumentParser:
+    """A command line with the options that all races take."""
+    made = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--images", type=int, default=images)
+    made.add_argument("--runs", type=int, default=runs)
+    made.add_argument("--folder", type=Path, help="where the sets are made, or were made by an earlier run")
+    return made
+
+
+def race(cases: Sequence[Case], arguments: argparse.Namespace, *, cold: bool = False) -> list[dict[str, Any]]:
+    """A row for each case, from `arguments.runs` rounds on a set of `arguments.images` and on one of a quarter of them.
+
+    Times are in microseconds for a further sample, the slope between the two sets, and in seconds for what that leaves
+    over, the start-up; medians. The ratios are parallel_sharder's slope, with as many workers, to the case's: medians
+    of the ratios round by round.
+    """
+    sizes = arguments.images, arguments.images // 4
+    with tempfile.TemporaryDirectory() as temporary:
+        roots = [(arguments.folder or Path(temporary)) / f"set-{size}" for size in sizes]
+        for size, root in zip(sizes, roots, strict=True):
+            if not root.exists():
+                make_imagenet(root, size, 100, 1.0)
+        rounds = []
+        for number in _counted(arguments.runs):
+            this = {case: [_run(case, root, cold) for root in roots] for case in cases}
+            if number:  # the first one warms what is still cold
+                rounds.append(this)
+    return [_row(case, rounds, *sizes) for case in cases]
+
+
+def _run(case: Case, root: Path, cold: bool) -> Figures:
+    if cold:
+        make_cold(root)
+    return measure(PEERS[case[0]], root, case[1])
+
+
+def _counted(runs: int) -> Iterable[int]:
+    for number in range(runs + 1):
+        yield number
+        print(f"\rround {number} of {runs} ", end="\n" if number == runs else "", file=sys.stderr, flush=True)
+
+
+def _row(case: Case, rounds: list[dict[Case, list[Figures]]], large: int, small: int) -> dict[str, Any]:
+    def slopes(of: Case, clock: int) -> list[float]:
+        return [(each[of][0][clock] - each[of][1][clock]) / (large - small) for each in rounds]
+
+    def start_up(clock: int) -> float:
+        pairs = zip(rounds, slopes(case, clock), strict=True)
+        return statistics.median(each[case][0][clock] - slope * large for each, slope in pairs)
+
+    def against(clock: int) -> float:
+        pairs = zip(slopes(("ours", case[1]), clock), slopes(case, clock), strict=True)
+        return statistics.median(ours / its for ours, its in pairs)
+
+    wall, cpu = range(2)  # of Figures
+    return {
+        "name": case[0],
+        "workers": case[1],
+        "cpu_us": statistics.median(slopes(case, cpu)) * 1e6,
+        "wall_us": statistics.median(slopes(case, wall)) * 1e6,
+        "start_up_cpu_s": start_up(cpu),
+        "start_up_wall_s": start_up(wall),
+        "wall_s": statistics.median(each[case][0].wall_seconds for each in rounds),
+        "ours_to_cpu": against(cpu),
+        "ours_to_wall": against(wall),
+    }
+
+
+def print_table(rows: Iterable[dict[str, Any]]) -> None:
+    """The rows, for people."""
+    print(f"{'':<23}{'CPU us of a':>12}{'wall us of a':>14}{'start-up s':>16}{'all':>10}{'ours against it':>20}")
+    heads = "workers", "further one", "further one", "CPU", "wall", "wall s", "CPU", "wall"
+    print("{:<15}{:>8}{:>12}{:>14}{:>8}{:>8}{:>10}{:>12}{:>8}".format("", *heads))
+    for row in rows:
+        print(
+            "{name:<15}{workers:>8}{cpu_us:>12.0f}{wall_us:>14.0f}{start_up_cpu_s:>8.2f}{start_up_wall_s:>8.2f}"
+            "{wall_s:>10.2f}{ours_to_cpu:>12.2f}{ours_to_wall:>8.2f}".format(**row)
+        )

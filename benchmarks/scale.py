@@ -1,0 +1,132 @@
+"""Does a conversion of the whole training set's number of files work, and where do its time and memory go?
+
+python -m benchmarks.scale [--images 1281167] [--workers 2] [--shards 1000] [--rows N ...] [--folder DIR]
+
+Real files, as many as the set has, of a few hundred bytes each (the set is kept with --folder), converted for real and
+verified against the source; then, in memory alone, plan and dealing of 1.28 and of 14 million rows (ImageNet-21k has as
+many). Peak memory is the coordinator's, as the system counts it (VmHWM).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.make_imagenet import IMAGES, TINY, make_imagenet
+
+# Each step in a process of its own, so that its peak is its own.
+_PEAK = """
+import json, re, sys, time
+from pathlib import Path
+def print_with_peak(figures):
+    peak = int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024
+    print(json.dumps({**figures, "peak_mb": peak / 1e6}))
+"""
+_CONVERT = (
+    _PEAK
+    + """
+from parallel_sharder import Options, convert
+root, dest, workers, shards = sys.argv[1:]
+report = convert(Options(root=Path(root), dest=dest, workers=int(workers), shards=int(shards)))
+assert not report.left_out
+print_with_peak({"samples": report.samples, "seconds": report.seconds})
+"""
+)
+_VERIFY = (
+    _PEAK
+    + """
+from parallel_sharder import VerifyOptions, verify_shards
+root, dest, workers, _ = sys.argv[1:]
+start = time.monotonic()
+verdict = verify_shards(VerifyOptions(dest=dest, source=Path(root), workers=int(workers)))
+assert not verdict.deviations, verdict.deviations[:3]
+print_with_peak({"samples": verdict.samples, "seconds": {"verify": time.monotonic() - start}})
+"""
+)
+_ROWS = (
+    _PEAK
+    + """
+import numpy as np
+from parallel_sharder import bounds
+from parallel_sharder.deal import make_chunks
+from parallel_sharder.destination import ShardPattern
+from parallel_sharder.model import ImageClass, Job, Listing
+from parallel_sharder.plan import Limits, in_order, make_plan
+rows = int(sys.argv[1])
+times = [time.monotonic()]
+classes = tuple(ImageClass(n, f"n{n:08d}", f"class {n}", n) for n in range(1000))
+class_index = np.repeat(np.arange(1000, dtype=np.int32), -(-rows // 1000))[:rows]
+number = np.arange(rows)
+keys = np.empty(rows, "S17")
+for at in range(0, rows, 100_000):
+    keys[at : at + 100_000] = [b"n%08d_%07d" % (c, n) for n, c in enumerate(class_index[at : at + 100_000], at)]
+draw = np.random.default_rng(0)
+annotated = draw.random(rows) < 0.425
+listing = Listing(
+    (), tuple(f"/data/imagenet/train/{row.wnid}" for row in classes), classes, keys, class_index, class_index.copy(),
+    draw.integers(2_000, 220_000, rows),
+    np.where(annotated, class_index, np.int32(-1)), np.where(annotated, 900, -1), (),
+)
+del number, annotated
+times.append(time.monotonic())
+plan = make_plan(listing.keys, in_order(listing.keys, 0), bounds.sample_bytes(listing), Limits(10**9))
+times.append(time.monotonic())
+pattern = ShardPattern.parse("/shards/x-%06d.tar")
+job = Job(listing.folders, classes, "none", 1, "skip")
+chunks = sum(1 for _ in make_chunks(listing, plan, pattern, job))
+times.append(time.monotonic())
+print_with_peak({
+    "samples": rows, "chunks": chunks,
+    "seconds": dict(zip(("make the rows", "plan", "deal"), np.diff(times).tolist(), strict=True)),
+})
+"""
+)
+
+
+def run(code: str, *words: object) -> dict[str, Any]:
+    """The figures of a step."""
+    command = [sys.executable, "-c", code, *map(str, words)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    result = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    figures: dict[str, Any] = json.loads(result.stdout)
+    return figures
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=IMAGES)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--shards", type=int, default=1000)
+    parser.add_argument("--rows", type=int, nargs="*", default=[IMAGES, 14_000_000], help="made in memory")
+    parser.add_argument("--folder", type=Path, help="where the set is made, or was made by an earlier run")
+    arguments = parser.parse_args()
+    steps = {}
+    with tempfile.TemporaryDirectory(dir=arguments.folder and arguments.folder.parent) as temporary:
+        root = arguments.folder or Path(temporary) / "set"
+        if not root.exists():
+            start = time.monotonic()
+            make_imagenet(root, arguments.images, 1000, TINY)
+            print(f"made {arguments.images:,} images in {time.monotonic() - start:.0f} s", file=sys.stderr)
+        words = root, f"{temporary}/shards", arguments.workers, arguments.shards
+        steps["convert"] = run(_CONVERT, *words)
+        steps["all done already"] = run(_CONVERT, *words)
+        steps["verify"] = run(_VERIFY, *words)
+    for rows in arguments.rows:
+        steps[f"{rows:,} rows in memory"] = run(_ROWS, rows)
+    print(f"{'':<28}{'samples':>12}{'peak MB':>9}   seconds")
+    for name, figures in steps.items():
+        seconds = ", ".join(f"{phase} {taken:.1f}" for phase, taken in figures["seconds"].items())
+        print(f"{name:<28}{figures['samples']:>12,}{figures['peak_mb']:>9.0f}   {seconds}")
+    print(json.dumps({"benchmark": "scale", "workers": arguments.workers, "shards": arguments.shards, "steps": steps}))
+
+
+if __name__ == "__main__":
+    main()
