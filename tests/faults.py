@@ -94,7 +94,12 @@ def _at(moment: str, strike: Callable[[], None], *, in_worker: bool) -> None:
         case "between rename and journal" if in_worker:
             _before(dataclasses, "replace", strike, lambda record, **_: getattr(record, "number", None) == number)
         case "between rename and journal":
-            _before(journal.Journal, "finish", strike, lambda _, record: record.number == number)
+            _before(
+                journal.Journal,
+                "record",
+                strike,
+                lambda _, done=(), dealt=(): number in [record.number for record in done],
+            )
         case "manifest":
             _before(durable, "publish", strike, lambda _, __, path, **___: path.endswith(".json"))
         case _:
