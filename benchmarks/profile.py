@@ -71,7 +71,7 @@ def main() -> None:
 
 
 def _whole_set(root: Path, out: Path) -> Chunk:
-    options = Options(root=root, dest=str(out), shards=1)
+    options = Options(root=root, dest=str(out), shards=1, maxsize=2**50)
     with open_engine(0, None) as engine:
         listing = coordinator._scan(options, engine, Silent())
     plan = coordinator._plan(options, listing)

@@ -111,17 +111,18 @@ class ShardFile:
 
     def _lay_out(self, members: Sequence[Member], view: memoryview) -> None:
         position = 0
+        before: list[bytes] = []  # what stands before the next content that is read into its place: copied in one go
         for name, content in members:
-            size = len(content) if isinstance(content, bytes) else content.length
-            data = position + ustar.BLOCK_BYTES
-            view[position:data] = self._template.header(name, size)
             if isinstance(content, bytes):
-                view[data : data + size] = content
+                size = len(content)
+                before += (self._template.header(name, size), content, ustar.PADDING[size % ustar.BLOCK_BYTES])
             else:
-                content.read_into(view[data : data + size])
-            padding = ustar.padding_bytes(size)
-            position = data + size + padding
-            view[data + size : position] = ustar.END[:padding]
+                size = content.length
+                before.append(self._template.header(name, size))
+                position = _put(before, view, position) + size
+                content.read_into(view[position - size : position])
+                before = [ustar.PADDING[size % ustar.BLOCK_BYTES]]
+        _put(before, view, position)
 
     def _reserve(self, size: int) -> memoryview | None:
         """Room in the file's buffer; None if the sample has to be laid out elsewhere, and appended then."""
@@ -150,6 +151,14 @@ class ShardFile:
     def _refuse_closed(self) -> None:
         if not self._open:
             raise ValueError(f"{self.path}: the shard has been finished or given up")
+
+
+def _put(parts: Iterable[bytes], view: memoryview, start: int) -> int:
+    """Copy the parts into the view, one behind the other; where they end."""
+    whole = b"".join(parts)
+    end = start + len(whole)
+    view[start:end] = whole
+    return end
 
 
 class ShardWriter:

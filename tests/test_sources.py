@@ -236,6 +236,17 @@ def test_names_too_long_for_a_tar_header(tmp_path: Path) -> None:
     assert [("misplaced-image", long.name)] == problems_of(listing)
 
 
+def test_a_name_of_two_lines_is_not_two_images(tmp_path: Path) -> None:
+    """Keys are matched all at once, a line each; a name with a line break in it must not pass for two that fit."""
+    expected = made.classic_train(tmp_path, classes=1, images=10, annotated=0)
+    keys = set(expected.wnids)
+    odd = tmp_path / "train" / WNIDS[0] / f"{WNIDS[0]}_1\n{WNIDS[0]}_2.JPEG"
+    odd.write_bytes(b"\xff\xd8\xff\xd9")
+    listing = listing_of(tmp_path)
+    check(listing, expected, keys, set())
+    assert [("misplaced-image", rf"{WNIDS[0]}_1\n{WNIDS[0]}_2.JPEG")] == problems_of(listing)
+
+
 def test_every_other_file_is_named(tmp_path: Path) -> None:
     """Strangers, orphans, misplaced and unreadable files each become a problem; the rest is listed as if alone."""
     expected = made.classic_train(tmp_path, classes=2, images=10, annotated=0)
