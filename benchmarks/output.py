@@ -1,4 +1,4 @@
-"""How shards are best written: past the page cache or through it, and how much at a time.
+"""How shards are best written: past the page cache or through it, how much at a time, from what memory.
 
 python -m benchmarks.output [--images 4000] [--runs 25] [--folder FOLDER]
 
@@ -8,22 +8,29 @@ the ratios round by round. On a file system that has no O_DIRECT, direct is the 
 
 from __future__ import annotations
 
+import mmap
+
 from benchmarks.variants import Patches, compare
 from parallel_sharder import durable, output
 
 CACHED: Patches = [(durable, "set_direct", lambda *_: False)]
 
 
+def _small_pages(size: int) -> memoryview:
+    return memoryview(mmap.mmap(-1, size))
+
+
 def _buffer(kilobytes: int) -> Patches:
-    return [(output, name, kilobytes * 1024) for name in ("BUFFER_BYTES", "CACHED_BYTES")]
+    return [(output, "BUFFER_BYTES", kilobytes * 1024)]
 
 
 VARIANTS: dict[str, Patches] = {
     "direct 2 MB": [],
+    "small pages": [(output, "_memory", _small_pages)],
     "direct 1 MB": _buffer(1024),
     "direct 4 MB": _buffer(4096),
-    "cached 2 MB": [*CACHED, *_buffer(2048)],
-    "cached 1 MB": CACHED,
+    "cached 2 MB": CACHED,
+    "cached 1 MB": [*CACHED, *_buffer(1024)],
     "cached 512 KB": [*CACHED, *_buffer(512)],
     "cached 256 KB": [*CACHED, *_buffer(256)],
 }

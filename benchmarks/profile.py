@@ -22,7 +22,7 @@ from unittest.mock import patch
 import xxhash
 
 from benchmarks.make_imagenet import make_imagenet
-from parallel_sharder import Options, coordinator, deal, worker
+from parallel_sharder import Options, coordinator, deal, output, worker
 from parallel_sharder.board import Board
 from parallel_sharder.engines import open_engine
 from parallel_sharder.image import examine
@@ -93,7 +93,7 @@ class _Nowhere:
     """Stands for the Output: a buffer that is never written."""
 
     def __init__(self, path: str) -> None:
-        self._buffer = memoryview(bytearray(BUFFER_BYTES))
+        self._buffer = output._memory(BUFFER_BYTES)
         self._filled = 0
         self.size, self.xxh3_128 = 0, path
 
@@ -120,7 +120,7 @@ def _phases(chunk: Chunk, out: Path) -> dict[str, Callable[[], Any]]:
     """Each phase, doing over all samples what the worker does, and nothing else."""
     job = worker._job(chunk.job)
     rows = [*worker._rows(chunk, job)]
-    view = memoryview(bytearray(BUFFER_BYTES))
+    view = output._memory(BUFFER_BYTES)
     texts = [(row.xml.read() if row.xml else None, row) for row in rows]
     sizes = [row.image.length for row in rows]
     for row in rows[:1]:
@@ -170,13 +170,13 @@ def _phases(chunk: Chunk, out: Path) -> dict[str, Callable[[], Any]]:
 
     def write() -> None:
         with patch.object(xxhash, "xxh3_128", _NoDigest):
-            output = Output(str(out / "x.tar"))
+            shard = Output(str(out / "x.tar"))
             for size in sizes:
-                room = output.reserve(size)
+                room = shard.reserve(size)
                 assert room is not None
                 room[::4096] = room[::4096]  # pages of its own, as what is read into them has
-                output.advance(size)
-            output.publish()
+                shard.advance(size)
+            shard.publish()
 
     board = Board(Board.local(1))
     return {
