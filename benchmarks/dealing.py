@@ -47,7 +47,7 @@ def listing_of(rows: int) -> Listing:
 def measure(workers: int, samples: int, chunks: int, folder: Path) -> dict[str, float]:
     """Coordinator's CPU time and wall time for a chunk."""
     listing = listing_of(ROWS)
-    order = np.random.default_rng(0).permutation(ROWS)
+    order = np.random.default_rng(0).permutation(ROWS).astype(np.int32)
     order = np.resize(order, samples * chunks)
     plan = Plan(order, np.arange(chunks + 1) * samples, np.full(chunks, 10**9))
     pattern = ShardPattern.parse(str(folder / "x-%06d.tar"))

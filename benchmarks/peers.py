@@ -141,9 +141,9 @@ def installed(names: Iterable[str]) -> list[str]:
     return there
 
 
-def measure(peer: Peer, root: Path, workers: int) -> Figures:
-    """Run `peer` in a process of its own, on an output folder beside `root` that is removed afterwards."""
-    out = Path(tempfile.mkdtemp(dir=root.parent)) / "out"
+def measure(peer: Peer, root: Path, workers: int, outputs: Path) -> Figures:
+    """Run `peer` in a process of its own, on an output folder in `outputs` that is removed afterwards."""
+    out = Path(tempfile.mkdtemp(dir=outputs)) / "out"
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     process = multiprocessing.get_context("spawn").Process(target=peer, args=(root, out, workers))
     process.start()

@@ -23,6 +23,7 @@ def parser(about: str | None, images: int, runs: int) -> argparse.ArgumentParser
     made.add_argument("--images", type=int, default=images)
     made.add_argument("--runs", type=int, default=runs)
     made.add_argument("--folder", type=Path, help="where the sets are made, or were made by an earlier run")
+    made.add_argument("--outputs", type=Path, help="where what is made goes, until it is removed: beside the sets")
     return made
 
 
@@ -41,16 +42,18 @@ def race(cases: Sequence[Case], arguments: argparse.Namespace, *, cold: bool = F
                 make_imagenet(root, size, 100, 1.0)
         rounds = []
         for number in _counted(arguments.runs):
-            this = {case: [_run(case, root, cold) for root in roots] for case in cases}
+            this = {
+                case: [_run(case, root, arguments.outputs or root.parent, cold) for root in roots] for case in cases
+            }
             if number:  # the first one warms what is still cold
                 rounds.append(this)
     return [_row(case, rounds, *sizes) for case in cases]
 
 
-def _run(case: Case, root: Path, cold: bool) -> Figures:
+def _run(case: Case, root: Path, outputs: Path, cold: bool) -> Figures:
     if cold:
         make_cold(root)
-    return measure(PEERS[case[0]], root, case[1])
+    return measure(PEERS[case[0]], root, case[1], outputs)
 
 
 def _counted(runs: int) -> Iterable[int]:

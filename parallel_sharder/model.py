@@ -148,7 +148,7 @@ class Plan:
     and has at most `shard_bytes[i]` bytes before compression, end blocks included.
     """
 
-    order: Int64s
+    order: Int32s
     cuts: Int64s
     shard_bytes: Int64s
 

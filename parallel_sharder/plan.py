@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 import xxhash
 
-from parallel_sharder.columns import Int64s, Keys
+from parallel_sharder.columns import Int32s, Int64s, Keys
 from parallel_sharder.errors import PlanError
 from parallel_sharder.model import Plan
 from parallel_sharder.ustar import END
 
-_HASHED_AT_A_TIME = 1 << 16
-"""Keys made into Python objects at a time: more cost memory, fewer cost time."""
+_ROWS_AT_A_TIME = 1 << 16
+"""Rows looked up, and keys made into Python objects, at a time: more cost memory, fewer cost time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Limits:
     shards: int | None = None
 
 
-def make_plan(keys: Keys, order: Int64s, sample_bytes: Int64s, limits: Limits) -> Plan:
+def make_plan(keys: Keys, order: Int32s, sample_bytes: Int64s, limits: Limits) -> Plan:
     """The plan for samples of these keys and sizes (columns of a Listing), to be stored in this order of rows.
 
     The fewest shards that stay within the limits, with sample counts that differ by at most one. (Where no count near
@@ -38,7 +38,9 @@ def make_plan(keys: Keys, order: Int64s, sample_bytes: Int64s, limits: Limits) -
     """
     _refuse_oversized(keys, sample_bytes, limits)
     ends = np.zeros(len(keys) + 1, np.int64)
-    np.take(sample_bytes, order, out=ends[1:], mode="clip")  # "raise" would make a copy
+    for start in range(0, len(keys), _ROWS_AT_A_TIME):
+        some = slice(start, start + _ROWS_AT_A_TIME)
+        ends[1:][some] = sample_bytes[order[some]]
     np.cumsum(ends[1:], out=ends[1:])
     if limits.shards is not None:
         shard_count = limits.shards
@@ -55,7 +57,7 @@ def make_plan(keys: Keys, order: Int64s, sample_bytes: Int64s, limits: Limits) -
     return plan
 
 
-def in_order(keys: Keys, seed: int | None) -> Int64s:
+def in_order(keys: Keys, seed: int | None) -> Int32s:
     """The rows of `keys` (sorted) in the order they are stored; `seed` None keeps that of the keys.
 
     Otherwise by XXH3-64 of the key with `seed`, equal hashes by key. So the order is a function of seed (0 to
@@ -63,12 +65,12 @@ def in_order(keys: Keys, seed: int | None) -> Int64s:
     added or removed does not move the others. (XXH3: https://github.com/Cyan4973/xxHash, doc/xxhash_spec.md.)
     """
     if seed is None:
-        return np.arange(len(keys))
+        return np.arange(len(keys), dtype=np.int32)
     hashes = np.empty(len(keys), np.uint64)
-    for start in range(0, len(keys), _HASHED_AT_A_TIME):
-        some = keys[start : start + _HASHED_AT_A_TIME].tolist()
+    for start in range(0, len(keys), _ROWS_AT_A_TIME):
+        some = keys[start : start + _ROWS_AT_A_TIME].tolist()
         hashes[start : start + len(some)] = [xxhash.xxh3_64_intdigest(key, seed) for key in some]
-    return np.argsort(hashes, kind="stable")
+    return np.argsort(hashes, kind="stable").astype(np.int32)
 
 
 def _even_cuts(sample_count: int, shard_count: int) -> Int64s:

@@ -13,7 +13,7 @@ from parallel_sharder.report import counted, duration, size
 
 
 def plan_of(samples: int) -> Plan:
-    return Plan(np.arange(samples), np.array([0, samples]), np.array([samples * 2048]))
+    return Plan(np.arange(samples, dtype=np.int32), np.array([0, samples]), np.array([samples * 2048]))
 
 
 def test_log_writes_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
