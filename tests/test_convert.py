@@ -487,8 +487,9 @@ def _list_and_die(path: str, key_pattern: str) -> FolderContents:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_progress_moves_within_a_shard(tmp_path: Path, workers: int) -> None:
+def test_progress_moves_within_a_shard(tmp_path: Path, workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Totals never fall, end at everything, and are told while the only shard is being written."""
+    monkeypatch.setattr("parallel_sharder.deal.TICK_SECONDS", 0.01)  # all of it takes a tenth of a second
     made.classic_train(tmp_path / "raw", images=4000, annotated=1)
     monitor = Recording()
     report = convert(Options(root=tmp_path / "raw", dest=str(tmp_path / "out"), workers=workers), monitor)
