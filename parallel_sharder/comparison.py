@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from parallel_sharder.blob import Blob
+from parallel_sharder.blob import Blob, blob_at
 from parallel_sharder.columns import Int32s, Int64s, Keys
 from parallel_sharder.destination import problems_beside
 from parallel_sharder.engines import Engine
@@ -117,14 +117,17 @@ def _read_problems(manifest_path: str) -> tuple[set[str], set[str], list[Deviati
 
 def _image(listing: Listing, row: int) -> Blob:
     key = listing.keys[row].decode("ascii")
-    return Blob(f"{listing.folders[listing.folder[row]]}/{key}{IMAGE_SUFFIX}", int(listing.image_size[row]))
+    extent = () if listing.image_extent is None else listing.image_extent[row].tolist()
+    place = listing.places[listing.image_place[row]]
+    return blob_at(place, key + IMAGE_SUFFIX, int(listing.image_size[row]), extent)
 
 
 def _xml(listing: Listing, row: int) -> Blob | None:
-    if listing.xml_folder[row] < 0:
+    if listing.xml_place[row] < 0:
         return None
     key = listing.keys[row].decode("ascii")
-    return Blob(f"{listing.folders[listing.xml_folder[row]]}/{key}{XML_SUFFIX}", int(listing.xml_size[row]))
+    extent = () if listing.xml_extent is None else listing.xml_extent[row].tolist()
+    return blob_at(listing.places[listing.xml_place[row]], key + XML_SUFFIX, int(listing.xml_size[row]), extent)
 
 
 def _expected_samples(

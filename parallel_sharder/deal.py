@@ -26,7 +26,7 @@ DEATHS = 3
 def make_job(options: Options, listing: Listing, plan: Plan, workers: int) -> Job:
     """What all chunks of the plan share. Where workers would have no shard of their own, they compress."""
     threads = max(1, workers // plan.shard_count)
-    return Job(listing.folders, listing.classes, options.pattern.compression, threads, options.on_bad)
+    return Job(listing.places, listing.classes, options.pattern.compression, threads, options.on_bad)
 
 
 def make_chunks(
@@ -34,6 +34,7 @@ def make_chunks(
 ) -> Iterator[Chunk]:
     """The plan's shards as chunks, in order of number, each made when it is asked for; none for the `kept` numbers."""
     packed_job = job.pack()
+    extents = listing.image_extent, listing.xml_extent
     for number in range(plan.shard_count):
         if number in kept:
             continue
@@ -45,10 +46,11 @@ def make_chunks(
             listing.keys.itemsize,
             listing.keys.take(rows).tobytes(),  # take is half as long as [rows]
             listing.class_index.take(rows).tobytes(),
-            listing.folder.take(rows).tobytes(),
+            listing.image_place.take(rows).tobytes(),
             listing.image_size.take(rows).tobytes(),
-            listing.xml_folder.take(rows).tobytes(),
+            listing.xml_place.take(rows).tobytes(),
             listing.xml_size.take(rows).tobytes(),
+            *(b"" if extent is None else extent.take(rows, 0).tobytes() for extent in extents),
         )
 
 

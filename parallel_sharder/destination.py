@@ -96,6 +96,16 @@ class ShardPattern:
         return problems_beside(self.manifest_path)
 
     @property
+    def index_path(self) -> str:
+        """Where the index of an archive of the source is kept, beside the journal and hidden like it."""
+        return os.path.join(self.folder, f".{self.set_name}.index")
+
+    @property
+    def spool_path(self) -> str:
+        """The file that annotations are unpacked to is a temporary one of this name (see durable), and stays one."""
+        return os.path.join(self.folder, f"{self.set_name}.annotations")
+
+    @property
     def names(self) -> str:
         """A regular expression for the file names of this pattern's shards, of any number, and what is beside them."""
         shard = re.escape(self.prefix) + "[0-9]+" + re.escape(self.suffix)
@@ -138,10 +148,13 @@ def refuse_taken(pattern: ShardPattern, known: Container[str] = (), note: str = 
         )
 
 
-def make_folder(pattern: ShardPattern) -> None:
-    """Make the folder that the shards go to, and those above it. Raises DestinationError if that cannot be."""
+def make_folder(pattern: ShardPattern) -> list[str]:
+    """Make the folder that the shards go to, and those above it that are missing; the paths of those that were made.
+
+    Raises DestinationError if that cannot be.
+    """
     try:
-        durable.make_folder(pattern.folder)
+        return durable.make_folder(pattern.folder)
     except OSError as error:
         raise DestinationError(_unusable(pattern, error)) from error
 

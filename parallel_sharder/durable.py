@@ -12,6 +12,7 @@ import fcntl
 import os
 import re
 import secrets
+from collections.abc import Iterable
 
 PARTIAL_SUFFIX = ".partial"
 
@@ -44,8 +45,8 @@ def publish(descriptor: int, temporary: str, path: str, *, replace: bool = False
     sync_folder(os.path.dirname(path) or ".")
 
 
-def make_folder(path: str) -> None:
-    """Make the folder at `path` and those above it that are missing, each durably."""
+def make_folder(path: str) -> list[str]:
+    """Make the folder at `path` and those above it that are missing, each durably; those that were made."""
     missing = []
     while not os.path.isdir(path or "."):
         missing.append(path)
@@ -57,6 +58,7 @@ def make_folder(path: str) -> None:
             if not os.path.isdir(folder):  # or somebody has made it meanwhile
                 raise
         sync_folder(os.path.dirname(folder) or ".")
+    return missing[::-1]
 
 
 def sync_folder(folder: str) -> None:
@@ -82,11 +84,17 @@ def remove(path: str) -> None:
 
 def remove_partials(folder: str, names: str) -> None:
     """Remove the temporary files that killed writers have left of files in `folder` whose names match `names`."""
+    for path in partials(folder, names):
+        remove(path)
+
+
+def partials(folder: str, names: str) -> list[str]:
+    """The paths of the temporary files of files in `folder` whose names match `names`."""
     partial = re.compile(rf"\.({names})\.[0-9a-f]{{8}}{re.escape(PARTIAL_SUFFIX)}")
-    with contextlib.suppress(FileNotFoundError):  # the folder itself is gone
-        for name in os.listdir(folder or "."):
-            if partial.fullmatch(name):
-                remove(os.path.join(folder, name))
+    try:
+        return [os.path.join(folder, name) for name in os.listdir(folder or ".") if partial.fullmatch(name)]
+    except FileNotFoundError:  # the folder itself is gone
+        return []
 
 
 def set_direct(descriptor: int, wanted: bool) -> bool:
@@ -115,11 +123,12 @@ def write_all(descriptor: int, data: bytes | memoryview) -> None:
                 raise
 
 
-def write_file(path: str, data: bytes) -> None:
+def write_file(path: str, data: bytes | Iterable[bytes]) -> None:
     """Make `path` hold exactly `data`, atomically and durably, whether it was there before or not."""
     descriptor, temporary = create(path)
     try:
-        write_all(descriptor, data)
+        for part in [data] if isinstance(data, bytes) else data:
+            write_all(descriptor, part)
     except BaseException:
         discard(descriptor, temporary)
         raise

@@ -13,12 +13,12 @@ import os
 import re
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgpack
 
 if TYPE_CHECKING:
-    from parallel_sharder.columns import Int32s, Int64s, Keys
+    from parallel_sharder.columns import Extents, Int32s, Int64s, Keys
 
 
 WNID = re.compile("n[0-9]{8}")
@@ -116,25 +116,48 @@ class ImageClass:
     ilsvrc_id: int | None
 
 
+class Place(NamedTuple):
+    """Where files of the source are: a folder, or an archive.
+
+    `path` is what is opened; `name` is what people are told, which is another for what was unpacked into a spool.
+    """
+
+    path: str
+    name: str
+
+
+class Archive(NamedTuple):
+    """An archive of the source as it was when it was indexed: its size in bytes, its time in nanoseconds since 1970."""
+
+    path: str
+    size: int
+    mtime_ns: int
+
+
 @dataclass(frozen=True, eq=False)
 class Listing:
     """What there is: one row a sample, as columns, sorted by key (bytewise).
 
-    Row i is the image `folders[folder[i]]/keys[i].JPEG` of `image_size[i]` bytes, of class `classes[class_index[i]]`,
-    with the annotation `folders[xml_folder[i]]/keys[i].xml` of `xml_size[i]` bytes. `class_index` is -1 throughout
-    where `classes` is empty (test); `xml_folder` and `xml_size` are -1 where a sample has no annotation.
+    Row i is the image `keys[i].JPEG` in `places[image_place[i]]`, of `image_size[i]` bytes, of class
+    `classes[class_index[i]]`, with the annotation `keys[i].xml` in `places[xml_place[i]]`, of `xml_size[i]` bytes.
+    `class_index` is -1 throughout where `classes` is empty (test); `xml_place` and `xml_size` are -1 where a sample has
+    no annotation. Where places are archives, `image_extent` and `xml_extent` say where in them (see columns.Extents);
+    they are None for loose files. `archives` are those that the run relies on.
     """
 
     found: tuple[tuple[str, str], ...]
-    folders: tuple[str, ...]
+    places: tuple[Place, ...]
     classes: tuple[ImageClass, ...]
     keys: Keys
     class_index: Int32s
-    folder: Int32s
+    image_place: Int32s
     image_size: Int64s
-    xml_folder: Int32s
+    xml_place: Int32s
     xml_size: Int64s
     problems: tuple[Problem, ...]
+    image_extent: Extents | None = None
+    xml_extent: Extents | None = None
+    archives: tuple[Archive, ...] = ()
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -165,7 +188,7 @@ class Job:
     `on_bad` is one of Options' choices for broken samples.
     """
 
-    folders: tuple[str, ...]
+    places: tuple[Place, ...]
     classes: tuple[ImageClass, ...]
     compression: str
     compression_threads: int
@@ -174,14 +197,15 @@ class Job:
     def pack(self) -> bytes:
         """The job as compressed msgpack: made once a run, sent with each chunk, and unpacked once by each worker."""
         rows = [dataclasses.astuple(row) for row in self.classes]
-        folders = [os.fsencode(folder) for folder in self.folders]
-        return zlib.compress(msgpack.packb((folders, rows, self.compression, self.compression_threads, self.on_bad)))
+        places = [tuple(map(os.fsencode, place)) for place in self.places]
+        return zlib.compress(msgpack.packb((places, rows, self.compression, self.compression_threads, self.on_bad)))
 
     @classmethod
     def unpack(cls, packed: bytes) -> Job:
         """The inverse of `pack`."""
-        folders, rows, *rest = msgpack.unpackb(zlib.decompress(packed))
-        return cls(tuple(map(os.fsdecode, folders)), tuple(ImageClass(*row) for row in rows), *rest)
+        places, rows, *rest = msgpack.unpackb(zlib.decompress(packed))
+        unpacked = tuple(Place(*map(os.fsdecode, place)) for place in places)
+        return cls(unpacked, tuple(ImageClass(*row) for row in rows), *rest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +213,8 @@ class Chunk:
     """One shard's work: a contiguous slice of the shuffled order, as packed columns.
 
     `path` is the shard's final name. `job` is a packed Job. `keys` holds the keys NUL-padded to `key_width` bytes;
-    `class_index`, `folder` and `xml_folder` are native int32, `image_size` and `xml_size` native int64, with the
-    meaning they have in a Listing.
+    `class_index`, `image_place` and `xml_place` are native int32, sizes and extents native int64, with the meaning they
+    have in a Listing; extents are empty for loose files.
     """
 
     number: int
@@ -199,10 +223,12 @@ class Chunk:
     key_width: int
     keys: bytes
     class_index: bytes
-    folder: bytes
+    image_place: bytes
     image_size: bytes
-    xml_folder: bytes
+    xml_place: bytes
     xml_size: bytes
+    image_extent: bytes = b""
+    xml_extent: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

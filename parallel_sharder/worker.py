@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import xxhash
 
 from parallel_sharder import annotation
 from parallel_sharder.ahead import ReadAhead
-from parallel_sharder.blob import Blob
+from parallel_sharder.blob import Blob, blob_at
 from parallel_sharder.board import Board
 from parallel_sharder.errors import DestinationError, SampleError, SourceError, StoppedError
 from parallel_sharder.image import examine
@@ -175,23 +176,33 @@ def _job(packed: bytes) -> Job:
 
 
 def _rows(chunk: Chunk, job: Job) -> Iterator[_Row]:
-    width = chunk.key_width
+    width, count = chunk.key_width, len(chunk.keys) // chunk.key_width
     keys = (
         chunk.keys[start : start + width].rstrip(b"\0").decode("ascii") for start in range(0, len(chunk.keys), width)
     )
     columns = zip(
         keys,
         array("i", chunk.class_index),
-        array("i", chunk.folder),
+        array("i", chunk.image_place),
         array("q", chunk.image_size),
-        array("i", chunk.xml_folder),
+        _extents(chunk.image_extent, count),
+        array("i", chunk.xml_place),
         array("q", chunk.xml_size),
+        _extents(chunk.xml_extent, count),
         strict=True,
     )
-    for key, class_index, folder, image_size, xml_folder, xml_size in columns:
+    for key, class_index, image_place, image_size, image_extent, xml_place, xml_size, xml_extent in columns:
         yield _Row(
             key,
-            Blob(f"{job.folders[folder]}/{key}{IMAGE_SUFFIX}", image_size),
-            Blob(f"{job.folders[xml_folder]}/{key}{XML_SUFFIX}", xml_size) if xml_folder >= 0 else None,
+            blob_at(job.places[image_place], key + IMAGE_SUFFIX, image_size, image_extent),
+            blob_at(job.places[xml_place], key + XML_SUFFIX, xml_size, xml_extent) if xml_place >= 0 else None,
             job.classes[class_index] if class_index >= 0 else None,
         )
+
+
+def _extents(packed: bytes, count: int) -> Iterable[tuple[int, ...]]:
+    """The rows of a Listing's extents; an empty one for each of `count` loose files."""
+    if not packed:
+        return itertools.repeat((), count)
+    numbers = iter(array("q", packed))
+    return zip(*[numbers] * (len(packed) // 8 // count), strict=True)

@@ -9,10 +9,10 @@ import pytest
 
 from parallel_sharder import ahead
 from parallel_sharder.ahead import CHECK_EVERY, SAMPLES_AHEAD, ReadAhead
-from parallel_sharder.blob import Blob
+from parallel_sharder.blob import LooseFile
 
 
-class _Recorded(Blob):
+class _Recorded(LooseFile):
     """A blob that notes its name when the system is told of it."""
 
     told: ClassVar[list[str]] = []
@@ -30,7 +30,7 @@ def blocks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return counter
 
 
-def samples(count: int) -> list[list[Blob]]:
+def samples(count: int) -> list[list[LooseFile]]:
     return [[_Recorded(f"{number}.xml", 1), _Recorded(f"{number}.JPEG", 1)] for number in range(count)]
 
 
@@ -73,6 +73,6 @@ def test_it_ends_and_begins_again(blocks: list[int]) -> None:
 def test_telling_of_a_real_file_and_of_none(tmp_path: Path) -> None:
     """What cannot be read is no error yet, and the counter is there to be asked."""
     (tmp_path / "a").write_bytes(b"abc")
-    Blob(str(tmp_path / "a"), 3).announce()
-    Blob(str(tmp_path / "none"), 3).announce()
+    LooseFile(str(tmp_path / "a"), 3).announce()
+    LooseFile(str(tmp_path / "none"), 3).announce()
     assert 0 <= ahead._blocks_read()

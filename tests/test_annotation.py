@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parallel_sharder import annotation
-from parallel_sharder.blob import Blob
+from parallel_sharder.blob import LooseFile
 from parallel_sharder.demo import annotation_xml
 from parallel_sharder.errors import SampleError
 from parallel_sharder.members import Member, annotated_json, plain_json, sample_members
@@ -69,7 +69,7 @@ def test_bound_holds_for_what_grows_most(unit: str) -> None:
 
 def test_sample_without_annotation() -> None:
     """The JSON holds label and words alone; without a class it is an empty object and there is no cls."""
-    image = Blob("unread.JPEG", 0)
+    image = LooseFile("unread.JPEG", 0)
     assert [
         Member("k.cls", b"429"),
         Member("k.jpg", image),

@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parallel_sharder import ShardWriter
-from parallel_sharder.blob import Blob
+from parallel_sharder.blob import LooseFile
 from parallel_sharder.errors import DestinationError, SampleError
 from parallel_sharder.members import Member
 from parallel_sharder.output import BUFFER_BYTES
@@ -73,14 +73,14 @@ def test_failed_sample_leaves_no_trace(tmp_path: Path) -> None:
     """A sample whose image is missing, longer or shorter than planned is refused, and the shard is as it was before."""
     image = tmp_path / "image"
     image.write_bytes(b"x" * 5000)
-    blobs = [(Blob(str(tmp_path / "none"), 5), "unreadable"), (Blob(str(image), 4999), "changed")]
+    blobs = [(LooseFile(str(tmp_path / "none"), 5), "unreadable"), (LooseFile(str(image), 4999), "changed")]
     blobs += [
-        (Blob(str(image), 5001), "changed"),
-        (Blob(str(image), 10**6), "changed"),
-        (Blob(str(tmp_path), 5), "unreadable"),
+        (LooseFile(str(image), 5001), "changed"),
+        (LooseFile(str(image), 10**6), "changed"),
+        (LooseFile(str(tmp_path), 5), "unreadable"),
     ]
     with ShardFile(str(tmp_path / "x.tar")) as shard:
-        shard.write([Member("1.cls", b"1"), Member("1.jpg", Blob(str(image), 5000))])
+        shard.write([Member("1.cls", b"1"), Member("1.jpg", LooseFile(str(image), 5000))])
         for blob, kind in blobs:
             with pytest.raises(SampleError) as caught:
                 shard.write([Member("2.cls", b"2"), Member("2.jpg", blob)])
