@@ -8,14 +8,24 @@ from __future__ import annotations
 import functools
 import io
 from importlib import resources
-from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from parallel_sharder.errors import SourceError
 from parallel_sharder.model import WNID, ImageClass
 
 LABEL_ORDERS = ("devkit", "sorted")
 """devkit: the ILSVRC2012_ID, from 1. sorted: the position of the wnid in sorted order, from 0 (torchvision, timm)."""
+
+
+class SmallFile(Protocol):
+    """A file, or one in an archive."""
+
+    @property
+    def suffix(self) -> str:
+        """As a Path's."""
+
+    def read_bytes(self) -> bytes:
+        """The content."""
 
 
 class Synset(NamedTuple):
@@ -26,7 +36,7 @@ class Synset(NamedTuple):
     ilsvrc_id: int | None
 
 
-def read_classes(path: Path, labels: str) -> tuple[ImageClass, ...]:
+def read_classes(path: SmallFile, labels: str) -> tuple[ImageClass, ...]:
     """The classes that `path` lists, sorted by wnid, labelled in the order `labels` (one of LABEL_ORDERS).
 
     `path` is a meta.mat or a text file of `wnid words` lines. Raises SourceError, naming file and row, if it is not.
@@ -55,7 +65,7 @@ def ilsvrc_ids() -> dict[str, int]:
     return {wnid: number for number, wnid in enumerate(table.split(), 1)}
 
 
-def _id(synset: Synset, path: Path) -> int:
+def _id(synset: Synset, path: SmallFile) -> int:
     if synset.ilsvrc_id is None:
         raise SourceError(
             f"{path}: {synset.wnid} is not one of the 1,000 classes of ILSVRC2012 and has no devkit label. "
@@ -64,7 +74,7 @@ def _id(synset: Synset, path: Path) -> int:
     return synset.ilsvrc_id
 
 
-def _read_mat(path: Path) -> list[Synset]:
+def _read_mat(path: SmallFile) -> list[Synset]:
     import scipy.io
 
     try:
@@ -89,9 +99,9 @@ def _read_mat(path: Path) -> list[Synset]:
     return synsets
 
 
-def _read_mapping(path: Path) -> list[Synset]:
+def _read_mapping(path: SmallFile) -> list[Synset]:
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = path.read_bytes().decode("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(f"{path}: cannot be read as text: {error}") from error
     synsets = []

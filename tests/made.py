@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import random
+import tarfile
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -110,3 +114,55 @@ def kaggle(root: Path, images: int = 40) -> Made:
         made.image("ILSVRC/Data/CLS-LOC/test", f"ILSVRC2012_test_{number:08}")
     (root / "LOC_val_solution.csv").write_text("".join(solution))
     return made
+
+
+def official_archives(root: Path, raw: Path, *, nested_xml: bool = False) -> Path:
+    """The official archives of a classic set at `raw`, in the folder `root`; nested_xml as in older copies."""
+    root.mkdir()
+    for split, name in (("train", "ILSVRC2012_img_train.tar"), ("val", "ILSVRC2012_img_val.tar")):
+        if (raw / split).is_dir():
+            with tarfile.open(root / name, "w", format=tarfile.GNU_FORMAT) as archive:
+                for path in sorted((raw / split).iterdir()):
+                    if path.is_dir():
+                        add_bytes(archive, f"{path.name}.tar", tar_of(sorted(path.glob("*.JPEG"))))
+                    elif path.suffix == ".JPEG":
+                        archive.add(path, path.name)
+    xmls = sorted((raw / "train").glob("*/*.xml"))
+    with tarfile.open(root / "ILSVRC2012_bbox_train_v2.tar.gz", "w:gz") as archive:
+        for folder in sorted({path.parent for path in xmls}):
+            if nested_xml:
+                inner = gzip.compress(tar_of(sorted(folder.glob("*.xml")), f"{folder.name}/"))
+                add_bytes(archive, f"{folder.name}.tar.gz", inner)
+            else:
+                archive.add(folder, f"./{folder.name}", recursive=False)
+                for path in sorted(folder.glob("*.xml")):
+                    archive.add(path, f"./{folder.name}/{path.name}")
+    with tarfile.open(root / "ILSVRC2012_devkit_t12.tar.gz", "w:gz") as archive:
+        archive.add(raw / "ILSVRC2012_devkit_t12", "ILSVRC2012_devkit_t12")
+    return root
+
+
+def kaggle_zip(root: Path, raw: Path) -> Path:
+    """Kaggle's zip of a Kaggle tree at `raw`, in the folder `root`."""
+    root.mkdir()
+    path = root / "imagenet-object-localization-challenge.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(raw.rglob("*")):
+            archive.write(file, file.relative_to(raw))
+    return path
+
+
+def tar_of(paths: Sequence[Path], folder: str = "") -> bytes:
+    """A tar of some files."""
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w", format=tarfile.GNU_FORMAT) as archive:
+        for path in paths:
+            archive.add(path, folder + path.name)
+    return data.getvalue()
+
+
+def add_bytes(archive: tarfile.TarFile, name: str, data: bytes) -> None:
+    """Add a member that is no file anywhere."""
+    member = tarfile.TarInfo(name)
+    member.size = len(data)
+    archive.addfile(member, io.BytesIO(data))

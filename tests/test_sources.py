@@ -32,13 +32,13 @@ def check(listing: Listing, expected: Made, keys: set[str], annotated: set[str])
     rows = [key.decode() for key in listing.keys.tolist()]
     assert sorted(keys) == rows
     for row, key in enumerate(rows):
-        image = Path(listing.folders[listing.folder[row]]) / f"{key}.JPEG"
+        image = Path(listing.places[listing.image_place[row]].path) / f"{key}.JPEG"
         assert listing.image_size[row] == image.stat().st_size
         if key in annotated:
-            xml = Path(listing.folders[listing.xml_folder[row]]) / f"{key}.xml"
+            xml = Path(listing.places[listing.xml_place[row]].path) / f"{key}.xml"
             assert listing.xml_size[row] == xml.stat().st_size
         else:
-            assert (-1, -1) == (listing.xml_folder[row], listing.xml_size[row])
+            assert (-1, -1) == (listing.xml_place[row], listing.xml_size[row])
         if listing.classes:
             assert expected.wnids[key] == listing.classes[listing.class_index[row]].wnid
 
@@ -326,7 +326,8 @@ def test_two_layouts(tmp_path: Path) -> None:
     """A folder with both trees is ambiguous: nothing is chosen silently."""
     made.kaggle(tmp_path)
     (tmp_path / "train").mkdir()
-    assert f"holds the train images twice: {tmp_path}/train (classic tree) and" in refusal(tmp_path)
+    assert f"holds the train images more than once: {tmp_path}/train (--layout tree) and" in refusal(tmp_path)
+    assert "Kaggle tree" == find_layout(tmp_path, "train", None, None, "kaggle").name
 
 
 def test_no_devkit(tmp_path: Path) -> None:
@@ -360,7 +361,7 @@ def test_meta_elsewhere(tmp_path: Path) -> None:
     assert "none.mat, named with --meta, is not a file" in refusal(tmp_path, meta=tmp_path / "none.mat")
     meta.write_bytes(b"MATLAB 5.0 no, it is not")
     assert "m.mat is not the devkit's meta.mat" in refusal(tmp_path, meta=meta)
-    assert "is not a folder" in refusal(tmp_path, meta=text, xml_root=tmp_path / "none")
+    assert "is neither a folder" in refusal(tmp_path, meta=text, xml_root=tmp_path / "none")
 
 
 @pytest.mark.parametrize(
@@ -397,7 +398,7 @@ def test_no_images(tmp_path: Path) -> None:
     (tmp_path / "train").mkdir()
     assert "holds no image of the train set" in refusal(tmp_path)
     (tmp_path / "train" / f"{WNIDS[0]}.tar").touch()
-    assert "unpack them" in refusal(tmp_path)
+    assert "unpack these too" in refusal(tmp_path)
     (tmp_path / "train" / f"{WNIDS[0]}.tar").unlink()
     (tmp_path / "train" / WNIDS[0]).mkdir()
     assert "Expected were files named train/<wnid>/<wnid>_<number>.JPEG" in refusal(tmp_path)

@@ -7,49 +7,23 @@ annotation that is there costs one stat, and nothing is asked about files that a
 from __future__ import annotations
 
 import os
-import re
 import stat
-from array import array
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from parallel_sharder.errors import SourceError
-from parallel_sharder.model import IMAGE_SUFFIX, XML_SUFFIX, Kind, Problem, printable
+from parallel_sharder.model import IMAGE_SUFFIX, XML_SUFFIX, Kind, Place, Problem, printable
+from parallel_sharder.sources.contents import MISPLACED, Contents, FileColumns, misfits
 
 UNREADABLE = -1
 """The size of an annotation that is there but cannot be read: its image must not pass for one without."""
 
 UNREADABLE_DETAIL = "a broken link, or not a regular file"
 
-_MISPLACED = "no image of this name belongs in this folder"
-
 NO_KEYS = "(?!)"
 """The key pattern of a folder that should hold only folders: matches nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class FileColumns:
-    """Files of one kind, sorted by key: the keys joined by newlines, and the sizes as native int64."""
-
-    keys: str
-    sizes: bytes
-
-    def __len__(self) -> int:
-        return len(self.sizes) // 8
-
-
-@dataclass(frozen=True, slots=True)
-class FolderContents:
-    """What the folder at `path` holds; `folders` are the names of its sub-folders, sorted."""
-
-    path: str
-    images: FileColumns
-    xmls: FileColumns
-    folders: tuple[str, ...]
-    problems: tuple[Problem, ...]
-
-
-def list_folder(path: str, key_pattern: str) -> FolderContents:
+def list_folder(path: str, key_pattern: str) -> Contents:
     """The contents of the folder at `path`; images and annotations are those whose stem matches `key_pattern`.
 
     Raises SourceError if the folder cannot be listed.
@@ -83,13 +57,20 @@ def list_folder(path: str, key_pattern: str) -> FolderContents:
         del images[key]
     found = [
         *((Kind.NOT_AN_IMAGE, name, "", f"not named like an image, *{IMAGE_SUFFIX}") for name in others),
-        *((Kind.MISPLACED_IMAGE, name, "", _MISPLACED) for name in misplaced_images),
-        *((Kind.ORPHAN_XML, name, "", _MISPLACED) for name in misplaced_xmls),
+        *((Kind.MISPLACED_IMAGE, name, "", MISPLACED) for name in misplaced_images),
+        *((Kind.ORPHAN_XML, name, "", MISPLACED) for name in misplaced_xmls),
         *((Kind.UNREADABLE, key + IMAGE_SUFFIX, key, UNREADABLE_DETAIL) for key in unreadable),
     ]
     problems = [Problem(kind, printable(os.path.join(path, name)), key, detail) for kind, name, key, detail in found]
     problems.sort(key=lambda problem: problem.path)
-    return FolderContents(path, _columns(images), _columns(xmls), tuple(sorted(folders)), tuple(problems))
+    return Contents(
+        Place(path, path),
+        os.path.basename(path),
+        FileColumns.of(images),
+        FileColumns.of(xmls),
+        tuple(sorted(folders)),
+        tuple(problems),
+    )
 
 
 def stray_folders(path: str, names: Iterable[str]) -> list[Problem]:
@@ -119,17 +100,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 def _by_key(sizes: dict[str, int], suffix: str, key_pattern: str) -> tuple[dict[str, int], list[str]]:
     """The sizes by key instead of by name, and the names of files whose key does not match."""
     by_key = {name[: -len(suffix)]: size for name, size in sizes.items()}
-    lines = "".join(f"{key}\n" for key in by_key)
-    # All at once, as in most folders all match: a third of what one by one takes.
-    if lines.count("\n") == len(by_key) and re.fullmatch(f"(?:{key_pattern}\n)*+", lines):
-        return by_key, []
-    fits = re.compile(key_pattern).fullmatch
-    misplaced = [key for key in by_key if not fits(key)]
+    misplaced = misfits([*by_key], key_pattern)
     for key in misplaced:
         del by_key[key]
     return by_key, [key + suffix for key in misplaced]
-
-
-def _columns(sizes: dict[str, int]) -> FileColumns:
-    keys = sorted(sizes)
-    return FileColumns("\n".join(keys), array("q", map(sizes.__getitem__, keys)).tobytes())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from parallel_sharder.sources.layout import Layout, annotation_folder, class_list
+from parallel_sharder.sources.layout import Layout, annotation_place, class_list
 
 NAME = "Kaggle tree"
 MAPPING = "LOC_synset_mapping.txt"
@@ -24,6 +24,6 @@ def find(images: Path, split: str, xml_root: Path | None, meta: Path | None) -> 
     tops = [ilsvrc.parent, ilsvrc]
     remedy = "It is in imagenet-object-localization-challenge.zip; unpack it there, or name it with --meta."
     classes = class_list(split, meta, MAPPING, [top / MAPPING for top in tops], remedy)
-    annotations = annotation_folder(xml_root, split, [ilsvrc / "Annotations" / "CLS-LOC" / split])
+    annotations = annotation_place(xml_root, split, [ilsvrc / "Annotations" / "CLS-LOC" / split])
     val_labels = tuple(top / VAL_SOLUTION for top in tops)
     return Layout(NAME, split, images, annotations, xml_root is not None, classes, val_labels)

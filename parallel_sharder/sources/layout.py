@@ -7,15 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from parallel_sharder.errors import SourceError
+from parallel_sharder.sources.inside import InTar, SmallFile
+from parallel_sharder.sources.tarindex import is_gzip
+
+META = "data/meta.mat"
+"""In the devkit."""
 
 
 @dataclass(frozen=True)
 class Layout:
     """Where the parts of a split are.
 
-    `images` holds the images, in class folders or flat. `annotations` is a tree of their own, or None; if `xml_given`,
-    the user has named it, and it is used whatever lies beside the images. `class_list` is a meta.mat or a synset
-    mapping, None for test. `val_labels` lists the places that a flat val folder's labels can come from.
+    `images` holds the images, in class folders or flat: a folder or an archive. `annotations` is a tree or an archive
+    of their own, or None; if `xml_given`, the user has named it, and it is used whatever lies beside the images.
+    `class_list` is a meta.mat or a synset mapping, None for test. `val_labels` lists the places that a flat val
+    folder's labels can come from.
     """
 
     name: str
@@ -23,11 +29,22 @@ class Layout:
     images: Path
     annotations: Path | None
     xml_given: bool
-    class_list: Path | None
-    val_labels: tuple[Path, ...]
+    class_list: SmallFile | None
+    val_labels: tuple[SmallFile, ...]
+
+    @property
+    def archives(self) -> tuple[str, ...]:
+        """The paths of those of `images` and `annotations` that are archives, each once."""
+        both = [path for path in (self.images, self.annotations) if path is not None and not path.is_dir()]
+        return tuple(dict.fromkeys(map(str, both)))
+
+    @property
+    def needs_spool(self) -> bool:
+        """Whether annotations have to be unpacked before they can be read."""
+        return self.annotations is not None and is_gzip(str(self.annotations))
 
 
-def require_file(what: str, places: Sequence[Path], remedy: str) -> Path:
+def require_file(what: str, places: Sequence[SmallFile], remedy: str) -> SmallFile:
     """The first of `places` that is a file; SourceError listing them all if none is."""
     for place in places:
         if place.is_file():
@@ -36,7 +53,7 @@ def require_file(what: str, places: Sequence[Path], remedy: str) -> Path:
     raise SourceError(f"no {what} found. Looked for:\n{looked}\n{remedy}")
 
 
-def class_list(split: str, meta: Path | None, what: str, places: Sequence[Path], remedy: str) -> Path | None:
+def class_list(split: str, meta: Path | None, what: str, places: Sequence[SmallFile], remedy: str) -> SmallFile | None:
     """The class list: `meta`, which the user has named, or the first of `places`; None for test, which needs none."""
     if split == "test":
         return None
@@ -44,14 +61,19 @@ def class_list(split: str, meta: Path | None, what: str, places: Sequence[Path],
         return require_file(f"class list ({what})", places, remedy)
     if not meta.is_file():
         raise SourceError(f"{meta}, named with --meta, is not a file")
-    return meta
+    return InTar(meta, META) if meta.name.endswith((".tar.gz", ".tgz", ".tar")) else meta
 
 
-def annotation_folder(xml_root: Path | None, split: str, places: Iterable[Path]) -> Path | None:
-    """The folder of the split's annotations: within the tree the user has named, or the first of `places` there is."""
+def annotation_place(xml_root: Path | None, split: str, places: Iterable[Path]) -> Path | None:
+    """Where the split's annotations are: within the tree the user has named, or the first of `places` there is.
+
+    Each is a folder or an archive.
+    """
     if xml_root is not None:
+        if xml_root.is_file() and xml_root.name.endswith((".tar", ".tar.gz", ".tgz")):
+            return xml_root
         if not xml_root.is_dir():
-            raise SourceError(f"{xml_root}, named with --xml-root, is not a folder")
+            raise SourceError(f"{xml_root}, named with --xml-root, is neither a folder nor a tar archive")
         inside = (xml_root / "CLS-LOC" / split, xml_root / split)
         return next((place for place in inside if place.is_dir()), xml_root)
-    return next((place for place in places if place.is_dir()), None)
+    return next((place for place in places if place.exists()), None)

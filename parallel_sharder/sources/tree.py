@@ -5,9 +5,11 @@ Annotations stand beside the images, or in a tree of their own.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from parallel_sharder.sources.layout import Layout, annotation_folder, class_list
+from parallel_sharder.sources.inside import InTar, SmallFile
+from parallel_sharder.sources.layout import META, Layout, annotation_place, class_list
 
 NAME = "classic tree"
 DEVKIT = "ILSVRC2012_devkit_t12"
@@ -21,14 +23,38 @@ def places(root: Path, split: str) -> list[Path]:
 
 def find(images: Path, split: str, xml_root: Path | None, meta: Path | None) -> Layout:
     """The layout with its images at `images`; SourceError if the class list is missing."""
+    return layout_around(NAME, images, split, xml_root, meta)
+
+
+def layout_around(
+    name: str, images: Path, split: str, xml_root: Path | None, meta: Path | None, annotations: Sequence[Path] = ()
+) -> Layout:
+    """The layout `name` with its images at `images`, and the rest beside them: devkit, annotations, packed or not.
+
+    `annotations` are places to look at before the tree's. Raises SourceError if the class list is missing.
+    """
     root = images.parent
     devkits = [root / DEVKIT / "data", root.parent / DEVKIT / "data", root / "data", root]
-    remedy = f"Unpack {DEVKIT}.tar.gz into {root}, or name the file with --meta."
-    classes = class_list(split, meta, "the devkit's meta.mat", [devkit / "meta.mat" for devkit in devkits], remedy)
-    if classes is not None:
+    packed = [root / f"{DEVKIT}.tar.gz", root.parent / f"{DEVKIT}.tar.gz"]
+    metas: list[SmallFile] = [devkit / "meta.mat" for devkit in devkits]
+    metas += [InTar(archive, META) for archive in packed]
+    remedy = f"Put {DEVKIT}.tar.gz, or what it holds, into {root}, or name the file with --meta."
+    classes = class_list(split, meta, "the devkit's meta.mat", metas, remedy)
+    if isinstance(classes, Path):
         devkits.insert(0, classes.parent)
-    annotations = annotation_folder(
-        xml_root, split, [root / "Annotations" / "CLS-LOC" / split, root / "Annotations" / split]
+    elif isinstance(classes, InTar):
+        packed.insert(0, classes.archive)
+    in_trees = [root / "Annotations" / "CLS-LOC" / split, root / "Annotations" / split]
+    ground_truths: list[SmallFile] = [
+        *(devkit / GROUND_TRUTH for devkit in devkits),
+        *(InTar(archive, f"data/{GROUND_TRUTH}") for archive in packed),
+    ]
+    return Layout(
+        name,
+        split,
+        images,
+        annotation_place(xml_root, split, [*annotations, *in_trees]),
+        xml_root is not None,
+        classes,
+        tuple(dict.fromkeys(ground_truths)),
     )
-    val_labels = tuple(dict.fromkeys(devkit / GROUND_TRUTH for devkit in devkits))
-    return Layout(NAME, split, images, annotations, xml_root is not None, classes, val_labels)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Sequence
-from pathlib import Path
 
 from parallel_sharder.errors import SourceError
 from parallel_sharder.model import ImageClass
+from parallel_sharder.sources.inside import SmallFile
 from parallel_sharder.sources.layout import require_file
 
 VAL_IMAGE_COUNT = 50_000
 """Images of ILSVRC2012's validation set, numbered from 1; the ground truth has one line for each."""
 
 
-def wnids_of(keys: Sequence[str], places: Sequence[Path], classes: Sequence[ImageClass]) -> list[str]:
+def wnids_of(keys: Sequence[str], places: Sequence[SmallFile], classes: Sequence[ImageClass]) -> list[str]:
     """The wnid of each of `keys` (`ILSVRC2012_val_<8 digits>`), from the first of `places` that is a file.
 
     Raises SourceError for no such file, one of the wrong length or form, or one that lacks a key.
@@ -30,8 +31,8 @@ def wnids_of(keys: Sequence[str], places: Sequence[Path], classes: Sequence[Imag
         raise SourceError(f"{path}: cannot be read: {error}") from error
 
 
-def _from_ground_truth(path: Path, keys: Sequence[str], classes: Sequence[ImageClass]) -> list[str]:
-    lines = path.read_text("ascii", "replace").split()
+def _from_ground_truth(path: SmallFile, keys: Sequence[str], classes: Sequence[ImageClass]) -> list[str]:
+    lines = path.read_bytes().decode("ascii", "replace").split()
     if len(lines) != VAL_IMAGE_COUNT:
         raise SourceError(
             f"{path} has {len(lines):,} labels; the validation set has {VAL_IMAGE_COUNT:,}. "
@@ -48,17 +49,16 @@ def _from_ground_truth(path: Path, keys: Sequence[str], classes: Sequence[ImageC
     return [wnids[lines[number - 1]] for number in numbers]
 
 
-def _from_solution(path: Path, keys: Sequence[str]) -> list[str]:
+def _from_solution(path: SmallFile, keys: Sequence[str]) -> list[str]:
     labels: dict[str, str] = {}
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = csv.reader(file)
-        if next(rows, None) != ["ImageId", "PredictionString"]:
-            raise SourceError(f"{path}: the first line is not 'ImageId,PredictionString'; unpack Kaggle's zip again")
-        for row in rows:
-            if len(row) != 2 or not row[1].split():
-                raise SourceError(f"{path}: line {rows.line_num} is not an image's name and its boxes")
-            if labels.setdefault(row[0], row[1].split()[0]) != row[1].split()[0]:
-                raise SourceError(f"{path}: line {rows.line_num} gives {row[0]} another class than an earlier line")
+    rows = csv.reader(io.StringIO(path.read_bytes().decode("utf-8"), newline=""))
+    if next(rows, None) != ["ImageId", "PredictionString"]:
+        raise SourceError(f"{path}: the first line is not 'ImageId,PredictionString'; unpack Kaggle's zip again")
+    for row in rows:
+        if len(row) != 2 or not row[1].split():
+            raise SourceError(f"{path}: line {rows.line_num} is not an image's name and its boxes")
+        if labels.setdefault(row[0], row[1].split()[0]) != row[1].split()[0]:
+            raise SourceError(f"{path}: line {rows.line_num} gives {row[0]} another class than an earlier line")
     missing = [key for key in keys if key not in labels]
     if missing:
         raise SourceError(

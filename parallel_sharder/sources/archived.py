@@ -1,0 +1,248 @@
+"""Archived: the contents of the official tars, each task of a worker: one archive, or one inner archive.
+
+Images stay where they are: what is told of them is their offset. Annotations are in compressed archives, which can only
+be read from the front; they go to a spool, one behind the other, and their offsets are those in it.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import re
+import shlex
+from collections.abc import Callable, Iterator
+from typing import Any, Self
+
+from parallel_sharder import durable
+from parallel_sharder.errors import DestinationError, SourceError
+from parallel_sharder.model import IMAGE_SUFFIX, WNID, XML_SUFFIX, Kind, Place, Problem, printable
+from parallel_sharder.sources.contents import NO_FILES, Contents, FileColumns
+from parallel_sharder.sources.tarindex import GZIP_MAGIC, Read, Stream, TarMember, is_gzip, reader, refusal, tar_members
+
+SPOOLED_AT_A_TIME = 1 << 20
+
+READ_LIMIT_BYTES = 16 << 20
+"""The largest annotation that is unpacked; what is far smaller is refused already when it is to be stored."""
+
+INNER_LIMIT_BYTES = 64 << 20
+"""The largest compressed archive of one class that is read into memory; real ones have some tens of KB."""
+
+_NAME_ANOTHER = "Name another tree or archive of annotations with --xml-root."
+
+
+_INNER = re.compile(rf"(?:\./)?({WNID.pattern})\.tar")
+_INNER_PACKED = re.compile(rf"(?:.*/)?({WNID.pattern})\.(?:tar\.gz|tgz)")
+
+
+def inner_archives(path: str) -> list[tuple[str, int, int]]:
+    """The archives of the classes in the tar at `path`: wnid, offset and size of each.
+
+    Raises SourceError for a tar that holds anything else, or a class twice.
+    """
+    found: dict[str, tuple[str, int, int]] = {}
+    _refuse_packed(path)
+    with open(path, "rb", buffering=0) as file:
+        read = reader(file.fileno())
+        for member in tar_members(read, 0, os.fstat(file.fileno()).st_size, path):
+            match = _INNER.fullmatch(member.name)
+            if match is None:
+                packed = " Inner archives must not be compressed." if _INNER_PACKED.fullmatch(member.name) else ""
+                raise refusal(
+                    path,
+                    member.offset,
+                    f"{printable(member.name)} is not the archive of a class, <wnid>.tar, which is all that this "
+                    f"archive should hold.{packed}",
+                    "",
+                )
+            if match[1] in found:
+                raise refusal(path, member.offset, f"{printable(member.name)} is there twice", "")
+            found[match[1]] = match[1], member.data, member.size
+    return sorted(found.values())
+
+
+def index_images(path: str, name: str, start: int, size: int, key_pattern: str, folders: tuple[str, ...]) -> Contents:
+    """The images in the tar that lies at `start` in the file at `path`; `name` is its own: a wnid, or a split.
+
+    `folders` are those that a member's name may begin with. Raises SourceError for an image whose key does not match
+    and one that is there twice; other files are problems.
+    """
+    archive = f"{path}:{name}.tar" if start else path
+    fits = re.compile(key_pattern).fullmatch
+    sizes: dict[str, int] = {}
+    extents: dict[str, tuple[int]] = {}
+    problems: list[Problem] = []
+    if not start:
+        _refuse_packed(path)
+    with open(path, "rb", buffering=0) as file:
+        if os.pread(file.fileno(), len(GZIP_MAGIC), start) == GZIP_MAGIC:
+            raise refusal(archive, start, "it is compressed, and images are read from where they lie in it", "")
+        for member in tar_members(reader(file.fileno()), start, start + size, archive):
+            key = _key(member, IMAGE_SUFFIX, archive, folders)
+            if key is None:
+                problems.append(_stranger(archive, member))
+                continue
+            if not fits(key):
+                raise refusal(archive, member.offset, f"{printable(member.name)} does not belong into this archive", "")
+            if key in sizes:
+                raise refusal(archive, member.offset, f"{printable(member.name)} is there twice", "")
+            sizes[key] = member.size
+            extents[key] = (member.data,)
+    return Contents(Place(path, path), name, FileColumns.of(sizes, extents), NO_FILES, problems=tuple(problems))
+
+
+def index_annotations(path: str, key_pattern: str, spool_path: str | None) -> Contents:
+    """The annotations in the archive at `path`; all their keys match.
+
+    A compressed one, and those of single classes in it, are decompressed to the file at `spool_path`; with None they
+    are counted, and cannot be read. Raises SourceError for a damaged archive, for one without annotations, and for an
+    annotation outside its class; DestinationError if the spool cannot be written.
+    """
+    if not is_gzip(path):
+        with open(path, "rb", buffering=0) as file:
+            read, end = reader(file.fileno()), os.fstat(file.fileno()).st_size
+            index = _AnnotationIndex(key_pattern, None)
+            index.take(tar_members(read, 0, end, path), read, path)
+        return index.contents(Place(path, path))
+    with _Spool(spool_path) as spool, gzip.GzipFile(path) as stream:
+        index = _AnnotationIndex(key_pattern, spool)
+        read = Stream(stream, path)
+        index.take(tar_members(read, 0, None, path), read, path)
+    return index.contents(Place(spool_path or path, path))
+
+
+class _AnnotationIndex:
+    """What was found of the annotations so far."""
+
+    def __init__(self, key_pattern: str, spool: _Spool | None) -> None:
+        self._fits = re.compile(key_pattern).fullmatch
+        self._spool = spool
+        self._sizes: dict[str, int] = {}
+        self._extents: dict[str, tuple[int]] = {}
+        self._problems: list[Problem] = []
+
+    def take(self, members: Iterator[TarMember], read: Read, archive: str) -> None:
+        """Take in the members of `archive`, and those of the classes' archives in it."""
+        for member in members:
+            inner = f"{archive}:{member.name}"
+            if _INNER.fullmatch(member.name):
+                self.take(tar_members(read, member.data, member.data + member.size, inner), read, inner)
+                continue
+            if _INNER_PACKED.fullmatch(member.name):
+                self._take_packed(member, read, inner)
+                continue
+            key = _key(member, XML_SUFFIX, archive, None)
+            if key is None:
+                self._problems.append(_stranger(archive, member))
+                continue
+            folder = os.path.basename(os.path.dirname(member.name))
+            if not self._fits(key) or (WNID.fullmatch(folder) and WNID.match(key) and not key.startswith(folder)):
+                detail = f"{printable(member.name)} does not belong where it is in this archive"
+                raise refusal(archive, member.offset, detail, _NAME_ANOTHER)
+            if key in self._sizes:
+                raise refusal(archive, member.offset, f"{printable(member.name)} is there twice", "")
+            self._sizes[key] = member.size
+            self._extents[key] = (self._offset(member, read, archive),)
+
+    def _take_packed(self, member: TarMember, read: Read, inner: str) -> None:
+        if self._spool is None:
+            raise refusal(inner, member.offset, "it is compressed, in an archive that is not", _NAME_ANOTHER)
+        if member.size > INNER_LIMIT_BYTES:
+            detail = f"it has {member.size:,} bytes; the annotations of a class have at most {INNER_LIMIT_BYTES:,}"
+            raise refusal(inner, member.offset, detail)
+        with gzip.GzipFile(fileobj=io.BytesIO(read(member.data, member.size))) as stream:
+            inner_read = Stream(stream, inner)
+            self.take(tar_members(inner_read, 0, None, inner), inner_read, inner)
+
+    def _offset(self, member: TarMember, read: Read, archive: str) -> int:
+        """Where the annotation can be read, in the archive or the spool."""
+        if self._spool is None:
+            return member.data
+        if member.size > READ_LIMIT_BYTES:  # it is refused before it would be read
+            return 0
+        data = read(member.data, member.size)
+        if len(data) < member.size:
+            raise refusal(archive, member.offset, f"it is cut short within {printable(member.name)}")
+        return self._spool.append(data)
+
+    def contents(self, place: Place) -> Contents:
+        """All of it."""
+        if not self._sizes:
+            raise SourceError(f"{place.name} holds no annotation, *{XML_SUFFIX}. {_NAME_ANOTHER}")
+        columns = FileColumns.of(self._sizes, self._extents)
+        return Contents(place, "", NO_FILES, columns, problems=tuple(self._problems))
+
+
+class _Spool:
+    """A file that annotations are appended to; nothing but a counter where `path` is None."""
+
+    def __init__(self, path: str | None) -> None:
+        self._path = path
+        self._size = 0
+        self._waiting: list[bytes] = []
+        self._waiting_bytes = 0
+        self._descriptor = -1
+
+    def append(self, data: bytes) -> int:
+        """Append, and say at which offset."""
+        offset, self._size = self._size, self._size + len(data)
+        self._waiting.append(data)
+        self._waiting_bytes += len(data)
+        if self._waiting_bytes >= SPOOLED_AT_A_TIME:
+            self._write_out()
+        return offset
+
+    def __enter__(self) -> Self:
+        if self._path is not None:
+            self._descriptor = self._tell_errors(lambda path: os.open(path, os.O_WRONLY | os.O_CLOEXEC))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._path is not None:
+            try:
+                self._write_out()
+            finally:
+                os.close(self._descriptor)
+
+    def _write_out(self) -> None:
+        if self._path is not None:
+            data = b"".join(self._waiting)
+            self._tell_errors(lambda _: durable.write_all(self._descriptor, data))
+        self._waiting.clear()
+        self._waiting_bytes = 0
+
+    def _tell_errors(self, do: Callable[[str], Any]) -> Any:
+        try:
+            return do(str(self._path))
+        except OSError as error:
+            raise DestinationError(
+                f"{self._path}, where annotations are unpacked to, cannot be written: {error.strerror or error}. "
+                "Make room there, or choose another --dest."
+            ) from error
+
+
+def _key(member: TarMember, suffix: str, archive: str, folders: tuple[str, ...] | None) -> str | None:
+    """The key of an image or annotation; None for other files. Raises SourceError for one that is elsewhere."""
+    parts = [part for part in member.name.split("/") if part != "."]
+    if ".." in parts or member.name.startswith("/"):
+        raise refusal(archive, member.offset, f"{printable(member.name)} would lie outside of the archive's folder", "")
+    if not member.name.endswith(suffix) or parts[-1].startswith("._"):  # which macOS puts beside files
+        return None
+    if folders is not None and len(parts) > 1 and (len(parts) > 2 or parts[0] not in folders):
+        raise refusal(archive, member.offset, f"{printable(member.name)} does not belong into this archive", "")
+    return parts[-1].removesuffix(suffix)
+
+
+def _stranger(archive: str, member: TarMember) -> Problem:
+    return Problem(
+        Kind.NOT_AN_IMAGE, printable(f"{archive}:{member.name}"), "", f"not named like an image, *{IMAGE_SUFFIX}"
+    )
+
+
+def _refuse_packed(path: str) -> None:
+    if is_gzip(path):
+        here = shlex.quote(path)
+        raise SourceError(
+            f"{path} is compressed, and images are read from where they lie in an archive. Decompress it once: "
+            f"mv {here} {here}.gz && gunzip {here}.gz"
+        )

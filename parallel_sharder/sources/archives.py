@@ -1,0 +1,47 @@
+"""The official archives, as they are downloaded: `ILSVRC2012_img_train.tar` and the like, in one folder.
+
+Nothing is unpacked but the annotations. What the archives of images and annotations lack (a devkit, annotations) may
+lie unpacked beside them, as in the classic tree.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from parallel_sharder.sources.layout import Layout
+from parallel_sharder.sources.tree import layout_around
+
+NAME = "official archives"
+
+IMAGES = {
+    "train": ("ILSVRC2012_img_train.tar",),
+    "val": ("ILSVRC2012_img_val.tar",),
+    "test": ("ILSVRC2012_img_test_v10102019.tar", "ILSVRC2012_img_test.tar"),
+}
+ANNOTATIONS = {
+    "train": ("ILSVRC2012_bbox_train_v2.tar.gz", "ILSVRC2012_bbox_train_v2.tar", "bboxes_annotations.tar.gz"),
+    "val": ("ILSVRC2012_bbox_val_v3.tgz", "ILSVRC2012_bbox_val_v3.tar.gz", "ILSVRC2012_bbox_val_v3.tar"),
+    "test": (),
+}
+
+MD5 = {
+    "ILSVRC2012_img_train.tar": "1d675b47d978889d74fa0da5fadfb00e",
+    "ILSVRC2012_img_val.tar": "29b22e2961454d5413ddabcf34fc5622",
+    "ILSVRC2012_img_test_v10102019.tar": "e1b8681fff3d63731c599df9b4b6fc02",
+    "ILSVRC2012_bbox_train_v2.tar.gz": "9271167e2176350e65cfe4e546f14b17",
+    "ILSVRC2012_bbox_val_v3.tgz": "f4cd18b5ea29fe6bbea62ec9c20d80f0",
+    "ILSVRC2012_devkit_t12.tar.gz": "fa75699e90414af021442c21a62c3abf",
+}
+"""As image-net.org gives them on its page for downloads."""
+
+
+def places(root: Path, split: str) -> list[Path]:
+    """Where this layout can have its images: the first there is counts."""
+    there = [root / name for name in IMAGES[split] if (root / name).is_file()]
+    return there[:1] or [root / IMAGES[split][0]]
+
+
+def find(images: Path, split: str, xml_root: Path | None, meta: Path | None) -> Layout:
+    """The layout with its images in the archive `images`; SourceError if the class list is missing."""
+    annotations = [images.parent / name for name in ANNOTATIONS[split]]
+    return layout_around(NAME, images, split, xml_root, meta, annotations)

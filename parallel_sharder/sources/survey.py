@@ -1,0 +1,167 @@
+"""The survey: every place that holds a split's images or annotations, listed on the executor.
+
+Places are folders, archives, and archives of classes within one. What they hold comes back as Contents; what does not
+belong there, as problems or, where it would mislabel samples or tells of a damaged archive, as SourceError.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
+from typing import Any, NamedTuple
+
+from parallel_sharder.errors import SourceError, WorkerDiedError, WorkerError
+from parallel_sharder.model import IMAGE_SUFFIX, WNID, ImageClass, Kind, Problem, printable
+from parallel_sharder.sources.archived import index_annotations, index_images, inner_archives
+from parallel_sharder.sources.contents import FLAT_KEYS, TRAIN_KEY, Contents
+from parallel_sharder.sources.folder import NO_KEYS, list_folder, stray_folders
+from parallel_sharder.sources.layout import Layout
+from parallel_sharder.sources.saved import SavedIndex
+from parallel_sharder.sources.zipindex import index_zip
+
+ANY_TRAIN_KEY = TRAIN_KEY.format(WNID.pattern)
+
+Progress = Callable[[int, int, int], None]
+"""Told of each place: places done, places, images so far."""
+
+
+class Survey(NamedTuple):
+    """What the places of the images hold, whether a place's name is its class, and every problem on the way."""
+
+    contents: list[Contents]
+    in_class_folders: bool
+    problems: list[Problem]
+
+
+def survey_images(
+    layout: Layout, classes: tuple[ImageClass, ...], executor: Executor, progress: Progress, index: SavedIndex | None
+) -> Survey:
+    """The places of the split's images. What `index` has of an archive is taken from there; what it lacks is added."""
+    if layout.images.is_dir():
+        return _image_folders(layout, classes, executor, progress)
+    contents = index.contents if index is not None else None
+    if contents is None:
+        contents = _index(layout, classes, executor, progress)
+        if index is not None:
+            index.contents = contents
+    in_class_folders = layout.split != "test" and all(WNID.fullmatch(each.name) for each in contents)
+    if in_class_folders:
+        _refuse_unknown([each.name for each in contents], layout, classes)
+    return Survey(contents, in_class_folders, [problem for each in contents for problem in each.problems])
+
+
+def survey_annotations(layout: Layout, executor: Executor, spool: str | None) -> tuple[list[Contents], list[Problem]]:
+    """The places of annotations that are not beside the images; compressed ones are unpacked to `spool`."""
+    path = str(layout.annotations)
+    if not os.path.isdir(path):
+        task = executor.submit(index_annotations, path, FLAT_KEYS.get(layout.split, ANY_TRAIN_KEY), spool)
+        try:
+            contents = _results([task], path, lambda *_: None)
+        except OSError as error:
+            raise SourceError(f"{path} cannot be read: {error.strerror or error}") from error
+        return contents, [problem for each in contents for problem in each.problems]
+    return _xml_folders(layout, executor)
+
+
+def _index(layout: Layout, classes: tuple[ImageClass, ...], executor: Executor, progress: Progress) -> list[Contents]:
+    """What the archive of the images holds: the classes' archives side by side, if it holds such."""
+    path, split = str(layout.images), layout.split
+    pattern = FLAT_KEYS.get(split, TRAIN_KEY)
+    try:
+        if path.endswith(".zip"):
+            [contents] = _results([executor.submit(index_zip, path, split)], path, progress)
+            return list(contents)
+        if split != "train":
+            size = os.path.getsize(path)
+            task = executor.submit(index_images, path, split, 0, size, pattern, (split,))
+            return _results([task], path, progress)
+        inner = inner_archives(path)
+        _refuse_unknown([wnid for wnid, _, _ in inner], layout, classes)
+        tasks = [
+            executor.submit(index_images, path, wnid, start, size, pattern.format(wnid), ())
+            for wnid, start, size in inner
+        ]
+        return _results(tasks, path, progress)
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _image_folders(layout: Layout, classes: tuple[ImageClass, ...], executor: Executor, progress: Progress) -> Survey:
+    top = list_folder(str(layout.images), FLAT_KEYS.get(layout.split, NO_KEYS))
+    wnids = [name for name in top.folders if not name.startswith(".")]
+    if layout.split == "test" or (layout.split == "val" and not any(map(WNID.fullmatch, wnids))):
+        return Survey([top], False, [*top.problems, *stray_folders(top.place.path, top.folders)])
+    if len(top.images):
+        raise SourceError(
+            f"{layout.images} holds {len(top.images):,} images beside its class folders, the first "
+            f"{top.images.keys.split()[0]}{IMAGE_SUFFIX}. Sort all images into class folders, or none."
+        )
+    _refuse_unknown(wnids, layout, classes)
+    problems = [*top.problems, *stray_folders(top.place.path, sorted(set(top.folders).difference(wnids)))]
+    folders = _list_class_folders(layout, wnids, str(layout.images), executor, progress)
+    for each in folders:
+        problems += [*each.problems, *stray_folders(each.place.path, each.folders)]
+    return Survey(folders, True, problems)
+
+
+def _xml_folders(layout: Layout, executor: Executor) -> tuple[list[Contents], list[Problem]]:
+    """The contents of a tree of annotations, in class folders or flat, and every problem on the way."""
+    path = str(layout.annotations)
+    top = list_folder(path, FLAT_KEYS.get(layout.split, NO_KEYS))
+    wnids = [name for name in top.folders if WNID.fullmatch(name)]
+    folders = [top, *_list_class_folders(layout, wnids, path, executor, lambda *_: None)]
+    problems = stray_folders(path, sorted(set(top.folders).difference(wnids)))
+    for each in folders:
+        problems += each.problems
+        problems += stray_folders(each.place.path, each.folders if each is not top else ())
+    # An image among the annotations is no image of the set, so none is left out of it.
+    problems = [
+        each if each.kind is Kind.ORPHAN_XML else dataclasses.replace(each, kind=Kind.NOT_AN_IMAGE, key="")
+        for each in problems
+    ]
+    return folders, problems
+
+
+def _list_class_folders(
+    layout: Layout, wnids: Sequence[str], path: str, executor: Executor, progress: Progress
+) -> list[Contents]:
+    pattern = FLAT_KEYS.get(layout.split)
+    futures = [
+        executor.submit(list_folder, os.path.join(path, wnid), pattern or TRAIN_KEY.format(wnid)) for wnid in wnids
+    ]
+    return _results(futures, path, progress)
+
+
+def _results(futures: Sequence[Future[Any]], path: str, progress: Progress) -> list[Any]:
+    """What the tasks have found, in their order."""
+    results: list[Any] = []
+    image_count = 0
+    for future in futures:
+        try:
+            results.append(future.result())
+        except WorkerDiedError as error:
+            raise WorkerError(
+                f"a worker died listing what is in {path}: {error.cause}. Called from a script, convert() needs "
+                f"`if __name__ == '__main__':` around it; otherwise memory may be short: use fewer --workers."
+            ) from error
+        image_count += sum(len(each.images) for each in _as_list(results[-1]))
+        progress(len(results), len(futures), image_count)
+    return results
+
+
+def _as_list(found: Contents | list[Contents]) -> list[Contents]:
+    return found if isinstance(found, list) else [found]
+
+
+def _refuse_unknown(wnids: Sequence[str], layout: Layout, classes: tuple[ImageClass, ...]) -> None:
+    known = {row.wnid for row in classes}
+    unknown = [printable(wnid) for wnid in wnids if wnid not in known]
+    if unknown:
+        what = "folders" if layout.images.is_dir() else "archives or folders"
+        more = f" and {len(unknown) - 10:,} more" if len(unknown) > 10 else ""
+        raise SourceError(
+            f"{layout.images} holds {what} that are no class of {layout.class_list}: {', '.join(unknown[:10])}{more}. "
+            f"Move them out of the way, or name the right class list with --meta."
+        )

@@ -1,0 +1,215 @@
+"""Where the members of a tar lie: their headers are read and nothing else, in a file or in a stream.
+
+Any dialect: headers as v7, ustar and GNU tar write them for plain files are read here, because a set has a million of
+them; what else a header can be (long names, PAX, numbers in base 256) is left to Python's tarfile. tarfile by itself
+takes a damaged header for the end, so the end is looked for here: an archive that is cut short is an error, with its
+name, the member and the offset.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from parallel_sharder.errors import SourceError
+from parallel_sharder.model import printable
+
+BLOCK_BYTES = 512
+_ZEROS = bytes(BLOCK_BYTES)
+_LONGEST_HEADER_BYTES = 1 << 20
+_PADDING_BYTES = 10_240
+_PADDING_LIMIT_BYTES = 1 << 20
+"""Behind an archive's end. Usual are up to 10,240 bytes; a tape's block may be larger."""
+
+GZIP_MAGIC = b"\x1f\x8b"
+_REGULAR = frozenset(b"0\0")
+
+Read = Callable[[int, int], bytes]
+"""Bytes of the archive: offset and size in, at most so many bytes out; fewer only at its end. A stream can only be read
+forward, but for what was read last."""
+
+
+class TarMember(NamedTuple):
+    """A plain file in a tar: its name, the offsets of its header and of its data, and the data's size, in bytes."""
+
+    name: str
+    offset: int
+    data: int
+    size: int
+
+
+def tar_members(read: Read, start: int, end: int | None, archive: str) -> Iterator[TarMember]:
+    """The plain files of the tar that `read` reads, from `start` on, in order; `end` is the archive's, if it is known.
+
+    Raises SourceError, naming `archive`, the member and the offset, for anything that is no tar, is cut short, goes on
+    behind its end, or holds a link or a device. Folders are passed over. A stream is read to its end.
+    """
+    position = start
+    behind = ""
+    while True:
+        block = read(position, BLOCK_BYTES)
+        if len(block) < BLOCK_BYTES or (end is not None and position + BLOCK_BYTES > end):
+            raise refusal(archive, position, f"it is cut short: there is no end of archive{behind}")
+        header = _plain_file(block)
+        if header is not None:
+            (name, size), data = header, position + BLOCK_BYTES
+        elif block == _ZEROS:
+            _read_padding(read, position + BLOCK_BYTES, end, archive)
+            return
+        else:
+            member, data = _by_tarfile(read, position, archive, behind)
+            if member.isdir():
+                position = data
+                continue
+            name, size = member.name, member.size
+            if not member.isreg() or member.issparse():
+                raise refusal(archive, position, f"{printable(name)} is no plain file, but a {_kind(member)}", "")
+        if size < 0:
+            raise refusal(archive, position, f"{printable(name)} has a size of {size:,} bytes")
+        if end is not None and data + size > end:
+            raise refusal(archive, position, f"it is cut short: {printable(name)} has {size:,} bytes")
+        yield TarMember(name, position, data, size)
+        position, behind = data + size + -size % BLOCK_BYTES, f" behind {printable(name)}"
+
+
+def refusal(archive: str, offset: int, detail: str, remedy: str = "Download or copy it again.") -> SourceError:
+    """The error that `archive` cannot be used, because of what is at `offset`."""
+    return SourceError(f"{printable(archive)}, at offset {offset:,}: {detail}. {remedy}".strip())
+
+
+def is_gzip(path: str) -> bool:
+    """Whether the file is compressed by gzip, whatever it is called; not if it cannot be read."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
+    except OSError:
+        return False
+
+
+def reader(descriptor: int) -> Read:
+    """Reads an open file."""
+    return lambda offset, size: os.pread(descriptor, size, offset)
+
+
+class Stream:
+    """Reads what can only be read forward, such as what a decompressor gives."""
+
+    def __init__(self, file: Any, archive: str) -> None:
+        self._file = file
+        self._archive = archive
+        self._start, self._last = 0, b""
+
+    def __call__(self, offset: int, size: int) -> bytes:
+        """As Read says. Raises SourceError if the stream is damaged."""
+        if offset == self._start and size <= len(self._last):
+            return self._last[:size]
+        at = self._start + len(self._last)
+        assert offset >= at
+        while at < offset and (skipped := len(self._read(min(offset - at, 1 << 20)))):
+            at += skipped
+        self._start, self._last = at, self._read(size) if at == offset else b""
+        return self._last
+
+    def _read(self, size: int) -> bytes:
+        parts = []
+        try:
+            while size and (part := self._file.read(size)):
+                parts.append(part)
+                size -= len(part)
+        except (EOFError, OSError, zlib.error) as error:
+            at = self._start + len(self._last)
+            raise refusal(self._archive, at, f"it cannot be decompressed any further: {error}") from error
+        return b"".join(parts)
+
+
+def _read_padding(read: Read, position: int, end: int | None, archive: str) -> None:
+    """Read what follows the first block of the archive's end, from `position` on: nothing but zeros.
+
+    Bytes that are missing in the middle of an archive, as an unfinished download leaves them, are zeros too.
+    """
+    start = position
+    while end is None or position < end:
+        size = _PADDING_BYTES if end is None else min(_PADDING_BYTES, end - position)
+        data = read(position, size)
+        if data.count(0) < len(data):
+            there = position + len(data) - len(data.lstrip(b"\0"))
+            raise refusal(archive, start, f"it has an end of archive, and goes on behind it, at offset {there:,}")
+        position += len(data)
+        if len(data) < size:
+            return
+        if position - start > _PADDING_LIMIT_BYTES:
+            raise refusal(archive, start, f"more than {_PADDING_LIMIT_BYTES:,} zeros follow its end")
+
+
+def _plain_file(block: bytes) -> tuple[str, int] | None:
+    """Name and size of a header that needs no further thought; None for others, and for what is no header."""
+    if len(block) < BLOCK_BYTES or block[156] not in _REGULAR:
+        return None
+    try:
+        # As in ustar.py: a plain sum, which adler32 gives for up to 65,520; the checksum itself counts as blanks.
+        checksum = int(block[148:156].rstrip(b"\0 "), 8)
+        if (zlib.adler32(block, 0) & 0xFFFF) - sum(block[148:156]) + 8 * 32 != checksum:
+            return None
+        size = int(block[124:136].rstrip(b"\0 "), 8)
+        name = block[:100].rstrip(b"\0").decode("ascii")
+    except ValueError:
+        return None
+    if "\0" in name or not name or name.endswith("/") or size < 0:
+        return None
+    if block[257:263] == b"ustar\0" and block[345]:  # a prefix; GNU tar keeps other things there
+        return None
+    return name, size
+
+
+class _View(io.RawIOBase):
+    """What tarfile is given: the archive from a header on, which has been read already."""
+
+    def __init__(self, read: Read, start: int) -> None:
+        self._source = read
+        self._start = start
+        self._at = 0
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes."""
+        if not 0 <= size <= _LONGEST_HEADER_BYTES:  # tarfile would take that much memory
+            raise tarfile.ReadError(f"an extended header of {size:,} bytes")
+        data = self._source(self._start + self._at, size)
+        self._at += len(data)
+        return data
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """From the start only."""
+        assert whence == 0
+        self._at = offset
+        return offset
+
+    def tell(self) -> int:
+        """Where the next bytes are from."""
+        return self._at
+
+
+def _by_tarfile(read: Read, position: int, archive: str, behind: str) -> tuple[tarfile.TarInfo, int]:
+    """What tarfile makes of the header at `position`, and the offset of its data."""
+    view: Any = _View(read, position)
+    try:
+        archive_here: Any = tarfile.TarFile(fileobj=view, errors="surrogateescape", encoding="utf-8")
+        member: tarfile.TarInfo | None = archive_here.firstmember
+    except (tarfile.TarError, ValueError, OverflowError, RecursionError, OSError) as error:
+        is_cut = str(error) in ("empty header", "truncated header", "unexpected end of data")
+        detail = "it is cut short" if is_cut else f"there is no tar header{behind}: {error}"
+        raise refusal(archive, position, detail) from error
+    if member is None:
+        raise refusal(archive, position, f"there is no tar header{behind}")
+    return member, position + member.offset_data
+
+
+def _kind(member: tarfile.TarInfo) -> str:
+    if member.issym() or member.islnk():
+        return f"link to {printable(member.linkname)}"
+    if member.isdev():
+        return "device or pipe"
+    return "sparse file" if member.issparse() else f"member of type {member.type!r}"

@@ -1,0 +1,217 @@
+"""Where the entries of a zip lie: from its central directory, with zip64, a million and more of them.
+
+Python's zipfile makes an object of half a kilobyte for each entry, which for Kaggle's zip would be gigabytes; so the
+directory is read here, straight into columns. Source: APPNOTE.TXT (PKWARE), 4.3.12 to 4.3.16 and 4.5.3.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import mmap
+import os
+import stat
+import struct
+from array import array
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from parallel_sharder.errors import SourceError
+from parallel_sharder.model import IMAGE_SUFFIX, WNID, XML_SUFFIX, Kind, Place, Problem, printable
+from parallel_sharder.sources.contents import FLAT_KEYS, NO_FILES, TRAIN_KEY, Contents, FileColumns, misfits
+from parallel_sharder.sources.tarindex import refusal
+
+_END = struct.Struct("<4sHHHHIIH")
+_END64_LOCATOR = struct.Struct("<4sIQI")
+_END64 = struct.Struct("<4sQHHIIQQQQ")
+_ENTRY = struct.Struct("<4sHHHHHHIIIHHHHHII")
+_LONGEST_COMMENT_BYTES = 0xFFFF
+_FULL32, _FULL16 = 0xFFFFFFFF, 0xFFFF
+_METHODS = {0: "stored", 8: "deflated"}
+_ENCRYPTED = 1
+_MADE_BY_UNIX = 3
+_SIZE_LIMIT_BYTES = 1 << 40
+_READ_BYTES = 1 << 20
+_IMAGES, _ANNOTATIONS = "ILSVRC/Data/CLS-LOC", "ILSVRC/Annotations/CLS-LOC"
+
+
+class ZipMember(NamedTuple):
+    """A file in a zip: its name, and its extent (the offset of its local header, its bytes there, its CRC-32)."""
+
+    name: str
+    size: int
+    extent: tuple[int, int, int]
+
+
+def zip_members(path: str) -> Iterator[ZipMember]:
+    """The files of the zip at `path`, in the order of its directory; folders are passed over.
+
+    Raises SourceError for what is no zip, is cut short, or holds a file that is encrypted or compressed in a way that
+    is neither stored nor deflated.
+    """
+    with open(path, "rb", buffering=0) as file:
+        descriptor, size = file.fileno(), os.fstat(file.fileno()).st_size
+        start, length, count = _directory(descriptor, size, path)
+        at, buffer, buffered = start, b"", start
+        entries = 0
+        while at < start + length:
+            if at + _ENTRY.size + 3 * _FULL16 > buffered + len(buffer) and buffered + len(buffer) < start + length:
+                buffer, buffered = os.pread(descriptor, min(_READ_BYTES, start + length - at), at), at
+            member, entry_bytes = _entry(buffer, at - buffered, at, path)
+            if member is not None:
+                if member.extent[0] + member.extent[1] > start:
+                    raise refusal(path, at, f"{printable(member.name)} should lie behind the directory's start")
+                yield member
+            at += entry_bytes
+            entries += 1
+        if entries != count:
+            raise refusal(path, at, f"its directory has {entries:,} entries, and should have {count:,}")
+
+
+def member_named(path: str, name: str) -> ZipMember | None:
+    """The file of this name in the zip at `path`, or None; errors as of zip_members. Looks at nothing but names."""
+    wanted = name.encode("ascii")
+    with open(path, "rb", buffering=0) as file:
+        descriptor, size = file.fileno(), os.fstat(file.fileno()).st_size
+        start, length, _ = _directory(descriptor, size, path)
+        with mmap.mmap(descriptor, 0, prot=mmap.PROT_READ) as content:
+            at = start
+            while (at := content.find(wanted, at, start + length)) >= 0:
+                entry = at - _ENTRY.size
+                if content[entry : entry + 4] == b"PK\1\2":
+                    member, _ = _entry(content[entry : entry + _ENTRY.size + 3 * _FULL16], 0, entry, path)
+                    if member is not None and member.name == name:
+                        return member
+                at += 1
+    return None
+
+
+def index_zip(path: str, split: str) -> list[Contents]:
+    """Images and annotations of `split` in Kaggle's zip: a Contents for each class folder, or one for all.
+
+    Raises SourceError as zip_members does, for an image whose name does not match, and for a name that is there twice.
+    """
+    images: dict[str, _Found] = defaultdict(_Found)
+    xmls: dict[str, _Found] = defaultdict(_Found)
+    problems: list[Problem] = []
+    for member in zip_members(path):
+        if ".." in member.name.split("/") or member.name.startswith("/"):
+            raise refusal(path, member.extent[0], f"{printable(member.name)} would lie outside of the zip's folder", "")
+        for top, suffix, found in ((_IMAGES, IMAGE_SUFFIX, images), (_ANNOTATIONS, XML_SUFFIX, xmls)):
+            if not member.name.startswith(f"{top}/{split}/"):
+                continue
+            folder, _, name = member.name[len(top) + len(split) + 2 :].rpartition("/")
+            if not name.endswith(suffix):
+                detail = f"not named like an image, *{IMAGE_SUFFIX}"
+                problems.append(Problem(Kind.NOT_AN_IMAGE, printable(f"{path}:{member.name}"), "", detail))
+                continue
+            found[folder].add(name.removesuffix(suffix), member)
+    contents = []
+    for folder in sorted({*images, *xmls}):
+        if folder and not WNID.fullmatch(folder):
+            raise SourceError(f"{path}: {_IMAGES}/{split}/{printable(folder)} is no class's folder")
+        pattern = FLAT_KEYS.get(split) or TRAIN_KEY.format(folder)
+        columns = [
+            found[folder].columns(pattern, f"{path}:{top}/{split}/{folder}", suffix)
+            for top, suffix, found in ((_IMAGES, IMAGE_SUFFIX, images), (_ANNOTATIONS, XML_SUFFIX, xmls))
+        ]
+        contents.append(Contents(Place(path, path), folder, columns[0], columns[1]))
+    if problems:
+        contents = contents or [Contents(Place(path, path), "", NO_FILES, NO_FILES)]
+        contents[0] = dataclasses.replace(contents[0], problems=tuple(problems))
+    return contents
+
+
+class _Found:
+    """The files of one kind in one folder: keys, and for each its size and extent. As small as a million wants it."""
+
+    def __init__(self) -> None:
+        self._keys: list[str] = []
+        self._numbers = array("q")
+
+    def add(self, key: str, member: ZipMember) -> None:
+        self._keys.append(key)
+        self._numbers.extend((member.size, *member.extent))
+
+    def columns(self, key_pattern: str, folder: str, suffix: str) -> FileColumns:
+        """The columns; SourceError for a key that does not match, or is there twice."""
+        sizes: dict[str, int] = {}
+        extents: dict[str, tuple[int, ...]] = {}
+        numbers = iter(self._numbers)
+        for key, size, *extent in zip(self._keys, *[numbers] * 4, strict=True):
+            if key in sizes:
+                raise refusal(f"{folder}/{printable(key)}{suffix}", extent[0], "it is there twice", "")
+            sizes[key], extents[key] = size, tuple(extent)
+        for key in misfits(self._keys, key_pattern):
+            raise refusal(
+                f"{folder}/{printable(key)}{suffix}", extents[key][0], "it does not belong into its folder", ""
+            )
+        return FileColumns.of(sizes, extents)
+
+
+def _directory(descriptor: int, size: int, path: str) -> tuple[int, int, int]:
+    """Where the central directory starts, its length in bytes, and how many entries it has."""
+    tail_start = max(0, size - _END.size - _LONGEST_COMMENT_BYTES)
+    tail = os.pread(descriptor, size - tail_start, tail_start)
+    found = len(tail)
+    while (found := tail.rfind(b"PK\5\6", 0, found)) >= 0:  # one that its comment does not end the file with is none
+        if len(tail) - found >= _END.size and found + _END.size + _END.unpack_from(tail, found)[-1] == len(tail):
+            break
+    if found < 0:
+        raise SourceError(f"{path} is no zip, or is cut short: it has no end of a directory. Download it again.")
+    _, disk, _, _, count, length, start, _ = _END.unpack_from(tail, found)
+    end = tail_start + found
+    if _FULL32 in (length, start) or count == _FULL16:
+        locator = os.pread(descriptor, _END64_LOCATOR.size, end - _END64_LOCATOR.size) if end >= 20 else b""
+        if locator.startswith(b"PK\6\7"):
+            end = _END64_LOCATOR.unpack(locator)[2]
+            record = os.pread(descriptor, _END64.size, end) if end < size else b""
+            if len(record) < _END64.size or not record.startswith(b"PK\6\6"):
+                raise refusal(path, end, "it has no zip64 end of the directory where it says so")
+            *_, count, length, start = _END64.unpack(record)
+    if disk not in (0, _FULL16) or start + length > end:
+        raise refusal(path, end, f"its directory of {length:,} bytes should start at {start:,}: it is damaged")
+    return start, length, count
+
+
+def _entry(buffer: bytes, at: int, offset: int, path: str) -> tuple[ZipMember | None, int]:
+    """The entry of the directory at `at` in `buffer`, and the bytes it takes there; None for a folder."""
+    if len(buffer) - at < _ENTRY.size or buffer[at : at + 4] != b"PK\1\2":
+        raise refusal(path, offset, "its directory is damaged: there is no entry")
+    (
+        _, made_by, _, flags, method, _, _, crc, packed, size, name_bytes, extra_bytes, comment_bytes, _, _, mode,
+        header,
+    ) = _ENTRY.unpack_from(buffer, at)  # fmt: skip
+    name_at = at + _ENTRY.size
+    raw = buffer[name_at : name_at + name_bytes]
+    entry_bytes = _ENTRY.size + name_bytes + extra_bytes + comment_bytes
+    if raw.endswith(b"/"):
+        return None, entry_bytes
+    name = raw.decode("utf-8", "surrogateescape")
+    if _FULL32 in (size, packed, header):
+        extra = buffer[name_at + name_bytes : name_at + name_bytes + extra_bytes]
+        size, packed, header = _from_zip64(extra, (size, packed, header), name, offset, path)
+    if method not in _METHODS or flags & _ENCRYPTED:
+        how = "is encrypted" if flags & _ENCRYPTED else f"is compressed by method {method}"
+        raise refusal(path, offset, f"{printable(name)} {how}; zips with stored and deflated files can be read", "")
+    if made_by >> 8 == _MADE_BY_UNIX and stat.S_IFMT(mode >> 16) not in (0, stat.S_IFREG):
+        raise refusal(path, offset, f"{printable(name)} is no plain file, but a link or a device", "")
+    if size >= _SIZE_LIMIT_BYTES:
+        raise refusal(path, offset, f"{printable(name)} should have {size:,} bytes")
+    return ZipMember(name, size, (header, packed, crc)), entry_bytes
+
+
+def _from_zip64(extra: bytes, numbers: tuple[int, int, int], name: str, offset: int, path: str) -> tuple[int, int, int]:
+    """Size, packed size and offset, those that do not fit in 32 bits from the extra field 1."""
+    at = 0
+    while at + 4 <= len(extra):
+        kind, length = struct.unpack_from("<HH", extra, at)
+        if kind == 1:
+            try:
+                wide = iter(struct.unpack_from(f"<{length // 8}Q", extra, at + 4))
+                size, packed, header = (next(wide) if number == _FULL32 else number for number in numbers)
+            except (RuntimeError, ValueError, struct.error):
+                break
+            return size, packed, header
+        at += 4 + length
+    raise refusal(path, offset, f"{printable(name)} has no zip64 sizes, and needs them")
