@@ -195,6 +195,8 @@ def _options(arguments: argparse.Namespace) -> Options:
             on_bad=arguments.on_bad,
             xml_root=arguments.xml_root,
             meta=arguments.meta,
+            layout=arguments.layout,
+            check_archives=arguments.check_archives,
             start_method=arguments.start_method,
             overwrite=arguments.overwrite,
             check=arguments.check,
@@ -216,6 +218,7 @@ def _verify_options(arguments: argparse.Namespace) -> VerifyOptions:
             source=arguments.source,
             xml_root=arguments.xml_root,
             meta=arguments.meta,
+            layout=arguments.layout,
             workers=workers,
         )
     except OptionsError as error:
@@ -252,6 +255,7 @@ def _verify_parser() -> argparse.ArgumentParser:
     parser.add_argument("--source", metavar="ROOT", type=Path, help="the raw data set to compare every sample with")
     parser.add_argument("--xml-root", metavar="DIR", type=Path, help="as in the conversion, if it was used there")
     parser.add_argument("--meta", metavar="FILE", type=Path, help="as in the conversion, if it was used there")
+    parser.add_argument("--layout", metavar="NAME", help="as in the conversion, if it was used there")
     parser.add_argument("--workers", metavar="N", help="worker processes; 0 runs in this process (default: the cores)")
     parser.add_argument("--quiet", action="store_true", help="print the verdict and errors alone")
     parser.add_argument("--json", action="store_true", help="print the verdict as JSON, with all deviations")
@@ -276,13 +280,27 @@ def _parser() -> argparse.ArgumentParser:
         help="devkit: 1..1000 by ILSVRC2012_ID (default); sorted: 0..999 by sorted wnid, as torchvision and timm",
     )
     source.add_argument(
-        "--xml-root", metavar="DIR", type=Path, help="annotations in a tree of their own (default: found by itself)"
+        "--layout",
+        metavar="NAME",
+        help="what to read where there are several: tree or kaggle (unpacked), archives or zip (as downloaded)",
+    )
+    source.add_argument(
+        "--check-archives",
+        action="store_true",
+        help="first compare the official archives with their published MD5",
+    )
+    source.add_argument(
+        "--xml-root",
+        metavar="PATH",
+        type=Path,
+        help="annotations in a tree or tar archive of their own (default: found by itself)",
     )
     source.add_argument(
         "--meta",
         metavar="FILE",
         type=Path,
-        help="class list elsewhere: meta.mat, or a text file of 'wnid words' lines (default: found by itself)",
+        help="class list elsewhere: meta.mat, the devkit's archive, or a text of 'wnid words' lines "
+        "(default: found by itself)",
     )
     source.add_argument(
         "--on-bad",

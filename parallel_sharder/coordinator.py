@@ -7,9 +7,11 @@ shard is whole and under its final name.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
+import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -28,7 +30,11 @@ from parallel_sharder.problems import write_problems
 from parallel_sharder.report import Preview, Report
 from parallel_sharder.resume import fingerprint, intact, refuse_changed
 from parallel_sharder.sources import find_layout
-from parallel_sharder.sources.scan import scan
+from parallel_sharder.sources.checksums import check_archives
+from parallel_sharder.sources.layout import Layout
+from parallel_sharder.sources.saved import SavedIndex
+from parallel_sharder.sources.scan import refuse_changed_archives, scan
+from parallel_sharder.sources.spool import spool_beside
 from parallel_sharder.synsets import read_classes
 
 
@@ -46,8 +52,11 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
     try:
         if not os.path.exists(pattern.journal_path):
             refuse_taken(pattern)
-        with open_engine(workers, options.start_method) as engine:
-            listing = _scan(options, engine, monitor)
+        layout = find_layout(options.root, options.split, options.xml_root, options.meta, options.layout)
+        checked = check_archives(layout, monitor.verifying) if options.check_archives else ()
+        with open_engine(workers, options.start_method) as engine, spool_beside(pattern, layout) as spool:
+            index = SavedIndex.of(layout, pattern.index_path)
+            listing = _scan(options, layout, engine, monitor, spool, index, checked)
             monitor.found(listing)
             times.append(time.monotonic())
 
@@ -58,6 +67,8 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
             make_folder(pattern)
             with Journal(pattern.journal_path, fingerprint(options, listing, plan), options.overwrite) as journal:
                 kept, remade = _take_stock(options, plan, engine, journal)
+                if index is not None:
+                    index.save()
                 numbers = {record.number for record in kept}
                 missing_bytes = int(np.delete(plan.shard_bytes, list(numbers)).sum())
                 refuse_full(pattern, missing_bytes, machine.free_bytes(pattern.folder))
@@ -69,6 +80,7 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
                     records = sorted([*kept, *made], key=lambda record: record.number)
                     problems = (*listing.problems, *(problem for record in records for problem in record.problems))
                     refuse_changed(records)
+                    _refuse_changed_archives(listing, journal, made)
                     if problems:
                         journal.record(dealt=[(PROBLEMS, pattern.problems_path)])
                     write_problems(pattern.problems_path, problems)
@@ -106,7 +118,7 @@ def _take_stock(options: Options, plan: Plan, engine: Engine, journal: Journal) 
     for path in journal.paths_dealt():  # the manifest before the shards
         if path not in stay:
             durable.remove(path)
-    durable.remove_partials(pattern.folder, pattern.names)
+    durable.remove_partials(pattern.folder, f"{pattern.names}|{re.escape(os.path.basename(pattern.index_path))}")
     return kept, remade
 
 
@@ -118,6 +130,15 @@ def _write(
         return deal(chunks, engine, journal, monitor.progress)
     except BaseException:
         durable.remove_partials(pattern.folder, pattern.names)
+        raise
+
+
+def _refuse_changed_archives(listing: Listing, journal: Journal, made: Sequence[ShardRecord]) -> None:
+    """Raise SourceError if an archive is not as it was. What this run has made is then no shard that can be kept."""
+    try:
+        refuse_changed_archives(listing.archives)
+    except SourceError:
+        journal.record(dealt=[(record.number, record.path) for record in made])
         raise
 
 
@@ -143,20 +164,34 @@ def preview(options: Options, monitor: Monitor | None = None) -> Preview:
     """
     monitor = monitor or Silent()
     workers = machine.usable_cores() if options.workers is None else options.workers
+    layout = find_layout(options.root, options.split, options.xml_root, options.meta, options.layout)
     try:
+        checked = check_archives(layout, monitor.verifying) if options.check_archives else ()
         with open_engine(workers, options.start_method) as engine:
-            listing = _scan(options, engine, monitor)
+            index = SavedIndex.of(layout, options.pattern.index_path)
+            listing = _scan(options, layout, engine, monitor, None, index, checked)
     finally:
         monitor.close()
     plan = _plan(options, listing)
     refuse_unfit(options.pattern, plan.shard_count)
-    return Preview.of(listing, plan, options.pattern, machine.free_bytes(options.pattern.folder))
+    spool_bytes = int(listing.xml_size.clip(0).sum()) if layout.needs_spool else 0
+    return Preview.of(listing, plan, options.pattern, spool_bytes, machine.free_bytes(options.pattern.folder))
 
 
-def _scan(options: Options, engine: Engine, monitor: Monitor) -> Listing:
-    layout = find_layout(options.root, options.split, options.xml_root, options.meta)
+def _scan(
+    options: Options,
+    layout: Layout,
+    engine: Engine,
+    monitor: Monitor,
+    spool: str | None = None,
+    index: SavedIndex | None = None,
+    checked: Sequence[str] = (),
+) -> Listing:
     classes = read_classes(layout.class_list, options.labels) if layout.class_list else ()
-    listing = scan(layout, classes, engine.executor, monitor.scanning)
+    listing = scan(layout, classes, engine.executor, monitor.scanning, spool, index)
+    if checked:
+        row = "checked", f"{', '.join(checked)}: as published, by MD5"
+        listing = dataclasses.replace(listing, found=(*listing.found, row))
     first = next((problem for problem in listing.problems if problem.leaves_out_sample), None)
     if options.on_bad == "fail" and first is not None:
         raise SourceError(f"{first.path}: {first.kind.meaning}: {first.detail} (--on-bad fail)")

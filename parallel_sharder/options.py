@@ -18,6 +18,9 @@ from parallel_sharder.errors import OptionsError
 from parallel_sharder.synsets import LABEL_ORDERS
 
 SPLITS = ("train", "val", "test")
+LAYOUTS = ("tree", "kaggle", "archives", "zip")
+"""tree: unpacked, as most people do; kaggle: as Kaggle's zip unpacks; archives, zip: as downloaded."""
+
 DEFAULT_DEST = "imagenet_{split}-%06d.tar"
 DEFAULT_MAXSIZE = 10**9
 """Of the reference script. Larger shards shuffle worse and lose more to a broken transfer; smaller ones cost opens."""
@@ -37,10 +40,11 @@ class Options:
     """What to convert, to where, and how; see the README's table of options, which has the same names.
 
     `dest` is a pattern or a folder. `workers` None means the cores this process may use, 0 this process itself.
-    `maxsize` is in bytes of the tar before compression. `shuffle` False keeps the order of the keys. `start_method` is
-    one of multiprocessing's; None takes a safe one. `overwrite` starts anew where an earlier run has recorded its
-    shards; `check` reads what that has left, and keeps only shards of the recorded digest. Raises OptionsError, which
-    holds every complaint.
+    `maxsize` is in bytes of the tar before compression. `shuffle` False keeps the order of the keys. `layout` is one of
+    LAYOUTS; None finds it. `check_archives` compares the official archives with their published MD5 before anything is
+    written. `start_method` is one of multiprocessing's; None takes a safe one. `overwrite` starts anew where an earlier
+    run has recorded its shards; `check` reads what that has left, and keeps only shards of the recorded digest. Raises
+    OptionsError, which holds every complaint.
     """
 
     root: str | Path = "."
@@ -56,6 +60,8 @@ class Options:
     on_bad: str = "skip"
     xml_root: str | Path | None = None
     meta: str | Path | None = None
+    layout: str | None = None
+    check_archives: bool = False
     start_method: str | None = None
     overwrite: bool = False
     check: bool = False
@@ -90,6 +96,7 @@ class Options:
             _not_among("--split", self.split, SPLITS),
             _not_among("--labels", self.labels, LABEL_ORDERS),
             _not_among("--on-bad", self.on_bad, ON_BAD),
+            _not_among("--layout", self.layout, (None, *LAYOUTS)),
             _not_among("--start-method", self.start_method, (None, *multiprocessing.get_all_start_methods())),
             _outside("--workers", self.workers, 0, WORKERS_LIMIT),
             _outside("--maxsize", self.maxsize, 1, 2**60),
@@ -108,14 +115,15 @@ class Options:
 class VerifyOptions:
     """What to verify: `dest` is a folder of finished sets, a pattern of shards, or a manifest.
 
-    With `source`, the raw data set's folder, samples are compared with it. `xml_root`, `meta` and `workers` are as in
-    Options. Raises OptionsError, which holds every complaint.
+    With `source`, the raw data set's folder, samples are compared with it. `xml_root`, `meta`, `layout` and `workers`
+    are as in Options. Raises OptionsError, which holds every complaint.
     """
 
     dest: str | Path
     source: str | Path | None = None
     xml_root: str | Path | None = None
     meta: str | Path | None = None
+    layout: str | None = None
     workers: int | None = None
 
     def __post_init__(self) -> None:
@@ -125,7 +133,8 @@ class VerifyOptions:
                 ShardPattern.parse(os.fspath(self.dest))
             except ValueError as error:
                 complaints.append(f"DEST: {error}")
-        for option, value in (("--xml-root", self.xml_root), ("--meta", self.meta)):
+        complaints.append(_not_among("--layout", self.layout, (None, *LAYOUTS)))
+        for option, value in (("--xml-root", self.xml_root), ("--meta", self.meta), ("--layout", self.layout)):
             if value is not None and self.source is None:
                 complaints.append(f"{option} tells where a part of the source is; name that with --source")
         if any(complaints):

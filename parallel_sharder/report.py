@@ -35,8 +35,8 @@ class Preview:
     exit_code = 0
 
     @classmethod
-    def of(cls, listing: Listing, plan: Plan, pattern: ShardPattern, free_bytes: int) -> Preview:
-        """The preview of carrying out `plan`."""
+    def of(cls, listing: Listing, plan: Plan, pattern: ShardPattern, spool_bytes: int, free_bytes: int) -> Preview:
+        """The preview of carrying out `plan`, with `spool_bytes` needed besides the shards while it runs."""
         counts = plan.cuts[1:] - plan.cuts[:-1]
         return cls(
             listing.found,
@@ -45,7 +45,7 @@ class Preview:
             (int(counts.min()), int(counts.max())),
             (int(plan.shard_bytes.min()), int(plan.shard_bytes.max())),
             pattern.braces(plan.shard_count),
-            int(plan.shard_bytes.sum()),
+            int(plan.shard_bytes.sum()) + spool_bytes,
             free_bytes,
             tuple(pattern.existing()),
             listing.problems,

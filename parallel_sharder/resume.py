@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from concurrent.futures import Executor
+from datetime import UTC, datetime
 
 import numpy as np
 import xxhash
@@ -20,14 +21,19 @@ def fingerprint(options: Options, listing: Listing, plan: Plan) -> dict[str, obj
     """What the bytes of a set follow from, by the names that people know it by.
 
     The source counts by its names, sizes and classes, not by the folder it is in: a set that is mounted elsewhere is
-    still the same set.
+    still the same set. An archive counts by its time too: what is in it is not looked at again.
     """
     source = xxhash.xxh3_128()
     classes = repr([(row.label, row.wnid, row.name) for row in listing.classes])
     source.update(classes.encode())
     for column in (listing.keys, listing.class_index, listing.image_size, listing.xml_size):
         source.update(column.tobytes())
+    archives = {
+        f"time of {os.path.basename(archive.path)}": datetime.fromtimestamp(archive.mtime_ns / 1e9, UTC).isoformat()
+        for archive in listing.archives
+    }
     return {
+        **archives,
         "format": journal.FORMAT,
         "names of shards": os.path.basename(options.pattern.path(0)),
         **options.choices,

@@ -7,11 +7,12 @@ goes on to the end whatever it finds.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -37,7 +38,8 @@ from parallel_sharder.monitor import Monitor, Silent
 from parallel_sharder.options import VerifyOptions
 from parallel_sharder.report import Verdict
 from parallel_sharder.sources import find_layout
-from parallel_sharder.sources.scan import scan
+from parallel_sharder.sources.scan import refuse_changed_archives, scan
+from parallel_sharder.sources.spool import spool_elsewhere
 from parallel_sharder.synsets import read_classes
 from parallel_sharder.witness import ExpectedShard, ShardFindings, check_shard
 
@@ -142,13 +144,12 @@ def _verify_set(path: str, options: VerifyOptions, engine: Engine, monitor: Moni
         found.deviations += _class_counts(path, manifest, findings)
     if options.source is not None:
         try:
-            listing = _scan_source(manifest["options"], options, engine, monitor)
-        except SourceError as error:  # which takes nothing from what was found
+            with _source(manifest["options"], options, engine, monitor) as listing:
+                found.deviations += _class_table(path, manifest, listing)
+                found.compared, deviations = compare_with_source(path, rows, listing, engine, monitor)
+                found.deviations += deviations
+        except (SourceError, DestinationError) as error:  # which takes nothing from what was found
             found.deviations.append(Deviation(path, f"cannot be compared with its source: {error}"))
-            return found
-        found.deviations += _class_table(path, manifest, listing)
-        found.compared, deviations = compare_with_source(path, rows, listing, engine, monitor)
-        found.deviations += deviations
     return found
 
 
@@ -227,12 +228,17 @@ def _class_counts(path: str, manifest: Mapping[str, Any], findings: list[ShardFi
     ]
 
 
-def _scan_source(choices: Mapping[str, Any], options: VerifyOptions, engine: Engine, monitor: Monitor) -> Listing:
+@contextlib.contextmanager
+def _source(choices: Mapping[str, Any], options: VerifyOptions, engine: Engine, monitor: Monitor) -> Iterator[Listing]:
+    """The Listing of the source, which can be read until the end of the context."""
     assert options.source is not None
     try:
-        layout = find_layout(options.source, choices["split"], options.xml_root, options.meta)
+        layout = find_layout(options.source, choices["split"], options.xml_root, options.meta, options.layout)
         classes = read_classes(layout.class_list, choices["labels"]) if layout.class_list else ()
-        return scan(layout, classes, engine.executor, monitor.scanning)
+        with spool_elsewhere(layout) as spool:
+            listing = scan(layout, classes, engine.executor, monitor.scanning, spool)
+            yield listing
+            refuse_changed_archives(listing.archives)
     except SourceError as error:
         raise SourceError(str(error).replace("--root", "--source")) from error  # as it is called here
 

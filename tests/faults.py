@@ -35,8 +35,8 @@ COORDINATOR = os.getpid()
 
 
 def changed_image(root: Path) -> Path:
-    """The image that changes: it belongs to whatever shard the order puts it in."""
-    return max(root.glob("train/*/*.JPEG"))
+    """The image that changes, which belongs to whatever shard the order puts it in; or the archive of all images."""
+    return max(root.glob("train/*/*.JPEG"), default=root / "ILSVRC2012_img_train.tar")
 
 
 def main(fault: str, moment: str, marker: str, *words: str) -> int:
@@ -66,10 +66,13 @@ def _strike(fault: str, root: Path) -> None:
             _fail(durable, "write_all", errno.ENOSPC)
         case "read error":
             _fail(blob, "_fill", errno.EIO)
+            _fail(blob, "_fill_from", errno.EIO)
             _fail(os, "scandir", errno.EIO)
+            _fail(os, "pread", errno.EIO)
         case "changed source":
-            with changed_image(root).open("ab") as file:
-                file.write(b"more\xff\xd9")
+            path = changed_image(root)
+            with path.open("ab") as file:
+                file.write(bytes(512) if path.suffix == ".tar" else b"more\xff\xd9")
         case _:
             raise ValueError(fault)
 
@@ -86,7 +89,8 @@ def _at(moment: str, strike: Callable[[], None], *, in_worker: bool) -> None:
     number = NUMBERS.get(moment)
     match moment:
         case "scan" if in_worker:
-            _before(os, "scandir", strike, lambda *_: os.getpid() != COORDINATOR)
+            for name in ("scandir", "pread"):
+                _before(os, name, strike, lambda *_: os.getpid() != COORDINATOR)
         case "scan":
             _before(monitor.Silent, "scanning", strike)
         case "first shard" | "middle":

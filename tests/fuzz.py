@@ -6,6 +6,7 @@ is written to crash-*; it becomes a test where the target's other tests are. `ma
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -13,6 +14,7 @@ import struct
 import sys
 import tarfile
 import tempfile
+import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -24,12 +26,15 @@ with atheris.instrument_imports(include=["parallel_sharder", "xmltodict", "tarfi
 
     from parallel_sharder import annotation
     from parallel_sharder.annotation import JSON_BYTES_PER_XML_BYTE, SIZE_LIMIT_BYTES
-    from parallel_sharder.errors import DestinationError, SampleError
+    from parallel_sharder.blob import ZipEntry
+    from parallel_sharder.errors import DestinationError, SampleError, SourceError
     from parallel_sharder.image import examine
     from parallel_sharder.journal import Journal, progress_of, records_of
     from parallel_sharder.members import annotated_json
     from parallel_sharder.model import Kind
     from parallel_sharder.shapes import Shapes
+    from parallel_sharder.sources.tarindex import Stream, tar_members
+    from parallel_sharder.sources.zipindex import zip_members
     from parallel_sharder.witness import ExpectedShard, _Check, _Tar
 
 FRAME = struct.Struct(">II")
@@ -92,12 +97,7 @@ def fuzz_journal(data: bytes) -> None:
 
 def fuzz_tar(data: bytes) -> None:
     """Any bytes are read to their end, and said to be sound only if they are an archive to the byte."""
-    blocks = bytearray(data[1:])
-    if data[:1] > b"\x80":  # headers that pass their checksum
-        for start in range(0, len(blocks) - 511, 512):
-            if blocks[start + 257 : start + 262] == b"ustar":
-                total = sum(blocks[start : start + 148]) + 8 * 32 + sum(blocks[start + 156 : start + 512])
-                blocks[start + 148 : start + 156] = b"%06o\0 " % total
+    blocks = _with_checksums(data)
     check = _Check(EXPECTED)
     stream = io.BytesIO(blocks)
     check._read(_Tar(stream))
@@ -105,6 +105,50 @@ def fuzz_tar(data: bytes) -> None:
         assert stream.tell() == len(blocks)
         with tarfile.open(fileobj=io.BytesIO(blocks)) as archive:
             assert 3 * len(check._keys) == len(archive.getnames())
+
+
+def fuzz_archive(data: bytes) -> None:
+    """Any bytes are members of a tar, or a refusal; the same from a file and from a stream, and within the archive."""
+    blocks = _with_checksums(data)
+    found: list[list[tuple[str, int, int]] | None] = []
+    for read, end in ((lambda at, size: blocks[at : at + size], len(blocks)), (Stream(io.BytesIO(blocks), "x"), None)):
+        try:
+            found.append([(each.name, each.data, each.size) for each in tar_members(read, 0, end, "x")])
+        except SourceError:
+            found.append(None)
+    if found[0] is not None:
+        assert found[0] == found[1]
+        assert all(data + size <= len(blocks) for _, data, size in found[0])
+
+
+def fuzz_zip(data: bytes) -> None:
+    """Any bytes are members of a zip that can be read or are refused, one by one."""
+    path.write_bytes(data)
+    try:
+        for member in zip_members(str(path)):
+            if member.size < 1 << 20 and 0 <= member.extent[1] < 1 << 20:
+                with contextlib.suppress(SampleError):
+                    ZipEntry(str(path), *member.extent, member.size, member.name).read()
+    except SourceError:
+        return
+
+
+def _with_checksums(data: bytes) -> bytes:
+    """The blocks behind the first byte; if that says so, with headers that pass their checksum."""
+    blocks = bytearray(data[1:])
+    for start in range(0, len(blocks) - 511, 512) if data[:1] > b"\x80" else ():
+        if blocks[start + 257 : start + 262] == b"ustar":
+            total = sum(blocks[start : start + 148]) + 8 * 32 + sum(blocks[start + 156 : start + 512])
+            blocks[start + 148 : start + 156] = b"%06o\0 " % total
+    return bytes(blocks)
+
+
+def _zip() -> bytes:
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("ILSVRC/Data/CLS-LOC/train/n01440764/n01440764_1.JPEG", JPEG)
+        archive.writestr("LOC_synset_mapping.txt", b"n01440764 it")
+    return data.getvalue()
 
 
 def _shard(samples: int) -> bytes:
@@ -135,6 +179,8 @@ TARGETS: dict[str, tuple[Callable[[bytes], None], list[bytes]]] = {
     "shapes": (fuzz_shapes, [XML + b"\xff" + XML.replace(b"<xmin>1<", b"<xmin>23<")]),
     "image": (fuzz_image, [JPEG, b"\x89PNG\r\n\x1a\n"]),
     "journal": (fuzz_journal, [b"\xff" + b"\xff\xfe".join(msgpack.packb(record) for record in RECORDS)]),
+    "archive": (fuzz_archive, [b"\xff" + _shard(2), b"\0" + _shard(1)]),
+    "zip": (fuzz_zip, [_zip()]),
     "tar": (fuzz_tar, [b"\xff" + _shard(1), b"\xff" + _shard(2), b"\0" + _shard(0)]),
 }
 path = Path("/dev/shm" if Path("/dev/shm").is_dir() else tempfile.gettempdir()) / f"fuzz-{os.getpid()}.journal"

@@ -24,7 +24,9 @@ from parallel_sharder.engines import processes
 from parallel_sharder.errors import DestinationError, PlanError, WorkerError
 from parallel_sharder.model import Chunk, ShardRecord
 from parallel_sharder.monitor import Recording
-from parallel_sharder.sources.folder import FolderContents, list_folder
+from parallel_sharder.sources import find_layout
+from parallel_sharder.sources.contents import Contents
+from parallel_sharder.sources.folder import list_folder
 from tests import made
 from tests.conftest import needs
 from tests.reference import expected_members, members_of, read_with_webdataset, samples_of, write_shards
@@ -41,8 +43,11 @@ RUNS: list[dict[str, Any]] = [
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """Name to SHA-256 of every file in a folder but the journal, which tells in what order shards were finished."""
-    files = [path for path in folder.iterdir() if not path.name.endswith(".journal")]
+    """Name to SHA-256 of every file in a folder but the journal, which tells in what order shards were finished.
+
+    And but the index of an archive, which tells its time.
+    """
+    files = [path for path in folder.iterdir() if not path.name.endswith((".journal", ".index"))]
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
@@ -408,7 +413,9 @@ def test_chunk_that_kills_its_workers_stops_the_run(tmp_path: Path, method: str)
     made.classic_train(tmp_path / "raw", images=20, annotated=0)
 
     with processes.open_engine(2, method) as engine:
-        listing = coordinator._scan(Options(root=tmp_path / "raw"), engine, Recording())
+        options = Options(root=tmp_path / "raw")
+        layout = find_layout(options.root, "train", None, None)
+        listing = coordinator._scan(options, layout, engine, Recording())
         plan = coordinator._plan(Options(shards=2), listing)
         pattern = Options(dest=str(tmp_path / "x-%06d.tar")).pattern
         (tmp_path / ".x-000000.tar.0123abcd.partial").touch()
@@ -475,12 +482,12 @@ def test_pool_ends_whatever_an_interrupt_has_left_locked() -> None:
 def test_worker_that_dies_while_scanning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is an error with a remedy, not a wait and not a traceback."""
     made.classic_train(tmp_path / "raw")
-    monkeypatch.setattr("parallel_sharder.sources.scan.list_folder", _list_and_die)
-    with pytest.raises(WorkerError, match=r"a worker died listing folders in .*train: exit status 7.*__main__"):
+    monkeypatch.setattr("parallel_sharder.sources.survey.list_folder", _list_and_die)
+    with pytest.raises(WorkerError, match=r"a worker died listing what is in .*train: exit status 7.*__main__"):
         convert(Options(root=tmp_path / "raw", dest=str(tmp_path / "out"), workers=2))
 
 
-def _list_and_die(path: str, key_pattern: str) -> FolderContents:
+def _list_and_die(path: str, key_pattern: str) -> Contents:
     if multiprocessing.parent_process() is None:
         return list_folder(path, key_pattern)  # the split's folder is listed by the coordinator
     os._exit(7)

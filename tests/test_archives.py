@@ -1,0 +1,588 @@
+"""Archives as they are downloaded: the same shards as from the unpacked tree, and every damage named."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import gzip
+import hashlib
+import io
+import os
+import re
+import shutil
+import tarfile
+import warnings
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parallel_sharder import Options, VerifyOptions, convert, preview, verify_shards
+from parallel_sharder.errors import DestinationError, SourceError
+from parallel_sharder.sources import archived, archives, survey
+from parallel_sharder.sources.tarindex import Stream, tar_members
+from parallel_sharder.sources.zipindex import zip_members
+from tests import made
+from tests.test_convert import digests
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("raw")
+    made.classic_train(root, images=80)
+    return root
+
+
+def shards_of(root: Path, out: Path, **more: object) -> dict[str, str]:
+    report = convert(Options(root=root, dest=str(out), **{"shards": 4, "workers": 2, **more}))  # type: ignore[arg-type]
+    assert 0 == report.left_out
+    return digests(out)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("nested_xml", [False, True])
+def test_train_archives_give_the_trees_shards(tmp_path: Path, raw: Path, nested_xml: bool, workers: int) -> None:
+    """Images from inner archives and annotations from the compressed one, flat or nested: byte for byte the same."""
+    root = made.official_archives(tmp_path / "archives", raw, nested_xml=nested_xml)
+    expected = shards_of(raw, tmp_path / "tree")
+    assert expected == shards_of(root, tmp_path / "out", workers=workers)
+    assert {".imagenet_train.journal", ".imagenet_train.index"} == {each.name for each in (tmp_path / "out").glob(".*")}
+    verdict = verify_shards(VerifyOptions(dest=tmp_path / "out", source=root, workers=workers))
+    assert (0, 80) == (verdict.exit_code, verdict.compared), verdict.deviations
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_kaggles_zip_gives_the_trees_shards(tmp_path: Path, split: str) -> None:
+    """Deflated entries are inflated by the worker."""
+    made.kaggle(tmp_path / "raw")
+    root = made.kaggle_zip(tmp_path / "zip", tmp_path / "raw").parent
+    expected = shards_of(tmp_path / "raw", tmp_path / "tree", split=split)
+    assert expected == shards_of(root, tmp_path / "out", split=split)
+    verdict = verify_shards(VerifyOptions(dest=tmp_path / "out", source=root, workers=0))
+    assert (0, 40) == (verdict.exit_code, verdict.compared), verdict.deviations
+
+
+def test_real_samples(tmp_path: Path, real_imagenet: Path) -> None:
+    """The real images and annotations, packed as the official archives are, with the real devkit: the tree's shards."""
+    root = made.official_archives(tmp_path / "archives", real_imagenet)
+    found = digests_without_problems(real_imagenet, tmp_path / "tree")
+    assert found == digests_without_problems(root, tmp_path / "out")
+
+
+def digests_without_problems(root: Path, out: Path) -> dict[str, str]:
+    shards = shards_of(root, out)
+    shards.pop("imagenet_train.problems.jsonl")  # of the orphan annotation, whose path is another
+    return shards
+
+
+def test_val_archive(tmp_path: Path) -> None:
+    """Flat images, labelled by the ground truth inside the devkit's archive."""
+    made.flat_val(tmp_path / "raw")
+    root = made.official_archives(tmp_path / "archives", tmp_path / "raw")
+    expected = shards_of(tmp_path / "raw", tmp_path / "tree", split="val")
+    assert expected == shards_of(root, tmp_path / "out", split="val")
+
+
+def test_dry_run_writes_nothing(tmp_path: Path, raw: Path) -> None:
+    """Compressed annotations are counted in a stream, and what they will take is in the room that is needed."""
+    root = made.official_archives(tmp_path / "archives", raw)
+    plain = preview(Options(root=raw, dest=str(tmp_path / "out"), workers=0))
+    packed = preview(Options(root=root, dest=str(tmp_path / "out"), workers=0))
+    assert not (tmp_path / "out").exists()
+    assert plain.samples == packed.samples
+    assert packed.needed_bytes > plain.needed_bytes
+
+
+def test_layouts_side_by_side(tmp_path: Path, raw: Path) -> None:
+    """Tree and archives in one folder are an ambiguity, which --layout settles."""
+    root = made.official_archives(tmp_path / "archives", raw)
+    (root / "train").symlink_to(raw / "train")
+    assert "--layout tree) and" in refusal(root)
+    for layout in ("tree", "archives"):
+        assert 80 == preview(Options(root=root, workers=0, layout=layout)).samples
+
+
+def test_annotations_elsewhere(tmp_path: Path, raw: Path) -> None:
+    """An archive of annotations can be named, packed or not, for images in archives and in a tree."""
+    root = made.official_archives(tmp_path / "archives", raw)
+    packed = (root / "ILSVRC2012_bbox_train_v2.tar.gz").rename(tmp_path / "boxes.tgz")
+    plain = tmp_path / "boxes.tar"
+    plain.write_bytes(gzip.decompress(packed.read_bytes()))
+    expected = shards_of(raw, tmp_path / "tree")
+    for number, (images, xmls) in enumerate(((root, packed), (root, plain), (raw, packed))):
+        shards = shards_of(images, tmp_path / str(number), xml_root=xmls)
+        shards.pop("imagenet_train.problems.jsonl", None)  # annotations beside the images that are not used
+        assert expected == shards
+    bare = preview(Options(root=root, dest=str(tmp_path / "bare"), workers=0))
+    assert ("annotations", "none found") in bare.found
+
+
+def test_index_is_kept(tmp_path: Path, raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A further run takes the index from its file, unless the archive has changed, or the file is damaged."""
+    root = made.official_archives(tmp_path / "archives", raw)
+    out = tmp_path / "out"
+    expected = shards_of(root, out)
+    indexed: list[str] = []
+
+    def index(path: str, name: str, *rest: Any) -> Any:
+        indexed.append(name)
+        return archived.index_images(path, name, *rest)
+
+    monkeypatch.setattr(survey, "index_images", index)
+    for damage in ("", "time", "digest", "cut"):
+        indexed.clear()
+        if damage == "time":
+            os.utime(root / "ILSVRC2012_img_train.tar", ns=(1, 1))
+            with pytest.raises(DestinationError, match=r"time of ILSVRC2012_img_train.tar: 20.*, now 1970-01-01"):
+                shards_of(root, out, workers=0)
+            indexed.clear()
+            shutil.rmtree(out)
+        elif damage == "digest":
+            data = bytearray((out / ".imagenet_train.index").read_bytes())
+            data[100] ^= 1
+            (out / ".imagenet_train.index").write_bytes(data)
+        elif damage == "cut":
+            os.truncate(out / ".imagenet_train.index", 10)
+        assert expected == shards_of(root, out, workers=0)
+        assert (5 if damage else 0) == len(indexed), damage
+
+
+def test_check_archives(tmp_path: Path, raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Archives are compared with their MD5, all of them, before anything is written."""
+    root = made.official_archives(tmp_path / "archives", raw)
+    options = Options(root=root, dest=str(tmp_path / "out"), workers=0, check_archives=True)
+    with pytest.raises(SourceError) as caught:
+        convert(options)
+    assert f"{root}/ILSVRC2012_img_train.tar: " in str(caught.value)
+    assert "and should be 1d675b47d978889d74fa0da5fadfb00e" in str(caught.value)
+    assert "ILSVRC2012_bbox_train_v2.tar.gz" in str(caught.value)
+    assert "ILSVRC2012_devkit_t12.tar.gz" in str(caught.value)
+    assert not (tmp_path / "out").exists()
+    for path in root.glob("*.*"):
+        monkeypatch.setitem(archives.MD5, path.name, hashlib.md5(path.read_bytes()).hexdigest())
+    found = dict(convert(options).found)
+    assert found["checked"].endswith("ILSVRC2012_devkit_t12.tar.gz: as published, by MD5")
+    with pytest.raises(SourceError, match="none of the archives whose MD5 is known is used here"):
+        convert(Options(root=raw, dest=str(tmp_path / "other"), workers=0, check_archives=True))
+
+
+def test_spool_of_a_run_that_lives_is_left_alone(tmp_path: Path, raw: Path) -> None:
+    """That of one that was killed is removed."""
+    root = made.official_archives(tmp_path / "archives", raw)
+    out = tmp_path / "out"
+    out.mkdir()
+    left, living = (out / f".imagenet_train.annotations.0123abc{number}.partial" for number in range(2))
+    left.touch()
+    with living.open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        shards_of(root, out)
+        assert not left.exists()
+        assert living.exists()
+    shards_of(root, out)
+    assert not living.exists()
+
+
+def test_compressed_annotations_by_another_name(tmp_path: Path, raw: Path) -> None:
+    """Some programs take the .gz from the name of what they download, and not from what it holds."""
+    root = made.official_archives(tmp_path / "archives", raw)
+    path = root / "ILSVRC2012_bbox_train_v2.tar.gz"
+    path.rename(path.with_suffix(""))
+    assert shards_of(raw, tmp_path / "tree") == shards_of(root, tmp_path / "out")
+
+
+def test_plain_archives_of_classes_among_the_annotations(tmp_path: Path, raw: Path) -> None:
+    """Annotations in archives of their classes that are not compressed, in one that is, or is not."""
+    root = made.official_archives(tmp_path / "archives", raw)
+    path = root / "ILSVRC2012_bbox_train_v2.tar.gz"
+    folders = sorted({xml.parent for xml in raw.glob("train/*/*.xml")})
+    data = inner_tar(*((f"{folder.name}.tar", made.tar_of(sorted(folder.glob("*.xml")))) for folder in folders))
+    for number, content in enumerate((gzip.compress(data), data)):
+        path.write_bytes(content)
+        assert shards_of(raw, tmp_path / "tree") == shards_of(root, tmp_path / str(number))
+
+
+# Bad ones: an error that names archive, member and offset, before anything is written.
+
+
+def refusal(root: Path, split: str = "train") -> str:
+    out = root.parent / "out"
+    with pytest.raises(SourceError) as caught:
+        convert(Options(root=root, split=split, dest=str(out), workers=0))
+    assert not out.exists()
+    return str(caught.value)
+
+
+def outer_tar(path: Path, members: Mapping[str, bytes]) -> None:
+    with tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as archive:
+        for name, data in members.items():
+            made.add_bytes(archive, name, data)
+
+
+def inner_tar(*members: tarfile.TarInfo | tuple[str, bytes]) -> bytes:
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w", format=tarfile.GNU_FORMAT) as archive:
+        for member in members:
+            if isinstance(member, tarfile.TarInfo):
+                archive.addfile(member)
+            else:
+                made.add_bytes(archive, *member)
+    return data.getvalue()
+
+
+def special(name: str, kind: bytes, linkname: str = "") -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname = kind, linkname
+    return member
+
+
+WNID = made.WNIDS[0]
+IMAGE = (f"{WNID}_1.JPEG", b"\xff\xd8\xff\xd9")
+SOUND = inner_tar(IMAGE)
+
+BAD_INNER = {
+    "a member of another class": (
+        inner_tar(IMAGE, (f"{made.WNIDS[1]}_1.JPEG", b"")),
+        rf"{WNID}.tar, at offset 1,536: {made.WNIDS[1]}_1.JPEG does not belong into this archive",
+    ),
+    "a name twice": (inner_tar(IMAGE, IMAGE), rf"{WNID}.tar, at offset 1,536: {WNID}_1.JPEG is there twice"),
+    "a link": (
+        inner_tar(special(f"{WNID}_2.JPEG", tarfile.SYMTYPE, "/etc/passwd")),
+        rf"at offset 512: {WNID}_2.JPEG is no plain file, but a link to /etc/passwd",
+    ),
+    "a hard link": (inner_tar(IMAGE, special(f"{WNID}_2.JPEG", tarfile.LNKTYPE, IMAGE[0])), f"link to {IMAGE[0]}"),
+    "a device": (inner_tar(special(f"{WNID}_2.JPEG", tarfile.CHRTYPE)), "but a device or pipe"),
+    "outside": (inner_tar((f"../{WNID}_1.JPEG", b"")), rf"\.\./{WNID}_1.JPEG would lie outside"),
+    "absolute": (inner_tar((f"/{WNID}_1.JPEG", b"")), rf"/{WNID}_1.JPEG would lie outside"),
+    "in a folder": (inner_tar((f"x/{WNID}_1.JPEG", b"")), rf"x/{WNID}_1.JPEG does not belong"),
+    "a hole": (
+        inner_tar(IMAGE)[:1536] + bytes(512) + inner_tar((f"{WNID}_2.JPEG", b"12"), (f"{WNID}_3.JPEG", b"1"))[512:],
+        rf"{WNID}.tar, at offset [12],\d+: it has an end of archive, and goes on behind it, at offset \d,\d+",
+    ),
+    "two archives in a row": (SOUND + SOUND, r"it has an end of archive, and goes on behind it"),
+    "a chain of long names": (special("././@LongLink", b"L").tobuf() * 3000, "there is no tar header"),
+    "no end": (SOUND[:1024], rf"{WNID}.tar, at offset 1,536: it is cut short: there is no end .* behind {IMAGE[0]}"),
+    "cut within a member": (SOUND[:514], rf"at offset 512: it is cut short: {IMAGE[0]} has 4 bytes"),
+    "cut within a header": (SOUND[:300], r"at offset 512: it is cut short|there is no tar header"),
+    "no tar": (b"it is none" * 100, rf"{WNID}.tar, at offset 512: there is no tar header"),
+    "compressed": (gzip.compress(SOUND), rf"{WNID}.tar, at offset 512: it is compressed"),
+}
+
+
+@pytest.mark.parametrize("damage", BAD_INNER)
+def test_bad_inner_archives(tmp_path: Path, raw: Path, damage: str) -> None:
+    """Each is named with archive, member and offset, and nothing is written."""
+    inner, message = BAD_INNER[damage]
+    root = made.official_archives(tmp_path / "archives", raw)
+    outer_tar(root / "ILSVRC2012_img_train.tar", {f"{WNID}.tar": inner})
+    told = refusal(root)
+    assert re.search(message, told), told
+    assert str(root / "ILSVRC2012_img_train.tar") in told
+
+
+BAD_OUTER = {
+    "a class twice": ([f"{WNID}.tar", f"./{WNID}.tar"], rf"\./{WNID}.tar is there twice"),
+    "an unknown class": (["n00000001.tar"], "no class of .*meta.mat: n00000001"),
+    "images": ([IMAGE[0]], rf"at offset 0: {IMAGE[0]} is not the archive of a class"),
+    "compressed classes": ([f"{WNID}.tar.gz"], "Inner archives must not be compressed"),
+}
+
+
+@pytest.mark.parametrize("damage", BAD_OUTER)
+def test_bad_members_of_the_archive_of_train(tmp_path: Path, raw: Path, damage: str) -> None:
+    """It holds an archive for each class, each once, and nothing else."""
+    names, message = BAD_OUTER[damage]
+    root = made.official_archives(tmp_path / "archives", raw)
+    with tarfile.open(root / "ILSVRC2012_img_train.tar", "w") as archive:
+        for name in names:
+            made.add_bytes(archive, name, SOUND)
+    told = refusal(root)
+    assert re.search(message, told, re.DOTALL), told
+
+
+@pytest.mark.parametrize("left", [0, 1, 511, 512, 3000, -20_000, -10_240])
+def test_archive_of_train_cut_short(tmp_path: Path, raw: Path, left: int) -> None:
+    """Wherever it is cut, that is noticed, at a member's boundary too."""
+    root = made.official_archives(tmp_path / "archives", raw)
+    path = root / "ILSVRC2012_img_train.tar"
+    with tarfile.open(path) as archive:
+        end = max(member.offset_data + member.size for member in archive)
+    end += -end % 512
+    os.truncate(path, left if left >= 0 else min(end, path.stat().st_size + left))
+    told = refusal(root)
+    assert "it is cut short" in told
+    assert "Download or copy it again" in told
+
+
+def test_compressed_archive_of_train(tmp_path: Path, raw: Path) -> None:
+    """Images cannot be read from where they lie in it; the message says what to do."""
+    root = made.official_archives(tmp_path / "archives", raw)
+    path = root / "ILSVRC2012_img_train.tar"
+    path.write_bytes(gzip.compress(path.read_bytes()))
+    assert f"Decompress it once: mv {path} {path}.gz && gunzip {path}.gz" in refusal(root)
+
+
+def test_other_files_among_the_images_are_named(tmp_path: Path, raw: Path) -> None:
+    """As in a tree they are reported, and take nothing from the set."""
+    root = made.official_archives(tmp_path / "archives", raw)
+    outer_tar(root / "ILSVRC2012_img_train.tar", {f"{WNID}.tar": inner_tar(IMAGE, ("README", b"?"))})
+    report = convert(Options(root=root, dest=str(tmp_path / "out"), workers=0))
+    assert (1, 0) == (report.samples, report.left_out)
+    path = f"{root}/ILSVRC2012_img_train.tar:{WNID}.tar:README"
+    assert ["not-an-image"] == [each.kind for each in report.problems if each.path == path]
+
+
+def test_broken_images_are_named_by_archive_and_member(tmp_path: Path, raw: Path) -> None:
+    """A broken image in an archive is a problem of its sample."""
+    root = made.official_archives(tmp_path / "archives", raw)
+    inner = inner_tar(IMAGE, (f"{WNID}_2.JPEG", b"\xff\xd8 cut"), (f"{WNID}_3.JPEG", b""))
+    outer_tar(root / "ILSVRC2012_img_train.tar", {f"{WNID}.tar": inner})
+    report = convert(Options(root=root, dest=str(tmp_path / "out"), workers=0))
+    assert (1, 2, 3) == (report.samples, report.left_out, report.exit_code)
+    paths = {each.path for each in report.problems if each.kind == "bad-image"}
+    assert {f"{root}/ILSVRC2012_img_train.tar:{WNID}_{number}.JPEG" for number in (2, 3)} == paths
+
+
+def huge_member() -> bytes:
+    member = tarfile.TarInfo(f"{WNID}/{WNID}_1.xml")
+    member.size = 2**70
+    return member.tobuf(tarfile.GNU_FORMAT) + bytes(1024)
+
+
+BAD_ANNOTATIONS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "cut": (lambda data: gzip.compress(data)[:-500], "cannot be decompressed any further"),
+    "damaged": (lambda data: gzip.compress(data)[:-8] + b"12345678", "cannot be decompressed any further: CRC"),
+    "cut inside": (lambda data: gzip.compress(data[:5000]), "it is cut short"),
+    "empty": (lambda _: gzip.compress(inner_tar()), "holds no annotation, *.xml"),
+    "huge": (lambda _: gzip.compress(huge_member()), "cut short"),
+    "no tar": (lambda _: gzip.compress(b"none" * 1000), "at offset 0: there is no tar header"),
+    "nothing": (lambda _: b"", "at offset 0: it is cut short"),
+}
+
+
+@pytest.mark.parametrize("damage", BAD_ANNOTATIONS)
+def test_bad_archives_of_annotations(tmp_path: Path, raw: Path, damage: str) -> None:
+    """Each is named, nothing is written, and no spool is left."""
+    spoil, message = BAD_ANNOTATIONS[damage]
+    root = made.official_archives(tmp_path / "archives", raw)
+    path = root / "ILSVRC2012_bbox_train_v2.tar.gz"
+    path.write_bytes(spoil(gzip.decompress(path.read_bytes())))
+    told = refusal(root)
+    assert message in told
+    assert str(path) in told
+
+
+def test_annotation_outside_its_class(tmp_path: Path, raw: Path) -> None:
+    """An annotation in another class's folder would describe the wrong image."""
+    root = made.official_archives(tmp_path / "archives", raw)
+    path = root / "ILSVRC2012_bbox_train_v2.tar.gz"
+    path.write_bytes(gzip.compress(inner_tar((f"{made.WNIDS[1]}/{WNID}_1.xml", b"<annotation/>"))))
+    assert f"at offset 0: {made.WNIDS[1]}/{WNID}_1.xml does not belong where it is" in refusal(root)
+
+
+def test_devkit_without_its_files(tmp_path: Path, raw: Path) -> None:
+    """A devkit's archive that is cut, or another one, is named."""
+    root = made.official_archives(tmp_path / "archives", raw)
+    path = root / "ILSVRC2012_devkit_t12.tar.gz"
+    data = path.read_bytes()
+    path.write_bytes(data[:200])
+    assert f"{path} cannot be read" in refusal(root)
+    path.write_bytes(gzip.compress(inner_tar(("readme.txt", b""))))
+    assert f"{path} holds no data/meta.mat" in refusal(root)
+    path.unlink()
+    assert "no class list (the devkit's meta.mat) found" in refusal(root)
+
+
+# Zips.
+
+
+@pytest.fixture
+def zipped(tmp_path: Path) -> Path:
+    made.kaggle(tmp_path / "raw")
+    return made.kaggle_zip(tmp_path / "zip", tmp_path / "raw")
+
+
+def test_zip_cut_short(zipped: Path) -> None:
+    """Without its directory it is no zip."""
+    os.truncate(zipped, zipped.stat().st_size // 2)
+    assert f"{zipped} is no zip, or is cut short" in refusal(zipped.parent)
+
+
+def test_zip_with_other_methods(zipped: Path, tmp_path: Path) -> None:
+    """A way of compressing that is not deflate is named with its entry."""
+    with zipfile.ZipFile(zipped, "a", zipfile.ZIP_BZIP2) as archive:
+        archive.writestr(f"ILSVRC/Data/CLS-LOC/train/{WNID}/{WNID}_99.JPEG", b"?")
+    assert f"{WNID}_99.JPEG is compressed by method 12" in refusal(zipped.parent)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (f"ILSVRC/Data/CLS-LOC/train/{WNID}/../{WNID}_99.JPEG", "would lie outside"),
+        (f"ILSVRC/Data/CLS-LOC/train/{WNID}/{made.WNIDS[1]}_99.JPEG", "does not belong into its folder"),
+        (f"ILSVRC/Data/CLS-LOC/train/x/{WNID}_99.JPEG", "train/x is no class's folder"),
+    ],
+)
+def test_zip_with_strange_names(zipped: Path, name: str, message: str) -> None:
+    """Images outside of their class stop the run before it writes."""
+    with zipfile.ZipFile(zipped, "a") as archive:
+        archive.writestr(name, b"?")
+    assert message in refusal(zipped.parent)
+
+
+def test_zip_with_a_link(zipped: Path) -> None:
+    """A link is no image."""
+    link = zipfile.ZipInfo(f"ILSVRC/Data/CLS-LOC/train/{WNID}/{WNID}_99.JPEG")
+    link.external_attr = 0o120777 << 16
+    with zipfile.ZipFile(zipped, "a") as archive:
+        archive.writestr(link, "/etc/passwd")
+    assert f"{WNID}_99.JPEG is no plain file, but a link or a device" in refusal(zipped.parent)
+
+
+def test_zip_with_a_short_directory(zipped: Path) -> None:
+    """A directory that ends too early, at an entry's boundary, would lose images in silence."""
+    data = bytearray(zipped.read_bytes())
+    end = data.rindex(b"PK\5\6")
+    length = int.from_bytes(data[end + 12 : end + 16], "little")
+    start = int.from_bytes(data[end + 16 : end + 20], "little")
+    last = data.rindex(b"PK\1\2", start, start + length)
+    data[end + 12 : end + 16] = (last - start).to_bytes(4, "little")
+    zipped.write_bytes(data)
+    assert re.search(r"its directory has \d+ entries, and should have \d+", refusal(zipped.parent))
+
+
+def test_zip_with_a_comment(zipped: Path, tmp_path: Path) -> None:
+    """A comment may hold what looks like the directory's end."""
+    with zipfile.ZipFile(zipped, "a") as archive:
+        archive.comment = b"PK\5\6" + bytes(30)
+    assert 40 == preview(Options(root=zipped.parent, workers=0)).samples
+
+
+def test_zip_with_a_name_twice(zipped: Path) -> None:
+    """The same image twice, which unzip would settle silently."""
+    with zipfile.ZipFile(zipped) as archive:
+        name = next(each for each in archive.namelist() if "/train/" in each and each.endswith(".JPEG"))
+    with warnings.catch_warnings(), zipfile.ZipFile(zipped, "a") as archive:
+        warnings.simplefilter("ignore")
+        archive.writestr(name, b"?")
+    assert "it is there twice" in refusal(zipped.parent)
+
+
+def test_damaged_zip_entry(zipped: Path, tmp_path: Path) -> None:
+    """An entry that is not what the directory says is a problem of its sample, found by its CRC-32."""
+    with zipfile.ZipFile(zipped) as archive:
+        infos = [each for each in archive.infolist() if "/train/" in each.filename and each.filename.endswith(".JPEG")]
+    data = bytearray(zipped.read_bytes())
+    for info in infos[:3]:
+        data[info.header_offset + 30 + len(info.filename) + info.compress_size // 2] ^= 0x10
+    zipped.write_bytes(data)
+    report = convert(Options(root=zipped.parent, dest=str(tmp_path / "out"), workers=0))
+    assert (37, 3) == (report.samples, report.left_out)
+    assert {"unreadable"} == {each.kind for each in report.problems}
+    assert {f"{zipped}:{os.path.basename(info.filename)}" for info in infos[:3]} == {
+        each.path for each in report.problems
+    }
+
+
+def test_zip64(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sizes, offsets and counts in their 64-bit places give the same members."""
+    made.kaggle(tmp_path / "raw", images=10)
+    plain = made.kaggle_zip(tmp_path / "plain", tmp_path / "raw")
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 1000)
+    monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 3)
+    wide = made.kaggle_zip(tmp_path / "wide", tmp_path / "raw")
+    assert b"PK\x06\x06" in wide.read_bytes()
+    named = {member.name: (member.size, member.extent[2]) for member in zip_members(str(plain))}
+    assert named == {member.name: (member.size, member.extent[2]) for member in zip_members(str(wide))}
+    assert shards_of(plain.parent, tmp_path / "a") == shards_of(wide.parent, tmp_path / "b")
+
+
+def test_zip_with_a_broken_zip64_field(zipped: Path) -> None:
+    """Found by fuzzing: an extra field that is shorter than it says."""
+    data = bytearray(zipped.read_bytes())
+    entry = data.index(b"PK\1\2")
+    data[entry + 20 : entry + 28] = b"\xff" * 8  # both sizes are said to be in the extra field
+    data[entry + 30 : entry + 32] = b"\4\0"
+    name_bytes = int.from_bytes(data[entry + 28 : entry + 30], "little")
+    data[entry + 46 + name_bytes : entry + 50 + name_bytes] = b"\1\0\x10\0"
+    zipped.write_bytes(data)
+    assert "at offset" in refusal(zipped.parent)
+
+
+# Any tar, against Python's tarfile.
+
+
+def test_negative_size() -> None:
+    """Found by fuzzing: a size in base 256 can be negative, and would have the index go back for ever."""
+    member = tarfile.TarInfo("x")
+    member.size = -512
+    header = member.tobuf(tarfile.GNU_FORMAT)
+    with pytest.raises(SourceError, match=r"x has a size of -512 bytes"):
+        members_read(header + bytes(1024), as_stream=False)
+
+
+NAMES = st.one_of(
+    st.from_regex(r"[a-z0-9_]{1,20}(/[a-z0-9_.]{1,20}){0,3}", fullmatch=True),
+    st.text("abcdefghij/é€._", min_size=90, max_size=230).filter(lambda name: "//" not in name and name.strip("/.")),
+)
+MEMBERS = st.lists(st.tuples(NAMES, st.binary(max_size=1200)), max_size=6)
+DIALECTS = st.sampled_from(("v7", "ustar", "gnu", "pax"))
+
+
+def tar_in(dialect: str, members: list[tuple[str, bytes]]) -> bytes:
+    formats = {"pax": tarfile.PAX_FORMAT, "gnu": tarfile.GNU_FORMAT}
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w", format=formats.get(dialect, tarfile.USTAR_FORMAT)) as archive:
+        for name, content in members:
+            with contextlib.suppress(ValueError):  # a name that the dialect cannot hold
+                made.add_bytes(archive, name, content)
+    if dialect != "v7":
+        return data.getvalue()
+    blocks = bytearray(data.getvalue())  # as before POSIX: no magic, no owner's name, and zero for a plain file
+    with tarfile.open(fileobj=io.BytesIO(bytes(blocks))) as archive:
+        for member in archive:
+            start = member.offset
+            if blocks[start + 345]:
+                continue  # the prefix is ustar's
+            blocks[start + 156] = 0
+            blocks[start + 257 : start + 512] = bytes(255)
+            total = sum(blocks[start : start + 148]) + 8 * 32 + sum(blocks[start + 156 : start + 512])
+            blocks[start + 148 : start + 156] = b"%06o\0 " % total
+    return bytes(blocks)
+
+
+def members_read(data: bytes, as_stream: bool) -> list[tuple[str, int, int]]:
+    if as_stream:
+        found = tar_members(Stream(io.BytesIO(data), "x.tar"), 0, None, "x.tar")
+    else:
+        found = tar_members(lambda offset, size: data[offset : offset + size], 0, len(data), "x.tar")
+    return [(member.name, member.data, member.size) for member in found]
+
+
+@given(DIALECTS, MEMBERS, st.booleans())
+def test_members_are_those_of_tarfile(dialect: str, members: list[tuple[str, bytes]], as_stream: bool) -> None:
+    """Names, offsets and sizes of every plain file, in every dialect, from a file and from a stream."""
+    data = tar_in(dialect, members)
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        expected = [(member.name, member.offset_data, member.size) for member in archive if member.isreg()]
+    assert expected == members_read(data, as_stream)
+
+
+@given(DIALECTS, MEMBERS.filter(bool), st.data(), st.booleans())
+def test_every_cut_is_noticed(
+    dialect: str, members: list[tuple[str, bytes]], draw: st.DataObject, as_stream: bool
+) -> None:
+    """Whatever is missing before the end of the archive, it is an error; what is missing behind that, is not."""
+    data = tar_in(dialect, members)
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        end = max((member.offset_data + member.size + -member.size % 512 for member in archive), default=0)
+    whole = members_read(data, as_stream)
+    cut = draw.draw(st.integers(0, len(data) - 1))
+    if cut >= end + 512:
+        assert whole == members_read(data[:cut], as_stream)
+    else:
+        with pytest.raises(SourceError, match=r"x.tar, at offset [\d,]+: "):
+            members_read(data[:cut], as_stream)
