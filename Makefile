@@ -35,7 +35,7 @@ torture: $(VENV)/ready
 FUZZ_INPUTS ?= 300000
 fuzz: $(VENV)/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
-	for target in annotation shapes image journal tar; do $(BIN)/python -m tests.fuzz $$target $(FUZZ_INPUTS) || exit 1; done
+	for target in annotation shapes image journal tar archive zip; do $(BIN)/python -m tests.fuzz $$target $(FUZZ_INPUTS) || exit 1; done
 
 check: $(VENV)/ready
 	$(BIN)/ruff check
@@ -61,6 +61,7 @@ bench: $(VENV)/ready
 	$(BIN)/python -m benchmarks.dealing --folder .bench
 	$(BIN)/python -m benchmarks.safety --folder .bench
 	$(BIN)/python -m benchmarks.output --folder .bench
+	$(BIN)/python -m benchmarks.archives --folder .bench
 	$(BIN)/python -m benchmarks.scan --folder .bench/tiny
 	$(BIN)/python -m benchmarks.scale --folder .bench/tiny
 

@@ -23,7 +23,7 @@ from parallel_sharder.deal import deal, make_chunks
 from parallel_sharder.destination import ShardPattern
 from parallel_sharder.engines import open_engine
 from parallel_sharder.journal import Journal
-from parallel_sharder.model import Chunk, ImageClass, Job, Listing, Plan, ShardRecord
+from parallel_sharder.model import Chunk, ImageClass, Job, Listing, Place, Plan, ShardRecord
 
 ROWS = 1_281_167
 
@@ -40,8 +40,8 @@ def listing_of(rows: int) -> Listing:
     index = np.arange(rows, dtype=np.int32) % 1000
     keys = np.array([b"n%08d_%05d" % (row % 1000, row // 1000) for row in range(rows)])
     sizes = np.full(rows, 110_000)
-    folders = tuple(f"/data/imagenet/train/{row.wnid}" for row in classes)
-    return Listing((), folders, classes, keys, index, index, sizes, index, sizes, ())
+    places = tuple(Place(f"/data/imagenet/train/{row.wnid}", "") for row in classes)
+    return Listing((), places, classes, keys, index, index, sizes, index, sizes, ())
 
 
 def measure(workers: int, samples: int, chunks: int, folder: Path) -> dict[str, float]:
@@ -51,7 +51,7 @@ def measure(workers: int, samples: int, chunks: int, folder: Path) -> dict[str, 
     order = np.resize(order, samples * chunks)
     plan = Plan(order, np.arange(chunks + 1) * samples, np.full(chunks, 10**9))
     pattern = ShardPattern.parse(str(folder / "x-%06d.tar"))
-    job = Job(listing.folders, listing.classes, "none", 1, "skip")
+    job = Job(listing.places, listing.classes, "none", 1, "skip")
     times: list[tuple[float, float]] = []
 
     def timed(some: Iterator[Chunk]) -> Iterator[Chunk]:

@@ -29,7 +29,7 @@ def print_with_peak(figures):
     peak = int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024
     print(json.dumps({**figures, "peak_mb": peak / 1e6}))
 """
-_CONVERT = (
+CONVERT = (
     _PEAK
     + """
 from parallel_sharder import Options, convert
@@ -39,7 +39,7 @@ assert not report.left_out
 print_with_peak({"samples": report.samples, "seconds": report.seconds})
 """
 )
-_VERIFY = (
+VERIFY = (
     _PEAK
     + """
 from parallel_sharder import VerifyOptions, verify_shards
@@ -57,7 +57,7 @@ import numpy as np
 from parallel_sharder import bounds
 from parallel_sharder.deal import make_chunks
 from parallel_sharder.destination import ShardPattern
-from parallel_sharder.model import ImageClass, Job, Listing
+from parallel_sharder.model import ImageClass, Job, Listing, Place
 from parallel_sharder.plan import Limits, in_order, make_plan
 rows = int(sys.argv[1])
 times = [time.monotonic()]
@@ -70,8 +70,8 @@ for at in range(0, rows, 100_000):
 draw = np.random.default_rng(0)
 annotated = draw.random(rows) < 0.425
 listing = Listing(
-    (), tuple(f"/data/imagenet/train/{row.wnid}" for row in classes), classes, keys, class_index, class_index.copy(),
-    draw.integers(2_000, 220_000, rows),
+    (), tuple(Place(f"/data/imagenet/train/{row.wnid}", "") for row in classes), classes, keys,
+    class_index, class_index.copy(), draw.integers(2_000, 220_000, rows),
     np.where(annotated, class_index, np.int32(-1)), np.where(annotated, 900, -1), (),
 )
 del number, annotated
@@ -79,7 +79,7 @@ times.append(time.monotonic())
 plan = make_plan(listing.keys, in_order(listing.keys, 0), bounds.sample_bytes(listing), Limits(10**9))
 times.append(time.monotonic())
 pattern = ShardPattern.parse("/shards/x-%06d.tar")
-job = Job(listing.folders, classes, "none", 1, "skip")
+job = Job(listing.places, classes, "none", 1, "skip")
 chunks = sum(1 for _ in make_chunks(listing, plan, pattern, job))
 times.append(time.monotonic())
 print_with_peak({
@@ -116,9 +116,9 @@ def main() -> None:
             make_imagenet(root, arguments.images, 1000, TINY)
             print(f"made {arguments.images:,} images in {time.monotonic() - start:.0f} s", file=sys.stderr)
         words = root, f"{temporary}/shards", arguments.workers, arguments.shards
-        steps["convert"] = run(_CONVERT, *words)
-        steps["all done already"] = run(_CONVERT, *words)
-        steps["verify"] = run(_VERIFY, *words)
+        steps["convert"] = run(CONVERT, *words)
+        steps["all done already"] = run(CONVERT, *words)
+        steps["verify"] = run(VERIFY, *words)
     for rows in arguments.rows:
         steps[f"{rows:,} rows in memory"] = run(_ROWS, rows)
     print(f"{'':<28}{'samples':>12}{'peak MB':>9}   seconds")

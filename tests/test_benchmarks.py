@@ -20,6 +20,7 @@ SCRIPTS = {
     "dealing": "--workers 2 --samples 10 --chunks 20",
     "safety": "--images 40 --runs 1",
     "output": "--images 40 --runs 1",
+    "archives": "--images 40 --runs 1 --workers 1 --members 3000",
     "scan": "--images 2000",
     "scale": "--images 300 --shards 3 --rows 2000",
 }
