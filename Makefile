@@ -46,7 +46,7 @@ format: $(VENV)/ready
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-# Half an hour on two cores, and 4 GB in .bench. Programs to compare with that are not installed are left out:
+# Half an hour on two cores, and some 15 GB in .bench. Programs to compare with that are not installed are left out:
 # .venv/bin/pip install -e '.[peers]' brings them, and takes some GB itself.
 bench: $(VENV)/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
@@ -54,7 +54,7 @@ bench: $(VENV)/ready
 	$(BIN)/python -m benchmarks.throughput --folder .bench
 	$(BIN)/python -m benchmarks.throughput --folder .bench --cold
 	$(BIN)/python -m benchmarks.scaling --folder .bench --plot benchmarks/scaling.png
-	$(BIN)/python -m benchmarks.profile --folder .bench --plot benchmarks/profile.png
+	$(BIN)/python -m benchmarks.profile --folder .bench --images 12000 --plot benchmarks/profile.png
 	$(BIN)/python -m benchmarks.compression --folder .bench
 	$(BIN)/python -m benchmarks.memory --folder .bench
 	$(BIN)/python -m benchmarks.startup
