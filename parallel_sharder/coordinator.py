@@ -22,7 +22,7 @@ from parallel_sharder.engines import Engine, open_engine
 from parallel_sharder.errors import DestinationError, SharderError, SourceError, WorkerDiedError, WorkerError
 from parallel_sharder.journal import MANIFEST, PROBLEMS, Journal
 from parallel_sharder.manifest import manifest, write_manifest
-from parallel_sharder.model import Chunk, Listing, Plan, ShardRecord
+from parallel_sharder.model import Chunk, Listing, Plan, Problem, ShardRecord
 from parallel_sharder.monitor import Monitor, Silent
 from parallel_sharder.options import Options
 from parallel_sharder.plan import Limits, in_order, make_plan
@@ -77,15 +77,8 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
                 job = make_job(options, listing, plan, workers)
                 with _saying_what_is_needed(pattern, plan, journal):
                     made = _write(make_chunks(listing, plan, pattern, job, numbers), engine, journal, monitor, pattern)
-                    records = sorted([*kept, *made], key=lambda record: record.number)
-                    problems = (*listing.problems, *(problem for record in records for problem in record.problems))
-                    refuse_changed(records)
                     _refuse_changed_archives(listing, journal, made)
-                    if problems:
-                        journal.record(dealt=[(PROBLEMS, pattern.problems_path)])
-                    write_problems(pattern.problems_path, problems)
-                    journal.record(dealt=[(MANIFEST, pattern.manifest_path)])
-                    write_manifest(pattern.manifest_path, _manifest(options, listing, plan, records))
+                    problems = _publish(options, listing, plan, journal, [*kept, *made])
         times.append(time.monotonic())
     except WorkerDiedError as error:  # of those that read finished shards; deal and scan have words of their own
         raise WorkerError(f"a worker died ({error.cause}). If memory is short, use fewer --workers.") from error
@@ -131,6 +124,25 @@ def _write(
     except BaseException:
         durable.remove_partials(pattern.folder, pattern.names)
         raise
+
+
+def _publish(
+    options: Options, listing: Listing, plan: Plan, journal: Journal, records: Sequence[ShardRecord]
+) -> tuple[Problem, ...]:
+    """Write what lies beside the shards, the manifest last, and return all problems of the set.
+
+    Each file is journalled before it is begun, so that what is there is known to be the tool's own.
+    """
+    pattern = options.pattern
+    records = sorted(records, key=lambda record: record.number)
+    problems = (*listing.problems, *(problem for record in records for problem in record.problems))
+    refuse_changed(records)
+    if problems:
+        journal.record(dealt=[(PROBLEMS, pattern.problems_path)])
+    write_problems(pattern.problems_path, problems)
+    journal.record(dealt=[(MANIFEST, pattern.manifest_path)])
+    write_manifest(pattern.manifest_path, _manifest(options, listing, plan, records))
+    return problems
 
 
 def _refuse_changed_archives(listing: Listing, journal: Journal, made: Sequence[ShardRecord]) -> None:
