@@ -7,7 +7,8 @@
     record    ShardRecords               -> journal      appended as each shard is done              journal, resume
     publish   ShardRecords               -> manifest     the index of the finished set, last         manifest
 
-`coordinator.convert` is that list; `verify` reads what it has made, by a witness that shares no code with the writer.
+`coordinator.convert` is that list; `verify` reads what it has made, by a witness that shares no code with the writer;
+`indexer` writes the indexes that single readers want.
 The public names are below; they are imported when they are first used, so that `--help` and a worker process do without
 numpy.
 """
@@ -20,13 +21,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from parallel_sharder.coordinator import convert, preview
     from parallel_sharder.errors import SharderError
-    from parallel_sharder.options import Options, VerifyOptions
-    from parallel_sharder.report import Preview, Report, Verdict
+    from parallel_sharder.indexer import index_shards
+    from parallel_sharder.options import IndexOptions, Options, VerifyOptions
+    from parallel_sharder.report import Indexed, Preview, Report, Verdict
     from parallel_sharder.tarwriter import ShardWriter
     from parallel_sharder.verify import verify_shards
 
 __version__ = "0.1.0"
 __all__ = [
+    "IndexOptions",
+    "Indexed",
     "Options",
     "Preview",
     "Report",
@@ -35,11 +39,14 @@ __all__ = [
     "Verdict",
     "VerifyOptions",
     "convert",
+    "index_shards",
     "preview",
     "verify_shards",
 ]
 
 _HOMES = {
+    "IndexOptions": "options",
+    "Indexed": "report",
     "Options": "options",
     "Preview": "report",
     "Report": "report",
@@ -48,6 +55,7 @@ _HOMES = {
     "Verdict": "report",
     "VerifyOptions": "options",
     "convert": "coordinator",
+    "index_shards": "indexer",
     "preview": "coordinator",
     "verify_shards": "verify",
 }

@@ -1,6 +1,6 @@
 """The command line: argv to Options, errors to a sentence and an exit code.
 
-Without a command's name it converts; `verify` verifies. Exit status: 0 all stored, or sound; 1 stopped by an error, or
+Without a command's name it converts; `verify` verifies, `index` indexes. Exit status: 0 done; 1 stopped by an error, or
 deviations found; 2 wrong command line; 3 finished, some samples left out; 130 (SIGINT), 143 (SIGTERM) or 129 (SIGHUP)
 stopped by a signal. The summary goes to standard output, everything else to standard error.
 """
@@ -22,10 +22,12 @@ from typing import TYPE_CHECKING
 
 from parallel_sharder import __version__
 from parallel_sharder.errors import OptionsError, SharderError
-from parallel_sharder.options import DEFAULT_DEST, Options, VerifyOptions, parse_size
+from parallel_sharder.options import DEFAULT_DEST, INDEXES, IndexOptions, Options, VerifyOptions, parse_size
 
 if TYPE_CHECKING:
-    from parallel_sharder.report import Preview, Report, Verdict
+    from parallel_sharder.report import Indexed, Preview, Report, Verdict
+
+AnyOptions = Options | VerifyOptions | IndexOptions
 
 _EXAMPLES = """\
 examples:
@@ -48,6 +50,8 @@ examples:
 
   finished shards, read again (see parallel-sharder verify --help):
     parallel-sharder verify /shards --source /data/imagenet
+  indexes of finished shards, for DALI and others (see parallel-sharder index --help):
+    parallel-sharder index /shards --for dali,timm
 
 exit status:
   0 all samples stored; 1 stopped by an error; 2 wrong command line; 3 finished, some samples left out (they are
@@ -68,6 +72,15 @@ exit status:
 """
 
 
+_INDEX_EXAMPLES = """\
+examples:
+  for NVIDIA DALI and timm, of all shards in a folder:
+    parallel-sharder index /shards --for dali,timm
+  for wids, with MD5, of shards that another tool has made:
+    parallel-sharder index '/shards/cc3m-%05d.tar' --for wids --md5
+"""
+
+
 _STARTED = time.time()
 """A journal that has not been touched since is not of this run."""
 
@@ -78,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")  # as standard error is: paths can hold any bytes
     # numpy is not here yet; when it comes, it starts a thread a core for linear algebra that nobody asks for.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    options: Options | VerifyOptions | None = None
+    options: AnyOptions | None = None
     try:
         arguments, options = _parse(list(sys.argv[1:] if argv is None else argv))
         with _signals():
@@ -124,7 +137,9 @@ def _signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _how_to_continue(options: Options | VerifyOptions | None) -> str:
+def _how_to_continue(options: AnyOptions | None) -> str:
+    if isinstance(options, IndexOptions):
+        return "The same command writes the rest; every file that is there is whole."
     if not isinstance(options, Options):
         return "What was found so far is not shown."
     from parallel_sharder.journal import progress_of
@@ -143,7 +158,7 @@ def _complain(message: str) -> None:
         print(f"parallel-sharder: {message}", file=sys.stderr, flush=True)
 
 
-def _run(options: Options | VerifyOptions, arguments: argparse.Namespace) -> int:
+def _run(options: AnyOptions, arguments: argparse.Namespace) -> int:
     from parallel_sharder import monitor  # what is imported here and below, --help does without
 
     watcher: monitor.Monitor
@@ -153,11 +168,15 @@ def _run(options: Options | VerifyOptions, arguments: argparse.Namespace) -> int
         watcher = monitor.Terminal(sys.stderr)
     else:
         watcher = monitor.Log(sys.stderr)
-    result: Preview | Report | Verdict
+    result: Preview | Report | Verdict | Indexed
     if isinstance(options, VerifyOptions):
         from parallel_sharder.verify import verify_shards
 
         result = verify_shards(options, watcher)
+    elif isinstance(options, IndexOptions):
+        from parallel_sharder.indexer import index_shards
+
+        result = index_shards(options, watcher)
     else:
         from parallel_sharder import coordinator
 
@@ -170,11 +189,14 @@ def _run(options: Options | VerifyOptions, arguments: argparse.Namespace) -> int
     return result.exit_code
 
 
-def _parse(words: list[str]) -> tuple[argparse.Namespace, Options | VerifyOptions]:
+def _parse(words: list[str]) -> tuple[argparse.Namespace, AnyOptions]:
     """The words as argparse has them, and as the options they mean. Raises OptionsError with all complaints."""
     if words[:1] == ["verify"]:
         arguments = _verify_parser().parse_args(words[1:])
         return arguments, _verify_options(arguments)
+    if words[:1] == ["index"]:
+        arguments = _index_parser().parse_args(words[1:])
+        return arguments, _index_options(arguments)
     arguments = _parser().parse_args(words)
     return arguments, _options(arguments)
 
@@ -228,6 +250,19 @@ def _verify_options(arguments: argparse.Namespace) -> VerifyOptions:
     return options
 
 
+def _index_options(arguments: argparse.Namespace) -> IndexOptions:
+    complaints: list[str] = []
+    workers = _number(arguments, "workers", complaints)
+    readers = tuple(dict.fromkeys(filter(None, arguments.readers.split(","))))
+    try:
+        options = IndexOptions(dest=arguments.dest, readers=readers, md5=arguments.md5, workers=workers)
+    except OptionsError as error:
+        complaints += error.complaints
+    if complaints:
+        raise OptionsError(complaints)
+    return options
+
+
 def _number(
     arguments: argparse.Namespace, name: str, complaints: list[str], parse: Callable[[str], int] = int
 ) -> int | None:
@@ -259,6 +294,26 @@ def _verify_parser() -> argparse.ArgumentParser:
     parser.add_argument("--workers", metavar="N", help="worker processes; 0 runs in this process (default: the cores)")
     parser.add_argument("--quiet", action="store_true", help="print the verdict and errors alone")
     parser.add_argument("--json", action="store_true", help="print the verdict as JSON, with all deviations")
+    return parser
+
+
+def _index_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="parallel-sharder index",
+        description="Write the indexes that single readers want beside finished shards, anybody's, from their headers "
+        "alone.",
+        epilog=_INDEX_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("dest", metavar="DEST", help="a folder of uncompressed shards, or a pattern with %%0Nd")
+    parser.add_argument(
+        "--for", dest="readers", metavar="NAMES", default="wids", help=f"some of {','.join(INDEXES)} (default: wids)"
+    )
+    parser.add_argument("--md5", action="store_true", help="add the MD5 of each shard for wids; reads all of it")
+    parser.add_argument("--workers", metavar="N", help="worker processes; 0 runs in this process (default: the cores)")
+    parser.add_argument("--quiet", action="store_true", help="print the summary and errors alone")
+    parser.add_argument("--json", action="store_true", help="print the summary as JSON")
     return parser
 
 

@@ -85,7 +85,7 @@ def compare_with_source(
     tasks = iter(lambda: list(islice(samples, SAMPLES_A_TASK)), [])
     for done, some in enumerate(engine.each(compare_samples, tasks), 1):
         deviations += some
-        monitor.verifying("samples", min(done * SAMPLES_A_TASK, len(found)), len(found))
+        monitor.working("comparing samples", min(done * SAMPLES_A_TASK, len(found)), len(found))
     return len(found), deviations
 
 

@@ -53,7 +53,7 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
         if not os.path.exists(pattern.journal_path):
             refuse_taken(pattern)
         layout = find_layout(options.root, options.split, options.xml_root, options.meta, options.layout)
-        checked = check_archives(layout, monitor.verifying) if options.check_archives else ()
+        checked = check_archives(layout, monitor.working) if options.check_archives else ()
         with open_engine(workers, options.start_method) as engine, spool_beside(pattern, layout) as spool:
             index = SavedIndex.of(layout, pattern.index_path)
             listing = _scan(options, layout, engine, monitor, spool, index, checked)
@@ -178,7 +178,7 @@ def preview(options: Options, monitor: Monitor | None = None) -> Preview:
     workers = machine.usable_cores() if options.workers is None else options.workers
     layout = find_layout(options.root, options.split, options.xml_root, options.meta, options.layout)
     try:
-        checked = check_archives(layout, monitor.verifying) if options.check_archives else ()
+        checked = check_archives(layout, monitor.working) if options.check_archives else ()
         with open_engine(workers, options.start_method) as engine:
             index = SavedIndex.of(layout, options.pattern.index_path)
             listing = _scan(options, layout, engine, monitor, None, index, checked)

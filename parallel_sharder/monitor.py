@@ -33,8 +33,8 @@ class Monitor(Protocol):
     def progress(self, samples: int, tar_bytes: int) -> None:
         """So much is written by this run, shards in hand included."""
 
-    def verifying(self, unit: str, done: int, total: int) -> None:
-        """So many units, of so many, are verified."""
+    def working(self, doing: str, done: int, total: int) -> None:
+        """So much, of so much, is done of what is being done, such as "verifying shards": its last word is the unit."""
 
     def close(self) -> None:
         """Nothing follows, whether the run has ended well or not."""
@@ -55,7 +55,7 @@ class Silent:
     def progress(self, samples: int, tar_bytes: int) -> None:
         """Nothing."""
 
-    def verifying(self, unit: str, done: int, total: int) -> None:
+    def working(self, doing: str, done: int, total: int) -> None:
         """Nothing."""
 
     def close(self) -> None:
@@ -112,11 +112,11 @@ class Terminal(Silent):
         self._bar.set_postfix_str(f"{size(tar_bytes)}, {tar_bytes / elapsed / 1e6:,.0f} MB/s", refresh=False)
         self._bar.update(self._kept + samples - self._bar.n)
 
-    def verifying(self, unit: str, done: int, total: int) -> None:
-        """Moves a bar, one for each unit."""
-        if self._bar is None or self._bar.unit != unit:
+    def working(self, doing: str, done: int, total: int) -> None:
+        """Moves a bar, one for each thing that is done."""
+        if self._bar is None or self._bar.desc != doing:
             self.close()
-            self._bar = self._new_bar(total=total, unit=unit, desc=f"verifying {unit}")
+            self._bar = self._new_bar(total=total, unit=f" {doing.split()[-1]}", desc=doing)
         self._bar.update(done - self._bar.n)
 
     def close(self) -> None:
@@ -175,10 +175,10 @@ class Log(Silent):
             f"{samples / elapsed:,.0f} images/s, {tar_bytes / elapsed / 1e6:,.0f} MB/s, {duration(left)} left"
         )
 
-    def verifying(self, unit: str, done: int, total: int) -> None:
+    def working(self, doing: str, done: int, total: int) -> None:
         """A line now and then."""
         if self._is_due():
-            self._print(f"verified: {done:,} of {total:,} {unit}")
+            self._print(f"{doing}: {done:,} of {total:,}")
 
     def _is_due(self) -> bool:
         now = time.monotonic()

@@ -28,6 +28,9 @@ DEFAULT_MAXSIZE = 10**9
 SEED_LIMIT = 2**64
 WORKERS_LIMIT = 10_000
 
+INDEXES = ("wids", "dali", "timm", "openclip")
+"""The readers that indexes can be written for; see the package `indexes`."""
+
 ON_BAD = ("skip", "keep", "fail")
 """What becomes of broken samples. skip: left out and listed. keep: the image is stored as it is, and a broken
 annotation counts as none. fail: the first one stops the run."""
@@ -137,6 +140,33 @@ class VerifyOptions:
         for option, value in (("--xml-root", self.xml_root), ("--meta", self.meta), ("--layout", self.layout)):
             if value is not None and self.source is None:
                 complaints.append(f"{option} tells where a part of the source is; name that with --source")
+        if any(complaints):
+            raise OptionsError([complaint for complaint in complaints if complaint])
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexOptions:
+    """What to index: `dest` is a folder of shards, or a pattern; `readers` are some of INDEXES.
+
+    `md5` adds the MD5 of each shard to the index for wids, for which all of it is read. `workers` is as in Options.
+    Raises OptionsError, which holds every complaint.
+    """
+
+    dest: str | Path
+    readers: tuple[str, ...] = ("wids",)
+    md5: bool = False
+    workers: int | None = None
+
+    def __post_init__(self) -> None:
+        complaints = [_outside("--workers", self.workers, 0, WORKERS_LIMIT)]
+        complaints += [_not_among("--for", name, INDEXES) for name in self.readers or ("",)]
+        if self.md5 and "wids" not in self.readers:
+            complaints.append("--md5 is for the index of wids; name that with --for")
+        if "%" in os.fspath(self.dest):
+            try:
+                ShardPattern.parse(os.fspath(self.dest))
+            except ValueError as error:
+                complaints.append(f"DEST: {error}")
         if any(complaints):
             raise OptionsError([complaint for complaint in complaints if complaint])
 

@@ -284,6 +284,39 @@ class Verdict:
         }
 
 
+@dataclass(frozen=True)
+class Indexed:
+    """What was indexed, and the files that were written."""
+
+    sets: tuple[str, ...]
+    samples: int
+    shards: int
+    written: tuple[str, ...]
+    workers: int
+    elapsed_seconds: float
+    exit_code = 0
+
+    def text(self) -> str:
+        """A line a fact, and the first of the files."""
+        elapsed = max(self.elapsed_seconds, 1e-9)
+        rows = [
+            ("sets", ", ".join(self.sets)),
+            ("samples", f"{self.samples:,}"),
+            ("shards", f"{self.shards:,}"),
+            ("elapsed", f"{duration(elapsed)} {_place(self.workers)}"),
+            ("rate", f"{self.samples / elapsed:,.0f} samples/s"),
+            (
+                "wrote",
+                counted(len(self.written), "file") if self.written else "nothing: the manifests are indexes already",
+            ),
+        ]
+        return "\n".join([*_table(rows), *_some([f"  {path}" for path in reversed(self.written)])])
+
+    def json(self) -> dict[str, Any]:
+        """The same for machines."""
+        return asdict(self)
+
+
 def size(count: int) -> str:
     """Bytes in the unit that suits: 151.2 GB."""
     amount = float(count)

@@ -158,7 +158,7 @@ def _check_shards(expected: list[ExpectedShard], engine: Engine, monitor: Monito
     findings: dict[str, ShardFindings] = {}
     for finding in engine.each(check_shard, expected):
         findings[finding.path] = finding
-        monitor.verifying("shards", len(findings), len(expected))
+        monitor.working("verifying shards", len(findings), len(expected))
     return [findings[shard.path] for shard in expected]
 
 

@@ -16,14 +16,16 @@ PACKAGE = Path(parallel_sharder.__file__).parent
 # Each module and what it may import of ours, directly. model and errors know nothing of the rest.
 ALLOWED = {
     # For type checkers; lazily at run time.
-    "__init__": {"coordinator", "errors", "options", "report", "tarwriter", "verify"},
+    "__init__": {"coordinator", "errors", "indexer", "options", "report", "tarwriter", "verify"},
     "__main__": {"cli"},
     "ahead": {"blob"},
     "annotation": {"errors", "model"},
     "blob": {"errors", "model"},
     "board": set(),
     "bounds": {"annotation", "columns", "errors", "members", "model", "ustar"},
-    "cli": {"__init__", "coordinator", "errors", "journal", "monitor", "options", "report", "verify"},
+    "cli": {
+        "__init__", "coordinator", "errors", "indexer", "journal", "monitor", "options", "report", "verify",
+    },
     "columns": set(),
     "comparison": {"blob", "columns", "destination", "engines", "model", "monitor", "witness"},
     "compress": set(),
@@ -41,6 +43,13 @@ ALLOWED = {
     "engines.processes": {"board", "engines", "errors", "model", "worker"},
     "errors": set(),
     "image": {"model"},
+    "indexer": {
+        "destination", "durable", "engines", "errors", "indexes", "indexes.counts", "indexes.dali", "machine",
+        "monitor", "options", "report", "sources.tarindex",
+    },
+    "indexes": set(),
+    "indexes.counts": {"indexes"},
+    "indexes.dali": {"indexes"},
     "journal": {"durable", "errors", "model"},
     "machine": set(),
     "manifest": {"durable", "errors", "model"},

@@ -20,8 +20,8 @@ TICK_SECONDS = 0.2
 def check_archives(layout: Layout, progress: Callable[[str, int, int], None]) -> list[str]:
     """Compare the archives of the layout with their known MD5, side by side; the names of those that were compared.
 
-    `progress` is told a unit, how much is done and of how much. Raises SourceError naming those that differ, and if no
-    archive of the layout is known.
+    `progress` is told what is done, how much of it, and of how much. Raises SourceError naming those that differ, and
+    if no archive of the layout is known.
     """
     devkits = [str(file.archive) for file in (layout.class_list, *layout.val_labels) if isinstance(file, InTar)]
     there = dict.fromkeys(path for path in (*layout.archives, *devkits) if os.path.isfile(path))
@@ -37,7 +37,7 @@ def check_archives(layout: Layout, progress: Callable[[str, int, int], None]) ->
         try:
             tasks = [pool.submit(_md5, path, done, number, stop) for number, path in enumerate(paths)]
             while wait(tasks, TICK_SECONDS).not_done:
-                progress("MB", sum(done) // 1_000_000, total)
+                progress("checking MB", sum(done) // 1_000_000, total)
         finally:
             stop.set()
     wrong = [

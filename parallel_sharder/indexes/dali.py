@@ -1,0 +1,34 @@
+"""DALI's index of a shard: text, a line for each sample with extension, offset, size and name of each member.
+
+Source: tools/wds2idx.py of NVIDIA DALI, format v1.2; its C++ reader takes offsets of the data, and splits at blanks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from parallel_sharder.indexes import Field, Member, samples
+
+
+def index_path(shard_path: str) -> str:
+    """Where wds2idx puts it: the shard's path up to the first dot of its name, and `.idx`."""
+    start = shard_path.rfind("/") + 1
+    return shard_path[: shard_path.find(".", start + 1)] + ".idx"
+
+
+def index_bytes(members: Iterable[Member]) -> bytes:
+    """The index of the shard with these members, in their order.
+
+    Raises ValueError for a name that the index cannot hold, and if there is no sample.
+    """
+    lines = [" ".join(map(_text, sample)) for sample in samples(members)]
+    if not lines:
+        raise ValueError("holds no sample, and DALI refuses an empty shard")
+    return "\n".join([f"v1.2 {len(lines)}", *lines, ""]).encode("ascii")
+
+
+def _text(field: Field) -> str:
+    name, data, size = field.member
+    if not name.isascii() or any(c.isspace() for c in name):
+        raise ValueError(f"holds {name!r}, and DALI's index takes only ASCII without blanks")
+    return f"{field.name} {data} {size} {name}"

@@ -1,0 +1,175 @@
+"""Indexes of finished shards: what the readers' own tools would write, and every refusal."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from parallel_sharder import IndexOptions, Options, convert, index_shards
+from parallel_sharder.cli import main
+from parallel_sharder.errors import DestinationError, OptionsError, SourceError
+from tests import made
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Train and val side by side, made by the tool."""
+    folder = tmp_path_factory.mktemp("shards")
+    made.classic_train(folder / "train", images=50)
+    made.flat_val(folder / "val", images=20)
+    for split, count in (("train", 3), ("val", 2)):
+        convert(Options(root=folder / split, split=split, dest=str(folder / "out"), shards=count, workers=0))
+    return folder / "out"
+
+
+def index(folder: Path, *readers: str, workers: int = 0, md5: bool = False) -> list[str]:
+    indexed = index_shards(IndexOptions(dest=folder, readers=readers, workers=workers, md5=md5))
+    return sorted(Path(path).name for path in indexed.written)
+
+
+def copied(shards: Path, to: Path) -> Path:
+    to.mkdir()
+    for path in shards.glob("*.tar"):
+        (to / path.name).write_bytes(path.read_bytes())
+    return to
+
+
+def dali_index(shard: Path) -> str:
+    """The index as wds2idx writes it, computed anew with tarfile."""
+    lines: list[str] = []
+    last = None
+    with tarfile.open(shard) as archive:
+        for member in archive:
+            key, _, extension = member.name.partition(".")
+            field = f"{extension} {member.offset_data} {member.size} {member.name}"
+            if key == last:
+                lines[-1] += f" {field}"
+            else:
+                lines.append(field)
+            last = key
+    return "\n".join([f"v1.2 {len(lines)}", *lines, ""])
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_dali(shards: Path, tmp_path: Path, workers: int) -> None:
+    """A file beside each shard, with the place of each member."""
+    folder = copied(shards, tmp_path / "copy")
+    names = index(folder, "dali", workers=workers)
+    assert sorted(path.with_suffix(".idx").name for path in folder.glob("*.tar")) == names
+    for path in folder.glob("*.tar"):
+        assert dali_index(path) == path.with_suffix(".idx").read_text()
+
+
+def test_timm_and_openclip_take_in_all_sets(shards: Path, tmp_path: Path) -> None:
+    """Both splits of a folder are in one file, and what is there of others stays."""
+    folder = copied(shards, tmp_path / "copy")
+    (folder / "_info.json").write_text('{"splits": {"other": {"name": "other"}}, "more": 1}')
+    (folder / "sizes.json").write_text('{"x-000000.tar": 7}')
+    assert ["_info.json", "sizes.json"] == index(folder, "timm", "openclip")
+    info = json.loads((folder / "_info.json").read_text())
+    assert (1, ["other", "train", "val"]) == (info["more"], list(info["splits"]))
+    assert {
+        "name": "train",
+        "filenames": [f"imagenet_train-00000{number}.tar" for number in range(3)],
+        "shard_lengths": [17, 17, 16],
+        "num_samples": 50,
+    } == info["splits"]["train"]
+    expected = {"x-000000.tar": 7}
+    expected |= {f"imagenet_train-00000{number}.tar": count for number, count in enumerate((17, 17, 16))}
+    expected |= {f"imagenet_val-00000{number}.tar": 10 for number in range(2)}
+    assert expected == json.loads((folder / "sizes.json").read_text())
+
+
+def test_wids(shards: Path, tmp_path: Path) -> None:
+    """A manifest of the tool is an index already; other shards get one, with MD5 if that is wanted."""
+    before = {path.name: path.read_bytes() for path in shards.iterdir()}
+    assert [] == index(shards, "wids")
+    assert before == {path.name: path.read_bytes() for path in shards.iterdir()}
+    folder = copied(shards, tmp_path / "copy")
+    assert ["imagenet_train.json", "imagenet_val.json"] == index(folder, "wids", md5=True)
+    content = json.loads((folder / "imagenet_train.json").read_text())
+    ours = json.loads((shards / "imagenet_train.json").read_text())
+    assert ("wids-shard-index-v1", 1) == (content["__kind__"], content["wids_version"])
+    for entry, expected in zip(content["shardlist"], ours["shardlist"], strict=True):
+        data = (folder / entry["url"]).read_bytes()
+        assert hashlib.md5(data).hexdigest() == entry.pop("md5sum")
+        assert entry == {name: expected[name] for name in ("url", "nsamples", "filesize")}
+    assert ["imagenet_train.json", "imagenet_val.json"] == index(folder, "wids")
+    assert "md5sum" not in (folder / "imagenet_train.json").read_text()
+
+
+def foreign(path: Path, names: list[str]) -> None:
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as archive:
+        for name in names:
+            member = tarfile.TarInfo(name)
+            member.size, member.mtime = 3, 1.5  # which PAX has a header of its own for
+            archive.addfile(member, io.BytesIO(b"abc"))
+
+
+def test_foreign_shards(tmp_path: Path) -> None:
+    """PAX headers, folders in names, fields with dots: offsets are those of the data, keys end at the first dot."""
+    foreign(tmp_path / "cc3m-00007.tar", ["a/b/1.seg.png", "a/b/1.txt", "a/c/1.txt", "a/.hidden", "2.jpg"])
+    index(tmp_path, "dali", "wids")
+    with tarfile.open(tmp_path / "cc3m-00007.tar") as archive:
+        at = {member.name: member.offset_data for member in archive}
+    assert (
+        f"v1.2 3\nseg.png {at['a/b/1.seg.png']} 3 a/b/1.seg.png txt {at['a/b/1.txt']} 3 a/b/1.txt\n"
+        f"txt {at['a/c/1.txt']} 3 a/c/1.txt\njpg {at['2.jpg']} 3 2.jpg\n"
+    ) == (tmp_path / "cc3m-00007.idx").read_text()
+    assert 3 == json.loads((tmp_path / "cc3m.json").read_text())["shardlist"][0]["nsamples"]
+
+
+def refusal(dest: Path | str, *readers: str) -> str:
+    with pytest.raises((DestinationError, SourceError)) as caught:
+        index_shards(IndexOptions(dest=dest, readers=readers, workers=0))
+    return str(caught.value)
+
+
+def test_refusals(tmp_path: Path) -> None:
+    """Compressed, damaged and unfit shards, and files in the way, are named; nothing of the set is written."""
+    assert "holds no shards" in refusal(tmp_path, "dali")
+    assert "cannot be read: No such file or directory" in refusal(tmp_path / "none", "dali")
+    shard = tmp_path / "x-000000.tar"
+    foreign(shard, ["1.jpg", "2.jpg"])
+    (tmp_path / "sizes.json").write_text("[]")
+    assert f"{tmp_path}/sizes.json is there and is something else" in refusal(tmp_path, "openclip")
+    data = shard.read_bytes()
+    shard.write_bytes(data[:1500])
+    assert f"{shard}, at offset" in refusal(tmp_path, "timm")
+    assert not (tmp_path / "_info.json").exists()
+    foreign(shard, ["a b.jpg"])
+    assert f"{shard} holds 'a b.jpg', and DALI's index takes only ASCII without blanks" in refusal(tmp_path, "dali")
+    foreign(shard, [])
+    assert f"{shard} holds no sample" in refusal(tmp_path, "dali")
+    (tmp_path / "x-000001.tgz").touch()
+    assert f"{tmp_path}/x-000001.tgz is compressed" in refusal(tmp_path, "dali")
+    assert "holds no shards" in refusal(f"{tmp_path}/y-%06d.tar", "dali")
+
+
+def test_options() -> None:
+    """All that is wrong is said at once."""
+    with pytest.raises(OptionsError) as caught:
+        IndexOptions(dest="x-%d.tar", readers=("wids", "tfrecord"), workers=-1)
+    assert 3 == len(caught.value.complaints)
+    with pytest.raises(OptionsError, match="--md5 is for the index of wids"):
+        IndexOptions(dest=".", readers=("dali",), md5=True)
+    with pytest.raises(OptionsError, match="--for '' is not one of wids, dali, timm, openclip"):
+        IndexOptions(dest=".", readers=())
+
+
+def test_command_line(shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The summary says what was written, as text and as JSON."""
+    folder = copied(shards, tmp_path / "copy")
+    assert 0 == main(["index", str(folder), "--for", "dali,timm", "--workers", "0", "--quiet"])
+    text = capsys.readouterr().out
+    assert "sets     imagenet_train, imagenet_val\nsamples  70\nshards   5\n" in text
+    assert f"wrote    6 files\n  {folder}/_info.json\n" in text
+    assert 0 == main(["index", f"{folder}/imagenet_val-%06d.tar", "--workers", "0", "--quiet", "--json"])
+    assert [f"{folder}/imagenet_val.json"] == json.loads(capsys.readouterr().out)["written"]
+    assert 2 == main(["index", str(folder), "--for", "dali,none"])
+    assert "--for 'none' is not one of wids, dali, timm, openclip" in capsys.readouterr().err
