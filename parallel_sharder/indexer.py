@@ -6,21 +6,23 @@ a whole folder by the coordinator, last. Each file appears whole or not at all, 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import re
+import sqlite3
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from parallel_sharder import durable, machine
 from parallel_sharder.destination import COMPRESSIONS, ShardPattern
 from parallel_sharder.engines import open_engine
 from parallel_sharder.errors import DestinationError, SharderError, SourceError, WorkerDiedError, WorkerError
-from parallel_sharder.indexes import Member, Shard, counts, dali, samples
+from parallel_sharder.indexes import Member, Shard, counts, dali, energon, samples
 from parallel_sharder.monitor import Monitor, Silent
 from parallel_sharder.options import IndexOptions
 from parallel_sharder.report import Indexed
@@ -41,25 +43,79 @@ def index_shards(options: IndexOptions, monitor: Monitor | None = None) -> Index
     sets = _sets(os.fspath(options.dest))
     paths = [path for some in sets.values() for path in some]
     before = _before(options, sets)
-    found: dict[str, Shard] = {}
+    numbers = {path: number for number, path in enumerate(paths)}
+    found: dict[str, _Found] = {}
+    task = partial(_index_shard, readers=options.readers, with_md5=options.md5)
     try:
-        with open_engine(workers, None) as engine:
-            task = partial(_index_shard, with_dali="dali" in options.readers, with_md5=options.md5)
+        with open_engine(workers, None) as engine, _table(options, os.path.dirname(paths[0])) as add:
             for path, shard in engine.each(task, paths):
-                found[path] = shard
+                add(numbers[path], path, shard.rows)
+                found[path] = shard.without_rows()
                 monitor.working("indexing shards", len(found), len(paths))
-        written = [dali.index_path(path) for path in paths] if "dali" in options.readers else []
+        written = [each for path in paths for each in _beside(path, options.readers)]
+        if "energon" in options.readers:
+            written.append(_table_path(os.path.dirname(paths[0])))
         for path, make in _files(options, sets, found, before).items():
             durable.write_file(path, make())
             written.append(path)
     except WorkerDiedError as error:
         raise WorkerError(f"a worker died ({error.cause}). If memory is short, use fewer --workers.") from error
-    except OSError as error:
+    except (OSError, sqlite3.Error) as error:
         raise SharderError(str(error)) from error
     finally:
         monitor.close()
-    total = sum(shard.samples for shard in found.values())
+    total = sum(each.shard.samples for each in found.values())
     return Indexed(tuple(sets), total, len(paths), tuple(written), workers, time.monotonic() - start)
+
+
+class _Found(NamedTuple):
+    """What a worker has found in a shard: its numbers, for energon its rows, their digest, and a sample's fields."""
+
+    shard: Shard
+    rows: energon.Rows | None = None
+    digest: bytes = b""
+    fields: tuple[str, ...] = ()
+
+    def without_rows(self) -> _Found:
+        return self._replace(rows=None)
+
+
+@contextlib.contextmanager
+def _table(options: IndexOptions, folder: str) -> Iterator[Callable[[int, str, energon.Rows | None], None]]:
+    """What adds the rows of a shard to energon's table, which appears at the end of the context, if all went well."""
+    if "energon" not in options.readers:
+        yield lambda *_: None
+        return
+    path = _table_path(folder)
+    made = durable.make_folder(os.path.dirname(path))
+    descriptor, temporary = durable.create(path)
+    table = energon.Table(temporary)
+
+    def add(number: int, shard_path: str, rows: energon.Rows | None) -> None:
+        twice = table.add(number, rows) if rows is not None else None
+        if twice is not None:
+            raise SourceError(f"{shard_path} has the sample {twice}, which is there twice: energon wants unique keys.")
+
+    try:
+        yield add
+        table.finish()
+    except BaseException:
+        table.close()
+        durable.discard(descriptor, temporary)
+        for each in made:
+            os.rmdir(each)
+        raise
+    durable.publish(descriptor, temporary, path, replace=True)
+
+
+def _table_path(folder: str) -> str:
+    return os.path.join(folder, energon.FOLDER, "index.sqlite")
+
+
+def _beside(path: str, readers: Sequence[str]) -> list[str]:
+    """The indexes that stand beside the shard at `path`."""
+    places = {"dali": dali.index_path(path), "energon": f"{path}.idx"}
+    return [place for name, place in places.items() if name in readers]
 
 
 def _sets(dest: str) -> dict[str, list[str]]:
@@ -121,13 +177,14 @@ def _json_at(path: str, is_of_kind: Callable[[Any], bool]) -> dict[str, Any]:
 def _files(
     options: IndexOptions,
     sets: Mapping[str, list[str]],
-    found: Mapping[str, Shard],
+    found: Mapping[str, _Found],
     before: Mapping[str, dict[str, Any]],
 ) -> dict[str, Callable[[], bytes]]:
     """The files that tell of a whole set or folder, each with what makes its content."""
     files: dict[str, Callable[[], bytes]] = {}
-    shards = {name: [found[path] for path in paths] for name, paths in sets.items()}
+    shards = {name: [found[path].shard for path in paths] for name, paths in sets.items()}
     folder = os.path.dirname(next(iter(found)))
+    splits = {re.split("[-_]", name)[-1]: some for name, some in shards.items()}
     if "wids" in options.readers:
         for name, some in shards.items():
             path = os.path.join(folder, f"{name}.json")
@@ -138,27 +195,40 @@ def _files(
         files[path] = partial(counts.openclip, before[path], [shard for some in shards.values() for shard in some])
     if "timm" in options.readers:
         path = os.path.join(folder, counts.TIMM)
-        splits = {re.split("[-_]", name)[-1]: some for name, some in shards.items()}
         files[path] = partial(counts.timm, before[path], splits)
+    if "energon" in options.readers:
+        ordered = [found[path] for paths in sets.values() for path in paths]
+        meta = os.path.join(folder, energon.FOLDER)
+        files[os.path.join(meta, ".info.json")] = partial(energon.info, [each.shard for each in ordered])
+        files[os.path.join(meta, "split.yaml")] = partial(energon.split_yaml, splits)
+        files[os.path.join(meta, "index.uuid")] = partial(energon.uuid_of, [each.digest for each in ordered])
+        dataset = os.path.join(meta, "dataset.yaml")
+        if ordered[0].fields == ("cls", "jpg", "json") and not os.path.exists(dataset):  # or people know better
+            files[dataset] = lambda: energon.DATASET_YAML
     return files
 
 
-def _index_shard(path: str, *, with_dali: bool, with_md5: bool) -> tuple[str, Shard]:
-    """Read the headers of a shard; writes DALI's index beside it, if that is wanted."""
+def _index_shard(path: str, *, readers: Sequence[str], with_md5: bool) -> tuple[str, _Found]:
+    """Read the headers of a shard; writes the indexes that stand beside it, if such are wanted."""
     try:
         with open(path, "rb", buffering=0) as file:
             size = os.fstat(file.fileno()).st_size
             found = tar_members(reader(file.fileno()), 0, size, path)
-            members = [Member(member.name, member.data, member.size) for member in found]
+            members = [Member(*member) for member in found]
             md5 = hashlib.md5(usedforsecurity=False)
             while with_md5 and (block := file.read(_READ_BYTES)):
                 md5.update(block)
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror or error}") from error
-    if with_dali:
-        try:
+    all_samples = [*samples(members)]
+    shard = Shard(os.path.basename(path), len(all_samples), size, md5.hexdigest() if with_md5 else "")
+    try:
+        if "dali" in readers:
             durable.write_file(dali.index_path(path), dali.index_bytes(members))
-        except ValueError as error:
-            raise SourceError(f"{path} {error}") from error
-    count = sum(1 for _ in samples(members))
-    return path, Shard(os.path.basename(path), count, size, md5.hexdigest() if with_md5 else "")
+        if "energon" not in readers:
+            return path, _Found(shard)
+        rows = energon.rows_of(members)
+        durable.write_file(f"{path}.idx", rows.offsets)
+    except ValueError as error:
+        raise SourceError(f"{path} {error}") from error
+    return path, _Found(shard, rows, rows.digest, tuple(field.name for field in all_samples[0]))

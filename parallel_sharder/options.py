@@ -28,7 +28,7 @@ DEFAULT_MAXSIZE = 10**9
 SEED_LIMIT = 2**64
 WORKERS_LIMIT = 10_000
 
-INDEXES = ("wids", "dali", "timm", "openclip")
+INDEXES = ("wids", "dali", "energon", "timm", "openclip")
 """The readers that indexes can be written for; see the package `indexes`."""
 
 ON_BAD = ("skip", "keep", "fail")
@@ -162,6 +162,8 @@ class IndexOptions:
         complaints += [_not_among("--for", name, INDEXES) for name in self.readers or ("",)]
         if self.md5 and "wids" not in self.readers:
             complaints.append("--md5 is for the index of wids; name that with --for")
+        if "energon" in self.readers and "%" in os.fspath(self.dest):
+            complaints.append("energon's index is of all shards in a folder; name that as DEST, not a pattern")
         if "%" in os.fspath(self.dest):
             try:
                 ShardPattern.parse(os.fspath(self.dest))

@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import sqlite3
 import tarfile
+from array import array
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -63,6 +66,63 @@ def test_dali(shards: Path, tmp_path: Path, workers: int) -> None:
     assert sorted(path.with_suffix(".idx").name for path in folder.glob("*.tar")) == names
     for path in folder.glob("*.tar"):
         assert dali_index(path) == path.with_suffix(".idx").read_text()
+
+
+def test_energon(shards: Path, tmp_path: Path) -> None:
+    """The tables, the offsets of each shard, and the files that tell of the folder; twice the same, uuid and all."""
+    folder = copied(shards, tmp_path / "copy")
+    names = index(folder, "energon", workers=2)
+    assert {"index.sqlite", "index.uuid", ".info.json", "split.yaml", "dataset.yaml"} <= set(names)
+    meta = folder / ".nv-meta"
+    database = sqlite3.connect(meta / "index.sqlite")
+    found = set(database.execute("SELECT * FROM samples")), set(database.execute("SELECT * FROM sample_parts"))
+    database.close()
+    expected_samples, expected_parts = set(), set()
+    for number, path in enumerate(sorted(folder.glob("*.tar"))):
+        with tarfile.open(path) as archive:
+            members = archive.getmembers()
+            starts = [*(member.offset for member in members[::3]), archive.offset]
+        assert array("Q", starts).tobytes() == Path(f"{path}.idx").read_bytes()
+        for sample, (start, end) in enumerate(pairwise(starts)):
+            key = members[3 * sample].name.partition(".")[0]
+            expected_samples.add((number, key, sample, start, end - start))
+            for member in members[3 * sample : 3 * sample + 3]:
+                field = member.name.partition(".")[2]
+                expected_parts.add((number, sample, field, member.offset_data, member.size))
+    assert (expected_samples, expected_parts) == found
+    assert {f"imagenet_{split}-{number:06}.tar": count for split, number, count in (
+        ("train", 0, 17), ("train", 1, 17), ("train", 2, 16), ("val", 0, 10), ("val", 1, 10)
+    )} == json.loads((meta / ".info.json").read_text())["shard_counts"]  # fmt: skip
+    assert (
+        "split_parts:\n  train:\n  - imagenet_train-{000000..000002}.tar\n  val:\n"
+        "  - imagenet_val-{000000..000001}.tar\nexclude: []\n"
+    ) == (meta / "split.yaml").read_text()
+    assert "label_name: json[cname]" in (meta / "dataset.yaml").read_text()
+
+    uuid = (meta / "index.uuid").read_text()
+    (meta / "dataset.yaml").write_text("mine")
+    index(folder, "energon")
+    assert (uuid, "mine") == ((meta / "index.uuid").read_text(), (meta / "dataset.yaml").read_text())
+    (folder / "imagenet_val-000001.tar").unlink()
+    index(folder, "energon")
+    assert uuid != (meta / "index.uuid").read_text()
+
+
+def test_energon_wants_unique_keys(tmp_path: Path) -> None:
+    """A key that is there twice, in two shards or in one, is named, and nothing of the table is left."""
+    foreign(tmp_path / "x-000000.tar", ["1.jpg", "2.jpg"])
+    foreign(tmp_path / "x-000001.tar", ["3.jpg", "2.jpg"])
+    assert "has the sample 2, which is there twice" in refusal(tmp_path, "energon")
+    foreign(tmp_path / "x-000001.tar", ["3.jpg", "4.jpg", "3.jpg"])
+    assert f"{tmp_path}/x-000001.tar has the sample 3, which is there twice" in refusal(tmp_path, "energon")
+    assert not (tmp_path / ".nv-meta").exists()
+    foreign(tmp_path / "x-000001.tar", ["__meta__/a.jpg", "3.txt"])
+    foreign(tmp_path / "x-000007.tar", ["7.jpg"])
+    index(tmp_path, "energon")
+    assert ("split_parts:\n  x:\n  - x-000000.tar\n  - x-000001.tar\n  - x-000007.tar\nexclude: []\n") == (
+        tmp_path / ".nv-meta" / "split.yaml"
+    ).read_text()
+    assert not (tmp_path / ".nv-meta" / "dataset.yaml").exists()
 
 
 def test_timm_and_openclip_take_in_all_sets(shards: Path, tmp_path: Path) -> None:
@@ -158,7 +218,9 @@ def test_options() -> None:
     assert 3 == len(caught.value.complaints)
     with pytest.raises(OptionsError, match="--md5 is for the index of wids"):
         IndexOptions(dest=".", readers=("dali",), md5=True)
-    with pytest.raises(OptionsError, match="--for '' is not one of wids, dali, timm, openclip"):
+    with pytest.raises(OptionsError, match="energon's index is of all shards in a folder"):
+        IndexOptions(dest="x-%06d.tar", readers=("energon",))
+    with pytest.raises(OptionsError, match="--for '' is not one of wids, dali, energon, timm, openclip"):
         IndexOptions(dest=".", readers=())
 
 
@@ -172,4 +234,4 @@ def test_command_line(shards: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert 0 == main(["index", f"{folder}/imagenet_val-%06d.tar", "--workers", "0", "--quiet", "--json"])
     assert [f"{folder}/imagenet_val.json"] == json.loads(capsys.readouterr().out)["written"]
     assert 2 == main(["index", str(folder), "--for", "dali,none"])
-    assert "--for 'none' is not one of wids, dali, timm, openclip" in capsys.readouterr().err
+    assert "--for 'none' is not one of wids, dali, energon, timm, openclip" in capsys.readouterr().err

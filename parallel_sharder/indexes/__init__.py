@@ -1,5 +1,6 @@
 """Indexes: what single readers want to know of finished shards. One file a reader.
 
+    energon    .nv-meta/ and x-000000.tar.idx beside each shard: samples and members, for Megatron-Energon
     dali       x-000000.idx beside each shard: where each member is, for NVIDIA DALI's webdataset reader
     timm       _info.json: shards and counts of each split, for timm's wds reader
     openclip   sizes.json: counts of each shard, for open_clip's trainer
@@ -17,11 +18,17 @@ from typing import NamedTuple
 
 
 class Member(NamedTuple):
-    """One file of a shard: its full name, the offset of its data, and the data's size, in bytes."""
+    """One file of a shard: its full name, the offsets of its (first) header and of its data, and the data's size."""
 
     name: str
+    header: int
     data: int
     size: int
+
+    @property
+    def end(self) -> int:
+        """Where the next header is."""
+        return self.data + self.size + -self.size % 512
 
 
 class Shard(NamedTuple):

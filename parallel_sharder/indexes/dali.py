@@ -11,9 +11,11 @@ from parallel_sharder.indexes import Field, Member, samples
 
 
 def index_path(shard_path: str) -> str:
-    """Where wds2idx puts it: the shard's path up to the first dot of its name, and `.idx`."""
-    start = shard_path.rfind("/") + 1
-    return shard_path[: shard_path.find(".", start + 1)] + ".idx"
+    """Where it goes: beside the shard, `.idx` instead of `.tar`.
+
+    So does wds2idx by itself, but for names with further dots, of which it takes the first: the same for all shards.
+    """
+    return shard_path.removesuffix(".tar") + ".idx"
 
 
 def index_bytes(members: Iterable[Member]) -> bytes:
@@ -28,7 +30,7 @@ def index_bytes(members: Iterable[Member]) -> bytes:
 
 
 def _text(field: Field) -> str:
-    name, data, size = field.member
+    name, _, data, size = field.member
     if not name.isascii() or any(c.isspace() for c in name):
         raise ValueError(f"holds {name!r}, and DALI's index takes only ASCII without blanks")
     return f"{field.name} {data} {size} {name}"

@@ -1,0 +1,169 @@
+"""Megatron-Energon's index of a folder: a table of all samples and members, and an offset for each sample.
+
+    x-000000.tar.idx           native uint64: where each sample begins, and where the last one ends
+    .nv-meta/index.sqlite      the tables samples and sample_parts
+    .nv-meta/.info.json        the counts of the shards; their order is that of tar_file_id
+    .nv-meta/split.yaml        which shards belong to which split
+    .nv-meta/dataset.yaml      what the samples are; only for the fields of this tool, and only if there is none
+    .nv-meta/index.uuid        another one whenever the table is another
+
+Source: flavors/webdataset/prepare.py, indexing.py and itar.py of megatron-energon, version VERSION, whose `energon
+prepare` writes the same.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+import uuid
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import xxhash
+
+from parallel_sharder.indexes import Member, Shard, samples
+
+FOLDER = ".nv-meta"
+VERSION = "7.4.1"
+
+DATASET_YAML = b"""\
+sample_type:
+  __module__: megatron.energon
+  __class__: ImageClassificationSample
+field_map:
+  image: jpg
+  label: cls
+  label_name: json[cname]
+"""
+
+_SPLITS = "train val test"
+_IS_META = re.compile(r"__[^/]*__($|/)")
+
+_TABLES = """
+CREATE TABLE samples (tar_file_id INTEGER NOT NULL, sample_key TEXT NOT NULL UNIQUE, sample_index INTEGER NOT NULL,
+    byte_offset INTEGER, byte_size INTEGER);
+CREATE TABLE sample_parts (tar_file_id INTEGER, sample_index INTEGER, part_name TEXT, content_byte_offset INTEGER,
+    content_byte_size INTEGER);
+"""
+_INDEXES = """
+CREATE INDEX idx_samples_by_tar_and_idx ON samples(tar_file_id, sample_index);
+CREATE INDEX idx_sample_parts_seq ON sample_parts(tar_file_id, sample_index, content_byte_offset);
+CREATE INDEX idx_sample_parts_full ON sample_parts(tar_file_id, sample_index, part_name, content_byte_offset,
+    content_byte_size);
+"""
+
+
+class Rows(NamedTuple):
+    """What a shard adds to the tables: (key, offset, bytes) of each sample, and (sample, field, offset, bytes) of each
+    member.
+    """
+
+    samples: list[tuple[str, int, int]]
+    parts: list[tuple[int, str, int, int]]
+
+    @property
+    def digest(self) -> bytes:
+        """Another one whenever the rows are others."""
+        return xxhash.xxh3_128_digest(repr(self).encode())
+
+    @property
+    def offsets(self) -> bytes:
+        """The content of the shard's own index."""
+        ends = [offset + size for _, offset, size in self.samples[-1:]]
+        return array("Q", [*(offset for _, offset, _ in self.samples), *ends]).tobytes()
+
+
+def rows_of(members: Iterable[Member]) -> Rows:
+    """The rows of the shard with these members, in their order. Raises ValueError if it holds no sample."""
+    rows = Rows([], [])
+    starts: list[int] = []
+    keys: list[str] = []
+    end = 0
+    for sample in samples(member for member in members if not _IS_META.match(member.name)):
+        keys.append(sample[0].key)
+        starts.append(sample[0].member.header)
+        end = sample[-1].member.end
+        for field in sample:
+            rows.parts.append((len(keys) - 1, field.name, field.member.data, field.member.size))
+    if not keys:
+        raise ValueError("holds no sample, and energon refuses an empty shard")
+    rows.samples.extend(
+        (key, start, following - start) for key, start, following in zip(keys, starts, [*starts[1:], end], strict=True)
+    )
+    return rows
+
+
+class Table:
+    """The database at `path`, an empty file, while it is filled."""
+
+    def __init__(self, path: str) -> None:
+        # What a crash leaves is a temporary file that nobody reads; the finished one is synced by whoever publishes it.
+        self._database = sqlite3.connect(path, isolation_level=None)
+        self._database.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {_TABLES} BEGIN;")
+
+    def add(self, tar_file_id: int, rows: Rows) -> str | None:
+        """Add the rows of a shard; the key that is there already, if one is."""
+        try:
+            self._database.executemany(
+                "INSERT INTO samples VALUES (?, ?, ?, ?, ?)",
+                ((tar_file_id, key, n, offset, size) for n, (key, offset, size) in enumerate(rows.samples)),
+            )
+        except sqlite3.IntegrityError:
+            others = self._database.execute("SELECT sample_key FROM samples WHERE tar_file_id != ?", (tar_file_id,))
+            seen = {key for (key,) in others}
+            for key, _, _ in rows.samples:
+                if key in seen:
+                    return key
+                seen.add(key)
+            raise
+        self._database.executemany(
+            "INSERT INTO sample_parts VALUES (?, ?, ?, ?, ?)", ((tar_file_id, *part) for part in rows.parts)
+        )
+        return None
+
+    def finish(self) -> None:
+        """Make the indexes, and close."""
+        self._database.execute("COMMIT")
+        self._database.executescript(_INDEXES)
+        self.close()
+
+    def close(self) -> None:
+        """Close, finished or not."""
+        self._database.close()
+
+
+def info(shards: Sequence[Shard]) -> bytes:
+    """`.info.json` of these shards, in the order of their tar_file_id."""
+    content = {"energon_version": VERSION, "shard_counts": {shard.name: shard.samples for shard in shards}}
+    return json.dumps(content, indent=2).encode("ascii")
+
+
+def split_yaml(splits: Mapping[str, Sequence[Shard]]) -> bytes:
+    """`split.yaml`: the shards of each split, as one brace pattern where their numbers have no gaps."""
+    lines = ["split_parts:"]
+    for name in sorted(splits, key=lambda name: (name not in _SPLITS, _SPLITS.find(name), name)):
+        lines += [f"  {name}:", *(f"  - {each}" for each in _collapsed([shard.name for shard in splits[name]]))]
+    return "\n".join([*lines, "exclude: []", ""]).encode("utf-8")
+
+
+def _collapsed(names: Sequence[str]) -> Sequence[str]:
+    parts = [re.fullmatch(r"(.*?)([0-9]+)(\.tar)", name) for name in names]
+    first, last = parts[0], parts[-1]
+    if len(names) == 1 or first is None or last is None:
+        return names
+    pattern = "{}{:0{width}d}{}"
+    expected = [
+        pattern.format(first[1], number, first[3], width=len(first[2]))
+        for number in range(int(first[2]), int(first[2]) + len(names))
+    ]
+    return [f"{first[1]}{{{first[2]}..{last[2]}}}{first[3]}"] if expected == [*names] else names
+
+
+def uuid_of(digests: Iterable[bytes]) -> bytes:
+    """`index.uuid` of an index that was made of shards whose rows have these digests."""
+    digest = xxhash.xxh3_128()
+    for each in digests:
+        digest.update(each)
+    return str(uuid.UUID(bytes=digest.digest(), version=4)).encode("ascii")
