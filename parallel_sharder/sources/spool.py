@@ -29,13 +29,13 @@ def spool_beside(pattern: ShardPattern, layout: Layout) -> Iterator[str | None]:
     made = make_folder(pattern)
     try:
         descriptor, path = durable.create(pattern.spool_path)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
     except OSError as error:
-        raise DestinationError(
-            f"{os.path.abspath(pattern.folder)}, where annotations are unpacked to, cannot be written: "
-            f"{error.strerror or error}. Mend that, or choose another --dest."
-        ) from error
+        raise _unusable(pattern, error) from error
     try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError as error:
+            raise _unusable(pattern, error) from error
         yield path
     finally:
         os.close(descriptor)
@@ -65,6 +65,13 @@ def spool_elsewhere(layout: Layout) -> Iterator[str | None]:
     finally:
         with contextlib.suppress(OSError):
             durable.remove(path)
+
+
+def _unusable(pattern: ShardPattern, error: OSError) -> DestinationError:
+    return DestinationError(
+        f"{os.path.abspath(pattern.folder)}, where annotations are unpacked to, cannot be written and locked: "
+        f"{error.strerror or error}. Mend that, or choose another --dest."
+    )
 
 
 def _remove_left(pattern: ShardPattern) -> None:
