@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Container
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from parallel_sharder import durable
 from parallel_sharder.errors import DestinationError
@@ -17,6 +18,7 @@ from parallel_sharder.errors import DestinationError
 COMPRESSIONS = {".tar.gz": "gzip", ".tgz": "gzip", ".tar.zst": "zstd", ".tar": "none"}
 """What each ending means; longer endings first, because ".tar" is looked for last."""
 
+_SHARD = re.compile(rf"(?!\.)(.*?)([0-9]+)({'|'.join(map(re.escape, COMPRESSIONS))})")
 _NUMBER = re.compile(r"%0([1-9][0-9]?)d")
 
 
@@ -67,7 +69,7 @@ class ShardPattern:
     @property
     def set_name(self) -> str:
         """The name of the whole set: the prefix without the dash or so before the number."""
-        return self.prefix.rstrip("-_.") or "shards"
+        return set_name(self.prefix)
 
     @property
     def journal_path(self) -> str:
@@ -122,6 +124,30 @@ class ShardPattern:
         except OSError as error:
             raise DestinationError(_unusable(self, error)) from error
         return [os.path.join(self.folder, name) for name in sorted(names) if re.fullmatch(self.names, name)]
+
+
+class ShardName(NamedTuple):
+    """The parts of a shard's file name; `number` is its digits."""
+
+    prefix: str
+    number: str
+    suffix: str
+
+
+def shard_name(name: str, prefix: str | None = None) -> ShardName | None:
+    """The parts of the file name of a shard, anybody's; None if it is no shard's.
+
+    Without a known `prefix`, all digits before the ending are the number.
+    """
+    match = _SHARD.fullmatch(name[len(prefix or "") :])
+    if match is None or (prefix is not None and (match[1] or not name.startswith(prefix))):
+        return None
+    return ShardName(prefix if prefix is not None else match[1], match[2], match[3])
+
+
+def set_name(prefix: str) -> str:
+    """The name of the set whose shards' names begin so."""
+    return prefix.rstrip("-_.") or "shards"
 
 
 def journal_beside(manifest_path: str) -> str:

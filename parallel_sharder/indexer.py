@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from parallel_sharder import durable, machine
-from parallel_sharder.destination import COMPRESSIONS, ShardPattern
+from parallel_sharder.destination import ShardPattern, set_name, shard_name
 from parallel_sharder.engines import open_engine
 from parallel_sharder.errors import DestinationError, SharderError, SourceError, WorkerDiedError, WorkerError
 from parallel_sharder.indexes import Member, Shard, counts, dali, energon, samples
@@ -125,20 +125,19 @@ def _sets(dest: str) -> dict[str, list[str]]:
         names = os.listdir(folder or ".")
     except OSError as error:
         raise DestinationError(f"{folder} cannot be read: {error.strerror}. Name the folder of the shards.") from error
-    suffixes = "|".join(map(re.escape, COMPRESSIONS))
     prefix = None if wanted is None else ShardPattern.parse(dest).prefix
     sets: dict[str, list[tuple[int, str]]] = defaultdict(list)
     for name in names:
-        match = re.fullmatch(rf"([^.].*?)([0-9]+)({suffixes})", name)
-        if match is None or prefix not in (None, match[1]):
+        parts = shard_name(name, prefix)
+        if parts is None:
             continue
         path = os.path.join(folder, name)
-        if match[3] != ".tar":
+        if parts.suffix != ".tar":
             raise DestinationError(
                 f"{path} is compressed. An index points to places in a file, and there are none to point to in a "
                 "compressed one: readers would get garbage. Make uncompressed shards, or index others."
             )
-        sets[match[1].rstrip("-_.") or "shards"].append((int(match[2]), path))
+        sets[set_name(parts.prefix)].append((int(parts.number), path))
     if not sets:
         raise DestinationError(f"{dest} holds no shards, such as imagenet_train-000000.tar.")
     return {name: [path for _, path in sorted(some)] for name, some in sorted(sets.items())}

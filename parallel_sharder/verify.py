@@ -21,7 +21,7 @@ import numpy as np
 
 from parallel_sharder import machine
 from parallel_sharder.comparison import Rows, compare_with_source
-from parallel_sharder.destination import COMPRESSIONS, ShardPattern, journal_beside
+from parallel_sharder.destination import ShardPattern, journal_beside, set_name, shard_name
 from parallel_sharder.engines import Engine, open_engine
 from parallel_sharder.errors import (
     DestinationError,
@@ -93,8 +93,7 @@ def _manifests(dest: str) -> list[str]:
     except OSError as error:
         raise DestinationError(f"{dest} cannot be read: {error.strerror}. Name the folder of the shards.") from error
     journals = [match[1] for name in names if (match := re.fullmatch(r"\.(.+)\.journal", name))]
-    suffixes = "|".join(map(re.escape, COMPRESSIONS))
-    shards = {match[1] for name in names if (match := re.fullmatch(rf"([^.].*?)[-_.]*[0-9]+({suffixes})", name))}
+    shards = {set_name(parts.prefix) for parts in map(shard_name, names) if parts}
     stems = [name.removesuffix(".json") for name in names if name.endswith(".json")]
     sets = sorted({*journals, *(stem for stem in stems if stem in shards)})
     if not sets:
@@ -184,13 +183,15 @@ def _expected_shards(path: str, manifest: Mapping[str, Any], *, with_digests: bo
 def _further_shards(expected: list[ExpectedShard]) -> list[Deviation]:
     """Files that a reader would take for shards of the set, by their names."""
     folder, first = os.path.split(expected[0].path)
-    suffixes = "|".join(map(re.escape, COMPRESSIONS))
-    match = re.fullmatch(rf"(.*?)[0-9]+({suffixes})", first)
     known = {os.path.basename(shard.path) for shard in expected}
-    if match is None:
+    ours = shard_name(first)
+    if ours is None:
         return []
-    alike = re.compile(re.escape(match[1]) + "[0-9]+" + re.escape(match[2]))
-    further = [name for name in sorted(os.listdir(folder or ".")) if alike.fullmatch(name) and name not in known]
+    further = [
+        name
+        for name in sorted(os.listdir(folder or "."))
+        if (its := shard_name(name)) and (its.prefix, its.suffix) == (ours.prefix, ours.suffix) and name not in known
+    ]
     return [
         Deviation(os.path.join(folder, name), "is a shard too many: the manifest does not have it") for name in further
     ]

@@ -184,6 +184,17 @@ def test_foreign_shards(tmp_path: Path) -> None:
     assert 3 == json.loads((tmp_path / "cc3m.json").read_text())["shardlist"][0]["nsamples"]
 
 
+def test_names_that_are_numbers_or_end_in_one(tmp_path: Path) -> None:
+    """Shards called 000000.tar are one set, whatever their first digit; a pattern says where the number begins."""
+    for name in ("000000", "100000", "x2000000", "x2000001"):
+        foreign(tmp_path / f"{name}.tar", [f"{name}.jpg"])
+    assert ["shards.json", "x.json"] == index(tmp_path, "wids")
+    content = json.loads((tmp_path / "shards.json").read_text())
+    assert ["000000.tar", "100000.tar"] == [shard["url"] for shard in content["shardlist"]]
+    assert ["x2.json"] == index(tmp_path / "x2%06d.tar", "wids")
+    assert ["shards.json"] == index(tmp_path / "%06d.tar", "wids")
+
+
 def refusal(dest: Path | str, *readers: str) -> str:
     with pytest.raises((DestinationError, SourceError)) as caught:
         index_shards(IndexOptions(dest=dest, readers=readers, workers=0))
