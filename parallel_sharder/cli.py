@@ -18,7 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from parallel_sharder import __version__
 from parallel_sharder.errors import OptionsError, SharderError
@@ -206,56 +206,59 @@ def _options(arguments: argparse.Namespace) -> Options:
     complaints: list[str] = []
     numbers = {name: _number(arguments, name, complaints) for name in ("workers", "maxcount", "shards", "seed")}
     numbers["maxsize"] = _number(arguments, "maxsize", complaints, parse_size)
-    given = {name: value for name, value in numbers.items() if value is not None}
-    try:
-        options = Options(
-            root=arguments.root,
-            split=arguments.split,
-            dest=arguments.dest,
-            shuffle=not arguments.no_shuffle,
-            labels=arguments.labels,
-            on_bad=arguments.on_bad,
-            xml_root=arguments.xml_root,
-            meta=arguments.meta,
-            layout=arguments.layout,
-            check_archives=arguments.check_archives,
-            start_method=arguments.start_method,
-            overwrite=arguments.overwrite,
-            check=arguments.check,
-            **given,
-        )
-    except OptionsError as error:
-        complaints += error.complaints
-    if complaints:
-        raise OptionsError(complaints)
-    return options
+    return _made(
+        Options,
+        complaints,
+        root=arguments.root,
+        split=arguments.split,
+        dest=arguments.dest,
+        shuffle=not arguments.no_shuffle,
+        labels=arguments.labels,
+        on_bad=arguments.on_bad,
+        xml_root=arguments.xml_root,
+        meta=arguments.meta,
+        layout=arguments.layout,
+        check_archives=arguments.check_archives,
+        start_method=arguments.start_method,
+        overwrite=arguments.overwrite,
+        check=arguments.check,
+        **{name: value for name, value in numbers.items() if value is not None},
+    )
 
 
 def _verify_options(arguments: argparse.Namespace) -> VerifyOptions:
     complaints: list[str] = []
-    workers = _number(arguments, "workers", complaints)
-    try:
-        options = VerifyOptions(
-            dest=arguments.dest,
-            source=arguments.source,
-            xml_root=arguments.xml_root,
-            meta=arguments.meta,
-            layout=arguments.layout,
-            workers=workers,
-        )
-    except OptionsError as error:
-        complaints += error.complaints
-    if complaints:
-        raise OptionsError(complaints)
-    return options
+    return _made(
+        VerifyOptions,
+        complaints,
+        dest=arguments.dest,
+        source=arguments.source,
+        xml_root=arguments.xml_root,
+        meta=arguments.meta,
+        layout=arguments.layout,
+        workers=_number(arguments, "workers", complaints),
+    )
 
 
 def _index_options(arguments: argparse.Namespace) -> IndexOptions:
     complaints: list[str] = []
-    workers = _number(arguments, "workers", complaints)
-    readers = tuple(dict.fromkeys(filter(None, arguments.readers.split(","))))
+    return _made(
+        IndexOptions,
+        complaints,
+        dest=arguments.dest,
+        readers=tuple(dict.fromkeys(filter(None, arguments.readers.split(",")))),
+        md5=arguments.md5,
+        workers=_number(arguments, "workers", complaints),
+    )
+
+
+T = TypeVar("T")
+
+
+def _made(make: Callable[..., T], complaints: list[str], **choices: Any) -> T:
+    """The options of these choices; OptionsError with the `complaints` there are already, and those about them."""
     try:
-        options = IndexOptions(dest=arguments.dest, readers=readers, md5=arguments.md5, workers=workers)
+        options = make(**choices)
     except OptionsError as error:
         complaints += error.complaints
     if complaints:
@@ -278,52 +281,58 @@ def _number(
 
 
 def _verify_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="parallel-sharder verify",
-        description="Read finished shards again, with other code than wrote them, and name all that deviates from "
-        "their manifest and, with --source, from the raw data set.",
-        epilog=_VERIFY_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+    parser = _new_parser(
+        "parallel-sharder verify",
+        "Read finished shards again, with other code than wrote them, and name all that deviates from their manifest "
+        "and, with --source, from the raw data set.",
+        _VERIFY_EXAMPLES,
     )
     parser.add_argument("dest", metavar="DEST", help="a folder of finished sets, a pattern with %%0Nd, or a manifest")
     parser.add_argument("--source", metavar="ROOT", type=Path, help="the raw data set to compare every sample with")
     parser.add_argument("--xml-root", metavar="DIR", type=Path, help="as in the conversion, if it was used there")
     parser.add_argument("--meta", metavar="FILE", type=Path, help="as in the conversion, if it was used there")
     parser.add_argument("--layout", metavar="NAME", help="as in the conversion, if it was used there")
-    parser.add_argument("--workers", metavar="N", help="worker processes; 0 runs in this process (default: the cores)")
-    parser.add_argument("--quiet", action="store_true", help="print the verdict and errors alone")
-    parser.add_argument("--json", action="store_true", help="print the verdict as JSON, with all deviations")
+    _add_run(parser, "the verdict", "the verdict as JSON, with all deviations")
     return parser
 
 
 def _index_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="parallel-sharder index",
-        description="Write the indexes that single readers want beside finished shards, anybody's, from their headers "
-        "alone.",
-        epilog=_INDEX_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+    parser = _new_parser(
+        "parallel-sharder index",
+        "Write the indexes that single readers want beside finished shards, anybody's, from their headers alone.",
+        _INDEX_EXAMPLES,
     )
     parser.add_argument("dest", metavar="DEST", help="a folder of uncompressed shards, or a pattern with %%0Nd")
     parser.add_argument(
         "--for", dest="readers", metavar="NAMES", default="wids", help=f"some of {','.join(INDEXES)} (default: wids)"
     )
     parser.add_argument("--md5", action="store_true", help="add the MD5 of each shard for wids; reads all of it")
-    parser.add_argument("--workers", metavar="N", help="worker processes; 0 runs in this process (default: the cores)")
-    parser.add_argument("--quiet", action="store_true", help="print the summary and errors alone")
-    parser.add_argument("--json", action="store_true", help="print the summary as JSON")
+    _add_run(parser, "the summary", "the summary as JSON")
     return parser
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="parallel-sharder",
-        description="Turn a raw ImageNet into WebDataset shards, in parallel, the same bytes every time.",
-        epilog=_EXAMPLES,
+def _new_parser(prog: str, description: str, examples: str) -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(
+        prog=prog,
+        description=description,
+        epilog=examples,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
+    )
+
+
+def _add_run(parser: argparse.ArgumentParser, result: str, as_json: str) -> None:
+    """The options that verify and index share: how they run, and how they tell of it."""
+    parser.add_argument("--workers", metavar="N", help="worker processes; 0 runs in this process (default: the cores)")
+    parser.add_argument("--quiet", action="store_true", help=f"print {result} and errors alone")
+    parser.add_argument("--json", action="store_true", help=f"print {as_json}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _new_parser(
+        "parallel-sharder",
+        "Turn a raw ImageNet into WebDataset shards, in parallel, the same bytes every time.",
+        _EXAMPLES,
     )
     source = parser.add_argument_group("source")
     source.add_argument("--root", metavar="DIR", type=Path, default=Path(), help="the raw data set (default: .)")
