@@ -114,7 +114,7 @@ def _table_path(folder: str) -> str:
 
 def _beside(path: str, readers: Sequence[str]) -> list[str]:
     """The indexes that stand beside the shard at `path`."""
-    places = {"dali": dali.index_path(path), "energon": f"{path}.idx"}
+    places = {"dali": dali.index_path(path), "energon": energon.index_path(path)}
     return [place for name, place in places.items() if name in readers]
 
 
@@ -223,11 +223,11 @@ def _index_shard(path: str, *, readers: Sequence[str], with_md5: bool) -> tuple[
     shard = Shard(os.path.basename(path), len(all_samples), size, md5.hexdigest() if with_md5 else "")
     try:
         if "dali" in readers:
-            durable.write_file(dali.index_path(path), dali.index_bytes(members))
+            durable.write_file(dali.index_path(path), dali.index_bytes(all_samples))
         if "energon" not in readers:
             return path, _Found(shard)
         rows = energon.rows_of(members)
-        durable.write_file(f"{path}.idx", rows.offsets)
+        durable.write_file(energon.index_path(path), rows.offsets)
     except ValueError as error:
         raise SourceError(f"{path} {error}") from error
     return path, _Found(shard, rows, rows.digest, tuple(field.name for field in all_samples[0]))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from parallel_sharder.indexes import Field, Member, samples
+from parallel_sharder.indexes import Field
 
 
 def index_path(shard_path: str) -> str:
@@ -18,12 +18,12 @@ def index_path(shard_path: str) -> str:
     return shard_path.removesuffix(".tar") + ".idx"
 
 
-def index_bytes(members: Iterable[Member]) -> bytes:
-    """The index of the shard with these members, in their order.
+def index_bytes(samples: Iterable[Iterable[Field]]) -> bytes:
+    """The index of the shard with these samples, in their order.
 
     Raises ValueError for a name that the index cannot hold, and if there is no sample.
     """
-    lines = [" ".join(map(_text, sample)) for sample in samples(members)]
+    lines = [" ".join(map(_text, sample)) for sample in samples]
     if not lines:
         raise ValueError("holds no sample, and DALI refuses an empty shard")
     return "\n".join([f"v1.2 {len(lines)}", *lines, ""]).encode("ascii")

@@ -55,6 +55,11 @@ CREATE INDEX idx_sample_parts_full ON sample_parts(tar_file_id, sample_index, pa
 """
 
 
+def index_path(shard_path: str) -> str:
+    """Where the offsets of a shard's samples go: beside it."""
+    return shard_path + ".idx"
+
+
 class Rows(NamedTuple):
     """What a shard adds to the tables: (key, offset, bytes) of each sample, and (sample, field, offset, bytes) of each
     member.
