@@ -48,11 +48,6 @@ FIELDS = {
 }
 
 
-def padding_bytes(size: int) -> int:
-    """How many zero bytes follow a member's `size` bytes of data."""
-    return -size % BLOCK_BYTES
-
-
 def member_bytes(size: int) -> int:
     """How many bytes a member with `size` bytes of data takes: header, data, padding."""
     return BLOCK_BYTES + size + -size % BLOCK_BYTES

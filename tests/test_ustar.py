@@ -55,7 +55,7 @@ def test_member_bytes(size: int) -> None:
     whole = ustar.member_bytes(size)
     assert whole % 512 == 0
     assert size + 512 <= whole < size + 1024
-    assert whole == 512 + size + ustar.padding_bytes(size)
+    assert whole == 512 + size + len(ustar.PADDING[size % ustar.BLOCK_BYTES])
 
 
 @pytest.mark.parametrize(
