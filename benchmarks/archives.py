@@ -29,8 +29,8 @@ from benchmarks.make_imagenet import (
     class_sizes,
     image_bytes,
     image_size,
+    kept_set,
     keys_of,
-    make_imagenet,
 )
 from benchmarks.peers import measure, ours
 from benchmarks.scale import CONVERT, run
@@ -138,10 +138,9 @@ def race(images: int, workers: list[int], runs: int, folder: Path) -> list[dict[
     """A row for each source and number of workers."""
     sizes = images, images // 4
     for size in sizes:
-        if not (folder / f"set-{size}").exists():
-            make_imagenet(folder / f"set-{size}", size, 100, 1.0)
+        raw = kept_set(folder, size)
         if not (folder / f"archives-{size}").exists():
-            pack(folder / f"set-{size}", folder / f"archives-{size}")
+            pack(raw, folder / f"archives-{size}")
     prefixes = {"tree": "set", "archives": "archives"}
     rows: list[dict[str, float | str]] = []
     for count in workers:

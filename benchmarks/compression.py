@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.make_imagenet import make_imagenet
+from benchmarks.make_imagenet import kept_set
 from parallel_sharder import Options, convert
 from parallel_sharder.compress import GZIP_LEVEL, ZSTD_LEVEL, Sink, open_stream
 
@@ -74,9 +74,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where the set is made, or was made by an earlier run")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        root = (arguments.folder or Path(temporary)) / f"set-{arguments.images}"
-        if not root.exists():
-            make_imagenet(root, arguments.images, 100, 1.0)
+        root = kept_set(arguments.folder or Path(temporary), arguments.images)
         convert(Options(root=root, dest=f"{temporary}/x-%06d.tar", workers=0, shards=1))
         data = Path(f"{temporary}/x-000000.tar").read_bytes()
     rounds, sizes = [], {}

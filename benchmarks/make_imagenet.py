@@ -84,6 +84,14 @@ def make_imagenet(root: Path, images: int, classes: int, scale: float) -> None:
                 (folder / f"{key}.xml").write_text(annotation(draw, wnid, key))
 
 
+def kept_set(folder: Path, images: int) -> Path:
+    """The set of so many images of 100 classes in `folder`, made if no earlier run has done that."""
+    root = folder / f"set-{images}"
+    if not root.exists():
+        make_imagenet(root, images, 100, 1.0)
+    return root
+
+
 def keys_of(draw: random.Random, wnid: str, count: int) -> Iterator[str]:
     """Keys as the set has them: numbers neither consecutive nor of one width."""
     for number in sorted(draw.sample(range(1, max(20_000, 4 * count)), count)):

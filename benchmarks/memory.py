@@ -19,7 +19,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.make_imagenet import make_imagenet
+from benchmarks.make_imagenet import kept_set
 
 
 def peak_bytes(pid: int | str) -> int:
@@ -66,9 +66,7 @@ def main() -> None:
     bare = int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) * 1024
     results = {}
     with tempfile.TemporaryDirectory() as temporary:
-        root = (arguments.folder or Path(temporary)) / f"set-{arguments.images}"
-        if not root.exists():
-            make_imagenet(root, arguments.images, 100, 1.0)
+        root = kept_set(arguments.folder or Path(temporary), arguments.images)
         for ending in ("tar", "tgz", "tar.zst"):
             results[ending] = peaks(root, f"{temporary}/{ending}/x-%06d.{ending}", arguments.workers)
     print(f"{arguments.images:,} images, {arguments.workers} workers; a bare interpreter takes {bare / 1e6:.1f} MB")

@@ -21,7 +21,7 @@ from unittest.mock import patch
 
 import xxhash
 
-from benchmarks.make_imagenet import make_imagenet
+from benchmarks.make_imagenet import kept_set
 from parallel_sharder import Options, coordinator, deal, output, worker
 from parallel_sharder.board import Board
 from parallel_sharder.engines import open_engine
@@ -43,9 +43,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where the set is made, or was made by an earlier run")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        root = (arguments.folder or Path(temporary)) / f"set-{arguments.images}"
-        if not root.exists():
-            make_imagenet(root, arguments.images, 100, 1.0)
+        root = kept_set(arguments.folder or Path(temporary), arguments.images)
         out = Path(tempfile.mkdtemp(dir=root.parent))
         chunk = _whole_set(root, out)
         phases = _phases(chunk, out)

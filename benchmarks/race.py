@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.make_imagenet import make_imagenet
+from benchmarks.make_imagenet import kept_set
 from benchmarks.peers import PEERS, Figures, make_cold, measure
 
 Case = tuple[str, int]
@@ -36,10 +36,7 @@ def race(cases: Sequence[Case], arguments: argparse.Namespace, *, cold: bool = F
     """
     sizes = arguments.images, arguments.images // 4
     with tempfile.TemporaryDirectory() as temporary:
-        roots = [(arguments.folder or Path(temporary)) / f"set-{size}" for size in sizes]
-        for size, root in zip(sizes, roots, strict=True):
-            if not root.exists():
-                make_imagenet(root, size, 100, 1.0)
+        roots = [kept_set(arguments.folder or Path(temporary), size) for size in sizes]
         rounds = []
         for number in _counted(arguments.runs):
             this = {

@@ -22,7 +22,7 @@ from typing import Any
 from benchmarks.make_imagenet import IMAGES, TINY, make_imagenet
 
 # Each step in a process of its own, so that its peak is its own.
-_PEAK = """
+PEAK = """
 import json, re, sys, time
 from pathlib import Path
 def print_with_peak(figures):
@@ -30,7 +30,7 @@ def print_with_peak(figures):
     print(json.dumps({**figures, "peak_mb": peak / 1e6}))
 """
 CONVERT = (
-    _PEAK
+    PEAK
     + """
 from parallel_sharder import Options, convert
 root, dest, workers, shards = sys.argv[1:]
@@ -40,7 +40,7 @@ print_with_peak({"samples": report.samples, "seconds": report.seconds})
 """
 )
 VERIFY = (
-    _PEAK
+    PEAK
     + """
 from parallel_sharder import VerifyOptions, verify_shards
 root, dest, workers, _ = sys.argv[1:]
@@ -51,7 +51,7 @@ print_with_peak({"samples": verdict.samples, "seconds": {"verify": time.monotoni
 """
 )
 _ROWS = (
-    _PEAK
+    PEAK
     + """
 import numpy as np
 from parallel_sharder import bounds

@@ -11,38 +11,28 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 from benchmarks.make_imagenet import IMAGES, TINY, make_imagenet
+from benchmarks.scale import PEAK, run
 
-# Run in a process of its own, so that its peak is the coordinator's alone: workers are separate processes.
-_CHILD = """
-import json, re, resource, sys, time
-from pathlib import Path
+PREVIEW = (
+    PEAK
+    + """
+import resource
 from parallel_sharder import Options, preview
 start = time.monotonic()
 plan = preview(Options(root=Path(sys.argv[1]), workers=int(sys.argv[2])))
-own, workers = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-peak = int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024
-print(json.dumps({
+own = resource.getrusage(resource.RUSAGE_SELF)
+print_with_peak({
     "samples": plan.samples, "shards": plan.shards, "seconds": time.monotonic() - start,
-    "coordinator_cpu_seconds": own.ru_utime + own.ru_stime, "peak_mb": peak / 1e6,
-}))
+    "coordinator_cpu_seconds": own.ru_utime + own.ru_stime,
+})
 """
-
-
-def measure(root: Path, workers: int) -> dict[str, float]:
-    """One dry run's figures."""
-    words = [sys.executable, "-c", _CHILD, str(root), str(workers)]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-    result = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
-    figures: dict[str, float] = json.loads(result.stdout)
-    return figures
+)
 
 
 def main() -> None:
@@ -58,12 +48,12 @@ def main() -> None:
             start = time.monotonic()
             make_imagenet(root, arguments.images, 1000, TINY)
             print(f"made {arguments.images:,} entries in {time.monotonic() - start:.0f} s", file=sys.stderr)
-        runs = [measure(root, arguments.workers) for _ in range(3)]
+        runs = [run(PREVIEW, root, arguments.workers) for _ in range(3)]
     print(f"{'run':<8}{'samples':>12}{'shards':>8}{'wall s':>9}{'own CPU s':>11}{'peak MB':>9}")
-    for name, run in zip(("first", "second", "third"), runs, strict=True):
+    for name, figures in zip(("first", "second", "third"), runs, strict=True):
         print(
-            f"{name:<8}{run['samples']:>12,}{run['shards']:>8,}{run['seconds']:>9.2f}"
-            f"{run['coordinator_cpu_seconds']:>11.2f}{run['peak_mb']:>9.0f}"
+            f"{name:<8}{figures['samples']:>12,}{figures['shards']:>8,}{figures['seconds']:>9.2f}"
+            f"{figures['coordinator_cpu_seconds']:>11.2f}{figures['peak_mb']:>9.0f}"
         )
     print(json.dumps({"benchmark": "scan", "workers": arguments.workers, "runs": runs}))
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
-from benchmarks.make_imagenet import make_imagenet
+from benchmarks.make_imagenet import kept_set
 from parallel_sharder import Options, convert
 
 Patches = Sequence[tuple[Any, str, Any]]
@@ -57,9 +57,7 @@ def compare(name: str, about: str | None, variants: Mapping[str, Patches], late_
     arguments = parser.parse_args()
     images = arguments.images
     with tempfile.TemporaryDirectory() as temporary:
-        root = (arguments.folder or Path(temporary)) / f"set-{images}"
-        if not root.exists():
-            make_imagenet(root, images, 100, 1.0)
+        root = kept_set(arguments.folder or Path(temporary), images)
         rounds = [
             {
                 variant: measure(root, images, patches, late_syncs=variant in late_syncs)
