@@ -11,7 +11,7 @@ import numpy as np
 from parallel_sharder import annotation, ustar
 from parallel_sharder.columns import Int64s
 from parallel_sharder.errors import PlanError
-from parallel_sharder.members import plain_json
+from parallel_sharder.members import label_text, plain_json
 from parallel_sharder.model import ImageClass, Listing
 
 _ROWS_AT_A_TIME = 1 << 16
@@ -31,7 +31,7 @@ def sample_bytes(listing: Listing) -> Int64s:
         )
     kinds: list[ImageClass | None] = [*listing.classes, None]  # row -1 is "no class"
     label_bytes = np.array(
-        [0 if kind is None else ustar.member_bytes(len(str(kind.label))) for kind in kinds], np.int64
+        [0 if kind is None else ustar.member_bytes(len(label_text(kind))) for kind in kinds], np.int64
     )
     plain_bytes = np.array([len(plain_json(kind)) for kind in kinds], np.int64)
     total = np.empty(len(listing), np.int64)

@@ -222,6 +222,8 @@ def _options(arguments: argparse.Namespace) -> Options:
         start_method=arguments.start_method,
         overwrite=arguments.overwrite,
         check=arguments.check,
+        index=_names(arguments.index),
+        md5=arguments.md5,
         **{name: value for name, value in numbers.items() if value is not None},
     )
 
@@ -246,7 +248,7 @@ def _index_options(arguments: argparse.Namespace) -> IndexOptions:
         IndexOptions,
         complaints,
         dest=arguments.dest,
-        readers=tuple(dict.fromkeys(filter(None, arguments.readers.split(",")))),
+        readers=_names(arguments.readers),
         md5=arguments.md5,
         workers=_number(arguments, "workers", complaints),
     )
@@ -264,6 +266,11 @@ def _made(make: Callable[..., T], complaints: list[str], **choices: Any) -> T:
     if complaints:
         raise OptionsError(complaints)
     return options
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """The names in a list with commas, each once."""
+    return tuple(dict.fromkeys(filter(None, text.split(","))))
 
 
 def _number(
@@ -304,7 +311,11 @@ def _index_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("dest", metavar="DEST", help="a folder of uncompressed shards, or a pattern with %%0Nd")
     parser.add_argument(
-        "--for", dest="readers", metavar="NAMES", default="wids", help=f"some of {','.join(INDEXES)} (default: wids)"
+        "--for",
+        dest="readers",
+        metavar="NAMES",
+        default="wids",
+        help=f"some of {','.join(INDEXES)}, or all (default: wids)",
     )
     parser.add_argument("--md5", action="store_true", help="add the MD5 of each shard for wids; reads all of it")
     _add_run(parser, "the summary", "the summary as JSON")
@@ -389,6 +400,14 @@ def _parser() -> argparse.ArgumentParser:
     shards.add_argument("--shards", metavar="N", help="exactly so many shards (default: as few as the limits allow)")
     shards.add_argument("--seed", metavar="N", help="seed of the shuffle, 0 to 2**64 - 1 (default: 0)")
     shards.add_argument("--no-shuffle", action="store_true", help="store in the order of the keys")
+    shards.add_argument(
+        "--index",
+        metavar="NAMES",
+        default="wids",
+        help=f"what readers want beside the shards: some of {','.join(INDEXES)}, or all, or none (default: wids, which "
+        "is the manifest, and there in any case)",
+    )
+    shards.add_argument("--md5", action="store_true", help="add the MD5 of each shard to the manifest, for wids")
     run = parser.add_argument_group("run")
     run.add_argument(
         "--workers", metavar="N", help="worker processes; 0 runs in this process (default: the cores it may use)"

@@ -12,6 +12,7 @@ import os
 import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -20,11 +21,14 @@ from parallel_sharder.deal import deal, make_chunks, make_job
 from parallel_sharder.destination import ShardPattern, make_folder, refuse_full, refuse_taken, refuse_unfit
 from parallel_sharder.engines import Engine, open_engine
 from parallel_sharder.errors import DestinationError, SharderError, SourceError, WorkerDiedError, WorkerError
+from parallel_sharder.indexer import index_made, refuse_unindexable
+from parallel_sharder.indexes.folder import withdraw
 from parallel_sharder.journal import MANIFEST, PROBLEMS, Journal
 from parallel_sharder.manifest import manifest, write_manifest
 from parallel_sharder.model import Chunk, Listing, Plan, Problem, ShardRecord
 from parallel_sharder.monitor import Monitor, Silent
 from parallel_sharder.options import Options
+from parallel_sharder.placed import placed
 from parallel_sharder.plan import Limits, in_order, make_plan
 from parallel_sharder.problems import write_problems
 from parallel_sharder.report import Preview, Report
@@ -36,6 +40,7 @@ from parallel_sharder.sources.saved import SavedIndex
 from parallel_sharder.sources.scan import refuse_changed_archives, scan
 from parallel_sharder.sources.spool import spool_beside
 from parallel_sharder.synsets import read_classes
+from parallel_sharder.worker import path_and_md5
 
 
 def convert(options: Options, monitor: Monitor | None = None) -> Report:
@@ -52,6 +57,7 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
     try:
         if not os.path.exists(pattern.journal_path):
             refuse_taken(pattern)
+        refuse_unindexable(pattern, options.readers)
         layout = find_layout(options.root, options.split, options.xml_root, options.meta, options.layout)
         checked = check_archives(layout, monitor.working) if options.check_archives else ()
         with open_engine(workers, options.start_method) as engine, spool_beside(pattern, layout) as spool:
@@ -78,7 +84,12 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
                 with _saying_what_is_needed(pattern, plan, journal):
                     made = _write(make_chunks(listing, plan, pattern, job, numbers), engine, journal, monitor, pattern)
                     _refuse_changed_archives(listing, journal, made)
-                    problems = _publish(options, listing, plan, journal, [*kept, *made])
+                    records = sorted([*kept, *made], key=lambda record: record.number)
+                    refuse_changed(records)
+                    if options.md5:
+                        records = _with_md5(records, engine, journal)
+                    _index(options, listing, plan, records, engine, monitor)
+                    problems = _publish(options, listing, plan, journal, records)
         times.append(time.monotonic())
     except WorkerDiedError as error:  # of those that read finished shards; deal and scan have words of their own
         raise WorkerError(f"a worker died ({error.cause}). If memory is short, use fewer --workers.") from error
@@ -102,17 +113,26 @@ def _take_stock(options: Options, plan: Plan, engine: Engine, journal: Journal) 
         note = ""
     refuse_taken(pattern, journal.paths_dealt(), note)  # before anything is removed
     if options.overwrite:
+        _withdraw(options, journal)
         journal.begin_anew()
     kept = intact(journal.done.values(), engine.executor, options.check)
     stay = {record.path for record in kept}
     remade = sorted(record.path for record in journal.done.values() if record.path not in stay)
     if len(kept) == plan.shard_count:  # or the manifest would tell of shards that are not there
         stay |= {pattern.manifest_path, pattern.problems_path}
+    else:
+        _withdraw(options, journal)
     for path in journal.paths_dealt():  # the manifest before the shards
         if path not in stay:
             durable.remove(path)
     durable.remove_partials(pattern.folder, f"{pattern.names}|{re.escape(os.path.basename(pattern.index_path))}")
     return kept, remade
+
+
+def _withdraw(options: Options, journal: Journal) -> None:
+    """Remove what indexes tell of the shards of an earlier run, if there are such, before these go."""
+    if journal.paths_dealt():
+        withdraw(options.pattern.folder, options.pattern.set_name, options.split)
 
 
 def _write(
@@ -126,6 +146,30 @@ def _write(
         raise
 
 
+def _with_md5(records: Sequence[ShardRecord], engine: Engine, journal: Journal) -> list[ShardRecord]:
+    """The records, each with the MD5 of its shard: what was made without is read for it."""
+    without = {record.path: record for record in records if not record.md5}
+    for path, md5 in engine.each(path_and_md5, without):
+        without[path] = dataclasses.replace(without[path], md5=md5)
+    journal.record([*without.values()])
+    return [without.get(record.path, record) for record in records]
+
+
+def _index(
+    options: Options,
+    listing: Listing,
+    plan: Plan,
+    records: Sequence[ShardRecord],
+    engine: Engine,
+    monitor: Monitor,
+) -> None:
+    """Write the indexes that are wanted beside the manifest."""
+    readers = [name for name in options.readers if name != "wids"]
+    if readers:
+        made = ((record, partial(placed, listing, plan, record)) for record in records)
+        index_made(options.pattern, options.split, made, readers, engine, monitor)
+
+
 def _publish(
     options: Options, listing: Listing, plan: Plan, journal: Journal, records: Sequence[ShardRecord]
 ) -> tuple[Problem, ...]:
@@ -134,9 +178,7 @@ def _publish(
     Each file is journalled before it is begun, so that what is there is known to be the tool's own.
     """
     pattern = options.pattern
-    records = sorted(records, key=lambda record: record.number)
     problems = (*listing.problems, *(problem for record in records for problem in record.problems))
-    refuse_changed(records)
     if problems:
         journal.record(dealt=[(PROBLEMS, pattern.problems_path)])
     write_problems(pattern.problems_path, problems)
@@ -216,9 +258,10 @@ def _plan(options: Options, listing: Listing) -> Plan:
     return make_plan(listing.keys, order, bounds.sample_bytes(listing), limits)
 
 
-def _manifest(options: Options, listing: Listing, plan: Plan, records: list[ShardRecord]) -> bytes:
+def _manifest(options: Options, listing: Listing, plan: Plan, records: Sequence[ShardRecord]) -> bytes:
     stored = np.ones(len(listing), np.bool_)
     for record in records:
         stored[plan.order[plan.cuts[record.number] :][list(record.left_out)]] = False
     counts = np.bincount(listing.class_index[stored] + 1, minlength=len(listing.classes) + 1)[1:]  # class -1 is none
-    return manifest(options.pattern.set_name, __version__, options.choices, listing.classes, counts.tolist(), records)
+    table = listing.classes, counts.tolist()
+    return manifest(options.pattern.set_name, __version__, options.choices, *table, records, options.md5)

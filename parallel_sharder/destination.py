@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import defaultdict
 from collections.abc import Container
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -143,6 +144,26 @@ def shard_name(name: str, prefix: str | None = None) -> ShardName | None:
     if match is None or (prefix is not None and (match[1] or not name.startswith(prefix))):
         return None
     return ShardName(prefix if prefix is not None else match[1], match[2], match[3])
+
+
+def sets_in(dest: str) -> dict[str, list[str]]:
+    """The paths of the shards at `dest`, a folder or a pattern, by the names of their sets; in order of number.
+
+    Raises DestinationError if the folder cannot be read.
+    """
+    folder, prefix = dest, None
+    if "%" in dest:
+        pattern = ShardPattern.parse(dest)
+        folder, prefix = pattern.folder, pattern.prefix
+    try:
+        names = os.listdir(folder or ".")
+    except OSError as error:
+        raise DestinationError(f"{folder} cannot be read: {error.strerror}. Name the folder of the shards.") from error
+    sets: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    for name in names:
+        if parts := shard_name(name, prefix):
+            sets[set_name(parts.prefix)].append((int(parts.number), os.path.join(folder, name)))
+    return {name: [path for _, path in sorted(some)] for name, some in sorted(sets.items())}
 
 
 def set_name(prefix: str) -> str:

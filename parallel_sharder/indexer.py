@@ -1,34 +1,38 @@
-"""The indexer: writes the readers' own indexes of finished shards, anybody's, from their headers alone.
+"""The indexer: writes the readers' own indexes, for finished shards of anybody's and for those of a run.
 
-Shards are read side by side on workers; what is beside a shard is written by the worker that has read it, what tells of
-a whole folder by the coordinator, last. Each file appears whole or not at all, and no file of another kind is replaced.
+Of the former the headers are read, side by side on workers; of the latter all is known. What is beside a shard is
+written as soon as its members are known, what tells of the whole folder last (see indexes.folder).
 """
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import json
 import os
-import re
 import sqlite3
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
 
-from parallel_sharder import durable, machine
-from parallel_sharder.destination import ShardPattern, set_name, shard_name
-from parallel_sharder.engines import open_engine
+from parallel_sharder import machine
+from parallel_sharder.destination import ShardPattern, journal_beside, sets_in
+from parallel_sharder.engines import Engine, open_engine
 from parallel_sharder.errors import DestinationError, SharderError, SourceError, WorkerDiedError, WorkerError
-from parallel_sharder.indexes import Member, Shard, counts, dali, energon, samples
+from parallel_sharder.indexes import Columns, Member
+from parallel_sharder.indexes.folder import (
+    FolderIndexes,
+    Found,
+    ShardSet,
+    counted,
+    index_columns,
+    index_members,
+    refuse_foreign,
+    split_of,
+)
+from parallel_sharder.model import ShardRecord
 from parallel_sharder.monitor import Monitor, Silent
 from parallel_sharder.options import IndexOptions
 from parallel_sharder.report import Indexed
 from parallel_sharder.sources.tarindex import reader, tar_members
-
-_READ_BYTES = 1 << 20
+from parallel_sharder.worker import path_and_md5
 
 
 def index_shards(options: IndexOptions, monitor: Monitor | None = None) -> Indexed:
@@ -40,194 +44,113 @@ def index_shards(options: IndexOptions, monitor: Monitor | None = None) -> Index
     monitor = monitor or Silent()
     workers = machine.usable_cores() if options.workers is None else options.workers
     start = time.monotonic()
-    sets = _sets(os.fspath(options.dest))
-    paths = [path for some in sets.values() for path in some]
-    before = _before(options, sets)
-    numbers = {path: number for number, path in enumerate(paths)}
-    found: dict[str, _Found] = {}
-    task = partial(_index_shard, readers=options.readers, with_md5=options.md5)
+    dest = os.fspath(options.dest)
+    sets = _uncompressed(dest)
+    folder = os.path.dirname(sets[0].paths[0])
     try:
-        with open_engine(workers, None) as engine, _table(options, os.path.dirname(paths[0])) as add:
-            for path, shard in engine.each(task, paths):
-                add(numbers[path], path, shard.rows)
-                found[path] = shard.without_rows()
-                monitor.working("indexing shards", len(found), len(paths))
-        written = [each for path in paths for each in _beside(path, options.readers)]
-        if "energon" in options.readers:
-            written.append(_table_path(os.path.dirname(paths[0])))
-        for path, make in _files(options, sets, found, before).items():
-            durable.write_file(path, make())
-            written.append(path)
+        with open_engine(workers, None) as engine, FolderIndexes(folder, sets, options.readers) as indexes:
+            paths = [path for each in sets for path in each.paths]
+            _add_read(indexes, paths, options.readers, options.md5, engine, monitor)
+            written = indexes.publish()
     except WorkerDiedError as error:
         raise WorkerError(f"a worker died ({error.cause}). If memory is short, use fewer --workers.") from error
     except (OSError, sqlite3.Error) as error:
         raise SharderError(str(error)) from error
     finally:
         monitor.close()
-    total = sum(each.shard.samples for each in found.values())
-    return Indexed(tuple(sets), total, len(paths), tuple(written), workers, time.monotonic() - start)
+    names = tuple(each.name for each in sets)
+    return Indexed(names, indexes.samples, len(paths), tuple(written), workers, time.monotonic() - start)
 
 
-class _Found(NamedTuple):
-    """What a worker has found in a shard: its numbers, for energon its rows, their digest, and a sample's fields."""
-
-    shard: Shard
-    rows: energon.Rows | None = None
-    digest: bytes = b""
-    fields: tuple[str, ...] = ()
-
-    def without_rows(self) -> _Found:
-        return self._replace(rows=None)
+def refuse_unindexable(pattern: ShardPattern, readers: Collection[str]) -> None:
+    """Raise DestinationError now, not after hours, if something else has the name of an index that is wanted."""
+    refuse_foreign(pattern.folder, readers, ())
 
 
-@contextlib.contextmanager
-def _table(options: IndexOptions, folder: str) -> Iterator[Callable[[int, str, energon.Rows | None], None]]:
-    """What adds the rows of a shard to energon's table, which appears at the end of the context, if all went well."""
-    if "energon" not in options.readers:
-        yield lambda *_: None
-        return
-    path = _table_path(folder)
-    made = durable.make_folder(os.path.dirname(path))
-    descriptor, temporary = durable.create(path)
-    table = energon.Table(temporary)
+def index_made(
+    pattern: ShardPattern,
+    split: str,
+    made: Iterable[tuple[ShardRecord, Callable[[], Columns]]],
+    readers: Collection[str],
+    engine: Engine,
+    monitor: Monitor,
+) -> list[str]:
+    """Write the indexes for `readers` of the shards that a run has `made`, in order of number; the paths of all.
 
-    def add(number: int, shard_path: str, rows: energon.Rows | None) -> None:
-        twice = table.add(number, rows) if rows is not None else None
-        if twice is not None:
-            raise SourceError(f"{shard_path} has the sample {twice}, which is there twice: energon wants unique keys.")
-
+    Where the members of each are, its function computes. Finished sets beside them are taken in, by their headers where
+    an index needs that. Raises SharderError as index_shards does.
+    """
+    records = {record.path: (record, columns) for record, columns in made}
+    others = _finished_beside(pattern)
+    known = {path: shard for each in others for path, shard in counted(pattern.folder, each.name).items()}
+    if "energon" not in readers:  # then what their manifests say is enough
+        others = [each for each in others if known.keys() >= {*each.paths}]
+    sets = sorted([ShardSet(pattern.set_name, split, [*records]), *others])
     try:
-        yield add
-        table.finish()
-    except BaseException:
-        table.close()
-        durable.discard(descriptor, temporary)
-        for each in made:
-            os.rmdir(each)
-        raise
-    durable.publish(descriptor, temporary, path, replace=True)
+        with FolderIndexes(pattern.folder, sets, readers) as indexes:
+            for each in sets:
+                if each.name == pattern.set_name:
+                    for done, (path, (record, columns)) in enumerate(records.items(), 1):
+                        indexes.add(path, index_columns(path, record.file_bytes, columns(), readers))
+                        monitor.working("indexing shards", done, len(records))
+                elif "energon" in readers:
+                    _add_read(indexes, each.paths, readers, False, engine, monitor)
+                else:
+                    for path in each.paths:
+                        indexes.add(path, Found(known[path]))
+            return indexes.publish()
+    except (OSError, sqlite3.Error) as error:
+        raise DestinationError(f"the indexes in {pattern.folder} cannot be written: {error}.") from error
 
 
-def _table_path(folder: str) -> str:
-    return os.path.join(folder, energon.FOLDER, "index.sqlite")
+def _add_read(
+    indexes: FolderIndexes,
+    paths: Sequence[str],
+    readers: Collection[str],
+    with_md5: bool,
+    engine: Engine,
+    monitor: Monitor,
+) -> None:
+    """Tell the indexes of these shards what their headers say."""
+    task = partial(_index_shard, readers=readers, with_md5=with_md5)
+    for done, (path, found) in enumerate(engine.each(task, paths), 1):
+        indexes.add(path, found)
+        monitor.working("indexing shards", done, len(paths))
 
 
-def _beside(path: str, readers: Sequence[str]) -> list[str]:
-    """The indexes that stand beside the shard at `path`."""
-    places = {"dali": dali.index_path(path), "energon": energon.index_path(path)}
-    return [place for name, place in places.items() if name in readers]
-
-
-def _sets(dest: str) -> dict[str, list[str]]:
-    """The shards at `dest`, a folder or a pattern, by the names of their sets; in order of number."""
-    folder, wanted = (dest, None) if "%" not in dest else os.path.split(dest)
-    try:
-        names = os.listdir(folder or ".")
-    except OSError as error:
-        raise DestinationError(f"{folder} cannot be read: {error.strerror}. Name the folder of the shards.") from error
-    prefix = None if wanted is None else ShardPattern.parse(dest).prefix
-    sets: dict[str, list[tuple[int, str]]] = defaultdict(list)
-    for name in names:
-        parts = shard_name(name, prefix)
-        if parts is None:
-            continue
-        path = os.path.join(folder, name)
-        if parts.suffix != ".tar":
-            raise DestinationError(
-                f"{path} is compressed. An index points to places in a file, and there are none to point to in a "
-                "compressed one: readers would get garbage. Make uncompressed shards, or index others."
-            )
-        sets[set_name(parts.prefix)].append((int(parts.number), path))
-    if not sets:
-        raise DestinationError(f"{dest} holds no shards, such as imagenet_train-000000.tar.")
-    return {name: [path for _, path in sorted(some)] for name, some in sorted(sets.items())}
-
-
-def _before(options: IndexOptions, sets: Mapping[str, list[str]]) -> dict[str, dict[str, Any]]:
-    """What is in the files that would be replaced; DestinationError for one of another kind."""
-    folder = os.path.dirname(next(iter(sets.values()))[0])
-    kinds: dict[str, Callable[[Any], bool]] = {}
-    if "timm" in options.readers:
-        kinds[os.path.join(folder, counts.TIMM)] = lambda content: isinstance(content.get("splits"), dict)
-    if "openclip" in options.readers:
-        kinds[os.path.join(folder, counts.OPENCLIP)] = lambda content: all(type(n) is int for n in content.values())
-    if "wids" in options.readers:
-        for name in sets:
-            path = os.path.join(folder, f"{name}.json")
-            kinds[path] = lambda content: content.get("__kind__") == "wids-shard-index-v1"
-    return {path: _json_at(path, is_of_kind) for path, is_of_kind in kinds.items()}
-
-
-def _json_at(path: str, is_of_kind: Callable[[Any], bool]) -> dict[str, Any]:
-    try:
-        with open(path, "rb") as file:
-            content = json.loads(file.read())
-        if isinstance(content, dict) and is_of_kind(content):
-            return content
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise DestinationError(f"{path} cannot be read: {error.strerror}") from error
-    except ValueError:
-        pass
-    raise DestinationError(f"{path} is there and is something else. Nothing is overwritten: move it out of the way.")
-
-
-def _files(
-    options: IndexOptions,
-    sets: Mapping[str, list[str]],
-    found: Mapping[str, _Found],
-    before: Mapping[str, dict[str, Any]],
-) -> dict[str, Callable[[], bytes]]:
-    """The files that tell of a whole set or folder, each with what makes its content."""
-    files: dict[str, Callable[[], bytes]] = {}
-    shards = {name: [found[path].shard for path in paths] for name, paths in sets.items()}
-    folder = os.path.dirname(next(iter(found)))
-    splits = {re.split("[-_]", name)[-1]: some for name, some in shards.items()}
-    if "wids" in options.readers:
-        for name, some in shards.items():
-            path = os.path.join(folder, f"{name}.json")
-            if "tool" not in before[path]:  # a manifest of ours is an index already
-                files[path] = partial(counts.wids, name, some)
-    if "openclip" in options.readers:
-        path = os.path.join(folder, counts.OPENCLIP)
-        files[path] = partial(counts.openclip, before[path], [shard for some in shards.values() for shard in some])
-    if "timm" in options.readers:
-        path = os.path.join(folder, counts.TIMM)
-        files[path] = partial(counts.timm, before[path], splits)
-    if "energon" in options.readers:
-        ordered = [found[path] for paths in sets.values() for path in paths]
-        meta = os.path.join(folder, energon.FOLDER)
-        files[os.path.join(meta, ".info.json")] = partial(energon.info, [each.shard for each in ordered])
-        files[os.path.join(meta, "split.yaml")] = partial(energon.split_yaml, splits)
-        files[os.path.join(meta, "index.uuid")] = partial(energon.uuid_of, [each.digest for each in ordered])
-        dataset = os.path.join(meta, "dataset.yaml")
-        if ordered[0].fields == ("cls", "jpg", "json") and not os.path.exists(dataset):  # or people know better
-            files[dataset] = lambda: energon.DATASET_YAML
-    return files
-
-
-def _index_shard(path: str, *, readers: Sequence[str], with_md5: bool) -> tuple[str, _Found]:
-    """Read the headers of a shard; writes the indexes that stand beside it, if such are wanted."""
+def _index_shard(path: str, *, readers: Collection[str], with_md5: bool) -> tuple[str, Found]:
+    """Read the headers of a shard, all of it for the MD5, and write the indexes that stand beside it."""
     try:
         with open(path, "rb", buffering=0) as file:
             size = os.fstat(file.fileno()).st_size
-            found = tar_members(reader(file.fileno()), 0, size, path)
-            members = [Member(*member) for member in found]
-            md5 = hashlib.md5(usedforsecurity=False)
-            while with_md5 and (block := file.read(_READ_BYTES)):
-                md5.update(block)
+            members = [Member(*member) for member in tar_members(reader(file.fileno()), 0, size, path)]
+        md5 = path_and_md5(path)[1] if with_md5 else ""
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror or error}") from error
-    all_samples = [*samples(members)]
-    shard = Shard(os.path.basename(path), len(all_samples), size, md5.hexdigest() if with_md5 else "")
-    try:
-        if "dali" in readers:
-            durable.write_file(dali.index_path(path), dali.index_bytes(all_samples))
-        if "energon" not in readers:
-            return path, _Found(shard)
-        rows = energon.rows_of(members)
-        durable.write_file(energon.index_path(path), rows.offsets)
-    except ValueError as error:
-        raise SourceError(f"{path} {error}") from error
-    return path, _Found(shard, rows, rows.digest, tuple(field.name for field in all_samples[0]))
+    return path, index_members(path, size, members, readers, md5)
+
+
+def _uncompressed(dest: str) -> list[ShardSet]:
+    """The sets at `dest`, a folder or a pattern, by name. Raises DestinationError if there are none, or compressed."""
+    sets = sets_in(dest)
+    for paths in sets.values():
+        for path in paths:
+            if not path.endswith(".tar"):
+                raise DestinationError(
+                    f"{path} is compressed. An index points to places in a file, and there are none to point to in a "
+                    "compressed one: readers would get garbage. Make uncompressed shards, or index others."
+                )
+    if not sets:
+        raise DestinationError(f"{dest} holds no shards, such as imagenet_train-000000.tar.")
+    return [ShardSet(name, split_of(os.path.dirname(paths[0]), name), paths) for name, paths in sets.items()]
+
+
+def _finished_beside(pattern: ShardPattern) -> list[ShardSet]:
+    """The other sets in the pattern's folder that an index can take in: uncompressed, and not in the making."""
+    found = []
+    for name, paths in sets_in(pattern.folder).items():
+        manifest = os.path.join(pattern.folder, f"{name}.json")
+        in_the_making = os.path.exists(journal_beside(manifest)) and not os.path.exists(manifest)
+        if name != pattern.set_name and not in_the_making and all(path.endswith(".tar") for path in paths):
+            found.append(ShardSet(name, split_of(pattern.folder, name), paths))
+    return found

@@ -28,7 +28,7 @@ from parallel_sharder import durable
 from parallel_sharder.errors import DestinationError
 from parallel_sharder.model import Kind, Problem, ShardRecord
 
-FORMAT = 1
+FORMAT = 2
 """Of the journal and of what it promises about the shards; part of the fingerprint."""
 
 MANIFEST, PROBLEMS = -1, -2
@@ -165,20 +165,20 @@ class Journal:
                 case ["dealt", int(number), str(name)]:
                     self._dealt[number] = name
                     self.done.pop(number, None)
-                case ["done", int(number), str(), int(), int(), int(), str(), list(), list()]:
+                case ["done", int(number), str(), int(), int(), int(), str(), list(), list(), str(), bytes()]:
                     self.done[number] = self._record(payload[1:])
                 case _:
                     raise self._foreign()
         return header, end
 
     def _record(self, fields: list[Any]) -> ShardRecord:
-        number, name, samples, tar_bytes, file_bytes, digest, left_out, problems = fields
+        number, name, samples, tar_bytes, file_bytes, digest, left_out, problems, *rest = fields
         try:
             listed = tuple(Problem(Kind(kind), *rest) for kind, *rest in problems)
         except (TypeError, ValueError) as error:
             raise self._foreign() from error
         path = os.path.join(os.path.dirname(self._path), name)
-        return ShardRecord(number, path, samples, tar_bytes, file_bytes, digest, tuple(left_out), listed)
+        return ShardRecord(number, path, samples, tar_bytes, file_bytes, digest, tuple(left_out), listed, *rest)
 
     def _foreign(self) -> DestinationError:
         return DestinationError(

@@ -30,10 +30,12 @@ def manifest(
     classes: Sequence[ImageClass],
     class_counts: Sequence[int],
     records: Sequence[ShardRecord],
+    md5: bool,
 ) -> bytes:
     """The manifest of the set of `records` (in order of number), as JSON text.
 
-    `choices` are Options.choices; `class_counts` are the stored samples of each of `classes`. The last entry is the
+    `choices` are Options.choices; `class_counts` are the stored samples of each of `classes`; `md5` adds that of each
+    shard, which the records then have. The last entry is the
     digest of all before it, so that damage to the manifest is noticed too. Source of the wids keys: webdataset 0.2.x,
     wids/wids_specs.py; the reader wants `wids_version`, and `url` and `nsamples` of each shard.
     """
@@ -47,6 +49,7 @@ def manifest(
                 "url": os.path.basename(record.path),
                 "nsamples": record.samples,
                 "filesize": record.file_bytes,
+                **({"md5sum": record.md5} if md5 else {}),
                 "tar_bytes": record.tar_bytes,
                 "xxh3_128": record.xxh3_128,
             }
@@ -64,8 +67,22 @@ def manifest(
             {"label": row.label, "wnid": row.wnid, "name": row.name, "count": int(count)} for row, count in table
         ],
     }
-    content[DIGEST] = xxhash.xxh3_128_hexdigest(_text(content))
-    return _text(content)
+    return _with_digest(content)
+
+
+def with_md5(content: Mapping[str, Any], md5: Mapping[str, str]) -> bytes:
+    """The manifest with this content, and with the MD5, in hex, of the shards of these names."""
+    shards = []
+    for entry in content["shardlist"]:
+        fields = {name: value for name, value in entry.items() if name != "md5sum"}
+        at = [*fields].index("filesize") + 1
+        shards.append(dict([*[*fields.items()][:at], ("md5sum", md5[entry["url"]]), *[*fields.items()][at:]]))
+    return _with_digest({**content, "shardlist": shards})
+
+
+def _with_digest(content: Mapping[str, Any]) -> bytes:
+    rest = {name: value for name, value in content.items() if name != DIGEST}
+    return _text({**rest, DIGEST: xxhash.xxh3_128_hexdigest(_text(rest))})
 
 
 def read_manifest(path: str) -> dict[str, Any] | None:

@@ -31,10 +31,20 @@ class Member(NamedTuple):
     content: bytes | Readable
 
 
+def fields(has_classes: bool) -> tuple[str, ...]:
+    """What follows the key in the names of a sample's members, without the dot, in the order they are stored."""
+    return ("cls", "jpg", "json") if has_classes else ("jpg", "json")
+
+
+def label_text(image_class: ImageClass) -> bytes:
+    """The content of `<key>.cls`."""
+    return b"%d" % image_class.label
+
+
 def sample_members(key: str, image: Readable, metadata: bytes, image_class: ImageClass | None) -> list[Member]:
     """The members of one sample, in the order they are stored; `metadata` is its JSON."""
     members = [Member(key + ".jpg", image), Member(key + ".json", metadata)]
-    return members if image_class is None else [Member(key + ".cls", b"%d" % image_class.label), *members]
+    return members if image_class is None else [Member(key + ".cls", label_text(image_class)), *members]
 
 
 @functools.cache

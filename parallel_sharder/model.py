@@ -185,7 +185,7 @@ class Plan:
 class Job:
     """What all chunks of a run share: the tables that a Chunk's columns point into, and how shards are written.
 
-    `on_bad` is one of Options' choices for broken samples.
+    `on_bad` is one of Options' choices for broken samples; `md5` asks for the MD5 of each shard.
     """
 
     places: tuple[Place, ...]
@@ -193,12 +193,14 @@ class Job:
     compression: str
     compression_threads: int
     on_bad: str
+    md5: bool = False
 
     def pack(self) -> bytes:
         """The job as compressed msgpack: made once a run, sent with each chunk, and unpacked once by each worker."""
         rows = [dataclasses.astuple(row) for row in self.classes]
         places = [tuple(map(os.fsencode, place)) for place in self.places]
-        return zlib.compress(msgpack.packb((places, rows, self.compression, self.compression_threads, self.on_bad)))
+        rest = self.compression, self.compression_threads, self.on_bad, self.md5
+        return zlib.compress(msgpack.packb((places, rows, *rest)))
 
     @classmethod
     def unpack(cls, packed: bytes) -> Job:
@@ -237,7 +239,8 @@ class ShardRecord:
 
     `tar_bytes` counts the tar before compression, `file_bytes` the file; `xxh3_128` is the file's digest in hex.
     `left_out` holds the positions within the chunk of the samples that are not in the shard, in order, and
-    `problems` says why.
+    `problems` says why. `md5` is the file's, in hex, "" if it was not asked for. `json_bytes` (native uint32) are the
+    sizes of the samples' JSONs: all that the plan does not know of where each member is.
     """
 
     number: int
@@ -248,6 +251,8 @@ class ShardRecord:
     xxh3_128: str
     left_out: tuple[int, ...] = ()
     problems: tuple[Problem, ...] = ()
+    md5: str = ""
+    json_bytes: bytes = b""
 
     @property
     def is_provisional(self) -> bool:

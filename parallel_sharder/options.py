@@ -31,6 +31,9 @@ WORKERS_LIMIT = 10_000
 INDEXES = ("wids", "dali", "energon", "timm", "openclip")
 """The readers that indexes can be written for; see the package `indexes`."""
 
+SEEKING = ("dali", "energon")
+"""Those of them that go to a place in a shard, which a compressed one does not have."""
+
 ON_BAD = ("skip", "keep", "fail")
 """What becomes of broken samples. skip: left out and listed. keep: the image is stored as it is, and a broken
 annotation counts as none. fail: the first one stops the run."""
@@ -46,8 +49,9 @@ class Options:
     `maxsize` is in bytes of the tar before compression. `shuffle` False keeps the order of the keys. `layout` is one of
     LAYOUTS; None finds it. `check_archives` compares the official archives with their published MD5 before anything is
     written. `start_method` is one of multiprocessing's; None takes a safe one. `overwrite` starts anew where an earlier
-    run has recorded its shards; `check` reads what that has left, and keeps only shards of the recorded digest. Raises
-    OptionsError, which holds every complaint.
+    run has recorded its shards; `check` reads what that has left, and keeps only shards of the recorded digest.
+    `index` are some of INDEXES, or "all", or "none"; that of wids is the manifest, which is there in any case, and
+    `md5` adds each shard's MD5 to it. Raises OptionsError, which holds every complaint.
     """
 
     root: str | Path = "."
@@ -68,6 +72,8 @@ class Options:
     start_method: str | None = None
     overwrite: bool = False
     check: bool = False
+    index: tuple[str, ...] = ("wids",)
+    md5: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.maxsize, float) and self.maxsize.is_integer():  # 1e9, as people write it
@@ -80,6 +86,11 @@ class Options:
     def pattern(self) -> ShardPattern:
         """The parsed `dest`."""
         return ShardPattern.parse(os.fspath(self.dest), self.split)
+
+    @property
+    def readers(self) -> tuple[str, ...]:
+        """Those of INDEXES that `index` means."""
+        return _readers(self.index)
 
     @property
     def choices(self) -> dict[str, Any]:
@@ -107,10 +118,18 @@ class Options:
             _outside("--shards", self.shards, 1, None),
             _outside("--seed", self.seed, 0, SEED_LIMIT - 1),
         ]
+        complaints += _not_readers("--index", self.index, (*INDEXES, "all", "none"))
         try:
-            ShardPattern.parse(os.fspath(self.dest), self.split)
+            compression = self.pattern.compression
         except ValueError as error:
             complaints.append(f"--dest: {error}")
+        else:
+            seeking = [name for name in self.readers if name in SEEKING]
+            if compression != "none" and seeking:
+                complaints.append(
+                    f"--index {','.join(self.index)}: {' and '.join(seeking)} cannot seek in compressed shards, and an "
+                    "index would make them read garbage. Name the others, or a --dest that ends in .tar"
+                )
         return [complaint for complaint in complaints if complaint]
 
 
@@ -146,7 +165,7 @@ class VerifyOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class IndexOptions:
-    """What to index: `dest` is a folder of shards, or a pattern; `readers` are some of INDEXES.
+    """What to index: `dest` is a folder of shards, or a pattern; `readers` are some of INDEXES, or "all".
 
     `md5` adds the MD5 of each shard to the index for wids, for which all of it is read. `workers` is as in Options.
     Raises OptionsError, which holds every complaint.
@@ -159,7 +178,8 @@ class IndexOptions:
 
     def __post_init__(self) -> None:
         complaints = [_outside("--workers", self.workers, 0, WORKERS_LIMIT)]
-        complaints += [_not_among("--for", name, INDEXES) for name in self.readers or ("",)]
+        complaints += _not_readers("--for", self.readers, (*INDEXES, "all"))
+        object.__setattr__(self, "readers", _readers(self.readers))
         if self.md5 and "wids" not in self.readers:
             complaints.append("--md5 is for the index of wids; name that with --for")
         if "energon" in self.readers and "%" in os.fspath(self.dest):
@@ -187,6 +207,16 @@ def _not_among(option: str, value: str | None, allowed: tuple[str | None, ...]) 
     if value in allowed:
         return ""
     return f"{option} {value!r} is not one of {', '.join(filter(None, allowed))}"
+
+
+def _not_readers(option: str, names: tuple[str, ...], allowed: tuple[str, ...]) -> list[str]:
+    if "none" in names and len(names) > 1:
+        return [f"{option} {','.join(names)}: none goes with nothing else"]
+    return [_not_among(option, name, allowed) for name in names or ("",)]
+
+
+def _readers(names: tuple[str, ...]) -> tuple[str, ...]:
+    return INDEXES if "all" in names else tuple(name for name in INDEXES if name in names)
 
 
 def _outside(option: str, value: float | None, lowest: int, highest: int | None) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import hashlib
 import mmap
 import os
 
@@ -29,9 +30,9 @@ it. For devices with larger blocks durable.write_all goes back to the page cache
 
 
 class Output:
-    """A new file that will be `path`. `size` counts the bytes it has been given."""
+    """A new file that will be `path`. `size` counts the bytes it has been given; `md5` asks for that digest too."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, md5: bool = False) -> None:
         self._path = path
         self._descriptor, self._temporary = durable.create(path)
         is_block_device = os.major(os.fstat(self._descriptor).st_dev) != 0
@@ -39,12 +40,18 @@ class Output:
         self._buffer = _memory(BUFFER_BYTES)
         self._filled = 0
         self._digest = xxhash.xxh3_128()
+        self._md5 = hashlib.md5(usedforsecurity=False) if md5 else None
         self.size = 0
 
     @property
     def xxh3_128(self) -> str:
         """The digest of the bytes so far, in hex."""
         return self._digest.hexdigest()
+
+    @property
+    def md5(self) -> str:
+        """The MD5 of the bytes so far, in hex; "" if it was not asked for."""
+        return "" if self._md5 is None else self._md5.hexdigest()
 
     def reserve(self, size: int) -> memoryview | None:
         """Room for the next `size` bytes, to be filled and then `advance`d over; None if that is more than fits."""
@@ -56,7 +63,10 @@ class Output:
 
     def advance(self, size: int) -> None:
         """Take the first `size` bytes of what was reserved as the next of the file."""
-        self._digest.update(self._buffer[self._filled : self._filled + size])  # while they are in the cache
+        new = self._buffer[self._filled : self._filled + size]
+        self._digest.update(new)  # while they are in the cache
+        if self._md5 is not None:
+            self._md5.update(new)
         self._filled += size
         self.size += size
 

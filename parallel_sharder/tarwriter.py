@@ -35,7 +35,8 @@ def sample_bytes(members: Iterable[Member]) -> int:
 class ShardFile:
     """One shard, written under a temporary name until `finish` gives it `path`.
 
-    As a context manager it removes the unfinished file on the way out, whatever the way. `number` is only recorded.
+    As a context manager it removes the unfinished file on the way out, whatever the way. `number` is only recorded;
+    `md5` asks for the file's MD5.
     """
 
     def __init__(
@@ -46,13 +47,14 @@ class ShardFile:
         compression: str = "none",
         compression_threads: int = 1,
         template: ustar.HeaderTemplate | None = None,
+        md5: bool = False,
     ) -> None:
         self.path = path
         self.number = number
         self.samples = 0
         self.tar_bytes = 0
         self._template = template or ustar.HeaderTemplate()
-        self._output = Output(path)
+        self._output = Output(path, md5=md5)
         self._open = True
         self._stream: compress.Stream | None = None
         if compression != "none":
@@ -88,7 +90,8 @@ class ShardFile:
         self._open = False
         self._output.publish()
         output = self._output
-        return ShardRecord(self.number, self.path, self.samples, self.tar_bytes, output.size, output.xxh3_128)
+        sizes = self.samples, self.tar_bytes, output.size
+        return ShardRecord(self.number, self.path, *sizes, output.xxh3_128, md5=output.md5)
 
     def abort(self) -> None:
         """Remove what has been written, unless `finish` has made it a shard."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 import itertools
 from array import array
 from collections.abc import Iterable, Iterator
@@ -80,20 +81,37 @@ def file_digest(path: str) -> str:
     return digest.hexdigest()
 
 
+def path_and_md5(path: str) -> tuple[str, str]:
+    """The path of a file, and its MD5 in hex. Raises OSError if it cannot be read."""
+    with open(path, "rb", buffering=0) as file:
+        return path, hashlib.file_digest(file, _new_md5).hexdigest()
+
+
+def _new_md5() -> hashlib._Hash:
+    return hashlib.md5(usedforsecurity=False)
+
+
 def _write(chunk: Chunk, slot: int, board: Board) -> ShardRecord:
     job = _job(chunk.job)
     left_out: list[int] = []
     problems: list[Problem] = []
+    json_bytes = array("I")
     ahead = ReadAhead(row.blobs for row in _rows(chunk, job))
     with ShardFile(
-        chunk.path, chunk.number, compression=job.compression, compression_threads=job.compression_threads
+        chunk.path,
+        chunk.number,
+        compression=job.compression,
+        compression_threads=job.compression_threads,
+        md5=job.md5,
     ) as shard:
         for position, row in enumerate(_rows(chunk, job)):
             if board.stopped:
                 raise StoppedError
             ahead.before(position)
             try:
-                problems += _store(row, shard, job.on_bad)
+                found, size = _store(row, shard, job.on_bad)
+                problems += found
+                json_bytes.append(size)
             except SampleError as error:
                 if job.on_bad == "fail":
                     raise SourceError(
@@ -104,11 +122,16 @@ def _write(chunk: Chunk, slot: int, board: Board) -> ShardRecord:
                 problems.append(_problem(row, error))
             board.write(slot, position + 1, shard.tar_bytes)
         record = shard.finish()
-    return dataclasses.replace(record, left_out=tuple(left_out), problems=tuple(problems))
+    return dataclasses.replace(
+        record, left_out=tuple(left_out), problems=tuple(problems), json_bytes=json_bytes.tobytes()
+    )
 
 
-def _store(row: _Row, shard: ShardFile, on_bad: str) -> list[Problem]:
-    """Store one sample; what is worth knowing about it. Raises SampleError if it is not to be stored."""
+def _store(row: _Row, shard: ShardFile, on_bad: str) -> tuple[list[Problem], int]:
+    """Store one sample; what is worth knowing about it, and the size of its JSON.
+
+    Raises SampleError if it is not to be stored.
+    """
     problems: list[Problem] = []
     metadata = plain_json(row.image_class)
     if row.xml is not None:
@@ -129,7 +152,7 @@ def _store(row: _Row, shard: ShardFile, on_bad: str) -> list[Problem]:
         shard.write(sample_members(row.key, row.image, metadata, row.image_class))
     if image.found is not None:
         problems.append(Problem(image.found[0], printable(row.image.path), row.key, image.found[1]))
-    return problems
+    return problems, len(metadata)
 
 
 def _metadata(xml: Blob, row: _Row) -> tuple[bytes, list[tuple[Kind, str]]]:

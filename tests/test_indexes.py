@@ -5,17 +5,26 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import sqlite3
+import subprocess
+import sys
 import tarfile
 from array import array
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from parallel_sharder import IndexOptions, Options, convert, index_shards
+from parallel_sharder import IndexOptions, Options, VerifyOptions, convert, index_shards, verify_shards
 from parallel_sharder.cli import main
 from parallel_sharder.errors import DestinationError, OptionsError, SourceError
+from parallel_sharder.indexes import Columns, Member, dali, energon, samples
 from tests import made
 
 
@@ -163,6 +172,194 @@ def test_wids(shards: Path, tmp_path: Path) -> None:
     assert "md5sum" not in (folder / "imagenet_train.json").read_text()
 
 
+# In the same pass.
+
+
+def convert_both(root: Path, out: Path, *readers: str, **choices: Any) -> None:
+    """Train with three shards and val with two, side by side; what is broken is left out."""
+    for split, count in (("train", 3), ("val", 2)):
+        all_choices = {"workers": 0, "index": readers, **choices}
+        convert(Options(root=root / split, split=split, dest=str(out), shards=count, **all_choices))
+
+
+def content_of(folder: Path) -> dict[str, bytes]:
+    """Every file of a folder and those within, but the journals."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".journal"]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Train and val, with samples that are left out: at the beginning, in the middle, at the end."""
+    root = tmp_path_factory.mktemp("raw")
+    for some in (made.classic_train(root / "train", images=50), made.flat_val(root / "val", images=20)):
+        for path in sorted(some.root.rglob("*.JPEG"))[::9]:
+            path.write_bytes(b"no image")
+    return root
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_same_pass_gives_what_the_headers_give(raw: Path, tmp_path: Path, workers: int) -> None:
+    """Every index of every reader is byte for byte the one that is made from the finished shards' headers."""
+    convert_both(raw, tmp_path / "pass", "all", workers=workers)
+    convert_both(raw, tmp_path / "later", "none")
+    index(tmp_path / "later", *("wids", "dali", "energon", "timm", "openclip"))
+    made_so, made_later = content_of(tmp_path / "pass"), content_of(tmp_path / "later")
+    assert made_later.keys() == made_so.keys()
+    assert {"_info.json", "sizes.json", "imagenet_val-000001.idx", "imagenet_train-000002.tar.idx"} < made_so.keys()
+    for name, data in made_later.items():
+        assert data == made_so[name], name
+    for path in (tmp_path / "pass").glob("*.tar"):
+        assert dali_index(path) == path.with_suffix(".idx").read_text()
+    assert ["train", "val"] == [*json.loads(made_so["_info.json"])["splits"]]
+
+
+@given(
+    sizes=st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 10**6)), min_size=1, max_size=20),
+    has_classes=st.booleans(),
+)
+def test_columns_and_members_are_indexed_alike(sizes: list[tuple[int, int]], has_classes: bool) -> None:
+    """What is computed in columns is what the same members, one by one, give."""
+    fields = ("cls", "jpg", "json") if has_classes else ("jpg", "json")
+    columns = Columns([f"k{i}" for i in range(len(sizes))], fields, *(np.zeros((len(sizes), len(fields)), int),) * 2)
+    columns = columns._replace(sizes=np.array([[3, *pair][-len(fields) :] for pair in sizes]))
+    members, position = [], 0
+    for row, key in enumerate(columns.keys):
+        for column, field in enumerate(fields):
+            member = Member(f"{key}.{field}", position, position + 512, int(columns.sizes[row, column]))
+            columns.data[row, column] = member.data
+            members.append(member)
+            position = member.end
+    assert dali.index_bytes(samples(members)) == dali.index_of(columns)
+    assert energon.rows_of(members) == energon.rows_in(columns)
+
+
+def test_test_split_has_its_indexes(tmp_path: Path) -> None:
+    """Samples without a class have two members; dataset.yaml, which tells of a label, is not written for them."""
+    made.kaggle(tmp_path / "raw")
+    convert(Options(root=tmp_path / "raw", split="test", dest=str(tmp_path / "out"), workers=0, index=("all",)))
+    [shard] = (tmp_path / "out").glob("*.tar")
+    assert dali_index(shard) == shard.with_suffix(".idx").read_text()
+    assert not (tmp_path / "out" / ".nv-meta" / "dataset.yaml").exists()
+
+
+def test_resumed_run_has_the_same_indexes(raw: Path, tmp_path: Path) -> None:
+    """Stopped while it writes shards, stopped while it writes indexes, with shards lost: always the same files."""
+    convert_both(raw, tmp_path / "once", "all", md5=True)
+    out = tmp_path / "out"
+    for stop in ("durable.write_file", "indexes.energon.Table.finish", "indexer.index_columns"):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(f"parallel_sharder.{stop}", Mock(side_effect=KeyboardInterrupt))
+            with pytest.raises(KeyboardInterrupt):
+                convert_both(raw, out, "all", md5=True)
+        assert not [path for path in out.rglob("*") if path.suffix in (".partial", ".lock")]
+    convert_both(raw, out, "all", md5=True)
+    assert content_of(tmp_path / "once") == content_of(out)
+    (out / "imagenet_train-000001.tar").unlink()
+    convert_both(raw, out, "all", md5=True)
+    assert content_of(tmp_path / "once") == content_of(out)
+    convert_both(raw, out, "none", md5=True)  # takes nothing away
+    assert content_of(tmp_path / "once") == content_of(out)
+
+
+def test_indexes_of_a_finished_set(raw: Path, tmp_path: Path) -> None:
+    """The same command with --index, and --md5, adds them to a set that was made without."""
+    convert_both(raw, tmp_path / "once", "all", md5=True)
+    convert_both(raw, tmp_path / "out", "none")
+    convert_both(raw, tmp_path / "out", "all", md5=True)
+    assert content_of(tmp_path / "once") == content_of(tmp_path / "out")
+
+
+def test_overwriting_withdraws(raw: Path, tmp_path: Path) -> None:
+    """What goes, no index tells of any more, and what is there of others stays."""
+    convert_both(raw, tmp_path, "all")
+    (tmp_path / "sizes.json").write_text(json.dumps({**json.loads((tmp_path / "sizes.json").read_text()), "x.tar": 5}))
+    choices: dict[str, Any] = {"workers": 0, "overwrite": True, "dest": str(tmp_path), "root": raw / "train"}
+    convert(Options(shards=2, index=("none",), **choices))
+    names = {path.name for path in tmp_path.rglob("*")}
+    assert ["val"] == [*json.loads((tmp_path / "_info.json").read_text())["splits"]]
+    assert ["imagenet_val-000000.tar", "imagenet_val-000001.tar", "x.tar"] == [
+        *json.loads((tmp_path / "sizes.json").read_text())
+    ]
+    assert not {"index.sqlite", "imagenet_train-000000.idx", "imagenet_train-000000.tar.idx"} & names
+    assert {"dataset.yaml", "imagenet_val-000000.idx", "imagenet_val-000000.tar.idx"} < names
+    convert(Options(shards=2, index=("energon", "openclip"), **choices))
+    assert 5 == len(json.loads((tmp_path / "sizes.json").read_text()))
+    assert 4 == len(json.loads((tmp_path / ".nv-meta" / ".info.json").read_text())["shard_counts"])
+
+
+def test_sets_beside_are_taken_in(raw: Path, tmp_path: Path) -> None:
+    """A finished set made without indexes is in them; one that is in the making is not, nor a compressed one."""
+    for split, dest in (("train", "a-%02d.tar"), ("val", "b-%02d.tgz")):
+        convert(Options(root=raw / split, split=split, dest=str(tmp_path / dest), workers=0))
+    half = Options(root=raw / "val", split="val", dest=str(tmp_path / "half-%02d.tar"), workers=0)
+    convert(half)
+    (tmp_path / "half.json").unlink()
+    options = {"root": raw / "val", "split": "val", "dest": str(tmp_path / "c-%02d.tar"), "workers": 0}
+    convert(Options(index=("timm", "openclip"), **options))  # type: ignore[arg-type]
+    info = json.loads((tmp_path / "_info.json").read_text())
+    assert {"train": ["a-00.tar"], "val": ["c-00.tar"]} == {
+        name: split["filenames"] for name, split in info["splits"].items()
+    }
+    assert {"a-00.tar": 44, "c-00.tar": 17} == json.loads((tmp_path / "sizes.json").read_text())
+    (tmp_path / "half-00.tar").unlink()
+    (tmp_path / ".half.journal").unlink()
+    options["dest"] = str(tmp_path / "d-%02d.tar")
+    with pytest.raises(SourceError, match=r"d-00.tar has the sample ILSVRC.*, which is there twice"):
+        convert(Options(index=("energon",), **options))  # type: ignore[arg-type]
+    assert not (tmp_path / ".nv-meta").exists()
+
+
+def test_md5(raw: Path, tmp_path: Path) -> None:
+    """The manifest has the MD5 of each shard, compressed ones too; `index --md5` adds it to one that has not."""
+    for dest in ("x-%02d.tar", "y-%02d.tgz"):
+        convert(Options(root=raw / "val", split="val", dest=str(tmp_path / dest), workers=0, shards=3, md5=True))
+    shards = [shard for name in "xy" for shard in json.loads((tmp_path / f"{name}.json").read_text())["shardlist"]]
+    assert 6 == len(shards)
+    for shard in shards:
+        assert hashlib.md5((tmp_path / shard["url"]).read_bytes()).hexdigest() == shard["md5sum"]
+    expected = (tmp_path / "x.json").read_bytes()
+    options = Options(root=raw / "val", split="val", dest=str(tmp_path / "x-%02d.tar"), workers=0, shards=3)
+    convert(options)
+    assert b"md5sum" not in (tmp_path / "x.json").read_bytes()
+    indexed = index_shards(IndexOptions(dest=tmp_path / "x-%02d.tar", md5=True, workers=0))
+    assert ((str(tmp_path / "x.json"),), expected) == (indexed.written, (tmp_path / "x.json").read_bytes())
+    assert 0 == verify_shards(VerifyOptions(dest=tmp_path / "x.json", workers=0)).exit_code
+
+
+def test_refusals_in_time(raw: Path, tmp_path: Path) -> None:
+    """Before anything is written: compressed shards for readers that seek, and files in the way."""
+    options: dict[str, Any] = {"root": raw / "val", "split": "val", "workers": 0}
+    with pytest.raises(OptionsError, match="--index all: dali and energon cannot seek in compressed shards"):
+        Options(dest=str(tmp_path / "x-%02d.tgz"), index=("all",))
+    with pytest.raises(OptionsError, match="--index dali,none: none goes with nothing else"):
+        Options(index=("dali", "none"))
+    with pytest.raises(OptionsError, match="--index 'coco' is not one of wids, .*, all, none"):
+        Options(index=("coco",))
+    (tmp_path / "_info.json").write_text("{")
+    with pytest.raises(DestinationError, match="_info.json is there and is something else"):
+        convert(Options(dest=str(tmp_path), index=("timm",), **options))
+    assert ["_info.json"] == os.listdir(tmp_path)
+    convert(Options(dest=str(tmp_path / "x-%02d.tgz"), index=("wids", "openclip"), **options))
+    assert {"x-00.tgz": 17} == json.loads((tmp_path / "sizes.json").read_text())
+
+
+def test_two_runs_into_one_folder(raw: Path, tmp_path: Path) -> None:
+    """Train and val at the same time: both are in the indexes that tell of the folder."""
+    runs = [
+        subprocess.Popen(
+            [
+                *(sys.executable, "-m", "parallel_sharder", "--root", str(raw / split), "--split", split),
+                *("--dest", str(tmp_path), "--index", "timm,openclip,energon", "--workers", "0", "--shards", "9"),
+            ]
+        )
+        for split in ("train", "val")
+    ]
+    assert [3, 3] == [run.wait(60) for run in runs]
+    assert 18 == len(json.loads((tmp_path / "sizes.json").read_text()))
+    assert {"train", "val"} == json.loads((tmp_path / "_info.json").read_text())["splits"].keys()
+
+
 def foreign(path: Path, names: list[str]) -> None:
     with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as archive:
         for name in names:
@@ -231,7 +428,7 @@ def test_options() -> None:
         IndexOptions(dest=".", readers=("dali",), md5=True)
     with pytest.raises(OptionsError, match="energon's index is of all shards in a folder"):
         IndexOptions(dest="x-%06d.tar", readers=("energon",))
-    with pytest.raises(OptionsError, match="--for '' is not one of wids, dali, energon, timm, openclip"):
+    with pytest.raises(OptionsError, match="--for '' is not one of wids, dali, energon, timm, openclip, all"):
         IndexOptions(dest=".", readers=())
 
 
@@ -244,5 +441,5 @@ def test_command_line(shards: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert f"wrote    6 files\n  {folder}/_info.json\n" in text
     assert 0 == main(["index", f"{folder}/imagenet_val-%06d.tar", "--workers", "0", "--quiet", "--json"])
     assert [f"{folder}/imagenet_val.json"] == json.loads(capsys.readouterr().out)["written"]
-    assert 2 == main(["index", str(folder), "--for", "dali,none"])
-    assert "--for 'none' is not one of wids, dali, energon, timm, openclip" in capsys.readouterr().err
+    assert 2 == main(["index", str(folder), "--for", "dali,coco"])
+    assert "--for 'coco' is not one of wids, dali, energon, timm, openclip, all" in capsys.readouterr().err

@@ -200,7 +200,8 @@ def test_unexpected_system_errors_are_ours_too(raw: Path, tmp_path: Path, monkey
     min(tmp_path.glob("*.tar")).unlink()
 
     def refuse(path: str) -> None:
-        raise PermissionError(13, "Permission denied", path)
+        if not path.endswith(".lock"):
+            raise PermissionError(13, "Permission denied", path)
 
     monkeypatch.setattr("parallel_sharder.durable.remove", refuse)
     with pytest.raises(SharderError, match="Permission denied: .*imagenet_train.json"):

@@ -6,15 +6,19 @@
     openclip   sizes.json: counts of each shard, for open_clip's trainer
     wids       <set>.json: shards, counts, sizes, for the wids library; a set's manifest is one already
 
-Each is, byte for byte or entry for entry, what the reader's own tool writes. They are made from the headers of the
-shards alone, which can be anybody's; the shards must not be compressed, because there is no place to point to in them.
+Each is, byte for byte or entry for entry, what the reader's own tool writes. Where each member is comes from the
+headers of finished shards, anybody's (as Members), or from the plan and the records of our own (as Columns). Shards
+must not be compressed for energon and dali, because there is no place to point to in them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from parallel_sharder.columns import Int64s
 
 
 class Member(NamedTuple):
@@ -38,6 +42,19 @@ class Shard(NamedTuple):
     samples: int
     file_bytes: int
     md5: str = ""
+
+
+class Columns(NamedTuple):
+    """The samples of a shard that all have the same fields, in order: a row a sample, a column a field.
+
+    The member of sample i and field j is called `keys[i].fields[j]`, and its data, of `sizes[i, j]` bytes, begin at
+    `data[i, j]`, one block behind its header.
+    """
+
+    keys: list[str]
+    fields: tuple[str, ...]
+    data: Int64s
+    sizes: Int64s
 
 
 class Field(NamedTuple):

@@ -18,14 +18,20 @@ import re
 import sqlite3
 import uuid
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import xxhash
 
-from parallel_sharder.indexes import Member, Shard, samples
+from parallel_sharder.indexes import Columns, Member, Shard, samples
 
 FOLDER = ".nv-meta"
+TABLE = "index.sqlite"
+DATASET = "dataset.yaml"
+REMADE = (TABLE, "index.uuid", ".info.json", "split.yaml")
+"""What `energon prepare` makes anew whenever shards have changed."""
+
 VERSION = "7.4.1"
 
 DATASET_YAML = b"""\
@@ -39,6 +45,8 @@ field_map:
 """
 
 _SPLITS = "train val test"
+_HEADER_BYTES = 512
+_NO_SAMPLE = "holds no sample, and energon refuses an empty shard"
 _IS_META = re.compile(r"__[^/]*__($|/)")
 
 _TABLES = """
@@ -61,43 +69,79 @@ def index_path(shard_path: str) -> str:
 
 
 class Rows(NamedTuple):
-    """What a shard adds to the tables: (key, offset, bytes) of each sample, and (sample, field, offset, bytes) of each
-    member.
+    """What a shard adds to the tables, as columns.
+
+    Sample i begins at `starts[i]` and ends at `starts[i + 1]`. The parts are the members: the number of the sample, the
+    field's name, and offset and size of the data.
     """
 
-    samples: list[tuple[str, int, int]]
-    parts: list[tuple[int, str, int, int]]
+    keys: list[str]
+    starts: list[int]
+    part_samples: list[int]
+    part_names: list[str]
+    part_offsets: list[int]
+    part_sizes: list[int]
 
     @property
     def digest(self) -> bytes:
         """Another one whenever the rows are others."""
-        return xxhash.xxh3_128_digest(repr(self).encode())
+        digest = xxhash.xxh3_128()
+        for names in (self.keys, self.part_names):
+            digest.update("\n".join(names).encode())
+        for places in (self.starts, self.part_samples, self.part_offsets, self.part_sizes):
+            digest.update(array("Q", places).tobytes())
+        return digest.digest()
 
     @property
     def offsets(self) -> bytes:
         """The content of the shard's own index."""
-        ends = [offset + size for _, offset, size in self.samples[-1:]]
-        return array("Q", [*(offset for _, offset, _ in self.samples), *ends]).tobytes()
+        return array("Q", self.starts).tobytes()
+
+    @property
+    def samples(self) -> Iterator[tuple[int, str, int, int]]:
+        """Number, key, offset and bytes of each sample."""
+        spans = (end - start for start, end in pairwise(self.starts))
+        return zip(range(len(self.keys)), self.keys, self.starts, spans, strict=False)
+
+    @property
+    def parts(self) -> Iterator[tuple[int, str, int, int]]:
+        """Number of the sample, field, offset and bytes of each member."""
+        return zip(self.part_samples, self.part_names, self.part_offsets, self.part_sizes, strict=True)
 
 
 def rows_of(members: Iterable[Member]) -> Rows:
     """The rows of the shard with these members, in their order. Raises ValueError if it holds no sample."""
-    rows = Rows([], [])
-    starts: list[int] = []
-    keys: list[str] = []
+    rows = Rows([], [], [], [], [], [])
     end = 0
     for sample in samples(member for member in members if not _IS_META.match(member.name)):
-        keys.append(sample[0].key)
-        starts.append(sample[0].member.header)
+        rows.keys.append(sample[0].key)
+        rows.starts.append(sample[0].member.header)
         end = sample[-1].member.end
         for field in sample:
-            rows.parts.append((len(keys) - 1, field.name, field.member.data, field.member.size))
-    if not keys:
-        raise ValueError("holds no sample, and energon refuses an empty shard")
-    rows.samples.extend(
-        (key, start, following - start) for key, start, following in zip(keys, starts, [*starts[1:], end], strict=True)
-    )
+            rows.part_samples.append(len(rows.keys) - 1)
+            rows.part_names.append(field.name)
+            rows.part_offsets.append(field.member.data)
+            rows.part_sizes.append(field.member.size)
+    if not rows.keys:
+        raise ValueError(_NO_SAMPLE)
+    rows.starts.append(end)
     return rows
+
+
+def rows_in(columns: Columns) -> Rows:
+    """The same of samples in columns, which takes a tenth of the time."""
+    if not columns.keys:
+        raise ValueError(_NO_SAMPLE)
+    count, width = columns.data.shape
+    last = Member("", 0, int(columns.data[-1, -1]), int(columns.sizes[-1, -1]))
+    return Rows(
+        columns.keys,
+        [*(columns.data[:, 0] - _HEADER_BYTES).tolist(), last.end],
+        [number for number in range(count) for _ in range(width)],
+        [*columns.fields] * count,
+        columns.data.ravel().tolist(),
+        columns.sizes.ravel().tolist(),
+    )
 
 
 class Table:
@@ -113,12 +157,12 @@ class Table:
         try:
             self._database.executemany(
                 "INSERT INTO samples VALUES (?, ?, ?, ?, ?)",
-                ((tar_file_id, key, n, offset, size) for n, (key, offset, size) in enumerate(rows.samples)),
+                ((tar_file_id, key, number, offset, size) for number, key, offset, size in rows.samples),
             )
         except sqlite3.IntegrityError:
             others = self._database.execute("SELECT sample_key FROM samples WHERE tar_file_id != ?", (tar_file_id,))
             seen = {key for (key,) in others}
-            for key, _, _ in rows.samples:
+            for key in rows.keys:
                 if key in seen:
                     return key
                 seen.add(key)
