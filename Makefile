@@ -62,6 +62,7 @@ bench: $(VENV)/ready
 	$(BIN)/python -m benchmarks.safety --folder .bench
 	$(BIN)/python -m benchmarks.output --folder .bench
 	$(BIN)/python -m benchmarks.archives --folder .bench
+	$(BIN)/python -m benchmarks.indexes --folder .bench
 	$(BIN)/python -m benchmarks.scan --folder .bench/tiny
 	$(BIN)/python -m benchmarks.scale --folder .bench/tiny
 

@@ -16,7 +16,7 @@ from parallel_sharder import machine
 from parallel_sharder.destination import ShardPattern, journal_beside, sets_in
 from parallel_sharder.engines import Engine, open_engine
 from parallel_sharder.errors import DestinationError, SharderError, SourceError, WorkerDiedError, WorkerError
-from parallel_sharder.indexes import Columns, Member
+from parallel_sharder.indexes import Columns, Member, Shard
 from parallel_sharder.indexes.folder import (
     FolderIndexes,
     Found,
@@ -29,7 +29,7 @@ from parallel_sharder.indexes.folder import (
 )
 from parallel_sharder.model import ShardRecord
 from parallel_sharder.monitor import Monitor, Silent
-from parallel_sharder.options import IndexOptions
+from parallel_sharder.options import SEEKING, IndexOptions
 from parallel_sharder.report import Indexed
 from parallel_sharder.sources.tarindex import reader, tar_members
 from parallel_sharder.worker import path_and_md5
@@ -80,6 +80,7 @@ def index_made(
     Where the members of each are, its function computes. Finished sets beside them are taken in, by their headers where
     an index needs that. Raises SharderError as index_shards does.
     """
+    seeks = any(name in SEEKING for name in readers)
     records = {record.path: (record, columns) for record, columns in made}
     others = _finished_beside(pattern)
     known = {path: shard for each in others for path, shard in counted(pattern.folder, each.name).items()}
@@ -91,7 +92,11 @@ def index_made(
             for each in sets:
                 if each.name == pattern.set_name:
                     for done, (path, (record, columns)) in enumerate(records.items(), 1):
-                        indexes.add(path, index_columns(path, record.file_bytes, columns(), readers))
+                        if seeks:
+                            found = index_columns(path, record.file_bytes, columns(), readers)
+                        else:
+                            found = Found(Shard(os.path.basename(path), record.samples, record.file_bytes))
+                        indexes.add(path, found)
                         monitor.working("indexing shards", done, len(records))
                 elif "energon" in readers:
                     _add_read(indexes, each.paths, readers, False, engine, monitor)

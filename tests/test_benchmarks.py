@@ -21,6 +21,7 @@ SCRIPTS = {
     "safety": "--images 40 --runs 1",
     "output": "--images 40 --runs 1",
     "archives": "--images 40 --runs 1 --workers 1 --members 3000",
+    "indexes": "--images 40 --runs 1 --samples 300",
     "scan": "--images 2000",
     "scale": "--images 300 --shards 3 --rows 2000",
 }

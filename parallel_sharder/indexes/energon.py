@@ -18,8 +18,8 @@ import re
 import sqlite3
 import uuid
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import count, pairwise
 from typing import NamedTuple
 
 import xxhash
@@ -43,6 +43,9 @@ field_map:
   label: cls
   label_name: json[cname]
 """
+
+CACHE_KB = 32_000
+"""Of the table in memory while it is filled. SQLite's usual 2 MB take a quarter more time; 64 MB are not faster."""
 
 _SPLITS = "train val test"
 _HEADER_BYTES = 512
@@ -97,17 +100,6 @@ class Rows(NamedTuple):
         """The content of the shard's own index."""
         return array("Q", self.starts).tobytes()
 
-    @property
-    def samples(self) -> Iterator[tuple[int, str, int, int]]:
-        """Number, key, offset and bytes of each sample."""
-        spans = (end - start for start, end in pairwise(self.starts))
-        return zip(range(len(self.keys)), self.keys, self.starts, spans, strict=False)
-
-    @property
-    def parts(self) -> Iterator[tuple[int, str, int, int]]:
-        """Number of the sample, field, offset and bytes of each member."""
-        return zip(self.part_samples, self.part_names, self.part_offsets, self.part_sizes, strict=True)
-
 
 def rows_of(members: Iterable[Member]) -> Rows:
     """The rows of the shard with these members, in their order. Raises ValueError if it holds no sample."""
@@ -150,14 +142,17 @@ class Table:
     def __init__(self, path: str) -> None:
         # What a crash leaves is a temporary file that nobody reads; the finished one is synced by whoever publishes it.
         self._database = sqlite3.connect(path, isolation_level=None)
-        self._database.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {_TABLES} BEGIN;")
+        self._database.executescript(
+            f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -{CACHE_KB}; {_TABLES} BEGIN;"
+        )
 
     def add(self, tar_file_id: int, rows: Rows) -> str | None:
         """Add the rows of a shard; the key that is there already, if one is."""
+        spans = [end - start for start, end in pairwise(rows.starts)]
         try:
             self._database.executemany(
-                "INSERT INTO samples VALUES (?, ?, ?, ?, ?)",
-                ((tar_file_id, key, number, offset, size) for number, key, offset, size in rows.samples),
+                f"INSERT INTO samples VALUES ({tar_file_id:d}, ?, ?, ?, ?)",  # noqa: S608
+                zip(rows.keys, count(), rows.starts, spans, strict=False),
             )
         except sqlite3.IntegrityError:
             others = self._database.execute("SELECT sample_key FROM samples WHERE tar_file_id != ?", (tar_file_id,))
@@ -168,7 +163,8 @@ class Table:
                 seen.add(key)
             raise
         self._database.executemany(
-            "INSERT INTO sample_parts VALUES (?, ?, ?, ?, ?)", ((tar_file_id, *part) for part in rows.parts)
+            f"INSERT INTO sample_parts VALUES ({tar_file_id:d}, ?, ?, ?, ?)",  # noqa: S608
+            zip(rows.part_samples, rows.part_names, rows.part_offsets, rows.part_sizes, strict=True),
         )
         return None
 
