@@ -51,7 +51,7 @@ def measure(workers: int, samples: int, chunks: int, folder: Path) -> dict[str, 
     order = np.resize(order, samples * chunks)
     plan = Plan(order, np.arange(chunks + 1) * samples, np.full(chunks, 10**9))
     pattern = ShardPattern.parse(str(folder / "x-%06d.tar"))
-    job = Job(listing.places, listing.classes, "none", 1, "skip")
+    job = Job(listing.places, listing.classes, "none", 1, "original", "skip")
     times: list[tuple[float, float]] = []
 
     def timed(some: Iterator[Chunk]) -> Iterator[Chunk]:

@@ -79,7 +79,7 @@ times.append(time.monotonic())
 plan = make_plan(listing.keys, in_order(listing.keys, 0), bounds.sample_bytes(listing), Limits(10**9))
 times.append(time.monotonic())
 pattern = ShardPattern.parse("/shards/x-%06d.tar")
-job = Job(listing.places, classes, "none", 1, "skip")
+job = Job(listing.places, classes, "none", 1, "original", "skip")
 chunks = sum(1 for _ in make_chunks(listing, plan, pattern, job))
 times.append(time.monotonic())
 print_with_peak({

@@ -5,7 +5,8 @@ The meaning is xmltodict's, because the reference script's is. Nothing else in t
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 from xml.parsers.expat import ExpatError
 
 import xmltodict
@@ -42,6 +43,50 @@ def parse(xml: bytes, path: str) -> dict[str, Any]:
         root = next(iter(document))
         raise SampleError(Kind.BAD_ANNOTATION, path, f"not an annotation: its root is <{root}>, or it is empty")
     return document
+
+
+class DescribedObject(NamedTuple):
+    """An object of an annotation, as text; None for what it has not, or not as one text."""
+
+    name: str | None
+    xmin: str | None
+    ymin: str | None
+    xmax: str | None
+    ymax: str | None
+    truncated: str | None
+    difficult: str | None
+
+
+class Described(NamedTuple):
+    """What an annotation says of its image, as text; None for what it has not, or not as one text."""
+
+    folder: str | None
+    filename: str | None
+    width: str | None
+    height: str | None
+    objects: tuple[DescribedObject, ...]
+
+
+def describe(document: Mapping[str, Any]) -> Described:
+    """What a parsed document says."""
+    annotation = document["annotation"]
+    size = annotation.get("size")
+    objects = annotation.get("object")
+    found = []
+    for each in objects if isinstance(objects, list) else [] if objects is None else [objects]:
+        box = each.get("bndbox") if isinstance(each, dict) else None
+        texts = [_text(box, side) for side in ("xmin", "ymin", "xmax", "ymax")]
+        texts += [_text(each, "truncated"), _text(each, "difficult")]
+        found.append(DescribedObject(_text(each, "name"), *texts))
+    names = _text(annotation, "folder"), _text(annotation, "filename")
+    return Described(*names, _text(size, "width"), _text(size, "height"), tuple(found))
+
+
+def _text(element: Any, name: str) -> str | None:
+    value = element.get(name) if isinstance(element, dict) else None
+    if isinstance(value, dict):  # an element with attributes
+        value = value.get("#text")
+    return value if isinstance(value, str) else None
 
 
 def oddities(document: dict[str, Any], key: str) -> list[tuple[Kind, str]]:

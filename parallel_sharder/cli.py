@@ -214,6 +214,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         dest=arguments.dest,
         shuffle=not arguments.no_shuffle,
         labels=arguments.labels,
+        annotations=arguments.annotations,
         on_bad=arguments.on_bad,
         xml_root=arguments.xml_root,
         meta=arguments.meta,
@@ -376,6 +377,12 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         help="class list elsewhere: meta.mat, the devkit's archive, or a text of 'wnid words' lines "
         "(default: found by itself)",
+    )
+    source.add_argument(
+        "--annotations",
+        metavar="original|boxes|none",
+        default="original",
+        help="form of the JSON: as the XML has it (default), boxes and sizes in one shape for all samples, or neither",
     )
     source.add_argument(
         "--on-bad",

@@ -56,9 +56,9 @@ class Rows(NamedTuple):
 
 
 def compare_with_source(
-    manifest_path: str, rows: Rows, listing: Listing, engine: Engine, monitor: Monitor
+    manifest_path: str, rows: Rows, listing: Listing, annotations: str, engine: Engine, monitor: Monitor
 ) -> tuple[int, list[Deviation]]:
-    """How many samples of the set were compared with the source's, and what deviates.
+    """How many samples of the set were compared with the source's, and what deviates; `annotations` is the JSON's form.
 
     A sample of the source may be missing if the list of problems, beside the manifest, says so.
     """
@@ -81,7 +81,7 @@ def compare_with_source(
 
     found = np.flatnonzero(known)
     in_sources_order = found[np.argsort(place[found], kind="stable")].tolist()  # one folder after the other
-    samples = _expected_samples(listing, rows, in_sources_order, place, without_annotation)
+    samples = _expected_samples(listing, rows, in_sources_order, place, without_annotation, annotations)
     tasks = iter(lambda: list(islice(samples, SAMPLES_A_TASK)), [])
     for done, some in enumerate(engine.each(compare_samples, tasks), 1):
         deviations += some
@@ -131,9 +131,15 @@ def _xml(listing: Listing, row: int) -> Blob | None:
 
 
 def _expected_samples(
-    listing: Listing, rows: Rows, known: list[int], place: Int64s, without_annotation: set[str]
+    listing: Listing,
+    rows: Rows,
+    known: list[int],
+    place: Int64s,
+    without_annotation: set[str],
+    annotations: str,
 ) -> Iterator[ExpectedSample]:
     """What to compare: the `known` rows, each with the source's sample at its `place` in the Listing."""
+    labels = {row.wnid: row.label for row in listing.classes}
     for row in known:
         there = int(place[row])
         key = rows.keys[row].decode("ascii")
@@ -143,9 +149,10 @@ def _expected_samples(
             int(rows.offset[row]),
             key,
             _image(listing, there),
-            None if key in without_annotation else _xml(listing, there),
-            image_class.label if image_class else None,
-            image_class.name if image_class else None,
+            None if annotations == "none" or key in without_annotation else _xml(listing, there),
+            image_class,
+            annotations,
+            labels,
             rows.image_digests[16 * row : 16 * row + 16],
             rows.json_digests[16 * row : 16 * row + 16],
         )

@@ -98,7 +98,7 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
     finally:
         monitor.close()
     seconds = dict(zip(("scan", "plan", "write"), np.diff(times).tolist(), strict=True))
-    return Report.of(listing, pattern, kept, made, remade, problems, workers, seconds)
+    return Report.of(listing, options, kept, made, remade, problems, workers, seconds)
 
 
 def _take_stock(options: Options, plan: Plan, engine: Engine, journal: Journal) -> tuple[list[ShardRecord], list[str]]:
@@ -242,7 +242,17 @@ def _scan(
     checked: Sequence[str] = (),
 ) -> Listing:
     classes = read_classes(layout.class_list, options.labels) if layout.class_list else ()
+    if options.annotations == "none":
+        layout = dataclasses.replace(layout, annotations=None)
     listing = scan(layout, classes, engine.executor, monitor.scanning, spool, index)
+    if options.annotations == "none":
+        listing = dataclasses.replace(
+            listing,
+            found=(*(row for row in listing.found if row[0] != "annotations"), ("annotations", "not wanted")),
+            xml_place=np.full_like(listing.xml_place, -1),
+            xml_size=np.full_like(listing.xml_size, -1),
+            xml_extent=None,
+        )
     if checked:
         row = "checked", f"{', '.join(checked)}: as published, by MD5"
         listing = dataclasses.replace(listing, found=(*listing.found, row))
@@ -255,7 +265,7 @@ def _scan(
 def _plan(options: Options, listing: Listing) -> Plan:
     limits = Limits(int(options.maxsize), options.maxcount, options.shards)
     order = in_order(listing.keys, options.seed if options.shuffle else None)  # takes more memory than it gives: first
-    return make_plan(listing.keys, order, bounds.sample_bytes(listing), limits)
+    return make_plan(listing.keys, order, bounds.sample_bytes(listing, options.annotations), limits)
 
 
 def _manifest(options: Options, listing: Listing, plan: Plan, records: Sequence[ShardRecord]) -> bytes:

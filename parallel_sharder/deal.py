@@ -26,7 +26,15 @@ DEATHS = 3
 def make_job(options: Options, listing: Listing, plan: Plan, workers: int) -> Job:
     """What all chunks of the plan share. Where workers would have no shard of their own, they compress."""
     threads = max(1, workers // plan.shard_count)
-    return Job(listing.places, listing.classes, options.pattern.compression, threads, options.on_bad, options.md5)
+    return Job(
+        listing.places,
+        listing.classes,
+        options.pattern.compression,
+        threads,
+        options.annotations,
+        options.on_bad,
+        options.md5,
+    )
 
 
 def make_chunks(

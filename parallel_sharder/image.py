@@ -6,6 +6,8 @@ a length of two bytes, big-endian, which counts itself.
 
 from __future__ import annotations
 
+import struct
+
 from parallel_sharder.model import Kind
 
 OTHER_FORMATS = {
@@ -22,6 +24,7 @@ _START = b"\xff\xd8"
 _END = b"\xff\xd9"
 _START_OF_SCAN = 0xDA
 _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # tables and a reserved code lie between them
+_FRAME_SIZE = struct.Struct(">HH")
 _WITHOUT_LENGTH = frozenset((0x01, *range(0xD0, 0xD8)))
 
 
@@ -37,24 +40,46 @@ def examine(data: memoryview) -> tuple[Kind, str] | None:
         head = bytes(data[:8])
         name = next((name for magic, name in OTHER_FORMATS.items() if head.startswith(magic)), None)
         return (Kind.OTHER_FORMAT, name) if name else (Kind.BAD_IMAGE, "not an image: no image format begins so")
-    components, scan = _walk(data)
+    frame, scan = _walk(data)
+    components = data[frame + 9] if frame else 0
     # A thumbnail within the header has an end marker too, so only what follows the start of the scan counts.
     if data[-2:] != _END and _END not in bytes(data[scan:]):
         return Kind.BAD_IMAGE, "a JPEG that is cut off: it has no end marker"
     return (Kind.CMYK, "four colour components") if components == 4 else None
 
 
+def size_of(data: memoryview) -> tuple[int, int] | None:
+    """Width and height in pixels, from the header of a JPEG, PNG, GIF or BMP; None for anything else.
+
+    Sources: ITU-T T.81 B.2.2 (frame header); the PNG specification, 11.2.2 (IHDR); GIF89a, 18; BITMAPINFOHEADER.
+    """
+    width = height = 0
+    head = bytes(data[:26])
+    if head.startswith(_START):
+        frame, _ = _walk(data)
+        if frame:
+            height, width = _FRAME_SIZE.unpack_from(data, frame + 5)
+    elif len(head) == 26 and head.startswith(b"\x89PNG\r\n\x1a\n"):
+        width, height = struct.unpack_from(">II", head, 16)
+    elif len(head) == 26 and head.startswith(b"GIF8"):
+        width, height = struct.unpack_from("<HH", head, 6)
+    elif len(head) == 26 and head.startswith(b"BM"):
+        width, height = struct.unpack_from("<ii", head, 18)
+        height = abs(height)  # negative if the first row is the top one
+    return (width, height) if 0 < width < 10**9 and 0 < height < 10**9 else None
+
+
 def _walk(data: memoryview) -> tuple[int, int]:
-    """The number of colour components (0 if there is no frame header), and where the first scan starts (or the end)."""
-    position, end, components = 2, len(data), 0
+    """Where the frame header's marker is (0 if there is none), and where the first scan starts (or the end)."""
+    position, end, frame = 2, len(data), 0
     while position + 4 <= end and data[position] == 0xFF:
         code = data[position + 1]
         if code == 0xFF or code in _WITHOUT_LENGTH:  # fill byte, or a marker that stands alone
             position += 1 if code == 0xFF else 2
             continue
         if code == _START_OF_SCAN:
-            return components, position
+            return frame, position
         if code in _FRAME_HEADERS and position + 9 < end:
-            components = data[position + 9]
+            frame = position
         position += 2 + (data[position + 2] << 8 | data[position + 3])
-    return components, end
+    return frame, end

@@ -165,20 +165,21 @@ class Journal:
                 case ["dealt", int(number), str(name)]:
                     self._dealt[number] = name
                     self.done.pop(number, None)
-                case ["done", int(number), str(), int(), int(), int(), str(), list(), list(), str(), bytes()]:
+                case ["done", int(number), str(), int(), int(), int(), str(), list(), list(), str(), bytes(), list()]:
                     self.done[number] = self._record(payload[1:])
                 case _:
                     raise self._foreign()
         return header, end
 
     def _record(self, fields: list[Any]) -> ShardRecord:
-        number, name, samples, tar_bytes, file_bytes, digest, left_out, problems, *rest = fields
+        number, name, samples, tar_bytes, file_bytes, digest, left_out, problems, md5, json_bytes, mended = fields
         try:
             listed = tuple(Problem(Kind(kind), *rest) for kind, *rest in problems)
         except (TypeError, ValueError) as error:
             raise self._foreign() from error
         path = os.path.join(os.path.dirname(self._path), name)
-        return ShardRecord(number, path, samples, tar_bytes, file_bytes, digest, tuple(left_out), listed, *rest)
+        more = tuple(left_out), listed, md5, json_bytes, tuple(mended)
+        return ShardRecord(number, path, samples, tar_bytes, file_bytes, digest, *more)
 
     def _foreign(self) -> DestinationError:
         return DestinationError(

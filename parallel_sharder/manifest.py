@@ -16,6 +16,7 @@ from typing import Any
 import xxhash
 
 from parallel_sharder import durable
+from parallel_sharder.boxes import in_all
 from parallel_sharder.errors import DestinationError, ManifestError
 from parallel_sharder.model import ImageClass, ShardRecord
 
@@ -63,6 +64,7 @@ def manifest(
             "filesize": sum(record.file_bytes for record in records),
             "tar_bytes": sum(record.tar_bytes for record in records),
         },
+        **({"mended": in_all(records)._asdict()} if choices["annotations"] == "boxes" else {}),
         "classes": [
             {"label": row.label, "wnid": row.wnid, "name": row.name, "count": int(count)} for row, count in table
         ],

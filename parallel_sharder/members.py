@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 from parallel_sharder.model import ImageClass
@@ -24,11 +25,21 @@ class Readable(Protocol):
         """Fill `view`, of exactly `length` bytes. Raises SampleError if the content is not what it should be."""
 
 
+class Late(NamedTuple):
+    """Content that is known only when what is before it in the sample has been read.
+
+    `make` gives it then; it has at most `length` bytes.
+    """
+
+    length: int
+    make: Callable[[], bytes]
+
+
 class Member(NamedTuple):
     """One file of a shard: its full name and its content."""
 
     name: str
-    content: bytes | Readable
+    content: bytes | Readable | Late
 
 
 def fields(has_classes: bool) -> tuple[str, ...]:
@@ -41,7 +52,7 @@ def label_text(image_class: ImageClass) -> bytes:
     return b"%d" % image_class.label
 
 
-def sample_members(key: str, image: Readable, metadata: bytes, image_class: ImageClass | None) -> list[Member]:
+def sample_members(key: str, image: Readable, metadata: bytes | Late, image_class: ImageClass | None) -> list[Member]:
     """The members of one sample, in the order they are stored; `metadata` is its JSON."""
     members = [Member(key + ".jpg", image), Member(key + ".json", metadata)]
     return members if image_class is None else [Member(key + ".cls", label_text(image_class)), *members]

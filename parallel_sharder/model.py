@@ -185,13 +185,14 @@ class Plan:
 class Job:
     """What all chunks of a run share: the tables that a Chunk's columns point into, and how shards are written.
 
-    `on_bad` is one of Options' choices for broken samples; `md5` asks for the MD5 of each shard.
+    `annotations` and `on_bad` are Options' choices; `md5` asks for the MD5 of each shard.
     """
 
     places: tuple[Place, ...]
     classes: tuple[ImageClass, ...]
     compression: str
     compression_threads: int
+    annotations: str
     on_bad: str
     md5: bool = False
 
@@ -199,7 +200,7 @@ class Job:
         """The job as compressed msgpack: made once a run, sent with each chunk, and unpacked once by each worker."""
         rows = [dataclasses.astuple(row) for row in self.classes]
         places = [tuple(map(os.fsencode, place)) for place in self.places]
-        rest = self.compression, self.compression_threads, self.on_bad, self.md5
+        rest = self.compression, self.compression_threads, self.annotations, self.on_bad, self.md5
         return zlib.compress(msgpack.packb((places, rows, *rest)))
 
     @classmethod
@@ -240,7 +241,8 @@ class ShardRecord:
     `tar_bytes` counts the tar before compression, `file_bytes` the file; `xxh3_128` is the file's digest in hex.
     `left_out` holds the positions within the chunk of the samples that are not in the shard, in order, and
     `problems` says why. `md5` is the file's, in hex, "" if it was not asked for. `json_bytes` (native uint32) are the
-    sizes of the samples' JSONs: all that the plan does not know of where each member is.
+    sizes of the samples' JSONs: all that the plan does not know of where each member is. `mended` are the counts of
+    boxes.Mended, empty for another form of annotations.
     """
 
     number: int
@@ -253,6 +255,7 @@ class ShardRecord:
     problems: tuple[Problem, ...] = ()
     md5: str = ""
     json_bytes: bytes = b""
+    mended: tuple[int, ...] = ()
 
     @property
     def is_provisional(self) -> bool:

@@ -34,6 +34,10 @@ INDEXES = ("wids", "dali", "energon", "timm", "openclip")
 SEEKING = ("dali", "energon")
 """Those of them that go to a place in a shard, which a compressed one does not have."""
 
+ANNOTATIONS = ("original", "boxes", "none")
+"""The form of a sample's JSON. original: xmltodict's, as the reference script has it. boxes: one shape for all samples,
+see the module boxes. none: label and words alone; annotations are not read."""
+
 ON_BAD = ("skip", "keep", "fail")
 """What becomes of broken samples. skip: left out and listed. keep: the image is stored as it is, and a broken
 annotation counts as none. fail: the first one stops the run."""
@@ -64,6 +68,7 @@ class Options:
     seed: int = 0
     shuffle: bool = True
     labels: str = "devkit"
+    annotations: str = "original"
     on_bad: str = "skip"
     xml_root: str | Path | None = None
     meta: str | Path | None = None
@@ -98,6 +103,7 @@ class Options:
         return {
             "split": self.split,
             "labels": self.labels,
+            "annotations": self.annotations,
             "seed": self.seed if self.shuffle else None,
             "maxsize": int(self.maxsize),
             "maxcount": self.maxcount,
@@ -109,6 +115,7 @@ class Options:
         complaints = [
             _not_among("--split", self.split, SPLITS),
             _not_among("--labels", self.labels, LABEL_ORDERS),
+            _not_among("--annotations", self.annotations, ANNOTATIONS),
             _not_among("--on-bad", self.on_bad, ON_BAD),
             _not_among("--layout", self.layout, (None, *LAYOUTS)),
             _not_among("--start-method", self.start_method, (None, *multiprocessing.get_all_start_methods())),
@@ -118,6 +125,8 @@ class Options:
             _outside("--shards", self.shards, 1, None),
             _outside("--seed", self.seed, 0, SEED_LIMIT - 1),
         ]
+        if self.annotations == "none" and self.xml_root is not None:
+            complaints.append("--xml-root tells where annotations are, and --annotations none wants none")
         complaints += _not_readers("--index", self.index, (*INDEXES, "all", "none"))
         try:
             compression = self.pattern.compression

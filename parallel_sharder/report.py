@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from parallel_sharder.boxes import in_all
 from parallel_sharder.destination import ShardPattern
 from parallel_sharder.model import Deviation, Kind, Listing, Plan, Problem, ShardRecord
+from parallel_sharder.options import Options
 from parallel_sharder.problems import problem_json
 
 _NAMED = 10
@@ -94,7 +96,8 @@ class Report:
     missing, or other than recorded, or lacked samples that could not be read then.
 
     `tar_bytes` counts before compression, `file_bytes` what the shards take on the disk. `seconds` has one entry a
-    phase: scan, plan, write. `problems` are the scan's and the workers', in order.
+    phase: scan, plan, write. `problems` are the scan's and the workers', in order. `indexes` are the readers that have
+    theirs; `mended` says how often each of boxes.Mended was, if at all.
     """
 
     found: tuple[tuple[str, str], ...]
@@ -113,12 +116,14 @@ class Report:
     seconds: dict[str, float]
     has_classes: bool
     problems: tuple[Problem, ...]
+    indexes: tuple[str, ...]
+    mended: dict[str, int]
 
     @classmethod
     def of(
         cls,
         listing: Listing,
-        pattern: ShardPattern,
+        options: Options,
         kept: Sequence[ShardRecord],
         made: Sequence[ShardRecord],
         remade: Sequence[str],
@@ -128,6 +133,7 @@ class Report:
     ) -> Report:
         """The report of a run that has `made` shards and found others, `kept`, there."""
         records = [*kept, *made]
+        pattern = options.pattern
         return cls(
             listing.found,
             sum(record.samples for record in records),
@@ -145,6 +151,8 @@ class Report:
             seconds,
             bool(listing.classes),
             tuple(problems),
+            options.readers,
+            {name: count for name, count in in_all(records)._asdict().items() if count},
         )
 
     @property
@@ -177,6 +185,10 @@ class Report:
         if self.made_samples:
             rate = f"{self.made_samples / elapsed:,.0f} images/s, {self.made_bytes / elapsed / 1e6:,.0f} MB/s"
             rows.insert(3, ("rate", rate))
+        if further := [name for name in self.indexes if name != "wids"]:
+            rows.append(("indexes", f"{', '.join(further)}, beside the shards"))
+        if self.mended:
+            rows.append(("mended", ", ".join(f"{count:,} {name}" for name, count in self.mended.items())))
         if self.problems:
             rows.append(("problems", f"{len(self.problems):,}, listed in {self.problems_path}"))
         if self.kept_shards == self.shards:
@@ -203,6 +215,8 @@ class Report:
             "remade": list(self.remade),
             "braces": self.braces,
             "manifest": self.manifest_path,
+            "indexes": list(self.indexes),
+            "mended": self.mended,
             "workers": self.workers,
             "elapsed_seconds": self.elapsed_seconds,
             "seconds": self.seconds,

@@ -17,6 +17,7 @@ import re
 from typing import Any, NamedTuple
 
 from parallel_sharder import annotation
+from parallel_sharder.annotation import Described, DescribedObject
 from parallel_sharder.errors import SampleError
 
 SHAPES_LIMIT = 256
@@ -36,11 +37,16 @@ Box = tuple[int, int, int, int]
 """The groups of xmin, ymin, xmax and ymax."""
 
 
+_Source = int | str | None
+"""Where a text comes from: a group, or the shape itself."""
+
+
 class Shape(NamedTuple):
     """One shape: `pattern` matches its documents, with a group a value; `template` takes those and the JSON's end.
 
     `filename` is the group of the image's name, `size` those of width and height, `boxes` those of xmin, ymin, xmax and
-    ymax of each object; None or empty where the shape has none.
+    ymax of each object; None or empty where the shape has none. `described` and `objects` say what the fields of
+    `annotation.Described`, and of each of its objects, are.
     """
 
     pattern: re.Pattern[bytes]
@@ -48,6 +54,14 @@ class Shape(NamedTuple):
     filename: int | None
     size: tuple[int, int] | None
     boxes: tuple[Box, ...]
+    described: tuple[_Source, ...]
+    objects: tuple[tuple[_Source, ...], ...]
+
+    def describe(self, values: tuple[bytes, ...]) -> Described:
+        """What `annotation.describe` says of a document with these values."""
+        objects = tuple(DescribedObject(*_texts(sources, values)) for sources in self.objects)
+        folder, filename, width, height = _texts(self.described, values)
+        return Described(folder, filename, width, height, objects)
 
     def is_odd(self, values: tuple[bytes, ...], key: bytes) -> bool:
         """Whether there may be something to tell of a document with these values, as `annotation.oddities` does."""
@@ -80,13 +94,25 @@ class Shapes:
 
         A shape that is new is learned, unless there are enough of them.
         """
+        found = self._find(xml)
+        if found is None:
+            return None
+        shape, values = found
+        return None if shape.is_odd(values, key.encode("ascii")) else shape.template % (*values, end)
+
+    def describe(self, xml: bytes) -> Described | None:
+        """What `annotation.describe` says of an annotation; None for one of no known shape. New ones are learned."""
+        found = self._find(xml)
+        return None if found is None else found[0].describe(found[1])
+
+    def _find(self, xml: bytes) -> tuple[Shape, tuple[bytes, ...]] | None:
+        """The shape of a document, and the values in it."""
         tags = xml.count(b"<")
         alike = self._by_tags.get(tags, ())
         for shape in alike:
             match = shape.pattern.fullmatch(xml)
             if match is not None:
-                values = match.groups()
-                return None if shape.is_odd(values, key.encode("ascii")) else shape.template % (*values, end)
+                return shape, match.groups()
         if self._count < SHAPES_LIMIT and len(alike) < ALIKE_LIMIT:
             shape_of_this = learn(xml)
             if shape_of_this is not None:
@@ -110,13 +136,15 @@ def learn(xml: bytes) -> Shape | None:
         document = annotation.parse(held + literals[-1], "")
         template = json.dumps(document)
         places = _places(document["annotation"])
+        *fields, objects = annotation.describe(document)
+        sources = tuple(map(_source, fields)), tuple(tuple(map(_source, each)) for each in objects)
         original = json.dumps(annotation.parse(xml, "")).encode("ascii")
     except (SampleError, RecursionError, ValueError):
         return None
     if [int(number) for number in _PLACEHOLDER.findall(template)] != list(range(len(literals) - 1)):
         return None  # values that change places would need more than a template
     filled = _PLACEHOLDER.sub("%b", template.replace("%", "%%")).removesuffix("}") + "%b}"
-    shape = Shape(re.compile(_VALUE.join(map(re.escape, literals))), filled.encode("ascii"), *places)
+    shape = Shape(re.compile(_VALUE.join(map(re.escape, literals))), filled.encode("ascii"), *places, *sources)
     match = shape.pattern.fullmatch(xml)
     return shape if match is not None and shape.template % (*match.groups(), b"") == original else None
 
@@ -138,6 +166,15 @@ def _places(described: dict[str, Any]) -> tuple[int | None, tuple[int, int] | No
             continue
         boxes.append((sides[0], sides[1], sides[2], sides[3]))
     return filename, size, tuple(boxes)
+
+
+def _source(text: str | None) -> _Source:
+    match = _PLACEHOLDER.fullmatch(text or "")
+    return text if match is None else int(match[1])
+
+
+def _texts(sources: tuple[_Source, ...], values: tuple[bytes, ...]) -> list[str | None]:
+    return [values[source].decode("ascii") if isinstance(source, int) else source for source in sources]
 
 
 def _group(value: str) -> int:

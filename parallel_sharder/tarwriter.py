@@ -17,13 +17,13 @@ from typing import Any, Self
 from parallel_sharder import compress, ustar
 from parallel_sharder.destination import ShardPattern
 from parallel_sharder.errors import DestinationError
-from parallel_sharder.members import Member
+from parallel_sharder.members import Late, Member
 from parallel_sharder.model import ShardRecord
 from parallel_sharder.output import Output
 
 
 def content_bytes(member: Member) -> int:
-    """The size of a member's data."""
+    """The size of a member's data; of late content the most it can be."""
     return len(member.content) if isinstance(member.content, bytes) else member.content.length
 
 
@@ -70,12 +70,12 @@ class ShardFile:
         size = sample_bytes(members)
         room = self._reserve(size)
         if room is not None:
-            self._lay_out(members, room)
+            size = self._lay_out(members, room)
             self._output.advance(size)
         else:
             whole = memoryview(bytearray(size))
-            self._lay_out(members, whole)
-            self._append(whole)
+            size = self._lay_out(members, whole)
+            self._append(whole[:size])
         self.samples += 1
         self.tar_bytes += size
         return size
@@ -112,10 +112,12 @@ class ShardFile:
     ) -> None:
         self.abort()
 
-    def _lay_out(self, members: Sequence[Member], view: memoryview) -> None:
+    def _lay_out(self, members: Sequence[Member], view: memoryview) -> int:
+        """Lay the sample out at the beginning of `view`; where it ends."""
         position = 0
         before: list[bytes] = []  # what stands before the next content that is read into its place: copied in one go
-        for name, content in members:
+        for name, given in members:
+            content = given.make() if isinstance(given, Late) else given
             if isinstance(content, bytes):
                 size = len(content)
                 before += (self._template.header(name, size), content, ustar.PADDING[size % ustar.BLOCK_BYTES])
@@ -125,7 +127,7 @@ class ShardFile:
                 position = _put(before, view, position) + size
                 content.read_into(view[position - size : position])
                 before = [ustar.PADDING[size % ustar.BLOCK_BYTES]]
-        _put(before, view, position)
+        return _put(before, view, position)
 
     def _reserve(self, size: int) -> memoryview | None:
         """Room in the file's buffer; None if the sample has to be laid out elsewhere, and appended then."""

@@ -145,7 +145,8 @@ def _verify_set(path: str, options: VerifyOptions, engine: Engine, monitor: Moni
         try:
             with _source(manifest["options"], options, engine, monitor) as listing:
                 found.deviations += _class_table(path, manifest, listing)
-                found.compared, deviations = compare_with_source(path, rows, listing, engine, monitor)
+                form = manifest["options"]["annotations"]
+                found.compared, deviations = compare_with_source(path, rows, listing, form, engine, monitor)
                 found.deviations += deviations
         except (SourceError, DestinationError) as error:  # which takes nothing from what was found
             found.deviations.append(Deviation(path, f"cannot be compared with its source: {error}"))
@@ -174,6 +175,7 @@ def _expected_shards(path: str, manifest: Mapping[str, Any], *, with_digests: bo
             classes,
             choices["split"] == "train",
             choices["seed"],
+            choices["annotations"],
             with_digests,
         )
         for entry in manifest["shardlist"]

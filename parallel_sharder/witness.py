@@ -20,10 +20,11 @@ from typing import IO, Any, NamedTuple, Self, cast
 
 import xxhash
 
-from parallel_sharder import annotation
+from parallel_sharder import annotation, boxes
 from parallel_sharder.blob import Blob
 from parallel_sharder.errors import SampleError
-from parallel_sharder.model import Deviation, printable
+from parallel_sharder.image import size_of
+from parallel_sharder.model import Deviation, ImageClass, printable
 
 _READ_BYTES = 1 << 20
 _BLOCK_BYTES = tarfile.BLOCKSIZE
@@ -36,7 +37,8 @@ class ExpectedShard:
     """What the manifest says of the shard at `path`, and of the whole set.
 
     `classes` gives wnid and name of each label, and is empty for a set without classes; where `key_tells_class`, keys
-    begin with the wnid. `seed` is that of the order, None for the order of the keys. `with_digests` asks for those of
+    begin with the wnid. `seed` is that of the order, None for the order of the keys. `annotations` is the form of the
+    JSON. `with_digests` asks for those of
     the samples, for comparing them with the source.
     """
 
@@ -48,6 +50,7 @@ class ExpectedShard:
     classes: Mapping[int, tuple[str, str]]
     key_tells_class: bool
     seed: int | None
+    annotations: str
     with_digests: bool
 
 
@@ -82,7 +85,8 @@ def check_shard(expected: ExpectedShard) -> ShardFindings:
 class ExpectedSample(NamedTuple):
     """A sample of the source, and what was found of it: in the shard at `path`, at `offset`.
 
-    `xml` is None where its JSON holds no annotation; `cls` and `cname` are None where the set has no classes.
+    `xml` is None where its JSON holds no annotation, `image_class` where the set has no classes. `annotations` is the
+    form of its JSON, and `labels` are those of all classes by WordNet ID.
     """
 
     path: str
@@ -90,8 +94,9 @@ class ExpectedSample(NamedTuple):
     key: str
     image: Blob
     xml: Blob | None
-    cls: int | None
-    cname: str | None
+    image_class: ImageClass | None
+    annotations: str
+    labels: Mapping[str, int]
     image_digest: bytes
     json_digest: bytes
 
@@ -105,21 +110,35 @@ def compare_samples(samples: Sequence[ExpectedSample]) -> list[Deviation]:
 
 def _compare(sample: ExpectedSample) -> Iterator[str]:
     try:
-        if xxhash.xxh3_128_digest(sample.image.read()) != sample.image_digest:
+        image = sample.image.read()
+        if xxhash.xxh3_128_digest(image) != sample.image_digest:
             yield f"its image is not that of the source, {printable(sample.image.path)}"
-        metadata = annotation.parse(sample.xml.read(), sample.xml.path) if sample.xml is not None else {}
-        if sample.cname is not None:
-            metadata |= {"cls": sample.cls, "cname": sample.cname}
-        text = json.dumps(metadata)
+        expected = _expected_json(sample, image)
     except SampleError as error:
         yield f"its source {printable(error.path)} cannot be compared: {error.detail}"
         return
     except RecursionError:
         yield f"its annotation {printable(sample.xml.path if sample.xml else '')} is nested too deeply to be compared"
         return
-    if xxhash.xxh3_128_digest(text.encode("ascii")) != sample.json_digest:
+    if xxhash.xxh3_128_digest(expected) != sample.json_digest:
         where = f"the annotation {printable(sample.xml.path)} and " if sample.xml is not None else ""
-        yield f"its json is not what {where}the class {sample.cls} ({sample.cname}) of the source give"
+        its_class = sample.image_class
+        what = f"{its_class.label} ({its_class.name})" if its_class else "none"
+        yield f"its json is not what {where}the class {what} of the source give"
+
+
+def _expected_json(sample: ExpectedSample, image: bytes) -> bytes:
+    document = annotation.parse(sample.xml.read(), sample.xml.path) if sample.xml is not None else None
+    if sample.annotations == "boxes":
+        size = size_of(memoryview(image)) or (0, 0)
+        if document is None:
+            return boxes.unannotated_json(sample.key, sample.image_class, size)
+        described = annotation.describe(document)
+        return boxes.boxes_json(sample.key, sample.image_class, described, size, sample.labels).text
+    metadata = document or {}
+    if sample.image_class is not None:
+        metadata |= {"cls": sample.image_class.label, "cname": sample.image_class.name}
+    return json.dumps(metadata).encode("ascii")
 
 
 class _Header(tarfile.TarInfo):
@@ -337,6 +356,9 @@ class _Check:
         if not well_formed:
             self._note("its json is not a JSON object as json.dumps writes it", key, offset)
             return
+        fault = _fault_in_form(metadata, self._expected)
+        if fault:
+            self._note(f"its json {fault}", key, offset)
         if not self._expected.classes:
             return
         if cls is None or not _LABEL.fullmatch(cls) or int(cls) not in self._expected.classes:
@@ -359,3 +381,37 @@ class _Check:
             self._note(f"does not follow {findings.last[1]} in the order of the set", key, offset)
         findings.first = findings.first or place
         findings.last = place
+
+
+_BOXES_FORM: dict[str, type] = {
+    "cls": int, "cname": str, "wnid": str, "filename": str, "width": int, "height": int, "annotated": bool,
+    "boxes": list, "names": list, "labels": list, "truncated": list, "difficult": list,
+}  # fmt: skip
+_OF_A_CLASS = ("cls", "cname", "wnid")
+
+
+def _fault_in_form(metadata: Mapping[str, Any], expected: ExpectedShard) -> str:
+    """What is wrong with the form of a JSON, "" if nothing is: which fields there are, their types, and the boxes."""
+    if expected.annotations == "none":
+        allowed = ["cls", "cname"] if expected.classes else []
+        return "" if [*metadata] == allowed else f"has {', '.join(metadata)}, and there should be no annotation"
+    if expected.annotations != "boxes":
+        return ""
+    form = {name: kind for name, kind in _BOXES_FORM.items() if expected.classes or name not in _OF_A_CLASS}
+    if [(name, type(value)) for name, value in metadata.items()] != [*form.items()]:
+        return f"has not the fields {', '.join(form)}, or not of their types"
+    width, height = metadata["width"], metadata["height"]
+    lists = [metadata[name] for name, kind in form.items() if kind is list]
+    if len({*map(len, lists)}) != 1 or not (metadata["annotated"] or not lists[0]):
+        return "has lists of other lengths than it has boxes, or boxes without an annotation"
+    for box in metadata["boxes"]:
+        if type(box) is not list or [*map(type, box)] != [int] * 4:
+            return "has a box that is not four whole numbers"
+        if not (0 <= box[0] < box[2] <= width and 0 <= box[1] < box[3] <= height):
+            return f"has the box {box} in {width} x {height}"
+    known = {wnid: label for label, (wnid, _) in expected.classes.items()}
+    if [known.get(str(name), -1) for name in metadata["names"]] != metadata["labels"]:
+        return "has other labels than its names have"
+    if {*map(repr, metadata["truncated"] + metadata["difficult"])} - {"0", "1"}:
+        return "has something else than 0 and 1 in truncated or difficult"
+    return ""

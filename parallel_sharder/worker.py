@@ -13,18 +13,19 @@ import functools
 import hashlib
 import itertools
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import xxhash
 
-from parallel_sharder import annotation
+from parallel_sharder import annotation, boxes
 from parallel_sharder.ahead import ReadAhead
 from parallel_sharder.blob import Blob, blob_at
 from parallel_sharder.board import Board
+from parallel_sharder.boxes import Mended
 from parallel_sharder.errors import DestinationError, SampleError, SourceError, StoppedError
-from parallel_sharder.image import examine
-from parallel_sharder.members import annotated_json, json_end, plain_json, sample_members
+from parallel_sharder.image import examine, size_of
+from parallel_sharder.members import Late, annotated_json, json_end, plain_json, sample_members
 from parallel_sharder.model import (
     IMAGE_SUFFIX,
     XML_SUFFIX,
@@ -96,6 +97,10 @@ def _write(chunk: Chunk, slot: int, board: Board) -> ShardRecord:
     left_out: list[int] = []
     problems: list[Problem] = []
     json_bytes = array("I")
+    mended = Mended()
+    store: Callable[[_Row, ShardFile, Job], _Stored] = _store
+    if job.annotations == "boxes":
+        store = functools.partial(_store_with_boxes, labels={row.wnid: row.label for row in job.classes})
     ahead = ReadAhead(row.blobs for row in _rows(chunk, job))
     with ShardFile(
         chunk.path,
@@ -109,9 +114,7 @@ def _write(chunk: Chunk, slot: int, board: Board) -> ShardRecord:
                 raise StoppedError
             ahead.before(position)
             try:
-                found, size = _store(row, shard, job.on_bad)
-                problems += found
-                json_bytes.append(size)
+                stored = store(row, shard, job)
             except SampleError as error:
                 if job.on_bad == "fail":
                     raise SourceError(
@@ -120,18 +123,31 @@ def _write(chunk: Chunk, slot: int, board: Board) -> ShardRecord:
                     ) from error
                 left_out.append(position)
                 problems.append(_problem(row, error))
+            else:
+                problems += stored.problems
+                json_bytes.append(stored.json_bytes)
+                mended = mended.plus(stored.mended) if stored.mended else mended
             board.write(slot, position + 1, shard.tar_bytes)
         record = shard.finish()
     return dataclasses.replace(
-        record, left_out=tuple(left_out), problems=tuple(problems), json_bytes=json_bytes.tobytes()
+        record,
+        left_out=tuple(left_out),
+        problems=tuple(problems),
+        json_bytes=json_bytes.tobytes(),
+        mended=tuple(mended) if job.annotations == "boxes" else (),
     )
 
 
-def _store(row: _Row, shard: ShardFile, on_bad: str) -> tuple[list[Problem], int]:
-    """Store one sample; what is worth knowing about it, and the size of its JSON.
+class _Stored(NamedTuple):
+    """A stored sample: what is worth knowing about it, the size of its JSON, and what was mended for that."""
 
-    Raises SampleError if it is not to be stored.
-    """
+    problems: list[Problem]
+    json_bytes: int
+    mended: Mended | None = None
+
+
+def _store(row: _Row, shard: ShardFile, job: Job) -> _Stored:
+    """Store one sample. Raises SampleError if it is not to be stored."""
     problems: list[Problem] = []
     metadata = plain_json(row.image_class)
     if row.xml is not None:
@@ -139,28 +155,62 @@ def _store(row: _Row, shard: ShardFile, on_bad: str) -> tuple[list[Problem], int
             metadata, odd = _metadata(row.xml, row)
             problems += [Problem(kind, printable(row.xml.path), row.key, detail) for kind, detail in odd]
         except SampleError as error:
-            if on_bad != "keep" or error.kind != Kind.BAD_ANNOTATION:
+            if job.on_bad != "keep" or error.kind != Kind.BAD_ANNOTATION:
                 raise
             problems.append(_problem(row, error, kept=True))
-    image = _ExaminedImage(row.image)
+    problems += _store_image(row, _ExaminedImage(row.image), shard, metadata, job)
+    return _Stored(problems, len(metadata))
+
+
+def _store_with_boxes(row: _Row, shard: ShardFile, job: Job, *, labels: Mapping[str, int]) -> _Stored:
+    """The same with the boxes form of the JSON, which can need what is in the image's header."""
+    problems: list[Problem] = []
+    described = None
+    if row.xml is not None:
+        try:
+            described = _described(row.xml)
+        except SampleError as error:
+            if job.on_bad != "keep" or error.kind != Kind.BAD_ANNOTATION:
+                raise
+            problems.append(_problem(row, error, kept=True))
+    needs_size = described is None or boxes.size_in(described) is None
+    image = _MeasuredImage(row.image, job.on_bad == "keep") if needs_size else _ExaminedImage(row.image)
+    made = boxes.Made(b"", Mended(), ())
+
+    def make() -> bytes:
+        nonlocal made
+        size = image.size if isinstance(image, _MeasuredImage) else (0, 0)
+        if described is None:
+            made = boxes.Made(boxes.unannotated_json(row.key, row.image_class, size), Mended(), ())
+        else:
+            made = boxes.boxes_json(row.key, row.image_class, described, size, labels)
+        return made.text
+
+    limit = boxes.limit(row.image_class, len(row.key), 0 if described is None or row.xml is None else row.xml.length)
+    problems += _store_image(row, image, shard, Late(limit, make), job)
+    if row.xml is not None:
+        problems += [Problem(kind, printable(row.xml.path), row.key, detail) for kind, detail in made.odd]
+    return _Stored(problems, len(made.text), made.mended)
+
+
+def _store_image(row: _Row, image: _ExaminedImage, shard: ShardFile, metadata: bytes | Late, job: Job) -> list[Problem]:
+    """Store the sample with this JSON; what is worth knowing about the image."""
+    problems = []
     try:
         shard.write(sample_members(row.key, image, metadata, row.image_class))
     except SampleError as error:
-        if on_bad != "keep" or error.kind != Kind.BAD_IMAGE:
+        if job.on_bad != "keep" or error.kind != Kind.BAD_IMAGE:
             raise
         problems.append(_problem(row, error, kept=True))
         shard.write(sample_members(row.key, row.image, metadata, row.image_class))
     if image.found is not None:
         problems.append(Problem(image.found[0], printable(row.image.path), row.key, image.found[1]))
-    return problems, len(metadata)
+    return problems
 
 
 def _metadata(xml: Blob, row: _Row) -> tuple[bytes, list[tuple[Kind, str]]]:
     """The JSON of an annotated sample, and what is odd about the annotation."""
-    if xml.length > annotation.SIZE_LIMIT_BYTES:
-        detail = f"{xml.length:,} bytes; an annotation has at most {annotation.SIZE_LIMIT_BYTES:,}"
-        raise SampleError(Kind.BAD_ANNOTATION, xml.path, detail)
-    text = xml.read()
+    text = _read(xml)
     filled = _shapes.fill(text, row.key, json_end(row.image_class))
     if filled is not None:
         return filled, []
@@ -172,6 +222,18 @@ def _metadata(xml: Blob, row: _Row) -> tuple[bytes, list[tuple[Kind, str]]]:
         raise SampleError(Kind.BAD_ANNOTATION, xml.path, "its elements are nested too deeply") from error
 
 
+def _described(xml: Blob) -> annotation.Described:
+    text = _read(xml)
+    return _shapes.describe(text) or annotation.describe(annotation.parse(text, xml.path))
+
+
+def _read(xml: Blob) -> bytes:
+    if xml.length > annotation.SIZE_LIMIT_BYTES:
+        detail = f"{xml.length:,} bytes; an annotation has at most {annotation.SIZE_LIMIT_BYTES:,}"
+        raise SampleError(Kind.BAD_ANNOTATION, xml.path, detail)
+    return xml.read()
+
+
 class _ExaminedImage:
     """An image that is looked at when it has been read: `found` is what is worth knowing, and no fault."""
 
@@ -181,12 +243,34 @@ class _ExaminedImage:
         self.found: tuple[Kind, str] | None = None
 
     def read_into(self, view: memoryview) -> None:
-        """Fill `view`. Raises SampleError as Blob does, and for a broken image."""
+        """Fill `view`. Raises SampleError as Blob does, and as `examine` does."""
         self._blob.read_into(view)
+        self.examine(view)
+
+    def examine(self, view: memoryview) -> None:
+        """Look at what has been read. Raises SampleError for a broken image."""
         found = examine(view)
         if found is not None and found[0] is Kind.BAD_IMAGE:
             raise SampleError(Kind.BAD_IMAGE, self._blob.path, found[1])
         self.found = found
+
+
+class _MeasuredImage(_ExaminedImage):
+    """One whose `size` in pixels is looked at too. A broken one that is `kept` may have none: it is 0 by 0 then."""
+
+    def __init__(self, blob: Blob, kept: bool) -> None:
+        super().__init__(blob)
+        self._kept = kept
+        self.size = (0, 0)
+
+    def read_into(self, view: memoryview) -> None:
+        """Fill `view`. Raises SampleError as _ExaminedImage does, and if no size can be found and it is not kept."""
+        self._blob.read_into(view)
+        size = size_of(view)
+        self.size = size or (0, 0)
+        self.examine(view)
+        if size is None and not self._kept:
+            raise SampleError(Kind.BAD_IMAGE, self._blob.path, "its width and height cannot be found in its header")
 
 
 def _problem(row: _Row, error: SampleError, *, kept: bool = False) -> Problem:

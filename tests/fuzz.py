@@ -161,7 +161,7 @@ def _shard(samples: int) -> bytes:
     return data + bytes(1024)
 
 
-EXPECTED = ExpectedShard("x.tar", 2, 0, 0, "", {7: ("n01440764", "it")}, True, None, True)
+EXPECTED = ExpectedShard("x.tar", 2, 0, 0, "", {7: ("n01440764", "it")}, True, None, "boxes", True)
 XML = b"""<annotation><folder>n01440764</folder><filename>n01440764_36</filename><size><width>500</width><height>375
 </height><depth>3</depth></size><object><name>n01440764</name><bndbox><xmin>1</xmin><ymin>2</ymin><xmax>30</xmax>
 <ymax>40</ymax></bndbox></object></annotation>"""

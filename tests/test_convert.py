@@ -126,6 +126,7 @@ def test_limits_and_manifest(large_set: Path, large_shards: Path) -> None:
     assert {
         "split": "train",
         "labels": "devkit",
+        "annotations": "original",
         "seed": 0,
         "maxsize": 6_000_000,
         "maxcount": None,

@@ -457,7 +457,7 @@ def test_any_bytes_are_verified_without_an_error(
     path = tmp_path_factory.mktemp("shard") / draw(st.sampled_from(["x.tar", "x.tgz", "x.tar.zst"]))
     path.write_bytes(mutated)
     digest = xxhash.xxh3_128_hexdigest(good)
-    findings = check_shard(ExpectedShard(str(path), 20, len(good), len(good), digest, {}, False, 0, True))
+    findings = check_shard(ExpectedShard(str(path), 20, len(good), len(good), digest, {}, False, 0, "boxes", True))
     assert findings.deviations or mutated == good
 
 

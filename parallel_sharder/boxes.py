@@ -1,0 +1,185 @@
+"""The boxes form of a sample's JSON: one shape for every sample, annotated or not, so that any strict schema holds it.
+
+    cls, cname, wnid   the label, the words and the WordNet ID of the class; not there in a set without classes (test)
+    filename           the image's file in the source, with its ending
+    width, height      pixels, as the annotation has them; the file's own where there is none, or none that can be
+    annotated          whether there is an annotation
+    boxes              [xmin, ymin, xmax, ymax] of each object (torchvision's "XYXY"), in pixels of width and height:
+                       0 <= xmin < xmax <= width, 0 <= ymin < ymax <= height
+    names, labels      of each object the WordNet ID, and its label in the order of the set; -1 if it is no class of it
+    truncated          of each object 1 if it goes on outside of its box, otherwise 0, as PASCAL VOC has it
+    difficult          of each object 1 if it is hard to recognise, otherwise 0, as PASCAL VOC has it
+
+The five lists are equally long, and empty without an object. What is wrong with ImageNet's annotations is mended and
+counted, see Mended. The names of the fields are those of COCO and torchvision where these have one.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from parallel_sharder.annotation import Described, DescribedObject
+from parallel_sharder.model import IMAGE_SUFFIX, WNID, ImageClass, Kind, ShardRecord
+
+_NUMBER = re.compile(r"[+-]?[0-9]{1,9}(?:\.[0-9]*)?")
+"""Nothing that is written out is longer than it was: `limit` relies on that."""
+
+Size = tuple[int, int]
+"""Width and height in pixels."""
+
+
+class Mended(NamedTuple):
+    """How often something was mended, or of a set, how often in all.
+
+    Boxes had minimum and maximum `swapped`, went past the image and were `clamped` to it, or were `dropped` because
+    they have no area, lie outside, or are no numbers (and then count as nothing else). Objects had `names` that are no
+    WordNet ID, dogs' mostly, and got that of the image's class. Annotations had `%s` instead of `filenames`, `folders`
+    without the leading n, and no usable `sizes`.
+    """
+
+    swapped: int = 0
+    clamped: int = 0
+    dropped: int = 0
+    names: int = 0
+    filenames: int = 0
+    folders: int = 0
+    sizes: int = 0
+
+    def plus(self, other: Mended) -> Mended:
+        """Both together."""
+        return Mended(*map(sum, zip(self, other, strict=True)))
+
+
+def in_all(records: Iterable[ShardRecord]) -> Mended:
+    """What was mended in a whole set."""
+    return functools.reduce(Mended.plus, (Mended(*record.mended) for record in records), Mended())
+
+
+class Made(NamedTuple):
+    """The JSON, what was mended for it, and what is worth knowing of the annotation, as of `annotation.oddities`."""
+
+    text: bytes
+    mended: Mended
+    odd: tuple[tuple[Kind, str], ...]
+
+
+def limit(image_class: ImageClass | None, key_bytes: int, xml_bytes: int) -> int:
+    """The most bytes that the JSON of a sample can have, from the sizes of its key and of its annotation (0 if none).
+
+    An object takes 90 bytes of XML at least (its tags), and 39 of JSON, the digits of its box aside, which are no more
+    than in the XML.
+    """
+    return _empty_bytes(image_class) + key_bytes + xml_bytes
+
+
+@functools.cache
+def _empty_bytes(image_class: ImageClass | None) -> int:
+    return len(unannotated_json("", image_class, (10**9, 10**9)))
+
+
+def unannotated_json(key: str, image_class: ImageClass | None, size: Size) -> bytes:
+    """The JSON of a sample without annotation."""
+    return _text(key, image_class, size, [], annotated=False)
+
+
+def boxes_json(
+    key: str,
+    image_class: ImageClass | None,
+    described: Described,
+    image_size: Size,
+    labels: Mapping[str, int],
+) -> Made:
+    """The JSON of a sample with this annotation; `labels` are those of all classes by WordNet ID.
+
+    `image_size` is the file's own, for an annotation that has none.
+    """
+    odd: list[tuple[Kind, str]] = []
+    size, without_size = size_in(described), 0
+    if size is None:
+        size, without_size = image_size, 1
+    named = described.filename or ""
+    if named and "%" not in named and named.removesuffix(IMAGE_SUFFIX) != key:
+        odd.append((Kind.OTHER_NAME, f"it names {named}"))
+    wnid = image_class.wnid if image_class else ""
+    objects = []
+    mended = Mended(
+        filenames="%" in named, folders=bool(wnid) and described.folder == wnid.removeprefix("n"), sizes=without_size
+    )
+    for each in described.objects:
+        placed = _mended_box(each, size)
+        mended = mended.plus(placed.mended)
+        if placed.mended != Mended():
+            odd.append((Kind.BAD_BOX, placed.detail))
+        if placed.box is None:
+            continue
+        name = each.name or ""
+        if not WNID.fullmatch(name):
+            name, mended = wnid, mended._replace(names=mended.names + 1)
+        objects.append(_Object(placed.box, name, labels.get(name, -1), each.truncated == "1", each.difficult == "1"))
+    return Made(_text(key, image_class, size, objects, annotated=True), mended, tuple(odd))
+
+
+def size_in(described: Described) -> Size | None:
+    """The annotation's width and height in pixels; None if one is missing, or nothing that a size can be."""
+    width, height = _number(described.width), _number(described.height)
+    return (width, height) if width and height and width > 0 and height > 0 else None
+
+
+class _Object(NamedTuple):
+    box: tuple[int, int, int, int]
+    name: str
+    label: int
+    truncated: bool
+    difficult: bool
+
+
+class _Placed(NamedTuple):
+    box: tuple[int, int, int, int] | None
+    mended: Mended
+    detail: str = ""
+
+
+def _mended_box(each: DescribedObject, size: Size) -> _Placed:
+    width, height = size
+    sides = [_number(text) for text in (each.xmin, each.ymin, each.xmax, each.ymax)]
+    xmin, ymin, xmax, ymax = sides
+    if xmin is None or ymin is None or xmax is None or ymax is None:
+        return _Placed(None, Mended(dropped=1), "a box without four numbers: dropped")
+    detail = f"xmin, ymin, xmax, ymax {sides} in {width} x {height}"
+    left, right = sorted((xmin, xmax))
+    top, bottom = sorted((ymin, ymax))
+    box = max(left, 0), max(top, 0), min(right, width), min(bottom, height)
+    if box[0] >= box[2] or box[1] >= box[3]:
+        return _Placed(None, Mended(dropped=1), f"{detail}: dropped")
+    swapped, clamped = xmin > xmax or ymin > ymax, box != (left, top, right, bottom)
+    done = " and ".join(word for word, is_so in (("swapped", swapped), ("clamped", clamped)) if is_so)
+    return _Placed(box, Mended(swapped=int(swapped), clamped=int(clamped)), f"{detail}: {done}")
+
+
+def _number(text: str | None) -> int | None:
+    return round(float(text)) if text is not None and _NUMBER.fullmatch(text) else None
+
+
+def _text(key: str, image_class: ImageClass | None, size: Size, objects: list[_Object], *, annotated: bool) -> bytes:
+    """As json.dumps writes it, of which lists of numbers are what Python prints."""
+    lists = (
+        f'"boxes": {[[*each.box] for each in objects]}, "names": {json.dumps([each.name for each in objects])}, '
+        f'"labels": {[each.label for each in objects]}, "truncated": {[int(each.truncated) for each in objects]}, '
+        f'"difficult": {[int(each.difficult) for each in objects]}'
+    )
+    return (
+        f'{_class_json(image_class)}"filename": {json.dumps(key + IMAGE_SUFFIX)}, "width": {size[0]}, '
+        f'"height": {size[1]}, "annotated": {"true" if annotated else "false"}, {lists}}}'
+    ).encode("ascii")
+
+
+@functools.cache
+def _class_json(image_class: ImageClass | None) -> str:
+    if image_class is None:
+        return "{"
+    content = {"cls": image_class.label, "cname": image_class.name, "wnid": image_class.wnid}
+    return json.dumps(content).removesuffix("}") + ", "
