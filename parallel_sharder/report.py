@@ -19,6 +19,17 @@ from parallel_sharder.problems import problem_json
 _NAMED = 10
 """Files named for each kind in the text, and deviations of each shard; --json names all."""
 
+_MENDED = {
+    "swapped": "boxes swapped",
+    "clamped": "boxes clamped",
+    "dropped": "boxes dropped",
+    "names": "object names",
+    "filenames": "file names",
+    "folders": "folders",
+    "sizes": "sizes",
+}
+"""The fields of boxes.Mended, for people."""
+
 
 @dataclass(frozen=True)
 class Preview:
@@ -188,7 +199,7 @@ class Report:
         if further := [name for name in self.indexes if name != "wids"]:
             rows.append(("indexes", f"{', '.join(further)}, beside the shards"))
         if self.mended:
-            rows.append(("mended", ", ".join(f"{count:,} {name}" for name, count in self.mended.items())))
+            rows.append(("mended", ", ".join(f"{count:,} {_MENDED[name]}" for name, count in self.mended.items())))
         if self.problems:
             rows.append(("problems", f"{len(self.problems):,}, listed in {self.problems_path}"))
         if self.kept_shards == self.shards:

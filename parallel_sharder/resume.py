@@ -40,7 +40,7 @@ def fingerprint(options: Options, listing: Listing, plan: Plan) -> dict[str, obj
         "shard count": plan.shard_count,
         "samples": len(listing),
         "bytes of images": int(listing.image_size.sum()),
-        "annotations": int(np.count_nonzero(listing.xml_size >= 0)),
+        "annotated samples": int(np.count_nonzero(listing.xml_size >= 0)),
         "digest of names, sizes and classes": source.hexdigest(),
     }
 

@@ -356,7 +356,7 @@ class _Check:
         if not well_formed:
             self._note("its json is not a JSON object as json.dumps writes it", key, offset)
             return
-        fault = _fault_in_form(metadata, self._expected)
+        fault = fault_in_form(metadata, self._expected)
         if fault:
             self._note(f"its json {fault}", key, offset)
         if not self._expected.classes:
@@ -390,7 +390,7 @@ _BOXES_FORM: dict[str, type] = {
 _OF_A_CLASS = ("cls", "cname", "wnid")
 
 
-def _fault_in_form(metadata: Mapping[str, Any], expected: ExpectedShard) -> str:
+def fault_in_form(metadata: Mapping[str, Any], expected: ExpectedShard) -> str:
     """What is wrong with the form of a JSON, "" if nothing is: which fields there are, their types, and the boxes."""
     if expected.annotations == "none":
         allowed = ["cls", "cname"] if expected.classes else []
