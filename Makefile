@@ -3,18 +3,20 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+READERS := .venv-readers
 
-.PHONY: help demo test torture fuzz check format bench clean system-packages
+.PHONY: help demo test test-readers torture fuzz check format bench clean system-packages
 
 help:
 	@echo "make demo     convert a small made data set and read it back"
 	@echo "make test     run the tests"
+	@echo "make test-readers  read shards with wids, datasets, DALI, energon, timm and torch; installs 7 GB"
 	@echo "make torture  kill conversions 200 times, and continue them"
 	@echo "make fuzz     feed broken annotations, images, journals and tars to whatever reads them"
 	@echo "make check    lint, formatting and types"
 	@echo "make format   format the code"
 	@echo "make bench    run the benchmarks, half an hour"
-	@echo "make clean    remove the virtual environment and what demo and tests left"
+	@echo "make clean    remove the virtual environments and what demo and tests left"
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -26,6 +28,18 @@ demo: $(VENV)/ready
 
 test: $(VENV)/ready
 	$(BIN)/python -m pytest
+
+# The readers bring some 7 GB, most of it CUDA, though nothing here needs a GPU; so they have an environment of their own.
+# The last webdataset that had wids in it is in a folder beside the present one, with what the present one depends on.
+$(READERS)/ready: pyproject.toml
+	$(PYTHON) -m venv $(READERS)
+	$(READERS)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[readers,test]'
+	$(READERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade \
+		--target $(READERS)/webdataset-0.2.111 webdataset==0.2.111
+	@touch $@
+
+test-readers: $(READERS)/ready
+	$(READERS)/bin/python -m pytest tests/readers
 
 # Conversions that are killed with SIGKILL at random moments, continued, and compared with an undisturbed one.
 torture: $(VENV)/ready
@@ -73,5 +87,5 @@ system-packages:
 	{ apt-get update -qq && apt-get install -y -qq libarchive-tools strace zstd; }
 
 clean:
-	rm -rf $(VENV) .bench demo dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(READERS) .bench demo dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,71 @@
+"""The lines that the README gives for each reader run as they stand, in the shards' folder, and load what they say."""
+
+from __future__ import annotations
+
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.readers.conftest import CHECKOUT, SAMPLES, Readers, last_with_wids, needs_package
+
+# What has been loaded once the lines have run.
+LABEL = "assert 1 <= label <= 1000"
+LOADED = {
+    "webdataset": ("webdataset", f"assert image.convert('RGB').getbbox(); {LABEL}"),
+    "torch DataLoader": ("torch", "assert (64, 3, 224, 224) == images.shape; assert (64,) == labels.shape"),
+    "wids": ("wids", f"assert {SAMPLES['train']} == len(dataset); assert image.convert('RGB').getbbox(); {LABEL}"),
+    "datasets": ("datasets", "assert sample['jpg'].getbbox(); assert sample['cls'] == sample['json']['cls']"),
+    "DALI": (
+        "nvidia-dali-cuda120",
+        "assert (64, 224, 224, 3) == images.as_array().shape; label = int(bytes(memoryview(labels.at(0)))); " + LABEL,
+    ),
+    "energon": (
+        "megatron-energon",
+        "assert (64, 3) == batch.image.shape[:2]; assert 64 == len(batch.label) == len(batch.label_name)",
+    ),
+    "timm": ("timm", f"assert image.getbbox(); {LABEL}"),
+}
+SECTION = re.search(r"^## Read them$(.+?)^## ", (CHECKOUT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+assert SECTION is not None
+LINES = dict(re.findall(r"^### ([^\n]+)\n\n```python\n(.+?)^```$", SECTION[1], re.MULTILINE | re.DOTALL))
+TABLE = dict(re.findall(r"^\| ([^|]+) \| ([^|]*\d[^|]*) \|", SECTION[1], re.MULTILINE))
+
+
+@pytest.mark.parametrize("reader", list(LOADED))
+def test_lines(readers: Readers, reader: str) -> None:
+    """A reader's lines end well, and images and labels are there."""
+    package, check = LOADED[reader]
+    needs_package(package)
+    run(readers, reader, check)
+
+
+def test_lines_for_wids_in_webdataset(readers: Readers) -> None:
+    """Those for wids do so with the last webdataset that had it, too."""
+    run(readers, "wids", "assert 'webdataset-0.2' in wids.__file__; " + LOADED["wids"][1], last_with_wids())
+
+
+def run(readers: Readers, reader: str, check: str, *path: Path) -> None:
+    program = readers.home / "lines.py"
+    program.write_text(f"{LINES[reader]}\nif __name__ == '__main__':\n    {check}\n    print('loaded')\n")
+    assert readers.run([sys.executable, program], path=path).endswith("loaded\n")
+
+
+def test_table() -> None:
+    """Every reader of the table has its lines, and the versions it names are the oldest that the extra installs."""
+    assert list(LOADED) == list(LINES) == list(TABLE)
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
+    oldest = dict(requirement.split(">=") for requirement in project["optional-dependencies"]["readers"])
+    named = {
+        "webdataset": oldest["webdataset"],
+        "torch DataLoader": f"torch {oldest['torch']}, torchvision {oldest['torchvision']}",
+        "wids": f"{oldest['wids']}, and within webdataset 0.2.111",
+        "datasets": oldest["datasets"],
+        "DALI": oldest["nvidia-dali-cuda120"],
+        "energon": oldest["megatron-energon"],
+        "timm": oldest["timm"],
+    }
+    assert named == TABLE
+    assert f"open_clip {oldest['open_clip_torch']} " in (CHECKOUT / "README.md").read_text()
