@@ -1,16 +1,6 @@
 """The boxes form of a sample's JSON: one shape for every sample, annotated or not, so that any strict schema holds it.
 
-    cls, cname, wnid   the label, the words and the WordNet ID of the class; not there in a set without classes (test)
-    filename           the image's file in the source, with its ending
-    width, height      pixels, as the annotation has them; the file's own where there is none, or none that can be
-    annotated          whether there is an annotation
-    boxes              [xmin, ymin, xmax, ymax] of each object (torchvision's "XYXY"), in pixels of width and height:
-                       0 <= xmin < xmax <= width, 0 <= ymin < ymax <= height
-    names, labels      of each object the WordNet ID, and its label in the order of the set; -1 if it is no class of it
-    truncated          of each object 1 if it goes on outside of its box, otherwise 0, as PASCAL VOC has it
-    difficult          of each object 1 if it is hard to recognise, otherwise 0, as PASCAL VOC has it
-
-The five lists are equally long, and empty without an object. What is wrong with ImageNet's annotations is mended and
+FIELDS has its fields, their units and their meaning. What is wrong with ImageNet's annotations is mended and
 counted, see Mended. The names of the fields are those of COCO and torchvision where these have one.
 """
 
@@ -24,6 +14,39 @@ from typing import NamedTuple
 
 from parallel_sharder.annotation import Described, DescribedObject
 from parallel_sharder.model import IMAGE_SUFFIX, WNID, ImageClass, Kind, ShardRecord
+
+
+class Field(NamedTuple):
+    """A field of the form: its name, its type for people and for the Hugging Face hub (YAML), and its meaning."""
+
+    name: str
+    type_name: str
+    hub_type: str
+    meaning: str
+    of_a_class: bool = False
+
+
+FIELDS = (
+    Field("cls", "integer", "dtype: int64", "the label of the image's class", of_a_class=True),
+    Field("cname", "text", "dtype: string", "the words of that class", of_a_class=True),
+    Field("wnid", "text", "dtype: string", "its WordNet ID", of_a_class=True),
+    Field("filename", "text", "dtype: string", "the image's file in ImageNet"),
+    Field("width", "integer", "dtype: int32", "pixels, as annotated; without annotation those of the file"),
+    Field("height", "integer", "dtype: int32", "pixels, likewise"),
+    Field("annotated", "boolean", "dtype: bool", "whether there is an annotation; if not, the lists are empty"),
+    Field(
+        "boxes",
+        "list of four integers",
+        "list:\n  list: int32\n  length: 4",
+        "of each object `[xmin, ymin, xmax, ymax]` in pixels of width and height (torchvision's XYXY): "
+        "0 <= xmin < xmax <= width, 0 <= ymin < ymax <= height",
+    ),
+    Field("names", "list of texts", "list: string", "of each object the WordNet ID"),
+    Field("labels", "list of integers", "list: int64", "of each object the label; -1 if it is no class of the set"),
+    Field("truncated", "list of integers", "list: int8", "of each object 1 if it goes on outside of its box, else 0"),
+    Field("difficult", "list of integers", "list: int8", "of each object 1 if it is hard to recognise, else 0"),
+)
+"""In the order in which they are stored. Those of a class are not there in a set without classes (test)."""
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,9}(?:\.[0-9]*)?")
 """Nothing that is written out is longer than it was: `limit` relies on that."""

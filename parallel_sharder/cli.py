@@ -225,6 +225,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         check=arguments.check,
         index=_names(arguments.index),
         md5=arguments.md5,
+        card=arguments.card,
         **{name: value for name, value in numbers.items() if value is not None},
     )
 
@@ -415,6 +416,9 @@ def _parser() -> argparse.ArgumentParser:
         "is the manifest, and there in any case)",
     )
     shards.add_argument("--md5", action="store_true", help="add the MD5 of each shard to the manifest, for wids")
+    shards.add_argument(
+        "--card", action="store_true", help="write a dataset card, README.md, of all finished sets in the folder"
+    )
     run = parser.add_argument_group("run")
     run.add_argument(
         "--workers", metavar="N", help="worker processes; 0 runs in this process (default: the cores it may use)"

@@ -17,13 +17,15 @@ from functools import partial
 import numpy as np
 
 from parallel_sharder import __version__, bounds, durable, machine
+from parallel_sharder.card import refuse_foreign_card, withdraw_card, write_card, write_class_table
 from parallel_sharder.deal import deal, make_chunks, make_job
 from parallel_sharder.destination import ShardPattern, make_folder, refuse_full, refuse_taken, refuse_unfit
 from parallel_sharder.engines import Engine, open_engine
 from parallel_sharder.errors import DestinationError, SharderError, SourceError, WorkerDiedError, WorkerError
 from parallel_sharder.indexer import index_made, refuse_unindexable
 from parallel_sharder.indexes.folder import withdraw
-from parallel_sharder.journal import MANIFEST, PROBLEMS, Journal
+from parallel_sharder.journal import CLASSES, MANIFEST, PROBLEMS, Journal
+from parallel_sharder.lock import locked_folder
 from parallel_sharder.manifest import manifest, write_manifest
 from parallel_sharder.model import Chunk, Listing, Plan, Problem, ShardRecord
 from parallel_sharder.monitor import Monitor, Silent
@@ -58,6 +60,8 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
         if not os.path.exists(pattern.journal_path):
             refuse_taken(pattern)
         refuse_unindexable(pattern, options.readers)
+        if options.card:
+            refuse_foreign_card(pattern.folder)
         layout = find_layout(options.root, options.split, options.xml_root, options.meta, options.layout)
         checked = check_archives(layout, monitor.working) if options.check_archives else ()
         with open_engine(workers, options.start_method) as engine, spool_beside(pattern, layout) as spool:
@@ -119,7 +123,7 @@ def _take_stock(options: Options, plan: Plan, engine: Engine, journal: Journal) 
     stay = {record.path for record in kept}
     remade = sorted(record.path for record in journal.done.values() if record.path not in stay)
     if len(kept) == plan.shard_count:  # or the manifest would tell of shards that are not there
-        stay |= {pattern.manifest_path, pattern.problems_path}
+        stay |= {*pattern.beside}
     else:
         _withdraw(options, journal)
     for path in journal.paths_dealt():  # the manifest before the shards
@@ -130,9 +134,10 @@ def _take_stock(options: Options, plan: Plan, engine: Engine, journal: Journal) 
 
 
 def _withdraw(options: Options, journal: Journal) -> None:
-    """Remove what indexes tell of the shards of an earlier run, if there are such, before these go."""
+    """Remove what indexes and card tell of the shards of an earlier run, if there are such, before these go."""
     if journal.paths_dealt():
         withdraw(options.pattern.folder, options.pattern.set_name, options.split)
+        withdraw_card(options.pattern.folder, options.pattern.set_name)
 
 
 def _write(
@@ -183,7 +188,15 @@ def _publish(
         journal.record(dealt=[(PROBLEMS, pattern.problems_path)])
     write_problems(pattern.problems_path, problems)
     journal.record(dealt=[(MANIFEST, pattern.manifest_path)])
-    write_manifest(pattern.manifest_path, _manifest(options, listing, plan, records))
+    content = _manifest(options, listing, plan, records)
+    if not options.card:
+        write_manifest(pattern.manifest_path, content)
+        return problems
+    journal.record(dealt=[(CLASSES, pattern.classes_path)])
+    with locked_folder(pattern.folder):  # or of two runs that end at once neither would see the other's manifest
+        write_class_table(pattern.classes_path, content)
+        write_card(pattern.folder, content, pattern.set_name)
+        write_manifest(pattern.manifest_path, content)
     return problems
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -88,15 +88,22 @@ class ShardPattern:
 
     def braces(self, shard_count: int) -> str:
         """All shards as one brace pattern, as shells and webdataset expand it; the one shard's path if there is one."""
-        if shard_count == 1:
-            return self.path(0)
-        numbers = f"{{{0:0{self.digits}d}..{shard_count - 1:0{self.digits}d}}}"
-        return os.path.join(self.folder, f"{self.prefix}{numbers}{self.suffix}")
+        return braces([self.path(0), self.path(shard_count - 1)])
 
     @property
     def problems_path(self) -> str:
         """Where the problems of the set are listed, beside the shards."""
         return problems_beside(self.manifest_path)
+
+    @property
+    def classes_path(self) -> str:
+        """Where the set's class table is that a dataset card tells of, beside the shards."""
+        return os.path.join(self.folder, f"{self.set_name}.classes.tsv")
+
+    @property
+    def beside(self) -> tuple[str, str, str]:
+        """The paths of what lies beside the shards, and is of this set alone."""
+        return self.manifest_path, self.problems_path, self.classes_path
 
     @property
     def index_path(self) -> str:
@@ -112,9 +119,7 @@ class ShardPattern:
     def names(self) -> str:
         """A regular expression for the file names of this pattern's shards, of any number, and what is beside them."""
         shard = re.escape(self.prefix) + "[0-9]+" + re.escape(self.suffix)
-        return "|".join(
-            [shard, *(re.escape(os.path.basename(path)) for path in (self.manifest_path, self.problems_path))]
-        )
+        return "|".join([shard, *(re.escape(os.path.basename(path)) for path in self.beside)])
 
     def existing(self) -> list[str]:
         """The paths already there that files of this pattern would have, sorted."""
@@ -164,6 +169,15 @@ def sets_in(dest: str) -> dict[str, list[str]]:
         if parts := shard_name(name, prefix):
             sets[set_name(parts.prefix)].append((int(parts.number), os.path.join(folder, name)))
     return {name: [path for _, path in sorted(some)] for name, some in sorted(sets.items())}
+
+
+def braces(paths: Sequence[str]) -> str:
+    """All of `paths`, whose numbers have no gaps, as one brace pattern; the path itself if there is only one."""
+    folder, first = os.path.split(paths[0])
+    start, end = shard_name(first), shard_name(os.path.basename(paths[-1]))
+    if start is None or end is None or start == end:
+        return paths[0]
+    return os.path.join(folder, f"{start.prefix}{{{start.number}..{end.number}}}{start.suffix}")
 
 
 def set_name(prefix: str) -> str:

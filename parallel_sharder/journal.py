@@ -31,7 +31,7 @@ from parallel_sharder.model import Kind, Problem, ShardRecord
 FORMAT = 2
 """Of the journal and of what it promises about the shards; part of the fingerprint."""
 
-MANIFEST, PROBLEMS = -1, -2
+MANIFEST, PROBLEMS, CLASSES = -1, -2, -3
 """What stands for a shard's number where one of the files beside the shards is dealt."""
 
 LOCK_SECONDS = 1.0
@@ -83,8 +83,8 @@ class Journal:
     def record(self, done: Sequence[ShardRecord] = (), dealt: Sequence[tuple[int, str]] = ()) -> None:
         """Record which shards are whole, synced and under their final names, and which files are about to be written.
 
-        Of the latter the number (the shard's, or one of MANIFEST and PROBLEMS) and the path: a file there is the tool's
-        own, and not done. All in one write and one sync, of which each costs milliseconds on some disks.
+        Of the latter the number (the shard's, or one of MANIFEST, PROBLEMS and CLASSES) and the path: a file there is
+        the tool's own, and not done. All in one write and one sync, of which each costs milliseconds on some disks.
         """
         payloads: list[list[Any]] = []
         for record in done:

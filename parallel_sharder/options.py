@@ -55,7 +55,8 @@ class Options:
     written. `start_method` is one of multiprocessing's; None takes a safe one. `overwrite` starts anew where an earlier
     run has recorded its shards; `check` reads what that has left, and keeps only shards of the recorded digest.
     `index` are some of INDEXES, or "all", or "none"; that of wids is the manifest, which is there in any case, and
-    `md5` adds each shard's MD5 to it. Raises OptionsError, which holds every complaint.
+    `md5` adds each shard's MD5 to it. `card` asks for a dataset card, README.md, of all sets in the folder. Raises
+    OptionsError, which holds every complaint.
     """
 
     root: str | Path = "."
@@ -79,6 +80,7 @@ class Options:
     check: bool = False
     index: tuple[str, ...] = ("wids",)
     md5: bool = False
+    card: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.maxsize, float) and self.maxsize.is_integer():  # 1e9, as people write it

@@ -108,7 +108,7 @@ class Report:
 
     `tar_bytes` counts before compression, `file_bytes` what the shards take on the disk. `seconds` has one entry a
     phase: scan, plan, write. `problems` are the scan's and the workers', in order. `indexes` are the readers that have
-    theirs; `mended` says how often each of boxes.Mended was, if at all.
+    theirs; `card_path` is None if none was asked for; `mended` says how often each of boxes.Mended was, if at all.
     """
 
     found: tuple[tuple[str, str], ...]
@@ -128,6 +128,7 @@ class Report:
     has_classes: bool
     problems: tuple[Problem, ...]
     indexes: tuple[str, ...]
+    card_path: str | None
     mended: dict[str, int]
 
     @classmethod
@@ -163,6 +164,7 @@ class Report:
             bool(listing.classes),
             tuple(problems),
             options.readers,
+            os.path.join(pattern.folder, "README.md") if options.card else None,
             {name: count for name, count in in_all(records)._asdict().items() if count},
         )
 
@@ -198,6 +200,8 @@ class Report:
             rows.insert(3, ("rate", rate))
         if further := [name for name in self.indexes if name != "wids"]:
             rows.append(("indexes", f"{', '.join(further)}, beside the shards"))
+        if self.card_path:
+            rows.append(("card", self.card_path))
         if self.mended:
             rows.append(("mended", ", ".join(f"{count:,} {_MENDED[name]}" for name, count in self.mended.items())))
         if self.problems:
@@ -227,6 +231,7 @@ class Report:
             "braces": self.braces,
             "manifest": self.manifest_path,
             "indexes": list(self.indexes),
+            "card": self.card_path,
             "mended": self.mended,
             "workers": self.workers,
             "elapsed_seconds": self.elapsed_seconds,

@@ -22,7 +22,9 @@ ALLOWED = {
     "annotation": {"errors", "model"},
     "blob": {"errors", "model"},
     "board": set(),
-    "bounds": {"annotation", "columns", "errors", "members", "model", "ustar"},
+    "bounds": {"annotation", "boxes", "columns", "errors", "members", "model", "ustar"},
+    "boxes": {"annotation", "model"},
+    "card": {"boxes", "destination", "durable", "errors", "lock", "manifest", "report"},
     "cli": {
         "__init__", "coordinator", "errors", "indexer", "journal", "monitor", "options", "report", "verify",
     },
@@ -30,10 +32,10 @@ ALLOWED = {
     "comparison": {"blob", "columns", "destination", "engines", "model", "monitor", "witness"},
     "compress": set(),
     "coordinator": {
-        "__init__", "bounds", "deal", "destination", "durable", "engines", "errors", "indexer", "indexes.folder",
-        "journal", "machine", "manifest", "model", "monitor", "options", "placed", "plan", "problems", "report",
-        "resume", "sources", "sources.checksums", "sources.layout", "sources.saved", "sources.scan", "sources.spool",
-        "synsets", "worker",
+        "__init__", "bounds", "card", "deal", "destination", "durable", "engines", "errors", "indexer",
+        "indexes.folder", "journal", "lock", "machine", "manifest", "model", "monitor", "options", "placed", "plan",
+        "problems", "report", "resume", "sources", "sources.checksums", "sources.layout", "sources.saved",
+        "sources.scan", "sources.spool", "synsets", "worker",
     },
     "deal": {"destination", "durable", "engines", "errors", "model", "options"},
     "demo": {"cli", "report", "synsets"},
@@ -53,11 +55,13 @@ ALLOWED = {
     "indexes.dali": {"indexes"},
     "indexes.energon": {"indexes"},
     "indexes.folder": {
-        "destination", "durable", "errors", "indexes", "indexes.counts", "indexes.dali", "indexes.energon", "manifest",
+        "destination", "durable", "errors", "indexes", "indexes.counts", "indexes.dali", "indexes.energon", "lock",
+        "manifest",
     },
     "journal": {"durable", "errors", "model"},
+    "lock": {"durable", "errors"},
     "machine": set(),
-    "manifest": {"durable", "errors", "model"},
+    "manifest": {"boxes", "durable", "errors", "model"},
     "members": {"model"},
     "model": {"columns"},  # for type checkers only
     "monitor": {"model", "report"},
@@ -66,7 +70,7 @@ ALLOWED = {
     "placed": {"indexes", "members", "model", "ustar"},
     "plan": {"columns", "errors", "model", "ustar"},
     "problems": {"durable", "errors", "model"},
-    "report": {"destination", "model", "problems"},
+    "report": {"boxes", "destination", "model", "options", "problems"},
     "resume": {"errors", "journal", "model", "options", "worker"},
     "shapes": {"annotation", "errors"},
     "sources": {
@@ -102,8 +106,10 @@ ALLOWED = {
         "comparison", "destination", "engines", "errors", "journal", "machine", "manifest", "model", "monitor",
         "options", "report", "sources", "sources.scan", "sources.spool", "synsets", "witness",
     },
-    "witness": {"annotation", "blob", "errors", "model"},
-    "worker": {"ahead", "annotation", "blob", "board", "errors", "image", "members", "model", "shapes", "tarwriter"},
+    "witness": {"annotation", "blob", "boxes", "errors", "image", "model"},
+    "worker": {
+        "ahead", "annotation", "blob", "board", "boxes", "errors", "image", "members", "model", "shapes", "tarwriter",
+    },
 }  # fmt: skip
 
 

@@ -104,7 +104,7 @@ def test_energon(shards: Path, tmp_path: Path) -> None:
     )} == json.loads((meta / ".info.json").read_text())["shard_counts"]  # fmt: skip
     assert (
         "split_parts:\n  train:\n  - imagenet_train-{000000..000002}.tar\n  val:\n"
-        "  - imagenet_val-{000000..000001}.tar\nexclude: []\n"
+        "  - imagenet_val-{000000..000001}.tar\n  test: []\nexclude: []\n"
     ) == (meta / "split.yaml").read_text()
     assert "label_name: json[cname]" in (meta / "dataset.yaml").read_text()
 
@@ -128,9 +128,10 @@ def test_energon_wants_unique_keys(tmp_path: Path) -> None:
     foreign(tmp_path / "x-000001.tar", ["__meta__/a.jpg", "3.txt"])
     foreign(tmp_path / "x-000007.tar", ["7.jpg"])
     index(tmp_path, "energon")
-    assert ("split_parts:\n  x:\n  - x-000000.tar\n  - x-000001.tar\n  - x-000007.tar\nexclude: []\n") == (
-        tmp_path / ".nv-meta" / "split.yaml"
-    ).read_text()
+    assert (
+        "split_parts:\n  train: []\n  val: []\n  test: []\n"
+        "  x:\n  - x-000000.tar\n  - x-000001.tar\n  - x-000007.tar\nexclude: []\n"
+    ) == (tmp_path / ".nv-meta" / "split.yaml").read_text()
     assert not (tmp_path / ".nv-meta" / "dataset.yaml").exists()
 
 

@@ -47,7 +47,7 @@ field_map:
 CACHE_KB = 32_000
 """Of the table in memory while it is filled. SQLite's usual 2 MB take a quarter more time; 64 MB are not faster."""
 
-_SPLITS = "train val test"
+_SPLITS = ("train", "val", "test")
 _HEADER_BYTES = 512
 _NO_SAMPLE = "holds no sample, and energon refuses an empty shard"
 _IS_META = re.compile(r"__[^/]*__($|/)")
@@ -186,14 +186,20 @@ def info(shards: Sequence[Shard]) -> bytes:
 
 
 def split_yaml(splits: Mapping[str, Sequence[Shard]]) -> bytes:
-    """`split.yaml`: the shards of each split, as one brace pattern where their numbers have no gaps."""
+    """`split.yaml`: the shards of each split, as one brace pattern where their numbers have no gaps.
+
+    Train, val and test are always there, because energon's lint asks for them.
+    """
     lines = ["split_parts:"]
-    for name in sorted(splits, key=lambda name: (name not in _SPLITS, _SPLITS.find(name), name)):
-        lines += [f"  {name}:", *(f"  - {each}" for each in _collapsed([shard.name for shard in splits[name]]))]
+    for name in dict.fromkeys((*_SPLITS, *sorted(splits))):
+        parts = _collapsed([shard.name for shard in splits.get(name, ())])
+        lines += [f"  {name}:{'' if parts else ' []'}", *(f"  - {each}" for each in parts)]
     return "\n".join([*lines, "exclude: []", ""]).encode("utf-8")
 
 
 def _collapsed(names: Sequence[str]) -> Sequence[str]:
+    if not names:
+        return names
     parts = [re.fullmatch(r"(.*?)([0-9]+)(\.tar)", name) for name in names]
     first, last = parts[0], parts[-1]
     if len(names) == 1 or first is None or last is None:

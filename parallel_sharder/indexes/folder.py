@@ -7,12 +7,11 @@ not at all, no file of another kind is replaced, and a lock keeps two runs from 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import re
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -21,6 +20,7 @@ from parallel_sharder import durable
 from parallel_sharder.destination import set_name, shard_name
 from parallel_sharder.errors import DestinationError, SourceError
 from parallel_sharder.indexes import Columns, Member, Shard, counts, dali, energon, samples
+from parallel_sharder.lock import locked_folder
 from parallel_sharder.manifest import with_md5
 
 _NAMES = "|".join([r".*\.idx", *map(re.escape, (counts.TIMM, counts.OPENCLIP, *energon.REMADE, energon.DATASET))])
@@ -127,7 +127,7 @@ class FolderIndexes:
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as context:
-            context.enter_context(_locked(self._folder))
+            context.enter_context(locked_folder(self._folder))
             for folder in (self._folder, os.path.join(self._folder, energon.FOLDER)):
                 durable.remove_partials(folder, _NAMES)
             refuse_foreign(self._folder, self._readers, [each.name for each in self._sets])
@@ -227,7 +227,7 @@ def withdraw(folder: str, name: str, split: str) -> None:
 
     Files of another kind are left alone. Energon's index goes as a whole if it tells of the set: it is one table.
     """
-    with _locked(folder):
+    with locked_folder(folder):
         for file in os.listdir(folder or "."):
             shard = f"{file.removesuffix('.idx').removesuffix('.tar')}.tar"
             if file.endswith(".idx") and _without({shard: 0}, {name}) == {}:
@@ -317,28 +317,3 @@ class _NewTable:
         for each in reversed(self._made):
             with contextlib.suppress(OSError):  # there is something in it, if all went well
                 os.rmdir(each)
-
-
-@contextlib.contextmanager
-def _locked(folder: str) -> Iterator[None]:
-    """Nobody else changes the folder's indexes meanwhile. The file that is locked goes afterwards."""
-    path = os.path.join(folder, ".indexes.lock")
-    while True:
-        try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        except OSError as error:
-            raise DestinationError(f"{path} cannot be written: {error.strerror}") from error
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            with contextlib.suppress(FileNotFoundError):
-                if os.path.samestat(os.stat(path), os.fstat(descriptor)):  # or its holder has just removed it
-                    break
-        except OSError as error:
-            os.close(descriptor)
-            raise DestinationError(f"{path} cannot be locked: {error.strerror}") from error
-        os.close(descriptor)
-    try:
-        yield
-    finally:
-        durable.remove(path)
-        os.close(descriptor)

@@ -6,6 +6,7 @@ import io
 import os
 import pickle
 import random
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from parallel_sharder import IndexOptions, Options, convert, index_shards
+from parallel_sharder import Options, convert
 from tests import made
 from tests.reference import expected_members
 
@@ -27,7 +28,6 @@ LAST_WITH_WIDS = Path(sys.prefix) / "webdataset-0.2.111"
 # Train has as many shards as the real one, so that the README's lines, which count them, run as they stand.
 SAMPLES = {"train": 304, "val": 60}
 SHARDS = {"train": 152, "val": 4}
-INDEXES = ("dali", "energon", "timm", "openclip", "wids")
 
 # Nothing here needs the network; what asks for it all the same is told so, or finds nobody at the proxy's place.
 OFFLINE = {
@@ -67,13 +67,33 @@ def drawn(draw: random.Random, mode: str, form: str) -> bytes:
 
 @pytest.fixture(scope="session")
 def shards(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder with the shards of both splits, and with every index; read-only by agreement."""
+    """The folder with the shards of both splits and every index, made in the same pass; read-only by agreement."""
     folder = tmp_path_factory.mktemp("shards")
     for split, count in SHARDS.items():
-        report = convert(Options(root=raw, split=split, dest=folder, shards=count, workers=0))
+        report = convert(Options(root=raw, split=split, dest=folder, shards=count, workers=0, index=("all",)))
         assert (SAMPLES[split], 0) == (report.samples, report.exit_code)
-    index_shards(IndexOptions(dest=folder, readers=INDEXES, workers=0))
     return folder
+
+
+@pytest.fixture(scope="session")
+def carded(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for each form of annotations, with both splits, all indexes, and a dataset card.
+
+    The first samples of each have no annotation: from those alone nobody could tell what a box is.
+    """
+    root = tmp_path_factory.mktemp("carded")
+    bare = root / "raw"
+    shutil.copytree(raw, bare)
+    for split in SAMPLES:
+        for image in sorted(bare.glob(f"{split}/*/*.JPEG"), key=lambda path: path.name)[:20]:
+            image.with_suffix(".xml").unlink(missing_ok=True)
+        for form in ("original", "boxes", "none"):
+            options = Options(
+                root=bare, split=split, dest=root / form, annotations=form, shuffle=False, shards=4, workers=0,
+                index=("all",), card=True,
+            )  # fmt: skip
+            assert SAMPLES[split] == convert(options).samples
+    return root
 
 
 @pytest.fixture(scope="session")

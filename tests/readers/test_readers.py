@@ -12,6 +12,7 @@ from PIL import Image
 
 from tests.readers.conftest import SAMPLES, Readers, last_with_wids, needs_package, tool
 from tests.readers.programs import Decoded, Raw
+from tests.reference import members_of
 
 Members = dict[str, dict[str, bytes]]
 
@@ -58,6 +59,20 @@ def test_datasets(readers: Readers, members: Members, split: str, way: str) -> N
     """Hugging Face's datasets gives each sample, as it streams and from Arrow."""
     needs_package("datasets")
     assert raw_samples(members[split]) == sorted(readers.read("datasets", split, way))
+
+
+@pytest.mark.parametrize("way", ["streaming", "arrow"])
+@pytest.mark.parametrize("form", ["original", "boxes", "none"])
+def test_datasets_by_card(
+    readers: Readers, carded: Path, members: Members, split: str, form: str, way: str, tmp_path: Path
+) -> None:
+    """With a dataset card a folder loads as it is, of each form: of boxes too if the first samples have none."""
+    needs_package("datasets")
+    folder = carded / form
+    read = readers.read("datasets_by_card", {"train": "train", "val": "validation"}[split], way, folder=folder)
+    expected = raw_samples(members_of(folder.glob(f"imagenet_{split}-*.tar")))
+    assert len(members[split]) == 3 * len(expected)
+    assert expected == sorted(read)
 
 
 @pytest.mark.parametrize("way", ["index", "no index"])

@@ -1,0 +1,295 @@
+"""The dataset card: README.md of a folder of finished sets, for people and for the Hugging Face hub.
+
+A function of the sets' manifests. Its front matter names the shards of each split and the type of each field, because
+the library `datasets` looks only at the first samples of a set otherwise, and at other files than the shards. Source of
+the front matter: https://github.com/huggingface/hub-docs, datasetcard.md; how `datasets` takes it was tried with 5.2.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from parallel_sharder import durable
+from parallel_sharder.boxes import FIELDS
+from parallel_sharder.destination import braces, sets_in, shard_name
+from parallel_sharder.errors import DestinationError, ManifestError
+from parallel_sharder.lock import locked_folder
+from parallel_sharder.manifest import read_manifest
+from parallel_sharder.report import size
+
+FILE = "README.md"
+MARK = "<!-- Written by parallel_sharder, whose --card writes it anew as long as this line is here. -->"
+
+HUB_SPLITS = {"train": "train", "val": "validation", "test": "test"}
+_CATEGORIES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"))
+
+_LABELS = {
+    "devkit": "`cls` counts from 1 to 1000, by the ILSVRC2012_ID of the devkit",
+    "sorted": "`cls` counts from 0 to 999, by the WordNet ID in sorted order, as torchvision and timm count",
+}
+_JSON = {
+    "original": "the annotation as `xmltodict` gives it, where there is one, with `cls` and `cname`",
+    "boxes": "one shape for all samples, see below",
+    "none": "`cls` and `cname`",
+}
+
+
+class CardedSet(NamedTuple):
+    """What a card tells of a set, from its manifest."""
+
+    name: str
+    split: str
+    samples: int
+    file_bytes: int
+    urls: tuple[str, ...]
+    labels: str
+    annotations: str
+    has_classes: bool
+    tool: str
+
+    @classmethod
+    def of(cls, manifest: Mapping[str, Any]) -> CardedSet:
+        """The set with this manifest, of this tool's."""
+        choices, totals = manifest["options"], manifest["totals"]
+        return cls(
+            manifest["name"],
+            choices["split"],
+            totals["samples"],
+            totals["filesize"],
+            tuple(shard["url"] for shard in manifest["shardlist"]),
+            choices["labels"],
+            choices["annotations"],
+            bool(manifest["classes"]),
+            f"{manifest['tool']['name']} {manifest['tool']['version']}",
+        )
+
+    @property
+    def suffix(self) -> str:
+        """The ending of its shards' names."""
+        parts = shard_name(self.urls[0])
+        return parts.suffix if parts else ".tar"
+
+    @property
+    def glob(self) -> str:
+        """A pattern for its shards and nothing else."""
+        parts = shard_name(self.urls[0])
+        return f"{parts.prefix if parts else ''}[0-9]*{self.suffix}"
+
+    @property
+    def form(self) -> tuple[bool, str]:
+        """What the fields of its samples depend on: only sets that agree in it can be one configuration."""
+        return self.has_classes, self.annotations
+
+
+def card(sets: Sequence[CardedSet]) -> bytes:
+    """The card of a folder with these sets."""
+    sets = sorted(sets, key=lambda each: (("train", "val", "test").index(each.split), each.name))
+    parts = [_front_matter(sets), "# ImageNet (ILSVRC2012) in WebDataset shards", MARK, _splits(sets), _samples(sets)]
+    if any(each.has_classes for each in sets):
+        parts.append(_labels(sets))
+    return "\n\n".join([*parts, _loading(sets[0]), _origin(sets), ""]).rstrip("\n").encode("utf-8") + b"\n"
+
+
+def _front_matter(sets: Sequence[CardedSet]) -> str:
+    forms = list(dict.fromkeys(each.form for each in sets if each.suffix != ".tar.zst"))  # which datasets cannot read
+    configurations, features = [], []
+    for number, form in enumerate(forms):
+        some = [each for each in sets if each.form == form and each.suffix != ".tar.zst"]
+        name = "-".join(dict.fromkeys(each.split for each in some)) if number else "default"
+        splits: dict[str, list[str]] = {}
+        for each in some:
+            splits.setdefault(HUB_SPLITS[each.split], []).append(each.glob)
+        configurations.append(
+            f"- config_name: {name}\n  data_files:\n"
+            + "\n".join(f"  - split: {split}\n    path: {json.dumps(globs)}" for split, globs in splits.items())
+        )
+        features.append(f"- config_name: {name}\n  features:\n{_features(*form)}")
+    total = sum(each.samples for each in sets)
+    category = next((name for limit, name in _CATEGORIES if total < limit), "10M<n<100M")
+    tasks = ["image-classification"]
+    if any(each.annotations == "boxes" for each in sets):
+        tasks.append("object-detection")
+    lines = [
+        "---",
+        "pretty_name: ImageNet (ILSVRC2012) in WebDataset shards",
+        "license: other",
+        "license_name: imagenet-terms-of-access",
+        "license_link: https://www.image-net.org/download.php",
+        f"task_categories: {json.dumps(tasks)}",
+        f"size_categories: {json.dumps([category])}",
+        "tags: [webdataset, imagenet]",
+    ]
+    if forms:
+        lines += ["configs:", *configurations, "dataset_info:", *features]
+    return "\n".join([*lines, "---"])
+
+
+def _features(has_classes: bool, annotations: str) -> str:
+    """The types of a sample's fields, as `datasets` writes them."""
+    lines = [
+        "- name: __key__",
+        "  dtype: string",
+        "- name: __url__",
+        "  dtype: string",
+        "- name: jpg",
+        "  dtype: image",
+    ]
+    if has_classes:
+        lines += ["- name: cls", "  dtype: int64"]
+    lines.append("- name: json")
+    if annotations == "boxes":
+        lines.append("  struct:")
+        for field in FIELDS:
+            if has_classes or not field.of_a_class:
+                lines += [f"  - name: {field.name}", *(f"    {line}" for line in field.hub_type.split("\n"))]
+    elif annotations == "none" and has_classes:
+        lines += ["  struct:", "  - name: cls", "    dtype: int64", "  - name: cname", "    dtype: string"]
+    else:
+        lines.append("  dtype: json")
+    return "\n".join(f"  {line}" for line in lines)
+
+
+def _splits(sets: Sequence[CardedSet]) -> str:
+    rows = [
+        f"| {each.split} | {each.samples:,} | {len(each.urls):,} | {size(each.file_bytes)} | `{braces(each.urls)}` | "
+        f"`{each.name}.json` |"
+        for each in sets
+    ]
+    return "\n".join(
+        ["| split | samples | shards | size | shards' names | manifest |", "|---|---|---|---|---|---|", *rows]
+    )
+
+
+def _samples(sets: Sequence[CardedSet]) -> str:
+    lines = ["## Samples", "", "Each sample is a few files of one name, side by side in a shard:", ""]
+    lines += ["| file | holds |", "|---|---|"]
+    if any(each.has_classes for each in sets):
+        lines.append("| `cls` | the label, in ASCII digits |")
+    lines.append("| `jpg` | the image's file, untouched: JPEG nearly always, whatever its mode |")
+    for form in dict.fromkeys(each.annotations for each in sets):
+        splits = ", ".join(each.split for each in sets if each.annotations == form)
+        of = f" ({splits})" if len({each.annotations for each in sets}) > 1 else ""
+        lines.append(f"| `json` | {_JSON[form]}{of} |")
+    if any(each.annotations == "boxes" for each in sets):
+        lines += ["", "The fields of `json`:", "", "| field | type | means |", "|---|---|---|"]
+        lines += [f"| `{field.name}` | {field.type_name} | {field.meaning} |" for field in FIELDS]
+    return "\n".join(lines)
+
+
+def _labels(sets: Sequence[CardedSet]) -> str:
+    lines = ["## Labels", ""]
+    labelled = [each for each in sets if each.has_classes]
+    for order in dict.fromkeys(each.labels for each in labelled):
+        some = [each for each in labelled if each.labels == order]
+        of = f" in {', '.join(each.split for each in some)}" if len({each.labels for each in labelled}) > 1 else ""
+        tables = " and ".join(f"`{each.name}.classes.tsv`" for each in some)
+        lines.append(
+            f"{_LABELS[order]}{of}. Label, WordNet ID and words of all classes are in {tables}; how many samples"
+        )
+        lines.append("each class has is in the manifest.")
+    return "\n".join(lines)
+
+
+def _loading(first: CardedSet) -> str:
+    fields = ('"jpg", "cls"', "image, label") if first.has_classes else ('"jpg", "json"', "image, info")
+    names = braces(first.urls)
+    url = f"pipe:zstd -dc {names}" if first.suffix == ".tar.zst" else names
+    blocks = [
+        f"import webdataset as wds\n\ndataset = wds.WebDataset({json.dumps(url)}, shardshuffle=False)\n"
+        f'{fields[1]} = next(iter(dataset.decode("pil").to_tuple({fields[0]})))'
+    ]
+    if first.suffix != ".tar.zst":
+        blocks.append(
+            f'from datasets import load_dataset\n\ndataset = load_dataset(".", split="{HUB_SPLITS[first.split]}", '
+            "streaming=True)\nsample = next(iter(dataset))"
+        )
+    if first.suffix == ".tar":
+        blocks.append(
+            f'import wids\n\ndataset = wids.ShardListDataset("{first.name}.json", cache_dir=".")\nsample = dataset[0]'
+        )
+    text = "## Load them\n\nIn the folder of the shards"
+    if first.annotations == "original":
+        text += " (`datasets` from 4.7.0 on)"
+    return "\n\n".join([text + ":", *(f"```python\n{block}\n```" for block in blocks)])
+
+
+def _origin(sets: Sequence[CardedSet]) -> str:
+    tools = " and ".join(dict.fromkeys(each.tool for each in sets))
+    return (
+        f"## Origin\n\nMade by {tools} from ImageNet ILSVRC2012; the manifests have its options, the digest of each\n"
+        "shard, and the counts. `parallel-sharder verify .` checks all of it. ImageNet comes under its own terms of\n"
+        "access."
+    )
+
+
+def refuse_foreign_card(folder: str) -> None:
+    """Raise DestinationError if the folder has a README.md that is not of this tool's making."""
+    path = os.path.join(folder, FILE)
+    text = _text_at(path)
+    if text is not None and MARK not in text:
+        raise DestinationError(
+            f"{path} is there, and this tool has not made it. Nothing is overwritten: move it out of the way, or leave "
+            "out --card."
+        )
+
+
+def write_class_table(path: str, manifest: bytes) -> None:
+    """Write the classes of a set as text: a line of names, then label, WordNet ID and words of each, separated by tabs.
+
+    Without classes (test) there is no such file. Raises DestinationError if it cannot be written.
+    """
+    classes = json.loads(manifest)["classes"]
+    rows = [f"{row['label']}\t{row['wnid']}\t{row['name']}\n" for row in classes]
+    try:
+        if rows:
+            durable.write_file(path, "".join(["label\twnid\tname\n", *rows]).encode("utf-8"))
+    except OSError as error:
+        raise DestinationError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
+def write_card(folder: str, own: bytes | None, name: str) -> None:
+    """Write the folder's card: of the set called `name`, whose manifest will be `own`, and of the others there.
+
+    Without `own` the set is left out, and if no other is there, the card is removed. The folder should be locked.
+    Raises DestinationError if the card cannot be written, and for a manifest that is damaged.
+    """
+    manifests = [] if own is None else [json.loads(own)]
+    for other in sets_in(folder):
+        path = os.path.join(folder, f"{other}.json")
+        if other == name or not os.path.exists(path):
+            continue
+        try:
+            manifests.append(read_manifest(path))
+        except ManifestError as error:
+            raise DestinationError(f"{path} {error}. The card tells of it; mend or remove it.") from error
+    sets = [CardedSet.of(manifest) for manifest in manifests if manifest is not None]
+    path = os.path.join(folder, FILE)
+    try:
+        durable.remove_partials(folder, re.escape(FILE))
+        if sets:
+            durable.write_file(path, card(sets))
+        else:
+            durable.remove(path)
+    except OSError as error:
+        raise DestinationError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
+def withdraw_card(folder: str, name: str) -> None:
+    """Take the set called `name`, whose shards are about to go, out of the folder's card, if that is this tool's."""
+    if MARK in (_text_at(os.path.join(folder, FILE)) or ""):
+        with locked_folder(folder):
+            write_card(folder, None, name)
+
+
+def _text_at(path: str) -> str | None:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise DestinationError(f"{path} cannot be read: {error.strerror}") from error

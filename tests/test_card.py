@@ -1,0 +1,137 @@
+"""The dataset card: what it tells, of which sets, and that nothing else is overwritten. tests/readers load by it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from parallel_sharder import Options, convert
+from parallel_sharder.boxes import FIELDS
+from parallel_sharder.card import MARK
+from parallel_sharder.errors import DestinationError
+from tests import made
+from tests.test_bad import picture
+from tests.test_indexes import content_of
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Train, val and test of Kaggle's tree, with images that have a size."""
+    root = tmp_path_factory.mktemp("raw")
+    made.kaggle(root)
+    for path in root.rglob("*.JPEG"):
+        path.write_bytes(picture())
+    return root
+
+
+def run(raw: Path, out: Path, split: str, **choices: Any) -> str:
+    """Convert with a card; its text."""
+    choices = {"card": True, "workers": 0, "dest": str(out), **choices}
+    convert(Options(root=raw, split=split, **choices))
+    return (out / "README.md").read_text()
+
+
+def test_card_of_one_set(raw: Path, tmp_path: Path) -> None:
+    """Counts, label order, class table, brace pattern and examples are those of the set; the table has all classes."""
+    text = run(raw, tmp_path, "train", shards=3, labels="sorted")
+    assert "| train | 40 | 3 |" in text
+    assert "`imagenet_train-{000000..000002}.tar` | `imagenet_train.json` |" in text
+    assert "`cls` counts from 0 to 999, by the WordNet ID in sorted order" in text
+    assert 'wds.WebDataset("imagenet_train-{000000..000002}.tar"' in text
+    assert 'wids.ShardListDataset("imagenet_train.json"' in text
+    assert '  - split: train\n    path: ["imagenet_train-[0-9]*.tar"]\ndataset_info:' in text
+    assert "  - name: json\n    dtype: json\n---" in text
+    assert 'size_categories: ["n<1K"]' in text
+    table = (tmp_path / "imagenet_train.classes.tsv").read_text().splitlines()
+    assert ("label\twnid\tname", 1001) == (table[0], len(table))
+    assert f"0\tn01440764\t{made.NAMES['n01440764']}" == table[1]
+
+
+def test_card_of_all_sets_in_the_folder(raw: Path, tmp_path: Path) -> None:
+    """Whatever the order in which they were made: the same card, with a configuration for each form of samples."""
+    for folder, splits in (("a", ("train", "val", "test")), ("b", ("test", "val", "train"))):
+        for split in splits:
+            form = "boxes" if split != "test" else "none"
+            run(raw, tmp_path / folder, split, annotations=form)
+    assert content_of(tmp_path / "a") == content_of(tmp_path / "b")
+    text = (tmp_path / "a" / "README.md").read_text()
+    assert [("default", "test")] == re.findall(
+        r"config_name: (\w+)\n  data_files:.*config_name: (\w+)\n  data_files:", text, re.DOTALL
+    )
+    assert '  - split: train\n    path: ["imagenet_train-[0-9]*.tar"]\n  - split: validation\n' in text
+    assert '["image-classification", "object-detection"]' in text
+    for field in FIELDS:
+        assert f"| `{field.name}` | {field.type_name} |" in text
+        assert f"    - name: {field.name}\n" in text
+    assert not (tmp_path / "a" / "imagenet_test.classes.tsv").exists()
+
+
+def test_compressed_sets(raw: Path, tmp_path: Path) -> None:
+    """Readers that cannot read a compression are not told to."""
+    text = run(raw, tmp_path, "val", dest=str(tmp_path / "v-%02d.tar.zst"), index=("none",))
+    assert "configs:" not in text
+    assert 'wds.WebDataset("pipe:zstd -dc v-00.tar.zst"' in text
+    assert "load_dataset" not in text
+    assert "wids" not in text.partition("## Load")[2]
+    text = run(raw, tmp_path, "train", dest=str(tmp_path / "t-%02d.tgz"))
+    assert '    path: ["t-[0-9]*.tgz"]\n' in text
+    assert "load_dataset" in text
+
+
+def test_a_card_of_others_is_left_alone(raw: Path, tmp_path: Path) -> None:
+    """A README.md without the line that marks ours stops the run before it begins; with --card alone."""
+    (tmp_path / "README.md").write_text("mine")
+    with pytest.raises(DestinationError, match=r"README.md is there, and this tool has not made it"):
+        run(raw, tmp_path, "val")
+    assert ["README.md"] == [path.name for path in tmp_path.iterdir()]
+    assert "mine" == run(raw, tmp_path, "val", card=False)
+    (tmp_path / "README.md").write_text(f"mine\n{MARK}\n")
+    assert "| val | 40 | 1 |" in run(raw, tmp_path, "val")
+
+
+def test_overwriting_withdraws(raw: Path, tmp_path: Path) -> None:
+    """A set whose shards go is in no card, and without a set there is none; a class table goes with its set."""
+    for split in ("train", "val"):
+        run(raw, tmp_path, split)
+    text = run(raw, tmp_path, "train", overwrite=True, card=False, shards=2)
+    assert "| val | 40 |" in text
+    assert "| train |" not in text
+    assert not (tmp_path / "imagenet_train.classes.tsv").exists()
+    alone = tmp_path / "alone"
+    run(raw, alone, "val")
+    convert(Options(root=raw, split="val", dest=str(alone), overwrite=True, workers=0))
+    assert not (alone / "README.md").exists()
+
+
+def test_damaged_manifest_beside(raw: Path, tmp_path: Path) -> None:
+    """A card is not made of a manifest that is damaged; the run says which, and ends well when it is mended."""
+    run(raw, tmp_path, "train")
+    manifest = tmp_path / "imagenet_train.json"
+    sound = manifest.read_bytes()
+    manifest.write_bytes(sound.replace(b"tench", b"bench").replace(b'"nsamples": 40', b'"nsamples": 41'))
+    with pytest.raises(DestinationError, match=r"imagenet_train.json is damaged: .* The card tells of it"):
+        run(raw, tmp_path, "val")
+    manifest.write_bytes(sound)
+    assert "| val | 40 | 1 |" in run(raw, tmp_path, "val")
+
+
+def test_two_runs_at_once(raw: Path, tmp_path: Path) -> None:
+    """Runs that end at the same time are both in the card."""
+    runs = [
+        subprocess.Popen(
+            [
+                *(sys.executable, "-m", "parallel_sharder", "--root", str(raw), "--split", split, "--card"),
+                *("--dest", str(tmp_path), "--workers", "0", "--quiet"),
+            ]
+        )
+        for split in ("train", "val", "test")
+    ]
+    assert [0, 0, 0] == [run.wait(60) for run in runs]
+    text = (tmp_path / "README.md").read_text()
+    assert ["train", "val", "test"] == re.findall(r"^\| (\w+) \| 40 \|", text, re.MULTILINE)
+    assert not [path for path in tmp_path.iterdir() if path.name.endswith((".lock", ".partial"))]
