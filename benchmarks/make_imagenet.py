@@ -33,7 +33,10 @@ SIZE_QUANTILES = (
 
 
 def _segment(code: int, length: int) -> bytes:
-    return bytes((0xFF, code)) + (length + 2).to_bytes(2) + bytes(length)
+    content = bytes(length)
+    if code == 0xC0:  # 8 bits, 375 lines of 500 pixels, three components
+        content = bytes((8, *divmod(375, 256), *divmod(500, 256), 3)).ljust(length, b"\0")
+    return bytes((0xFF, code)) + (length + 2).to_bytes(2) + content
 
 
 # What precedes the image data of a colour JPEG without extras: JFIF, two quantisation tables, the frame's header, four

@@ -204,8 +204,9 @@ def _loading(first: CardedSet) -> str:
     ]
     if first.suffix != ".tar.zst":
         blocks.append(
-            f'from datasets import load_dataset\n\ndataset = load_dataset(".", split="{HUB_SPLITS[first.split]}", '
-            "streaming=True)\nsample = next(iter(dataset))"
+            "import os\n\nfrom datasets import load_dataset\n\n"
+            f'dataset = load_dataset(os.getcwd(), split="{HUB_SPLITS[first.split]}", streaming=True)\n'
+            "sample = next(iter(dataset))"
         )
     if first.suffix == ".tar":
         blocks.append(

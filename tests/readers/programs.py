@@ -65,8 +65,8 @@ def datasets_by_card(split: str, streaming: str) -> Iterator[Raw]:
     """The same with the types that the folder's README.md has, and nothing else said."""
     from datasets import Image, load_dataset
 
-    dataset = load_dataset(".", split=split, streaming=streaming == "streaming").cast_column("jpg", Image(decode=False))
-    for sample in dataset:
+    dataset = load_dataset(str(Path.cwd()), split=split, streaming=streaming == "streaming")
+    for sample in dataset.cast_column("jpg", Image(decode=False)):
         yield sample["__key__"], sample["jpg"]["bytes"], b"%d" % sample["cls"], json.dumps(sample["json"]).encode()
 
 

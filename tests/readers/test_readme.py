@@ -47,6 +47,19 @@ def test_lines_for_wids_in_webdataset(readers: Readers) -> None:
     run(readers, "wids", "assert 'webdataset-0.2' in wids.__file__; " + LOADED["wids"][1], last_with_wids())
 
 
+@pytest.mark.parametrize("form", ["original", "boxes", "none"])
+def test_lines_of_a_card(readers: Readers, carded: Path, form: str) -> None:
+    """The lines that a dataset card gives run as they stand, in its folder."""
+    for package in ("webdataset", "datasets", "wids"):
+        needs_package(package)
+    blocks = re.findall(r"^```python\n(.+?)^```$", (carded / form / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    checks = (LABEL, "assert sample['cls'] == sample['json']['cls']", "assert 1 <= sample['.cls'] <= 1000")
+    for block, check in zip(blocks, checks, strict=True):
+        program = readers.home / "lines.py"
+        program.write_text(f"{block}\n{check}\n")
+        readers.run([sys.executable, program], carded / form)
+
+
 def run(readers: Readers, reader: str, check: str, *path: Path) -> None:
     program = readers.home / "lines.py"
     program.write_text(f"{LINES[reader]}\nif __name__ == '__main__':\n    {check}\n    print('loaded')\n")
