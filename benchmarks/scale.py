@@ -3,8 +3,8 @@
 python -m benchmarks.scale [--images 1281167] [--workers 2] [--shards 1000] [--rows N ...] [--folder DIR]
 
 Real files, as many as the set has, of a few hundred bytes each (the set is kept with --folder), converted for real and
-verified against the source; then, in memory alone, plan and dealing of 1.28 and of 14 million rows (ImageNet-21k has as
-many). Peak memory is the coordinator's, as the system counts it (VmHWM).
+verified against the source; then, without files, plan and dealing of 1.28 and of 14 million rows (ImageNet-21k has as
+many), and of the former the indexes for all readers. Peak memory is the coordinator's, as the system counts it (VmHWM).
 """
 
 from __future__ import annotations
@@ -54,7 +54,14 @@ _ROWS = (
     PEAK
     + """
 import numpy as np
+from functools import partial
 from parallel_sharder import bounds
+from parallel_sharder.engines import open_engine
+from parallel_sharder.indexer import index_made
+from parallel_sharder.model import ShardRecord
+from parallel_sharder.monitor import Silent
+from parallel_sharder.options import INDEXES
+from parallel_sharder.placed import placed
 from parallel_sharder.deal import make_chunks
 from parallel_sharder.destination import ShardPattern
 from parallel_sharder.model import ImageClass, Job, Listing, Place
@@ -82,9 +89,20 @@ pattern = ShardPattern.parse("/shards/x-%06d.tar")
 job = Job(listing.places, classes, "none", 1, "original", "skip")
 chunks = sum(1 for _ in make_chunks(listing, plan, pattern, job))
 times.append(time.monotonic())
+names = ["make the rows", "plan", "deal"]
+if len(sys.argv) > 2:
+    pattern = ShardPattern.parse(sys.argv[2] + "/imagenet_train-%06d.tar")
+    jsons = [np.full(count, 400, np.uint32).tobytes() for count in np.diff(plan.cuts).tolist()]
+    records = [
+        ShardRecord(n, pattern.path(n), len(each) // 4, 10**9, 10**9, "", json_bytes=each) for n, each in enumerate(jsons)
+    ]
+    made = ((record, partial(placed, listing, plan, record)) for record in records)
+    with open_engine(0, None) as engine:
+        index_made(pattern, "train", made, INDEXES, engine, Silent())
+    times.append(time.monotonic())
+    names.append("index for all readers")
 print_with_peak({
-    "samples": rows, "chunks": chunks,
-    "seconds": dict(zip(("make the rows", "plan", "deal"), np.diff(times).tolist(), strict=True)),
+    "samples": rows, "chunks": chunks, "seconds": dict(zip(names, np.diff(times).tolist(), strict=True)),
 })
 """
 )
@@ -119,8 +137,11 @@ def main() -> None:
         steps["convert"] = run(CONVERT, *words)
         steps["all done already"] = run(CONVERT, *words)
         steps["verify"] = run(VERIFY, *words)
-    for rows in arguments.rows:
-        steps[f"{rows:,} rows in memory"] = run(_ROWS, rows)
+        for rows in arguments.rows:
+            steps[f"{rows:,} rows in memory"] = run(_ROWS, rows)
+            if rows <= IMAGES:
+                with tempfile.TemporaryDirectory(dir=temporary) as indexes:
+                    steps[f"{rows:,} rows, indexed"] = run(_ROWS, rows, indexes)
     print(f"{'':<28}{'samples':>12}{'peak MB':>9}   seconds")
     for name, figures in steps.items():
         seconds = ", ".join(f"{phase} {taken:.1f}" for phase, taken in figures["seconds"].items())

@@ -11,6 +11,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
+from itertools import starmap
 
 from parallel_sharder import machine
 from parallel_sharder.destination import ShardPattern, journal_beside, sets_in
@@ -128,7 +129,7 @@ def _index_shard(path: str, *, readers: Collection[str], with_md5: bool) -> tupl
     try:
         with open(path, "rb", buffering=0) as file:
             size = os.fstat(file.fileno()).st_size
-            members = [Member(*member) for member in tar_members(reader(file.fileno()), 0, size, path)]
+            members = [*starmap(Member, tar_members(reader(file.fileno()), 0, size, path))]
         md5 = path_and_md5(path)[1] if with_md5 else ""
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror or error}") from error

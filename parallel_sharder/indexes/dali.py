@@ -44,6 +44,6 @@ def index_of(columns: Columns) -> bytes:
 
 def _text(field: Field) -> str:
     name, _, data, size = field.member
-    if not name.isascii() or any(c.isspace() for c in name):
+    if not name.isascii() or name.split() != [name]:
         raise ValueError(f"holds {name!r}, and DALI's index takes only ASCII without blanks")
     return f"{field.name} {data} {size} {name}"

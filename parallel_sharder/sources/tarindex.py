@@ -48,12 +48,11 @@ def tar_members(read: Read, start: int, end: int | None, archive: str) -> Iterat
     Raises SourceError, naming `archive`, the member and the offset, for anything that is no tar, is cut short, goes on
     behind its end, or holds a link or a device. Folders are passed over. A stream is read to its end.
     """
-    position = start
-    behind = ""
+    position, name = start, ""
     while True:
         block = read(position, BLOCK_BYTES)
         if len(block) < BLOCK_BYTES or (end is not None and position + BLOCK_BYTES > end):
-            raise refusal(archive, position, f"it is cut short: there is no end of archive{behind}")
+            raise refusal(archive, position, f"it is cut short: there is no end of archive{_behind(name)}")
         header = _plain_file(block)
         if header is not None:
             (name, size), data = header, position + BLOCK_BYTES
@@ -61,7 +60,7 @@ def tar_members(read: Read, start: int, end: int | None, archive: str) -> Iterat
             _read_padding(read, position + BLOCK_BYTES, end, archive)
             return
         else:
-            member, data = _by_tarfile(read, position, archive, behind)
+            member, data = _by_tarfile(read, position, archive, _behind(name))
             if member.isdir():
                 position = data
                 continue
@@ -73,7 +72,12 @@ def tar_members(read: Read, start: int, end: int | None, archive: str) -> Iterat
         if end is not None and data + size > end:
             raise refusal(archive, position, f"it is cut short: {printable(name)} has {size:,} bytes")
         yield TarMember(name, position, data, size)
-        position, behind = data + size + -size % BLOCK_BYTES, f" behind {printable(name)}"
+        position = data + size + -size % BLOCK_BYTES
+
+
+def _behind(name: str) -> str:
+    """Where something is wrong, by the member before it, if there is one."""
+    return f" behind {printable(name)}" if name else ""
 
 
 def refusal(archive: str, offset: int, detail: str, remedy: str = "Download or copy it again.") -> SourceError:
