@@ -92,7 +92,8 @@ class _Content:
 class _Nowhere:
     """Stands for the Output: a buffer that is never written."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, md5: bool) -> None:
+        assert not md5
         self._buffer = output._memory(BUFFER_BYTES)
         self._filled = 0
         self.size, self.xxh3_128 = 0, path

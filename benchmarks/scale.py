@@ -94,7 +94,8 @@ if len(sys.argv) > 2:
     pattern = ShardPattern.parse(sys.argv[2] + "/imagenet_train-%06d.tar")
     jsons = [np.full(count, 400, np.uint32).tobytes() for count in np.diff(plan.cuts).tolist()]
     records = [
-        ShardRecord(n, pattern.path(n), len(each) // 4, 10**9, 10**9, "", json_bytes=each) for n, each in enumerate(jsons)
+        ShardRecord(n, pattern.path(n), len(some) // 4, 10**9, 10**9, "", json_bytes=some)
+        for n, some in enumerate(jsons)
     ]
     made = ((record, partial(placed, listing, plan, record)) for record in records)
     with open_engine(0, None) as engine:

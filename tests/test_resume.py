@@ -449,8 +449,8 @@ def test_two_runs_exclude_each_other(raw: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("whom", ["coordinator", "group"])
-def test_torture(raw: Path, undisturbed: dict[str, str], tmp_path: Path, whom: str) -> None:
+@pytest.mark.parametrize(("whom", "more"), [("coordinator", ""), ("group", ""), ("group", "--index all --md5 --card")])
+def test_torture(raw: Path, tmp_path: Path, whom: str, more: str) -> None:
     """Killed with SIGKILL at random moments and run again until it is done, the result is the undisturbed run's.
 
     After every kill each file under a final name is that of the undisturbed run. (make torture kills 200 times.)
@@ -458,14 +458,15 @@ def test_torture(raw: Path, undisturbed: dict[str, str], tmp_path: Path, whom: s
     wanted = int(os.environ.get("TORTURE_KILLS", "6"))
     draw = random.Random(whom)
     start = time.monotonic()
-    assert 0 == start_run(raw, tmp_path / "timed", 2).wait()
+    assert 0 == start_run(raw, tmp_path / "timed", 2, more).wait()
+    undisturbed = content_digests(tmp_path / "timed")
     usual_seconds = time.monotonic() - start
     kills = 0
     while kills < wanted:
         out = tmp_path / "out"
         status = None
         while status != 0:
-            process = start_run(raw, out, draw.randrange(4))
+            process = start_run(raw, out, draw.randrange(4), more)
             try:
                 status = process.wait(draw.uniform(0.3, 1.1) * usual_seconds)
                 assert 0 == status
@@ -473,18 +474,20 @@ def test_torture(raw: Path, undisturbed: dict[str, str], tmp_path: Path, whom: s
                 (os.killpg if whom == "group" else os.kill)(process.pid, signal.SIGKILL)
                 process.wait()
                 kills += 1
-                finals = [path for path in out.glob("*") if not path.name.startswith(".")]
-                assert undisturbed.items() >= {path.name: digest_of(path) for path in finals}.items()
-        assert undisturbed == digests(out)
-        assert not list(out.glob(".*.partial"))
+                assert undisturbed.items() >= content_digests(out).items()
+        assert undisturbed == content_digests(out)
+        assert not [path for path in out.rglob("*") if path.name.endswith((".partial", ".lock"))]
         shutil.rmtree(out)
     print(f"{kills} kills of the {whom}")  # noqa: T201 (make torture shows it)
 
 
-def start_run(raw: Path, out: Path, workers: int) -> subprocess.Popen[bytes]:
-    words = f"-m parallel_sharder --root {raw} --dest {out} --shards 20 --quiet --workers {workers}".split()
+def start_run(raw: Path, out: Path, workers: int, more: str) -> subprocess.Popen[bytes]:
+    words = f"-m parallel_sharder --root {raw} --dest {out} --shards 20 --quiet --workers {workers} {more}".split()
     return subprocess.Popen([sys.executable, *words], stdout=subprocess.DEVNULL, start_new_session=True)
 
 
-def digest_of(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def content_digests(folder: Path) -> dict[str, str]:
+    """Name to SHA-256 of every file under a final name, in folders within too."""
+    passing = (".journal", ".partial", ".lock")
+    files = [path for path in folder.rglob("*") if path.is_file() and not path.name.endswith(passing)]
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}

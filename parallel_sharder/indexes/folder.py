@@ -240,11 +240,19 @@ def withdraw(folder: str, name: str, split: str) -> None:
         path = os.path.join(folder, counts.OPENCLIP)
         sizes = _json_at(path) or {}
         if _is_openclip(sizes) and (rest := _without(sizes, {name})) != sizes:
-            durable.write_file(path, counts.openclip(rest, ()))
+            _rewrite(path, counts.openclip(rest, ()) if rest else b"")
         path = os.path.join(folder, counts.TIMM)
         info = _json_at(path) or {}
         if _is_timm(info) and info["splits"].pop(split, None):
-            durable.write_file(path, counts.timm(info, {}))
+            _rewrite(path, counts.timm(info, {}) if info != {"splits": {}} else b"")
+
+
+def _rewrite(path: str, content: bytes) -> None:
+    """Replace a file, or remove it if nothing is left to say."""
+    if content:
+        durable.write_file(path, content)
+    else:
+        durable.remove(path)
 
 
 def _without(by_shard: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
