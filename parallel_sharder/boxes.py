@@ -134,9 +134,9 @@ def boxes_json(
     )
     for each in described.objects:
         placed = _mended_box(each, size)
-        mended = mended.plus(placed.mended)
-        if placed.mended != Mended():
+        if placed.detail:
             odd.append((Kind.BAD_BOX, placed.detail))
+            mended = mended.plus(placed.mended)
         if placed.box is None:
             continue
         name = each.name or ""
@@ -161,8 +161,10 @@ class _Object(NamedTuple):
 
 
 class _Placed(NamedTuple):
+    """A box that is sound, or None if it is dropped; what was mended, and what to tell of it."""
+
     box: tuple[int, int, int, int] | None
-    mended: Mended
+    mended: Mended = Mended()
     detail: str = ""
 
 
@@ -172,6 +174,8 @@ def _mended_box(each: DescribedObject, size: Size) -> _Placed:
     xmin, ymin, xmax, ymax = sides
     if xmin is None or ymin is None or xmax is None or ymax is None:
         return _Placed(None, Mended(dropped=1), "a box without four numbers: dropped")
+    if 0 <= xmin < xmax <= width and 0 <= ymin < ymax <= height:
+        return _Placed((xmin, ymin, xmax, ymax))
     detail = f"xmin, ymin, xmax, ymax {sides} in {width} x {height}"
     left, right = sorted((xmin, xmax))
     top, bottom = sorted((ymin, ymax))
@@ -184,7 +188,9 @@ def _mended_box(each: DescribedObject, size: Size) -> _Placed:
 
 
 def _number(text: str | None) -> int | None:
-    return round(float(text)) if text is not None and _NUMBER.fullmatch(text) else None
+    if text is None or not _NUMBER.fullmatch(text):
+        return None
+    return int(text) if text.isdecimal() else round(float(text))
 
 
 def _text(key: str, image_class: ImageClass | None, size: Size, objects: list[_Object], *, annotated: bool) -> bytes:

@@ -126,7 +126,7 @@ def _write(chunk: Chunk, slot: int, board: Board) -> ShardRecord:
             else:
                 problems += stored.problems
                 json_bytes.append(stored.json_bytes)
-                mended = mended.plus(stored.mended) if stored.mended else mended
+                mended = mended.plus(stored.mended) if any(stored.mended) else mended
             board.write(slot, position + 1, shard.tar_bytes)
         record = shard.finish()
     return dataclasses.replace(
@@ -138,12 +138,15 @@ def _write(chunk: Chunk, slot: int, board: Board) -> ShardRecord:
     )
 
 
+_NOTHING_MENDED = Mended()
+
+
 class _Stored(NamedTuple):
     """A stored sample: what is worth knowing about it, the size of its JSON, and what was mended for that."""
 
     problems: list[Problem]
     json_bytes: int
-    mended: Mended | None = None
+    mended: Mended = _NOTHING_MENDED
 
 
 def _store(row: _Row, shard: ShardFile, job: Job) -> _Stored:
