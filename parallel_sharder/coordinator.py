@@ -12,27 +12,20 @@ import os
 import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
 
 import numpy as np
 
-from parallel_sharder import __version__, bounds, durable, machine
-from parallel_sharder.card import refuse_foreign_card, withdraw_card, write_card, write_class_table
+from parallel_sharder import bounds, durable, machine
 from parallel_sharder.deal import deal, make_chunks, make_job
 from parallel_sharder.destination import ShardPattern, make_folder, refuse_full, refuse_taken, refuse_unfit
 from parallel_sharder.engines import Engine, open_engine
 from parallel_sharder.errors import DestinationError, SharderError, SourceError, WorkerDiedError, WorkerError
-from parallel_sharder.indexer import index_made, refuse_unindexable
-from parallel_sharder.indexes.folder import withdraw
-from parallel_sharder.journal import CLASSES, MANIFEST, PROBLEMS, Journal
-from parallel_sharder.lock import locked_folder
-from parallel_sharder.manifest import manifest, write_manifest
-from parallel_sharder.model import Chunk, Listing, Plan, Problem, ShardRecord
+from parallel_sharder.journal import Journal
+from parallel_sharder.model import Chunk, Listing, Plan, ShardRecord
 from parallel_sharder.monitor import Monitor, Silent
 from parallel_sharder.options import Options
-from parallel_sharder.placed import placed
 from parallel_sharder.plan import Limits, in_order, make_plan
-from parallel_sharder.problems import write_problems
+from parallel_sharder.publication import publish, refuse_in_the_way, withdraw_all
 from parallel_sharder.report import Preview, Report
 from parallel_sharder.resume import fingerprint, intact, refuse_changed
 from parallel_sharder.sources import find_layout
@@ -42,7 +35,6 @@ from parallel_sharder.sources.saved import SavedIndex
 from parallel_sharder.sources.scan import refuse_changed_archives, scan
 from parallel_sharder.sources.spool import spool_beside
 from parallel_sharder.synsets import read_classes
-from parallel_sharder.worker import path_and_md5
 
 
 def convert(options: Options, monitor: Monitor | None = None) -> Report:
@@ -59,10 +51,8 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
     try:
         if not os.path.exists(pattern.journal_path):
             refuse_taken(pattern)
-        refuse_unindexable(pattern, options.readers)
-        if options.card:
-            refuse_foreign_card(pattern.folder)
-        layout = find_layout(options.root, options.split, options.xml_root, options.meta, options.layout)
+        refuse_in_the_way(options)
+        layout = _layout(options)
         checked = check_archives(layout, monitor.working) if options.check_archives else ()
         with open_engine(workers, options.start_method) as engine, spool_beside(pattern, layout) as spool:
             index = SavedIndex.of(layout, pattern.index_path)
@@ -90,10 +80,7 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
                     _refuse_changed_archives(listing, journal, made)
                     records = sorted([*kept, *made], key=lambda record: record.number)
                     refuse_changed(records)
-                    if options.md5:
-                        records = _with_md5(records, engine, journal)
-                    _index(options, listing, plan, records, engine, monitor)
-                    problems = _publish(options, listing, plan, journal, records)
+                    problems = publish(options, listing, plan, records, journal, engine, monitor)
         times.append(time.monotonic())
     except WorkerDiedError as error:  # of those that read finished shards; deal and scan have words of their own
         raise WorkerError(f"a worker died ({error.cause}). If memory is short, use fewer --workers.") from error
@@ -117,7 +104,7 @@ def _take_stock(options: Options, plan: Plan, engine: Engine, journal: Journal) 
         note = ""
     refuse_taken(pattern, journal.paths_dealt(), note)  # before anything is removed
     if options.overwrite:
-        _withdraw(options, journal)
+        withdraw_all(options, journal)
         journal.begin_anew()
     kept = intact(journal.done.values(), engine.executor, options.check)
     stay = {record.path for record in kept}
@@ -125,19 +112,12 @@ def _take_stock(options: Options, plan: Plan, engine: Engine, journal: Journal) 
     if len(kept) == plan.shard_count:  # or the manifest would tell of shards that are not there
         stay |= {*pattern.beside}
     else:
-        _withdraw(options, journal)
+        withdraw_all(options, journal)
     for path in journal.paths_dealt():  # the manifest before the shards
         if path not in stay:
             durable.remove(path)
     durable.remove_partials(pattern.folder, f"{pattern.names}|{re.escape(os.path.basename(pattern.index_path))}")
     return kept, remade
-
-
-def _withdraw(options: Options, journal: Journal) -> None:
-    """Remove what indexes and card tell of the shards of an earlier run, if there are such, before these go."""
-    if journal.paths_dealt():
-        withdraw(options.pattern.folder, options.pattern.set_name, options.split)
-        withdraw_card(options.pattern.folder, options.pattern.set_name)
 
 
 def _write(
@@ -149,55 +129,6 @@ def _write(
     except BaseException:
         durable.remove_partials(pattern.folder, pattern.names)
         raise
-
-
-def _with_md5(records: Sequence[ShardRecord], engine: Engine, journal: Journal) -> list[ShardRecord]:
-    """The records, each with the MD5 of its shard: what was made without is read for it."""
-    without = {record.path: record for record in records if not record.md5}
-    for path, md5 in engine.each(path_and_md5, without):
-        without[path] = dataclasses.replace(without[path], md5=md5)
-    journal.record([*without.values()])
-    return [without.get(record.path, record) for record in records]
-
-
-def _index(
-    options: Options,
-    listing: Listing,
-    plan: Plan,
-    records: Sequence[ShardRecord],
-    engine: Engine,
-    monitor: Monitor,
-) -> None:
-    """Write the indexes that are wanted beside the manifest."""
-    readers = [name for name in options.readers if name != "wids"]
-    if readers:
-        made = ((record, partial(placed, listing, plan, record)) for record in records)
-        index_made(options.pattern, options.split, made, readers, engine, monitor)
-
-
-def _publish(
-    options: Options, listing: Listing, plan: Plan, journal: Journal, records: Sequence[ShardRecord]
-) -> tuple[Problem, ...]:
-    """Write what lies beside the shards, the manifest last, and return all problems of the set.
-
-    Each file is journalled before it is begun, so that what is there is known to be the tool's own.
-    """
-    pattern = options.pattern
-    problems = (*listing.problems, *(problem for record in records for problem in record.problems))
-    if problems:
-        journal.record(dealt=[(PROBLEMS, pattern.problems_path)])
-    write_problems(pattern.problems_path, problems)
-    journal.record(dealt=[(MANIFEST, pattern.manifest_path)])
-    content = _manifest(options, listing, plan, records)
-    if not options.card:
-        write_manifest(pattern.manifest_path, content)
-        return problems
-    journal.record(dealt=[(CLASSES, pattern.classes_path)])
-    with locked_folder(pattern.folder):  # or of two runs that end at once neither would see the other's manifest
-        write_class_table(pattern.classes_path, content)
-        write_card(pattern.folder, content, pattern.set_name)
-        write_manifest(pattern.manifest_path, content)
-    return problems
 
 
 def _refuse_changed_archives(listing: Listing, journal: Journal, made: Sequence[ShardRecord]) -> None:
@@ -231,7 +162,7 @@ def preview(options: Options, monitor: Monitor | None = None) -> Preview:
     """
     monitor = monitor or Silent()
     workers = machine.usable_cores() if options.workers is None else options.workers
-    layout = find_layout(options.root, options.split, options.xml_root, options.meta, options.layout)
+    layout = _layout(options)
     try:
         checked = check_archives(layout, monitor.working) if options.check_archives else ()
         with open_engine(workers, options.start_method) as engine:
@@ -245,6 +176,11 @@ def preview(options: Options, monitor: Monitor | None = None) -> Preview:
     return Preview.of(listing, plan, options.pattern, spool_bytes, machine.free_bytes(options.pattern.folder))
 
 
+def _layout(options: Options) -> Layout:
+    layout = find_layout(options.root, options.split, options.xml_root, options.meta, options.layout)
+    return layout if options.annotations != "none" else dataclasses.replace(layout, annotations=None)
+
+
 def _scan(
     options: Options,
     layout: Layout,
@@ -255,8 +191,6 @@ def _scan(
     checked: Sequence[str] = (),
 ) -> Listing:
     classes = read_classes(layout.class_list, options.labels) if layout.class_list else ()
-    if options.annotations == "none":
-        layout = dataclasses.replace(layout, annotations=None)
     listing = scan(layout, classes, engine.executor, monitor.scanning, spool, index)
     if options.annotations == "none":
         listing = dataclasses.replace(
@@ -279,12 +213,3 @@ def _plan(options: Options, listing: Listing) -> Plan:
     limits = Limits(int(options.maxsize), options.maxcount, options.shards)
     order = in_order(listing.keys, options.seed if options.shuffle else None)  # takes more memory than it gives: first
     return make_plan(listing.keys, order, bounds.sample_bytes(listing, options.annotations), limits)
-
-
-def _manifest(options: Options, listing: Listing, plan: Plan, records: Sequence[ShardRecord]) -> bytes:
-    stored = np.ones(len(listing), np.bool_)
-    for record in records:
-        stored[plan.order[plan.cuts[record.number] :][list(record.left_out)]] = False
-    counts = np.bincount(listing.class_index[stored] + 1, minlength=len(listing.classes) + 1)[1:]  # class -1 is none
-    table = listing.classes, counts.tolist()
-    return manifest(options.pattern.set_name, __version__, options.choices, *table, records, options.md5)

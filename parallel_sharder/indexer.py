@@ -25,7 +25,6 @@ from parallel_sharder.indexes.folder import (
     counted,
     index_columns,
     index_members,
-    refuse_foreign,
     split_of,
 )
 from parallel_sharder.model import ShardRecord
@@ -61,11 +60,6 @@ def index_shards(options: IndexOptions, monitor: Monitor | None = None) -> Index
         monitor.close()
     names = tuple(each.name for each in sets)
     return Indexed(names, indexes.samples, len(paths), tuple(written), workers, time.monotonic() - start)
-
-
-def refuse_unindexable(pattern: ShardPattern, readers: Collection[str]) -> None:
-    """Raise DestinationError now, not after hours, if something else has the name of an index that is wanted."""
-    refuse_foreign(pattern.folder, readers, ())
 
 
 def index_made(

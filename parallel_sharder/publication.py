@@ -1,0 +1,99 @@
+"""Publication: what lies beside finished shards, for people and readers, the manifest last.
+
+Indexes, the list of problems, the class table and the card of a data set, and the manifest. Each appears whole or not
+at all, nothing of anybody else's is replaced, and before shards are made anew, what tells of the old ones goes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+
+from parallel_sharder import __version__
+from parallel_sharder.card import refuse_foreign_card, withdraw_card, write_card, write_class_table
+from parallel_sharder.engines import Engine
+from parallel_sharder.indexer import index_made
+from parallel_sharder.indexes.folder import refuse_foreign, withdraw
+from parallel_sharder.journal import CLASSES, MANIFEST, PROBLEMS, Journal
+from parallel_sharder.lock import locked_folder
+from parallel_sharder.manifest import manifest, write_manifest
+from parallel_sharder.model import Listing, Plan, Problem, ShardRecord
+from parallel_sharder.monitor import Monitor
+from parallel_sharder.options import Options
+from parallel_sharder.placed import placed
+from parallel_sharder.problems import write_problems
+from parallel_sharder.worker import path_and_md5
+
+
+def refuse_in_the_way(options: Options) -> None:
+    """Raise DestinationError now, not after hours, if something else has the name of what will be published."""
+    refuse_foreign(options.pattern.folder, options.readers, ())
+    if options.card:
+        refuse_foreign_card(options.pattern.folder)
+
+
+def withdraw_all(options: Options, journal: Journal) -> None:
+    """Remove what indexes and card tell of the shards of an earlier run, if there are such, before these go."""
+    if journal.paths_dealt():
+        withdraw(options.pattern.folder, options.pattern.set_name, options.split)
+        withdraw_card(options.pattern.folder, options.pattern.set_name)
+
+
+def publish(
+    options: Options,
+    listing: Listing,
+    plan: Plan,
+    records: Sequence[ShardRecord],
+    journal: Journal,
+    engine: Engine,
+    monitor: Monitor,
+) -> tuple[Problem, ...]:
+    """Write all that lies beside the shards of `records`, which are in order of number, and return the set's problems.
+
+    Each file is journalled before it is begun, or can be told by its name to be of this set, so that what is there is
+    known to be the tool's own. Raises DestinationError for what cannot be written.
+    """
+    pattern = options.pattern
+    if options.md5:
+        records = _with_md5(records, engine, journal)
+    readers = [name for name in options.readers if name != "wids"]  # whose index is the manifest
+    if readers:
+        made = ((record, partial(placed, listing, plan, record)) for record in records)
+        index_made(pattern, options.split, made, readers, engine, monitor)
+    problems = (*listing.problems, *(problem for record in records for problem in record.problems))
+    if problems:
+        journal.record(dealt=[(PROBLEMS, pattern.problems_path)])
+    write_problems(pattern.problems_path, problems)
+
+    content = _manifest(options, listing, plan, records)
+    with contextlib.ExitStack() as context:
+        if options.card:
+            context.enter_context(locked_folder(pattern.folder))  # of two runs that end at once, both see the other
+            journal.record(dealt=[(CLASSES, pattern.classes_path)])
+            write_class_table(pattern.classes_path, content)
+            write_card(pattern.folder, content, pattern.set_name)
+        journal.record(dealt=[(MANIFEST, pattern.manifest_path)])
+        write_manifest(pattern.manifest_path, content)
+    return problems
+
+
+def _with_md5(records: Sequence[ShardRecord], engine: Engine, journal: Journal) -> list[ShardRecord]:
+    """The records, each with the MD5 of its shard: what was made without is read for it."""
+    without = {record.path: record for record in records if not record.md5}
+    for path, md5 in engine.each(path_and_md5, without):
+        without[path] = dataclasses.replace(without[path], md5=md5)
+    journal.record([*without.values()])
+    return [without.get(record.path, record) for record in records]
+
+
+def _manifest(options: Options, listing: Listing, plan: Plan, records: Sequence[ShardRecord]) -> bytes:
+    stored = np.ones(len(listing), np.bool_)
+    for record in records:
+        stored[plan.order[plan.cuts[record.number] :][list(record.left_out)]] = False
+    counts = np.bincount(listing.class_index[stored] + 1, minlength=len(listing.classes) + 1)[1:]  # class -1 is none
+    table = listing.classes, counts.tolist()
+    return manifest(options.pattern.set_name, __version__, options.choices, *table, records, options.md5)
