@@ -27,30 +27,36 @@ with atheris.instrument_imports(include=["parallel_sharder", "xmltodict", "tarfi
     from parallel_sharder import annotation
     from parallel_sharder.annotation import JSON_BYTES_PER_XML_BYTE, SIZE_LIMIT_BYTES
     from parallel_sharder.blob import ZipEntry
+    from parallel_sharder.boxes import boxes_json, limit
     from parallel_sharder.errors import DestinationError, SampleError, SourceError
-    from parallel_sharder.image import examine
+    from parallel_sharder.image import examine, size_of
     from parallel_sharder.journal import Journal, progress_of, records_of
     from parallel_sharder.members import annotated_json
-    from parallel_sharder.model import Kind
+    from parallel_sharder.model import ImageClass, Kind
     from parallel_sharder.shapes import Shapes
     from parallel_sharder.sources.tarindex import Stream, tar_members
     from parallel_sharder.sources.zipindex import zip_members
-    from parallel_sharder.witness import ExpectedShard, _Check, _Tar
+    from parallel_sharder.witness import ExpectedShard, _Check, _Tar, fault_in_form
 
 FRAME = struct.Struct(">II")
+CLASS = ImageClass(7, "n01440764", "it", 7)
 
 
 def fuzz_annotation(data: bytes) -> None:
-    """Parsed or refused, with a JSON within the bound that the plan counts on."""
+    """Parsed or refused, with a JSON of either form within the bound that the plan counts on, and sound boxes."""
     try:
         document = annotation.parse(data, "x.xml")
         annotation.oddities(document, "n01440764_36")
+        described = annotation.describe(document)
         text = annotated_json(document, None)
     except (SampleError, RecursionError):
         return
     assert len(text) <= 2 + JSON_BYTES_PER_XML_BYTE * len(data), (len(text), len(data))
     assert json.loads(text) == document
     assert len(data) <= SIZE_LIMIT_BYTES
+    found = boxes_json("n01440764_36", CLASS, described, (60, 40), {CLASS.wnid: CLASS.label}).text
+    assert "" == fault_in_form(json.loads(found), EXPECTED)
+    assert len(found) <= limit(CLASS, len("n01440764_36"), len(data)), (len(found), len(data))
 
 
 def fuzz_shapes(data: bytes) -> None:
@@ -59,6 +65,8 @@ def fuzz_shapes(data: bytes) -> None:
     shapes = Shapes()
     shapes.fill(first, "n01440764_36", b"")
     for xml in (first, second):
+        described = shapes.describe(xml)
+        assert described is None or described == annotation.describe(annotation.parse(xml, "x.xml"))
         filled = shapes.fill(xml, "n01440764_36", b"")
         if filled is not None:
             document = annotation.parse(xml, "x.xml")
@@ -68,6 +76,8 @@ def fuzz_shapes(data: bytes) -> None:
 
 def fuzz_image(data: bytes) -> None:
     """Whatever is not said to be broken has a format's first bytes, and if it is a JPEG an end."""
+    size = size_of(memoryview(data))
+    assert size is None or min(size) > 0
     found = examine(memoryview(data))
     if found is None or found[0] is Kind.CMYK:
         assert data.startswith(b"\xff\xd8")
@@ -169,12 +179,16 @@ JPEG = b"\xff\xd8\xff\xe0\x00\x04ab\xff\xc0\x00\x11\x08\x00\x10\x00\x10\x03\x01\
 RECORDS = [
     ["header", {"seed": 0, "shard count": 3}],
     ["dealt", 1, "x-1.tar"],
-    ["done", 1, "x-1.tar", 5, 10, 10, "00", [1], [["changed", "/a", "b", "why", False]]],
+    ["done", 1, "x-1.tar", 5, 10, 10, "00", [1], [["changed", "/a", "b", "why", False]], "", b"\0" * 20, [0, 1]],
 ]
 TARGETS: dict[str, tuple[Callable[[bytes], None], list[bytes]]] = {
     "annotation": (
         fuzz_annotation,
-        [XML, b'<?xml version="1.0" encoding="utf-16"?><annotation a="b">&amp;</annotation>'],
+        [
+            XML,
+            XML.replace(b"<xmin>1<", b"<xmin>-9.5<").replace(b"n0", b"%s"),
+            b'<?xml version="1.0" encoding="utf-16"?><annotation a="b">&amp;</annotation>',
+        ],
     ),
     "shapes": (fuzz_shapes, [XML + b"\xff" + XML.replace(b"<xmin>1<", b"<xmin>23<")]),
     "image": (fuzz_image, [JPEG, b"\x89PNG\r\n\x1a\n"]),
