@@ -43,6 +43,8 @@ examples:
     parallel-sharder --root /data/imagenet --maxsize 256MiB --dest /shards/train-%06d.tar.zst
   exactly 128 shards, say for 128 readers:
     parallel-sharder --root /data/imagenet --maxsize 2GB --shards 128
+  boxes and sizes in one shape, the indexes of all readers, and a dataset card:
+    parallel-sharder --root /data/imagenet --dest /shards --annotations boxes --index all --card
   Kaggle's download, unpacked:
     parallel-sharder --root /data/imagenet-object-localization-challenge
   from a script:
@@ -380,12 +382,6 @@ def _parser() -> argparse.ArgumentParser:
         "(default: found by itself)",
     )
     source.add_argument(
-        "--annotations",
-        metavar="original|boxes|none",
-        default="original",
-        help="form of the JSON: as the XML has it (default), boxes and sizes in one shape for all samples, or neither",
-    )
-    source.add_argument(
         "--on-bad",
         metavar="skip|keep|fail",
         default="skip",
@@ -408,6 +404,12 @@ def _parser() -> argparse.ArgumentParser:
     shards.add_argument("--shards", metavar="N", help="exactly so many shards (default: as few as the limits allow)")
     shards.add_argument("--seed", metavar="N", help="seed of the shuffle, 0 to 2**64 - 1 (default: 0)")
     shards.add_argument("--no-shuffle", action="store_true", help="store in the order of the keys")
+    shards.add_argument(
+        "--annotations",
+        metavar="original|boxes|none",
+        default="original",
+        help="form of the JSON: as the XML has it (default), boxes and sizes in one shape for all samples, or neither",
+    )
     shards.add_argument(
         "--index",
         metavar="NAMES",
