@@ -48,7 +48,7 @@ FIELDS = (
 )
 """In the order in which they are stored. Those of a class are not there in a set without classes (test)."""
 
-_NUMBER = re.compile(r"[+-]?[0-9]{1,9}(?:\.[0-9]*)?")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]{1,15}(?:\.[0-9]*)?|\.[0-9]+)")
 """Nothing that is written out is longer than it was: `limit` relies on that."""
 
 Size = tuple[int, int]
@@ -125,12 +125,12 @@ def boxes_json(
     if size is None:
         size, without_size = image_size, 1
     named = described.filename or ""
-    if named and "%" not in named and named.removesuffix(IMAGE_SUFFIX) != key:
+    if named and "%s" not in named and named.removesuffix(IMAGE_SUFFIX) != key:
         odd.append((Kind.OTHER_NAME, f"it names {named}"))
     wnid = image_class.wnid if image_class else ""
     objects = []
     mended = Mended(
-        filenames="%" in named, folders=bool(wnid) and described.folder == wnid.removeprefix("n"), sizes=without_size
+        filenames="%s" in named, folders=bool(wnid) and described.folder == wnid.removeprefix("n"), sizes=without_size
     )
     for each in described.objects:
         placed = _mended_box(each, size)
@@ -149,7 +149,7 @@ def boxes_json(
 def size_in(described: Described) -> Size | None:
     """The annotation's width and height in pixels; None if one is missing, or nothing that a size can be."""
     width, height = _number(described.width), _number(described.height)
-    return (width, height) if width and height and width > 0 and height > 0 else None
+    return (width, height) if width and height and 0 < width < 10**9 and 0 < height < 10**9 else None
 
 
 class _Object(NamedTuple):

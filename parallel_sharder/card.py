@@ -7,6 +7,8 @@ the front matter: https://github.com/huggingface/hub-docs, datasetcard.md; how `
 
 from __future__ import annotations
 
+import contextlib
+import glob
 import json
 import os
 import re
@@ -15,13 +17,11 @@ from typing import Any, NamedTuple
 
 from parallel_sharder import durable
 from parallel_sharder.boxes import FIELDS
-from parallel_sharder.destination import braces, sets_in, shard_name
+from parallel_sharder.destination import CARD, braces, shard_name
 from parallel_sharder.errors import DestinationError, ManifestError
-from parallel_sharder.lock import locked_folder
 from parallel_sharder.manifest import read_manifest
 from parallel_sharder.report import size
 
-FILE = "README.md"
 MARK = "<!-- Written by parallel_sharder, whose --card writes it anew as long as this line is here. -->"
 
 HUB_SPLITS = {"train": "train", "val": "validation", "test": "test"}
@@ -62,7 +62,7 @@ class CardedSet(NamedTuple):
             totals["filesize"],
             tuple(shard["url"] for shard in manifest["shardlist"]),
             choices["labels"],
-            choices["annotations"],
+            choices.get("annotations", "original"),
             bool(manifest["classes"]),
             f"{manifest['tool']['name']} {manifest['tool']['version']}",
         )
@@ -74,10 +74,11 @@ class CardedSet(NamedTuple):
         return parts.suffix if parts else ".tar"
 
     @property
-    def glob(self) -> str:
-        """A pattern for its shards and nothing else."""
-        parts = shard_name(self.urls[0])
-        return f"{parts.prefix if parts else ''}[0-9]*{self.suffix}"
+    def pattern(self) -> str:
+        """A pattern, as `glob` has them, for its shards and nothing else."""
+        parts = shard_name(self.urls[-1])
+        assert parts is not None
+        return glob.escape(parts.prefix) + "[0-9]" * len(parts.number) + glob.escape(parts.suffix)
 
     @property
     def form(self) -> tuple[bool, str]:
@@ -95,19 +96,13 @@ def card(sets: Sequence[CardedSet]) -> bytes:
 
 
 def _front_matter(sets: Sequence[CardedSet]) -> str:
-    forms = list(dict.fromkeys(each.form for each in sets if each.suffix != ".tar.zst"))  # which datasets cannot read
-    configurations, features = [], []
-    for number, form in enumerate(forms):
-        some = [each for each in sets if each.form == form and each.suffix != ".tar.zst"]
-        name = "-".join(dict.fromkeys(each.split for each in some)) if number else "default"
-        splits: dict[str, list[str]] = {}
-        for each in some:
-            splits.setdefault(HUB_SPLITS[each.split], []).append(each.glob)
-        configurations.append(
-            f"- config_name: {name}\n  data_files:\n"
-            + "\n".join(f"  - split: {split}\n    path: {json.dumps(globs)}" for split, globs in splits.items())
-        )
-        features.append(f"- config_name: {name}\n  features:\n{_features(*form)}")
+    configurations: list[str] = []
+    features: list[str] = []
+    for some in _configurations(sets):
+        name = "-".join(each.name for each in some) if configurations else "default"
+        splits = [f"  - split: {HUB_SPLITS[each.split]}\n    path: {json.dumps(each.pattern)}" for each in some]
+        configurations.append("\n".join([f"- config_name: {name}", "  data_files:", *splits]))
+        features.append(f"- config_name: {name}\n  features:\n{_features(*some[0].form)}")
     total = sum(each.samples for each in sets)
     category = next((name for limit, name in _CATEGORIES if total < limit), "10M<n<100M")
     tasks = ["image-classification"]
@@ -123,9 +118,23 @@ def _front_matter(sets: Sequence[CardedSet]) -> str:
         f"size_categories: {json.dumps([category])}",
         "tags: [webdataset, imagenet]",
     ]
-    if forms:
+    if configurations:
         lines += ["configs:", *configurations, "dataset_info:", *features]
     return "\n".join([*lines, "---"])
+
+
+def _configurations(sets: Sequence[CardedSet]) -> list[list[CardedSet]]:
+    """The sets that `datasets` can read, grouped so that a group has one form, and no split twice."""
+    groups: list[list[CardedSet]] = []
+    for each in sets:
+        fits = (some for some in groups if some[0].form == each.form and each.split not in {s.split for s in some})
+        if each.suffix != ".tar.zst":
+            group = next(fits, None)
+            if group is None:
+                groups.append([each])
+            else:
+                group.append(each)
+    return groups
 
 
 def _features(has_classes: bool, annotations: str) -> str:
@@ -229,7 +238,7 @@ def _origin(sets: Sequence[CardedSet]) -> str:
 
 def refuse_foreign_card(folder: str) -> None:
     """Raise DestinationError if the folder has a README.md that is not of this tool's making."""
-    path = os.path.join(folder, FILE)
+    path = os.path.join(folder, CARD)
     text = _text_at(path)
     if text is not None and MARK not in text:
         raise DestinationError(
@@ -255,22 +264,18 @@ def write_class_table(path: str, manifest: bytes) -> None:
 def write_card(folder: str, own: bytes | None, name: str) -> None:
     """Write the folder's card: of the set called `name`, whose manifest will be `own`, and of the others there.
 
-    Without `own` the set is left out, and if no other is there, the card is removed. The folder should be locked.
-    Raises DestinationError if the card cannot be written, and for a manifest that is damaged.
+    Without `own` the set is left out, and if no other is there, the card is removed. A set whose manifest is damaged is
+    left out too. The folder should be locked. Raises DestinationError if the card cannot be written.
     """
     manifests = [] if own is None else [json.loads(own)]
-    for other in sets_in(folder):
-        path = os.path.join(folder, f"{other}.json")
-        if other == name or not os.path.exists(path):
-            continue
-        try:
-            manifests.append(read_manifest(path))
-        except ManifestError as error:
-            raise DestinationError(f"{path} {error}. The card tells of it; mend or remove it.") from error
+    for file in sorted(os.listdir(folder or ".")):
+        if file.endswith(".json") and file != f"{name}.json":
+            with contextlib.suppress(ManifestError):  # damaged, or nobody's
+                manifests.append(read_manifest(os.path.join(folder, file)))
     sets = [CardedSet.of(manifest) for manifest in manifests if manifest is not None]
-    path = os.path.join(folder, FILE)
+    path = os.path.join(folder, CARD)
     try:
-        durable.remove_partials(folder, re.escape(FILE))
+        durable.remove_partials(folder, re.escape(CARD))
         if sets:
             durable.write_file(path, card(sets))
         else:
@@ -280,10 +285,12 @@ def write_card(folder: str, own: bytes | None, name: str) -> None:
 
 
 def withdraw_card(folder: str, name: str) -> None:
-    """Take the set called `name`, whose shards are about to go, out of the folder's card, if that is this tool's."""
-    if MARK in (_text_at(os.path.join(folder, FILE)) or ""):
-        with locked_folder(folder):
-            write_card(folder, None, name)
+    """Take the set called `name`, whose shards are about to go, out of the folder's card, if that is this tool's.
+
+    The folder should be locked.
+    """
+    if MARK in (_text_at(os.path.join(folder, CARD)) or ""):
+        write_card(folder, None, name)
 
 
 def _text_at(path: str) -> str | None:

@@ -225,7 +225,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         start_method=arguments.start_method,
         overwrite=arguments.overwrite,
         check=arguments.check,
-        index=_names(arguments.index),
+        index=arguments.index,
         md5=arguments.md5,
         card=arguments.card,
         **{name: value for name, value in numbers.items() if value is not None},
@@ -252,7 +252,7 @@ def _index_options(arguments: argparse.Namespace) -> IndexOptions:
         IndexOptions,
         complaints,
         dest=arguments.dest,
-        readers=_names(arguments.readers),
+        readers=arguments.readers,
         md5=arguments.md5,
         workers=_number(arguments, "workers", complaints),
     )
@@ -270,11 +270,6 @@ def _made(make: Callable[..., T], complaints: list[str], **choices: Any) -> T:
     if complaints:
         raise OptionsError(complaints)
     return options
-
-
-def _names(text: str) -> tuple[str, ...]:
-    """The names in a list with commas, each once."""
-    return tuple(dict.fromkeys(filter(None, text.split(","))))
 
 
 def _number(

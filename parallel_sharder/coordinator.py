@@ -147,6 +147,10 @@ def _saying_what_is_needed(pattern: ShardPattern, plan: Plan, journal: Journal) 
         yield
     except DestinationError as error:
         left = int(np.delete(plan.shard_bytes, list(journal.done)).sum())
+        if not left:
+            raise DestinationError(
+                f"{error} All shards are done. Mend that, and the same command writes the rest."
+            ) from error
         raise DestinationError(
             f"{error} {len(journal.done):,} of {plan.shard_count:,} shards are done; the others need up to {left:,} "
             f"bytes, and {machine.free_bytes(pattern.folder):,} are free. Mend that, and the same command continues; "
@@ -173,7 +177,14 @@ def preview(options: Options, monitor: Monitor | None = None) -> Preview:
     plan = _plan(options, listing)
     refuse_unfit(options.pattern, plan.shard_count)
     spool_bytes = int(listing.xml_size.clip(0).sum()) if layout.needs_spool else 0
-    return Preview.of(listing, plan, options.pattern, spool_bytes, machine.free_bytes(options.pattern.folder))
+    try:
+        refuse_in_the_way(options)
+        in_the_way = ""
+    except DestinationError as error:
+        in_the_way = str(error)
+    return Preview.of(
+        listing, plan, options.pattern, spool_bytes, machine.free_bytes(options.pattern.folder), in_the_way
+    )
 
 
 def _layout(options: Options) -> Layout:

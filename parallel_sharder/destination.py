@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections import defaultdict
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -18,6 +17,9 @@ from parallel_sharder.errors import DestinationError
 
 COMPRESSIONS = {".tar.gz": "gzip", ".tgz": "gzip", ".tar.zst": "zstd", ".tar": "none"}
 """What each ending means; longer endings first, because ".tar" is looked for last."""
+
+CARD = "README.md"
+"""The name of a dataset card, as the Hugging Face hub wants it."""
 
 _SHARD = re.compile(rf"(?!\.)(.*?)([0-9]+)({'|'.join(map(re.escape, COMPRESSIONS))})")
 _NUMBER = re.compile(r"%0([1-9][0-9]?)d")
@@ -101,6 +103,11 @@ class ShardPattern:
         return os.path.join(self.folder, f"{self.set_name}.classes.tsv")
 
     @property
+    def card_path(self) -> str:
+        """Where the dataset card of the folder is."""
+        return os.path.join(self.folder, CARD)
+
+    @property
     def beside(self) -> tuple[str, str, str]:
         """The paths of what lies beside the shards, and is of this set alone."""
         return self.manifest_path, self.problems_path, self.classes_path
@@ -116,10 +123,14 @@ class ShardPattern:
         return os.path.join(self.folder, f"{self.set_name}.annotations")
 
     @property
+    def shards(self) -> str:
+        """A regular expression for the file names of this pattern's shards, of any number."""
+        return re.escape(self.prefix) + "[0-9]+" + re.escape(self.suffix)
+
+    @property
     def names(self) -> str:
         """A regular expression for the file names of this pattern's shards, of any number, and what is beside them."""
-        shard = re.escape(self.prefix) + "[0-9]+" + re.escape(self.suffix)
-        return "|".join([shard, *(re.escape(os.path.basename(path)) for path in self.beside)])
+        return "|".join([self.shards, *(re.escape(os.path.basename(path)) for path in self.beside)])
 
     def existing(self) -> list[str]:
         """The paths already there that files of this pattern would have, sorted."""
@@ -149,26 +160,6 @@ def shard_name(name: str, prefix: str | None = None) -> ShardName | None:
     if match is None or (prefix is not None and (match[1] or not name.startswith(prefix))):
         return None
     return ShardName(prefix if prefix is not None else match[1], match[2], match[3])
-
-
-def sets_in(dest: str) -> dict[str, list[str]]:
-    """The paths of the shards at `dest`, a folder or a pattern, by the names of their sets; in order of number.
-
-    Raises DestinationError if the folder cannot be read.
-    """
-    folder, prefix = dest, None
-    if "%" in dest:
-        pattern = ShardPattern.parse(dest)
-        folder, prefix = pattern.folder, pattern.prefix
-    try:
-        names = os.listdir(folder or ".")
-    except OSError as error:
-        raise DestinationError(f"{folder} cannot be read: {error.strerror}. Name the folder of the shards.") from error
-    sets: dict[str, list[tuple[int, str]]] = defaultdict(list)
-    for name in names:
-        if parts := shard_name(name, prefix):
-            sets[set_name(parts.prefix)].append((int(parts.number), os.path.join(folder, name)))
-    return {name: [path for _, path in sorted(some)] for name, some in sorted(sets.items())}
 
 
 def braces(paths: Sequence[str]) -> str:

@@ -9,30 +9,25 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from itertools import starmap
 
 from parallel_sharder import machine
-from parallel_sharder.destination import ShardPattern, journal_beside, sets_in
+from parallel_sharder.destination import ShardPattern, set_name, shard_name
 from parallel_sharder.engines import Engine, open_engine
 from parallel_sharder.errors import DestinationError, SharderError, SourceError, WorkerDiedError, WorkerError
 from parallel_sharder.indexes import Columns, Member, Shard
-from parallel_sharder.indexes.folder import (
-    FolderIndexes,
-    Found,
-    ShardSet,
-    counted,
-    index_columns,
-    index_members,
-    split_of,
-)
+from parallel_sharder.indexes.folder import FolderIndexes, Found, index_columns, index_members
+from parallel_sharder.indexes.sets import ShardSet, json_at, listed_sets, split_of
+from parallel_sharder.lock import locked_folder
 from parallel_sharder.model import ShardRecord
 from parallel_sharder.monitor import Monitor, Silent
 from parallel_sharder.options import SEEKING, IndexOptions
 from parallel_sharder.report import Indexed
 from parallel_sharder.sources.tarindex import reader, tar_members
-from parallel_sharder.worker import path_and_md5
+from parallel_sharder.worker import digests_of
 
 
 def index_shards(options: IndexOptions, monitor: Monitor | None = None) -> Indexed:
@@ -44,113 +39,131 @@ def index_shards(options: IndexOptions, monitor: Monitor | None = None) -> Index
     monitor = monitor or Silent()
     workers = machine.usable_cores() if options.workers is None else options.workers
     start = time.monotonic()
-    dest = os.fspath(options.dest)
-    sets = _uncompressed(dest)
-    folder = os.path.dirname(sets[0].paths[0])
+    folder, sets = _uncompressed(os.fspath(options.dest))
+    names = [name for each in sets for name in each.names]
     try:
-        with open_engine(workers, None) as engine, FolderIndexes(folder, sets, options.readers) as indexes:
-            paths = [path for each in sets for path in each.paths]
-            _add_read(indexes, paths, options.readers, options.md5, engine, monitor)
+        with (
+            locked_folder(folder),
+            open_engine(workers, None) as engine,
+            FolderIndexes(folder, sets, options.readers) as indexes,
+        ):
+            for found in _told_by_headers(folder, names, options.readers, options.md5, engine, monitor):
+                indexes.add(found)
             written = indexes.publish()
     except WorkerDiedError as error:
         raise WorkerError(f"a worker died ({error.cause}). If memory is short, use fewer --workers.") from error
     except (OSError, sqlite3.Error) as error:
-        raise SharderError(str(error)) from error
+        raise SharderError(f"the indexes in {folder or '.'} cannot be written: {error}.") from error
     finally:
         monitor.close()
-    names = tuple(each.name for each in sets)
-    return Indexed(names, indexes.samples, len(paths), tuple(written), workers, time.monotonic() - start)
+    set_names = tuple(each.name for each in sets)
+    return Indexed(set_names, indexes.samples, len(names), tuple(written), workers, time.monotonic() - start)
 
 
 def index_made(
     pattern: ShardPattern,
     split: str,
-    made: Iterable[tuple[ShardRecord, Callable[[], Columns]]],
+    made: Sequence[tuple[ShardRecord, Callable[[], Columns]]],
     readers: Collection[str],
     engine: Engine,
     monitor: Monitor,
 ) -> list[str]:
-    """Write the indexes for `readers` of the shards that a run has `made`, in order of number; the paths of all.
+    """Write the indexes for `readers` of all shards that a run has `made`, in order of number; the paths of all.
 
-    Where the members of each are, its function computes. Finished sets beside them are taken in, by their headers where
-    an index needs that. Raises SharderError as index_shards does.
+    Where the members of each are, its function computes. The finished sets beside them, those with a manifest or a wids
+    index, are taken in: for energon by their headers, for others by what that says. The folder should be locked. Raises
+    DestinationError for what cannot be written, and for shards that a reader cannot take.
     """
-    seeks = any(name in SEEKING for name in readers)
-    records = {record.path: (record, columns) for record, columns in made}
-    others = _finished_beside(pattern)
-    known = {path: shard for each in others for path, shard in counted(pattern.folder, each.name).items()}
-    if "energon" not in readers:  # then what their manifests say is enough
-        others = [each for each in others if known.keys() >= {*each.paths}]
-    sets = sorted([ShardSet(pattern.set_name, split, [*records]), *others])
+    folder = pattern.folder
+    own = ShardSet.made(pattern, split, len(made))
+    told = {own: _told_by_plan(made, readers, monitor)}
+    for each, shards in listed_sets(folder).values():
+        if each.name != own.name and all(_is_there(folder, name) for name in each.names):
+            if "energon" in readers:
+                told[each] = _told_by_headers(folder, each.names, ("energon",), False, engine, monitor)
+            else:
+                told[each] = map(Found, shards)
     try:
-        with FolderIndexes(pattern.folder, sets, readers) as indexes:
-            for each in sets:
-                if each.name == pattern.set_name:
-                    for done, (path, (record, columns)) in enumerate(records.items(), 1):
-                        if seeks:
-                            found = index_columns(path, record.file_bytes, columns(), readers)
-                        else:
-                            found = Found(Shard(os.path.basename(path), record.samples, record.file_bytes))
-                        indexes.add(path, found)
-                        monitor.working("indexing shards", done, len(records))
-                elif "energon" in readers:
-                    _add_read(indexes, each.paths, readers, False, engine, monitor)
-                else:
-                    for path in each.paths:
-                        indexes.add(path, Found(known[path]))
+        with FolderIndexes(folder, sorted(told), readers) as indexes:
+            for each in sorted(told):
+                for found in told[each]:
+                    indexes.add(found)
             return indexes.publish()
+    except SourceError as error:
+        raise DestinationError(f"{error} (Without that reader in --index, the same command ends well.)") from error
     except (OSError, sqlite3.Error) as error:
-        raise DestinationError(f"the indexes in {pattern.folder} cannot be written: {error}.") from error
+        raise DestinationError(f"the indexes in {folder or '.'} cannot be written: {error}.") from error
 
 
-def _add_read(
-    indexes: FolderIndexes,
-    paths: Sequence[str],
-    readers: Collection[str],
-    with_md5: bool,
-    engine: Engine,
-    monitor: Monitor,
-) -> None:
-    """Tell the indexes of these shards what their headers say."""
+def _is_there(folder: str, name: str) -> bool:
+    """Whether that is an uncompressed shard in the folder."""
+    return name.endswith(".tar") and os.path.isfile(os.path.join(folder, name))
+
+
+def _told_by_plan(
+    made: Sequence[tuple[ShardRecord, Callable[[], Columns]]], readers: Collection[str], monitor: Monitor
+) -> Iterator[Found]:
+    """What there is to tell of shards that a run has made."""
+    for done, (record, columns) in enumerate(made, 1):
+        if any(name in SEEKING for name in readers):
+            yield index_columns(record.path, record.file_bytes, columns(), readers)
+        else:
+            yield Found(Shard(os.path.basename(record.path), record.samples, record.file_bytes))
+        monitor.working("indexing shards", done, len(made))
+
+
+def _told_by_headers(
+    folder: str, names: Sequence[str], readers: Collection[str], with_md5: bool, engine: Engine, monitor: Monitor
+) -> Iterator[Found]:
+    """What the headers of shards tell, as they are read."""
     task = partial(_index_shard, readers=readers, with_md5=with_md5)
-    for done, (path, found) in enumerate(engine.each(task, paths), 1):
-        indexes.add(path, found)
+    paths = [os.path.join(folder, name) for name in names]
+    for done, found in enumerate(engine.each(task, paths), 1):
+        yield found
         monitor.working("indexing shards", done, len(paths))
 
 
-def _index_shard(path: str, *, readers: Collection[str], with_md5: bool) -> tuple[str, Found]:
+def _index_shard(path: str, *, readers: Collection[str], with_md5: bool) -> Found:
     """Read the headers of a shard, all of it for the MD5, and write the indexes that stand beside it."""
     try:
         with open(path, "rb", buffering=0) as file:
             size = os.fstat(file.fileno()).st_size
             members = [*starmap(Member, tar_members(reader(file.fileno()), 0, size, path))]
-        md5 = path_and_md5(path)[1] if with_md5 else ""
+        md5 = digests_of(path)[1] if with_md5 else ""
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror or error}") from error
-    return path, index_members(path, size, members, readers, md5)
+    return index_members(path, size, members, readers, md5)
 
 
-def _uncompressed(dest: str) -> list[ShardSet]:
-    """The sets at `dest`, a folder or a pattern, by name. Raises DestinationError if there are none, or compressed."""
-    sets = sets_in(dest)
-    for paths in sets.values():
-        for path in paths:
-            if not path.endswith(".tar"):
-                raise DestinationError(
-                    f"{path} is compressed. An index points to places in a file, and there are none to point to in a "
-                    "compressed one: readers would get garbage. Make uncompressed shards, or index others."
-                )
+def _uncompressed(dest: str) -> tuple[str, list[ShardSet]]:
+    """The folder at `dest`, or of that pattern, and the sets there, by name.
+
+    Shards that no manifest lists belong to the set that their names tell. Raises DestinationError if there are none, or
+    compressed ones.
+    """
+    pattern = ShardPattern.parse(dest) if "%" in dest else None
+    folder = pattern.folder if pattern else dest
+    try:
+        names = os.listdir(folder or ".")
+        listed = {name: each.name for each, _ in listed_sets(folder).values() for name in each.names}
+    except OSError as error:
+        raise DestinationError(f"{folder} cannot be read: {error.strerror}. Name the folder of the shards.") from error
+    sets: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    for name in names:
+        parts = shard_name(name, pattern.prefix if pattern else None)
+        if parts is None:
+            continue
+        if parts.suffix != ".tar":
+            raise DestinationError(
+                f"{os.path.join(folder, name)} is compressed. An index points to places in a file, and there are none "
+                "to point to in a compressed one: readers would get garbage. Make uncompressed shards, or index others."
+            )
+        its_set = set_name(parts.prefix) if pattern else listed.get(name, set_name(parts.prefix))
+        sets[its_set].append((int(parts.number), name))
     if not sets:
         raise DestinationError(f"{dest} holds no shards, such as imagenet_train-000000.tar.")
-    return [ShardSet(name, split_of(os.path.dirname(paths[0]), name), paths) for name, paths in sets.items()]
-
-
-def _finished_beside(pattern: ShardPattern) -> list[ShardSet]:
-    """The other sets in the pattern's folder that an index can take in: uncompressed, and not in the making."""
     found = []
-    for name, paths in sets_in(pattern.folder).items():
-        manifest = os.path.join(pattern.folder, f"{name}.json")
-        in_the_making = os.path.exists(journal_beside(manifest)) and not os.path.exists(manifest)
-        if name != pattern.set_name and not in_the_making and all(path.endswith(".tar") for path in paths):
-            found.append(ShardSet(name, split_of(pattern.folder, name), paths))
-    return found
+    for name, some in sorted(sets.items()):
+        split = split_of(name, json_at(os.path.join(folder, f"{name}.json")))
+        found.append(ShardSet.of(name, split, [each for _, each in sorted(some)]))
+    return folder, found

@@ -21,7 +21,9 @@ def locked_folder(folder: str) -> Iterator[None]:
     try:
         descriptor = _acquire(path)
     except OSError as error:
-        raise DestinationError(f"{path} cannot be written and locked: {error.strerror}") from error
+        raise DestinationError(
+            f"{path} cannot be written and locked: {error.strerror}. Mend that, or choose a --dest that has flock."
+        ) from error
     try:
         yield
     finally:

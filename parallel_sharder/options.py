@@ -54,9 +54,9 @@ class Options:
     LAYOUTS; None finds it. `check_archives` compares the official archives with their published MD5 before anything is
     written. `start_method` is one of multiprocessing's; None takes a safe one. `overwrite` starts anew where an earlier
     run has recorded its shards; `check` reads what that has left, and keeps only shards of the recorded digest.
-    `index` are some of INDEXES, or "all", or "none"; that of wids is the manifest, which is there in any case, and
-    `md5` adds each shard's MD5 to it. `card` asks for a dataset card, README.md, of all sets in the folder. Raises
-    OptionsError, which holds every complaint.
+    `index` are some of INDEXES, or "all", or "none", as a tuple or with commas; that of wids is the manifest, which is
+    there in any case, and `md5` adds each shard's MD5 to it. `card` asks for a dataset card, README.md, of all sets in
+    the folder. Raises OptionsError, which holds every complaint.
     """
 
     root: str | Path = "."
@@ -78,13 +78,14 @@ class Options:
     start_method: str | None = None
     overwrite: bool = False
     check: bool = False
-    index: tuple[str, ...] = ("wids",)
+    index: str | tuple[str, ...] = ("wids",)
     md5: bool = False
     card: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.maxsize, float) and self.maxsize.is_integer():  # 1e9, as people write it
             object.__setattr__(self, "maxsize", int(self.maxsize))
+        object.__setattr__(self, "index", names_in(self.index))
         complaints = self._complaints()
         if complaints:
             raise OptionsError(complaints)
@@ -97,7 +98,7 @@ class Options:
     @property
     def readers(self) -> tuple[str, ...]:
         """Those of INDEXES that `index` means."""
-        return _readers(self.index)
+        return _readers(names_in(self.index))
 
     @property
     def choices(self) -> dict[str, Any]:
@@ -129,7 +130,8 @@ class Options:
         ]
         if self.annotations == "none" and self.xml_root is not None:
             complaints.append("--xml-root tells where annotations are, and --annotations none wants none")
-        complaints += _not_readers("--index", self.index, (*INDEXES, "all", "none"))
+        index = names_in(self.index)
+        complaints += _not_readers("--index", index, (*INDEXES, "all", "none"))
         try:
             compression = self.pattern.compression
         except ValueError as error:
@@ -138,7 +140,7 @@ class Options:
             seeking = [name for name in self.readers if name in SEEKING]
             if compression != "none" and seeking:
                 complaints.append(
-                    f"--index {','.join(self.index)}: {' and '.join(seeking)} cannot seek in compressed shards, and an "
+                    f"--index {','.join(index)}: {' and '.join(seeking)} cannot seek in compressed shards, and an "
                     "index would make them read garbage. Name the others, or a --dest that ends in .tar"
                 )
         return [complaint for complaint in complaints if complaint]
@@ -183,14 +185,15 @@ class IndexOptions:
     """
 
     dest: str | Path
-    readers: tuple[str, ...] = ("wids",)
+    readers: str | tuple[str, ...] = ("wids",)
     md5: bool = False
     workers: int | None = None
 
     def __post_init__(self) -> None:
         complaints = [_outside("--workers", self.workers, 0, WORKERS_LIMIT)]
-        complaints += _not_readers("--for", self.readers, (*INDEXES, "all"))
-        object.__setattr__(self, "readers", _readers(self.readers))
+        readers = names_in(self.readers)
+        complaints += _not_readers("--for", readers, (*INDEXES, "all"))
+        object.__setattr__(self, "readers", _readers(readers))
         if self.md5 and "wids" not in self.readers:
             complaints.append("--md5 is for the index of wids; name that with --for")
         if "energon" in self.readers and "%" in os.fspath(self.dest):
@@ -218,6 +221,11 @@ def _not_among(option: str, value: str | None, allowed: tuple[str | None, ...]) 
     if value in allowed:
         return ""
     return f"{option} {value!r} is not one of {', '.join(filter(None, allowed))}"
+
+
+def names_in(text: str | tuple[str, ...]) -> tuple[str, ...]:
+    """The names in a list with commas, each once; a tuple as it is."""
+    return tuple(dict.fromkeys(filter(None, text.split(",")))) if isinstance(text, str) else text
 
 
 def _not_readers(option: str, names: tuple[str, ...], allowed: tuple[str, ...]) -> list[str]:

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import numpy as np
 
-from parallel_sharder import __version__
+from parallel_sharder import __version__, durable
 from parallel_sharder.card import refuse_foreign_card, withdraw_card, write_card, write_class_table
+from parallel_sharder.destination import CARD, ShardPattern
 from parallel_sharder.engines import Engine
+from parallel_sharder.errors import DestinationError
 from parallel_sharder.indexer import index_made
-from parallel_sharder.indexes.folder import refuse_foreign, withdraw
+from parallel_sharder.indexes.folder import refuse_foreign, refuse_foreign_beside, remove_partials, withdraw
+from parallel_sharder.indexes.sets import ShardSet
 from parallel_sharder.journal import CLASSES, MANIFEST, PROBLEMS, Journal
 from parallel_sharder.lock import locked_folder
 from parallel_sharder.manifest import manifest, write_manifest
@@ -26,21 +30,28 @@ from parallel_sharder.monitor import Monitor
 from parallel_sharder.options import Options
 from parallel_sharder.placed import placed
 from parallel_sharder.problems import write_problems
-from parallel_sharder.worker import path_and_md5
+from parallel_sharder.worker import digests_of
 
 
 def refuse_in_the_way(options: Options) -> None:
     """Raise DestinationError now, not after hours, if something else has the name of what will be published."""
-    refuse_foreign(options.pattern.folder, options.readers, ())
+    folder = options.pattern.folder
+    refuse_foreign(folder, options.readers, ())
+    refuse_foreign_beside(folder, _own(options), options.readers)
     if options.card:
-        refuse_foreign_card(options.pattern.folder)
+        refuse_foreign_card(folder)
 
 
 def withdraw_all(options: Options, journal: Journal) -> None:
     """Remove what indexes and card tell of the shards of an earlier run, if there are such, before these go."""
     if journal.paths_dealt():
-        withdraw(options.pattern.folder, options.pattern.set_name, options.split)
-        withdraw_card(options.pattern.folder, options.pattern.set_name)
+        with locked_folder(options.pattern.folder):
+            withdraw(options.pattern.folder, _own(options))
+            withdraw_card(options.pattern.folder, options.pattern.set_name)
+
+
+def _own(options: Options) -> ShardSet:
+    return ShardSet.made(options.pattern, options.split, 0)
 
 
 def publish(
@@ -60,19 +71,22 @@ def publish(
     pattern = options.pattern
     if options.md5:
         records = _with_md5(records, engine, journal)
-    readers = [name for name in options.readers if name != "wids"]  # whose index is the manifest
-    if readers:
-        made = ((record, partial(placed, listing, plan, record)) for record in records)
-        index_made(pattern, options.split, made, readers, engine, monitor)
     problems = (*listing.problems, *(problem for record in records for problem in record.problems))
     if problems:
         journal.record(dealt=[(PROBLEMS, pattern.problems_path)])
     write_problems(pattern.problems_path, problems)
 
     content = _manifest(options, listing, plan, records)
+    readers = [name for name in options.readers if name != "wids"]  # whose index is the manifest
+    tells_of_others = bool(readers or options.card)  # so of two runs that end at once, each has to see the other
     with contextlib.ExitStack() as context:
+        if tells_of_others:
+            context.enter_context(locked_folder(pattern.folder))
+        context.enter_context(_clean(pattern, tells_of_others))
+        if readers:
+            made = [(record, partial(placed, listing, plan, record)) for record in records]
+            index_made(pattern, options.split, made, readers, engine, monitor)
         if options.card:
-            context.enter_context(locked_folder(pattern.folder))  # of two runs that end at once, both see the other
             journal.record(dealt=[(CLASSES, pattern.classes_path)])
             write_class_table(pattern.classes_path, content)
             write_card(pattern.folder, content, pattern.set_name)
@@ -81,10 +95,25 @@ def publish(
     return problems
 
 
+@contextlib.contextmanager
+def _clean(pattern: ShardPattern, is_locked: bool) -> Iterator[None]:
+    """What an interrupt leaves of files that are being written goes; if the folder is locked, also of those of all."""
+    try:
+        yield
+    except BaseException:
+        durable.remove_partials(pattern.folder, pattern.names)
+        if is_locked:
+            durable.remove_partials(pattern.folder, re.escape(CARD))
+            remove_partials(pattern.folder)
+        raise
+
+
 def _with_md5(records: Sequence[ShardRecord], engine: Engine, journal: Journal) -> list[ShardRecord]:
     """The records, each with the MD5 of its shard: what was made without is read for it."""
     without = {record.path: record for record in records if not record.md5}
-    for path, md5 in engine.each(path_and_md5, without):
+    for path, md5, xxh3_128 in engine.each(digests_of, without):
+        if xxh3_128 != without[path].xxh3_128:
+            raise DestinationError(f"{path} is not as it was finished any more. With --check it is made anew.")
         without[path] = dataclasses.replace(without[path], md5=md5)
     journal.record([*without.values()])
     return [without.get(record.path, record) for record in records]

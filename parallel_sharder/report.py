@@ -45,11 +45,23 @@ class Preview:
     free_bytes: int
     taken: tuple[str, ...]
     problems: tuple[Problem, ...]
+    in_the_way: str
     exit_code = 0
 
     @classmethod
-    def of(cls, listing: Listing, plan: Plan, pattern: ShardPattern, spool_bytes: int, free_bytes: int) -> Preview:
-        """The preview of carrying out `plan`, with `spool_bytes` needed besides the shards while it runs."""
+    def of(
+        cls,
+        listing: Listing,
+        plan: Plan,
+        pattern: ShardPattern,
+        spool_bytes: int,
+        free_bytes: int,
+        in_the_way: str,
+    ) -> Preview:
+        """The preview of carrying out `plan`, with `spool_bytes` needed besides the shards while it runs.
+
+        `in_the_way` says what would keep it from writing indexes or card, "" if nothing does.
+        """
         counts = plan.cuts[1:] - plan.cuts[:-1]
         return cls(
             listing.found,
@@ -62,6 +74,7 @@ class Preview:
             free_bytes,
             tuple(pattern.existing()),
             listing.problems,
+            in_the_way,
         )
 
     def text(self) -> str:
@@ -80,6 +93,8 @@ class Preview:
             rows.append(
                 ("taken", f"{len(self.taken):,} of these files are there, the first {self.taken[0]}: in the way")
             )
+        if self.in_the_way:
+            rows.append(("in the way", self.in_the_way))
         return "\n".join([*_table(rows), *_problem_lines(self.problems)])
 
     def json(self) -> dict[str, Any]:
@@ -94,6 +109,7 @@ class Preview:
             "needed_bytes": self.needed_bytes,
             "free_bytes": self.free_bytes,
             "taken": list(self.taken),
+            "in_the_way": self.in_the_way,
             "problems": [problem_json(problem) for problem in self.problems],
         }
 
@@ -164,7 +180,7 @@ class Report:
             bool(listing.classes),
             tuple(problems),
             options.readers,
-            os.path.join(pattern.folder, "README.md") if options.card else None,
+            pattern.card_path if options.card else None,
             {name: count for name, count in in_all(records)._asdict().items() if count},
         )
 
@@ -198,7 +214,8 @@ class Report:
         if self.made_samples:
             rate = f"{self.made_samples / elapsed:,.0f} images/s, {self.made_bytes / elapsed / 1e6:,.0f} MB/s"
             rows.insert(3, ("rate", rate))
-        if further := [name for name in self.indexes if name != "wids"]:
+        further = [name for name in self.indexes if name != "wids"]
+        if further:
             rows.append(("indexes", f"{', '.join(further)}, beside the shards"))
         if self.card_path:
             rows.append(("card", self.card_path))
@@ -207,7 +224,8 @@ class Report:
         if self.problems:
             rows.append(("problems", f"{len(self.problems):,}, listed in {self.problems_path}"))
         if self.kept_shards == self.shards:
-            rows.insert(2, ("kept", "all of them: nothing was left to do"))
+            rest = "all of them" if further or self.card_path else "all of them: nothing was left to do"
+            rows.insert(2, ("kept", rest))
         elif self.kept_shards:
             rows.insert(2, ("kept", f"{counted(self.kept_shards, 'shard')} of an earlier run"))
         if self.remade:

@@ -8,6 +8,7 @@ goes on to the end whatever it finds.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import re
 import time
@@ -145,7 +146,7 @@ def _verify_set(path: str, options: VerifyOptions, engine: Engine, monitor: Moni
         try:
             with _source(manifest["options"], options, engine, monitor) as listing:
                 found.deviations += _class_table(path, manifest, listing)
-                form = manifest["options"]["annotations"]
+                form = manifest["options"].get("annotations", "original")
                 found.compared, deviations = compare_with_source(path, rows, listing, form, engine, monitor)
                 found.deviations += deviations
         except (SourceError, DestinationError) as error:  # which takes nothing from what was found
@@ -175,7 +176,7 @@ def _expected_shards(path: str, manifest: Mapping[str, Any], *, with_digests: bo
             classes,
             choices["split"] == "train",
             choices["seed"],
-            choices["annotations"],
+            choices.get("annotations", "original"),
             with_digests,
         )
         for entry in manifest["shardlist"]
@@ -237,6 +238,8 @@ def _source(choices: Mapping[str, Any], options: VerifyOptions, engine: Engine, 
     assert options.source is not None
     try:
         layout = find_layout(options.source, choices["split"], options.xml_root, options.meta, options.layout)
+        if choices.get("annotations") == "none":
+            layout = dataclasses.replace(layout, annotations=None)
         classes = read_classes(layout.class_list, choices["labels"]) if layout.class_list else ()
         with spool_elsewhere(layout) as spool:
             listing = scan(layout, classes, engine.executor, monitor.scanning, spool)

@@ -82,14 +82,14 @@ def file_digest(path: str) -> str:
     return digest.hexdigest()
 
 
-def path_and_md5(path: str) -> tuple[str, str]:
-    """The path of a file, and its MD5 in hex. Raises OSError if it cannot be read."""
+def digests_of(path: str) -> tuple[str, str, str]:
+    """The path of a file, its MD5 and its XXH3-128, in hex. Raises OSError if it cannot be read."""
+    md5, xxh3_128 = hashlib.md5(usedforsecurity=False), xxhash.xxh3_128()
     with open(path, "rb", buffering=0) as file:
-        return path, hashlib.file_digest(file, _new_md5).hexdigest()
-
-
-def _new_md5() -> hashlib._Hash:
-    return hashlib.md5(usedforsecurity=False)
+        while block := file.read(_READ_BYTES):
+            md5.update(block)
+            xxh3_128.update(block)
+    return path, md5.hexdigest(), xxh3_128.hexdigest()
 
 
 def _write(chunk: Chunk, slot: int, board: Board) -> ShardRecord:
@@ -177,7 +177,7 @@ def _store_with_boxes(row: _Row, shard: ShardFile, job: Job, *, labels: Mapping[
                 raise
             problems.append(_problem(row, error, kept=True))
     needs_size = described is None or boxes.size_in(described) is None
-    image = _MeasuredImage(row.image, job.on_bad == "keep") if needs_size else _ExaminedImage(row.image)
+    image = _MeasuredImage(row.image) if needs_size else _ExaminedImage(row.image)
     made = boxes.Made(b"", Mended(), ())
 
     def make() -> bytes:
@@ -259,20 +259,19 @@ class _ExaminedImage:
 
 
 class _MeasuredImage(_ExaminedImage):
-    """One whose `size` in pixels is looked at too. A broken one that is `kept` may have none: it is 0 by 0 then."""
+    """One whose `size` in pixels is looked at too; 0 by 0 if it cannot be found."""
 
-    def __init__(self, blob: Blob, kept: bool) -> None:
+    def __init__(self, blob: Blob) -> None:
         super().__init__(blob)
-        self._kept = kept
         self.size = (0, 0)
 
     def read_into(self, view: memoryview) -> None:
-        """Fill `view`. Raises SampleError as _ExaminedImage does, and if no size can be found and it is not kept."""
+        """Fill `view`. Raises SampleError as _ExaminedImage does, and if no size can be found."""
         self._blob.read_into(view)
         size = size_of(view)
         self.size = size or (0, 0)
         self.examine(view)
-        if size is None and not self._kept:
+        if size is None:
             raise SampleError(Kind.BAD_IMAGE, self._blob.path, "its width and height cannot be found in its header")
 
 

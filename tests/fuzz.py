@@ -55,7 +55,7 @@ def fuzz_annotation(data: bytes) -> None:
     assert json.loads(text) == document
     assert len(data) <= SIZE_LIMIT_BYTES
     found = boxes_json("n01440764_36", CLASS, described, (60, 40), {CLASS.wnid: CLASS.label}).text
-    assert "" == fault_in_form(json.loads(found), EXPECTED)
+    assert "" == fault_in_form("n01440764_36", json.loads(found), EXPECTED)
     assert len(found) <= limit(CLASS, len("n01440764_36"), len(data)), (len(found), len(data))
 
 

@@ -76,6 +76,9 @@ WHOLE = [[1, 2, 30, 40]]
         (xml((30, 2, 1, 40)), WHOLE, {"swapped": 1}),
         (xml((30, 40, 1, 2)), WHOLE, {"swapped": 1}),
         (xml((-1, 2, 511, 40)), [[0, 2, 500, 40]], {"clamped": 1}),
+        (xml((-1, 2, 99_999_999_999, 40)), [[0, 2, 500, 40]], {"clamped": 1}),
+        (xml((1, 2, 30, 40), replacing=("<xmin>1<", "<xmin>.9<")), WHOLE, {}),
+        (xml((1, 2, 30, 40), replacing=(KEY, "50%off")), WHOLE, {}),
         (xml((511, 400, -1, 2)), [[0, 2, 500, 375]], {"swapped": 1, "clamped": 1}),
         (xml((1, 2, 1, 40), (1, 2, 30, 40)), WHOLE, {"dropped": 1}),
         (xml((500, 2, 600, 40)), [], {"dropped": 1}),
@@ -155,7 +158,7 @@ def test_any_annotation_has_the_form(document: bytes) -> None:
     text = boxes_json(KEY, TENCH, described, (60, 40), LABELS).text
     content = json.loads(text)
     assert json.dumps(content).encode() == text
-    assert "" == fault_in_form(content, EXPECTED)
+    assert "" == fault_in_form(KEY, content, EXPECTED)
     assert len(text) <= limit(TENCH, len(KEY), len(document))
 
 
@@ -245,7 +248,7 @@ def test_conversion(raw: Path, tmp_path: Path) -> None:
     found = jsons(tmp_path)
     assert (62, 4) == (len(found), report.left_out)
     for content in found.values():
-        assert "" == fault_in_form(content, EXPECTED_OF_MADE)
+        assert "" == fault_in_form(content["filename"].removesuffix(".JPEG"), content, EXPECTED_OF_MADE)
         size = (500, 375)
         if not content["annotated"]:
             with Image.open(raw / "train" / content["wnid"] / content["filename"]) as image:
@@ -269,6 +272,7 @@ def test_broken_images_that_are_kept(raw: Path, tmp_path: Path) -> None:
     report = run(raw, tmp_path, on_bad="keep")
     found = jsons(tmp_path)
     assert (66, 0) == (len(found), report.left_out)
+    assert 4 == len([problem for problem in report.problems if problem.kept])
     sizes = [
         (content["width"], content["height"])
         for number in (300_002, 300_003, 300_004, 300_005)
@@ -334,12 +338,18 @@ def test_verify_looks_at_the_form(raw: Path, tmp_path: Path) -> None:
         ({"names": []}, "has lists of other lengths"),
         ({"annotated": False}, "has lists of other lengths than it has boxes, or boxes without an annotation"),
         ({"difficult": [True]}, "has something else than 0 and 1"),
+        ({"labels": [449.0]}, "has other labels than its names have"),
+        ({"names": [5]}, "has a name that is no WordNet ID"),
+        ({"names": [""]}, "has a name that is no WordNet ID"),
+        ({"wnid": "n02012849"}, "has the wnid n02012849, and its class has n01440764"),
+        ({"filename": "n01440764_37.JPEG"}, "has the file n01440764_37.JPEG of 500 x 375"),
+        ({"width": -3, "boxes": [], "names": [], "labels": [], "truncated": [], "difficult": []}, "of -3 x 375"),
     ],
 )
 def test_faults_in_form(change: dict[str, Any], fault: str) -> None:
     """Each rule of the form is looked at."""
     content, _, _ = mended(xml((1, 2, 30, 40)))
-    assert fault in fault_in_form({**content, **change}, EXPECTED)
+    assert fault in fault_in_form(KEY, {**content, **change}, EXPECTED)
 
 
 def test_refuses_to_mix_forms(raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -358,7 +368,9 @@ def test_test_split(tmp_path: Path) -> None:
     run(tmp_path / "raw", out, split="test", shards=1, annotations="boxes")
     content = next(iter(jsons(out).values()))
     assert ["filename", "width", "height", "annotated", "boxes"] == [*content][:5]
-    assert "" == fault_in_form(content, dataclasses.replace(EXPECTED, classes={}))
+    assert "" == fault_in_form(
+        content["filename"].removesuffix(".JPEG"), content, dataclasses.replace(EXPECTED, classes={})
+    )
     assert () == verify_shards(VerifyOptions(dest=out, source=tmp_path / "raw", workers=0)).deviations
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import re
 import subprocess
 import sys
@@ -10,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from parallel_sharder import Options, convert
+from parallel_sharder import Options, convert, preview
 from parallel_sharder.boxes import FIELDS
 from parallel_sharder.card import MARK
 from parallel_sharder.errors import DestinationError
@@ -44,7 +46,7 @@ def test_card_of_one_set(raw: Path, tmp_path: Path) -> None:
     assert "`cls` counts from 0 to 999, by the WordNet ID in sorted order" in text
     assert 'wds.WebDataset("imagenet_train-{000000..000002}.tar"' in text
     assert 'wids.ShardListDataset("imagenet_train.json"' in text
-    assert '  - split: train\n    path: ["imagenet_train-[0-9]*.tar"]\ndataset_info:' in text
+    assert '  - split: train\n    path: "imagenet_train-[0-9][0-9][0-9][0-9][0-9][0-9].tar"\ndataset_info:' in text
     assert "  - name: json\n    dtype: json\n---" in text
     assert 'size_categories: ["n<1K"]' in text
     table = (tmp_path / "imagenet_train.classes.tsv").read_text().splitlines()
@@ -60,10 +62,10 @@ def test_card_of_all_sets_in_the_folder(raw: Path, tmp_path: Path) -> None:
             run(raw, tmp_path / folder, split, annotations=form)
     assert content_of(tmp_path / "a") == content_of(tmp_path / "b")
     text = (tmp_path / "a" / "README.md").read_text()
-    assert [("default", "test")] == re.findall(
+    assert [("default", "imagenet_test")] == re.findall(
         r"config_name: (\w+)\n  data_files:.*config_name: (\w+)\n  data_files:", text, re.DOTALL
     )
-    assert '  - split: train\n    path: ["imagenet_train-[0-9]*.tar"]\n  - split: validation\n' in text
+    assert re.search(r"  - split: train\n    path: .*\n  - split: validation\n", text)
     assert '["image-classification", "object-detection"]' in text
     for field in FIELDS:
         assert f"| `{field.name}` | {field.type_name} |" in text
@@ -79,7 +81,7 @@ def test_compressed_sets(raw: Path, tmp_path: Path) -> None:
     assert "load_dataset" not in text
     assert "wids" not in text.partition("## Load")[2]
     text = run(raw, tmp_path, "train", dest=str(tmp_path / "t-%02d.tgz"))
-    assert '    path: ["t-[0-9]*.tgz"]\n' in text
+    assert '    path: "t-[0-9][0-9].tgz"\n' in text
     assert "load_dataset" in text
 
 
@@ -89,6 +91,9 @@ def test_a_card_of_others_is_left_alone(raw: Path, tmp_path: Path) -> None:
     with pytest.raises(DestinationError, match=r"README.md is there, and this tool has not made it"):
         run(raw, tmp_path, "val")
     assert ["README.md"] == [path.name for path in tmp_path.iterdir()]
+    options = Options(root=raw, split="val", dest=str(tmp_path), card=True, workers=0)
+    assert "in the way" in preview(options).text()
+    assert "" == preview(dataclasses.replace(options, card=False)).json()["in_the_way"]
     assert "mine" == run(raw, tmp_path, "val", card=False)
     (tmp_path / "README.md").write_text(f"mine\n{MARK}\n")
     assert "| val | 40 | 1 |" in run(raw, tmp_path, "val")
@@ -109,15 +114,34 @@ def test_overwriting_withdraws(raw: Path, tmp_path: Path) -> None:
 
 
 def test_damaged_manifest_beside(raw: Path, tmp_path: Path) -> None:
-    """A card is not made of a manifest that is damaged; the run says which, and ends well when it is mended."""
+    """A card tells of no set whose manifest is damaged, of which verify tells, nor of what else ends in .json."""
     run(raw, tmp_path, "train")
     manifest = tmp_path / "imagenet_train.json"
     sound = manifest.read_bytes()
     manifest.write_bytes(sound.replace(b"tench", b"bench").replace(b'"nsamples": 40', b'"nsamples": 41'))
-    with pytest.raises(DestinationError, match=r"imagenet_train.json is damaged: .* The card tells of it"):
-        run(raw, tmp_path, "val")
+    (tmp_path / "other.json").write_text("{")
+    text = run(raw, tmp_path, "val")
+    assert "| train |" not in text
+    assert "| val | 40 | 1 |" in text
     manifest.write_bytes(sound)
-    assert "| val | 40 | 1 |" in run(raw, tmp_path, "val")
+    assert "| train | 40 | 1 |" in run(raw, tmp_path, "val")
+
+
+def test_names_that_others_begin_with(raw: Path, tmp_path: Path) -> None:
+    """The pattern of a set matches none of another's shards, and what means something in patterns is escaped."""
+    for dest in ("t-%03d.tar", "t-2012-%06d.tar", "x[1]-%02d.tar", "x2%03d.tar"):
+        run(raw, tmp_path, "val", dest=str(tmp_path / dest), shards=2)
+    text = run(raw, tmp_path, "val", dest=str(tmp_path / "x[1]-%02d.tar"), shards=2)
+    patterns = re.findall(r'path: ("[^\n]+")', text)
+    found = [sorted(path.name for path in tmp_path.glob(json.loads(pattern))) for pattern in patterns]
+    assert [
+        ["t-000.tar", "t-001.tar"],
+        ["t-2012-000000.tar", "t-2012-000001.tar"],
+        ["x2000.tar", "x2001.tar"],
+        ["x[1]-00.tar", "x[1]-01.tar"],
+    ] == sorted(found)
+    names = re.findall(r"config_name: (\S+)\n  data_files", text)
+    assert ("default", 4) == (names[0], len({*names}))
 
 
 def test_two_runs_at_once(raw: Path, tmp_path: Path) -> None:

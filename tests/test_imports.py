@@ -24,7 +24,7 @@ ALLOWED = {
     "board": set(),
     "bounds": {"annotation", "boxes", "columns", "errors", "members", "model", "ustar"},
     "boxes": {"annotation", "model"},
-    "card": {"boxes", "destination", "durable", "errors", "lock", "manifest", "report"},
+    "card": {"boxes", "destination", "durable", "errors", "manifest", "report"},
     "cli": {
         "__init__", "coordinator", "errors", "indexer", "journal", "monitor", "options", "report", "verify",
     },
@@ -46,17 +46,17 @@ ALLOWED = {
     "errors": set(),
     "image": {"model"},
     "indexer": {
-        "destination", "engines", "errors", "indexes", "indexes.folder", "machine", "model", "monitor", "options",
-        "report", "sources.tarindex", "worker",
+        "destination", "engines", "errors", "indexes", "indexes.folder", "indexes.sets", "lock", "machine", "model",
+        "monitor", "options", "report", "sources.tarindex", "worker",
     },
     "indexes": {"columns"},  # for type checkers only
     "indexes.counts": {"indexes"},
     "indexes.dali": {"indexes"},
     "indexes.energon": {"indexes"},
     "indexes.folder": {
-        "destination", "durable", "errors", "indexes", "indexes.counts", "indexes.dali", "indexes.energon", "lock",
-        "manifest",
+        "durable", "errors", "indexes", "indexes.counts", "indexes.dali", "indexes.energon", "indexes.sets", "manifest",
     },
+    "indexes.sets": {"destination", "errors", "indexes"},
     "journal": {"durable", "errors", "model"},
     "lock": {"durable", "errors"},
     "machine": set(),
@@ -70,8 +70,8 @@ ALLOWED = {
     "plan": {"columns", "errors", "model", "ustar"},
     "problems": {"durable", "errors", "model"},
     "publication": {
-        "__init__", "card", "engines", "indexer", "indexes.folder", "journal", "lock", "manifest", "model", "monitor",
-        "options", "placed", "problems", "worker",
+        "__init__", "card", "destination", "durable", "engines", "errors", "indexer", "indexes.folder", "indexes.sets",
+        "journal", "lock", "manifest", "model", "monitor", "options", "placed", "problems", "worker",
     },
     "report": {"boxes", "destination", "model", "options", "problems"},
     "resume": {"errors", "journal", "model", "options", "worker"},
@@ -109,7 +109,7 @@ ALLOWED = {
         "comparison", "destination", "engines", "errors", "journal", "machine", "manifest", "model", "monitor",
         "options", "report", "sources", "sources.scan", "sources.spool", "synsets", "witness",
     },
-    "witness": {"annotation", "blob", "boxes", "errors", "image", "model"},
+    "witness": {"annotation", "blob", "errors", "image", "model"},
     "worker": {
         "ahead", "annotation", "blob", "board", "boxes", "errors", "image", "members", "model", "shapes", "tarwriter",
     },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import json
@@ -10,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import tarfile
+import time
 from array import array
 from itertools import pairwise
 from pathlib import Path
@@ -25,6 +27,7 @@ from parallel_sharder import IndexOptions, Options, VerifyOptions, convert, inde
 from parallel_sharder.cli import main
 from parallel_sharder.errors import DestinationError, OptionsError, SourceError
 from parallel_sharder.indexes import Columns, Member, dali, energon, samples
+from parallel_sharder.monitor import Recording
 from tests import made
 
 
@@ -303,12 +306,117 @@ def test_sets_beside_are_taken_in(raw: Path, tmp_path: Path) -> None:
         name: split["filenames"] for name, split in info["splits"].items()
     }
     assert {"a-00.tar": 44, "c-00.tar": 17} == json.loads((tmp_path / "sizes.json").read_text())
-    (tmp_path / "half-00.tar").unlink()
-    (tmp_path / ".half.journal").unlink()
     options["dest"] = str(tmp_path / "d-%02d.tar")
-    with pytest.raises(SourceError, match=r"d-00.tar has the sample ILSVRC.*, which is there twice"):
+    with pytest.raises(DestinationError, match=r"d-00.tar has the sample ILSVRC.*, which is there twice: .*--index"):
         convert(Options(index=("energon",), **options))  # type: ignore[arg-type]
     assert not (tmp_path / ".nv-meta").exists()
+
+
+def test_only_sets_with_an_index_are_taken_in(raw: Path, tmp_path: Path) -> None:
+    """What has a shard's name and is in nobody's manifest, such as an archive of the source, is left alone."""
+    foreign(tmp_path / "ILSVRC2012_img_test_v10102019.tar", ["test/a.JPEG"])
+    foreign(tmp_path / "loose-000.tar", ["b.jpg"])
+    foreign(tmp_path / "cc-000.tar", ["c.jpg"])
+    index(tmp_path / "cc-%03d.tar", "wids")
+    for name, text in (("odd", '{"options": 3}'), ("odder", "["), ("oddest", '{"__kind__": "wids-shard-index-v1"}')):
+        (tmp_path / f"{name}.json").write_text(text)
+        foreign(tmp_path / f"{name}-00.tar", ["d.jpg"])
+    convert(Options(root=raw / "val", split="val", dest=str(tmp_path), workers=0, index=("all",)))
+    assert {"imagenet_val-000000.tar": 17, "cc-000.tar": 1} == json.loads((tmp_path / "sizes.json").read_text())
+    counts = json.loads((tmp_path / ".nv-meta" / ".info.json").read_text())["shard_counts"]
+    assert {"imagenet_val-000000.tar": 17, "cc-000.tar": 1} == counts
+    assert ["cc-000.tar.idx", "imagenet_val-000000.idx", "imagenet_val-000000.tar.idx"] == sorted(
+        path.name for path in tmp_path.glob("*.idx")
+    )
+    assert (tmp_path / ".nv-meta" / "dataset.yaml").exists()
+
+
+def test_prefix_that_ends_in_a_digit(raw: Path, tmp_path: Path) -> None:
+    """A set knows its shards by its pattern, and others know them by its manifest."""
+    options: dict[str, Any] = {"root": raw / "val", "split": "val", "dest": str(tmp_path / "x2%03d.tar"), "workers": 0}
+    convert(Options(shards=3, index=("all",), **options))
+    before = content_of(tmp_path)
+    database = sqlite3.connect(tmp_path / ".nv-meta" / "index.sqlite")
+    assert [(17,)] == database.execute("SELECT count(*) FROM samples").fetchall()
+    database.close()
+    index(tmp_path, "dali", "energon", "timm", "openclip")
+    assert before == content_of(tmp_path)
+    convert(Options(shards=1, index=("none",), overwrite=True, **options))
+    assert {"x2000.tar", "x2.json", "x2.problems.jsonl", ".nv-meta/dataset.yaml"} == content_of(tmp_path).keys()
+
+
+def test_sets_of_one_split(raw: Path, tmp_path: Path) -> None:
+    """Several sets of a split go by their own names, and one that goes takes nothing of the others with it."""
+    for name in ("a", "b"):
+        root = raw / ("train" if name == "a" else "val")
+        split = root.name
+        options = Options(root=root, split=split, dest=str(tmp_path / f"{name}-%02d.tar"), workers=0, index=("timm",))
+        convert(options)
+        if name == "b":
+            manifest = tmp_path / "a.json"  # as if it were another val set
+            manifest.write_text(manifest.read_text().replace('"split": "train"', '"split": "val"'))
+            convert(options)
+    splits = json.loads((tmp_path / "_info.json").read_text())["splits"]
+    assert {"a": ["a-00.tar"], "b": ["b-00.tar"]} == {name: split["filenames"] for name, split in splits.items()}
+    convert(dataclasses.replace(options, overwrite=True, index=("none",)))
+    splits = json.loads((tmp_path / "_info.json").read_text())["splits"]
+    assert {"a": ["a-00.tar"]} == {name: split["filenames"] for name, split in splits.items()}
+
+
+def test_what_others_wrote_stays(raw: Path, tmp_path: Path) -> None:
+    """Another tool's entries, a split.yaml's exclusions, and files that have an index's name and are none."""
+    options: dict[str, Any] = {"root": raw / "val", "split": "val", "dest": str(tmp_path), "workers": 0}
+    theirs = {"splits": {"val": {"name": "val", "filenames": ["foo-0.tar"], "shard_lengths": [5], "num_samples": 5}}}
+    (tmp_path / "_info.json").write_text(json.dumps(theirs))
+    (tmp_path / "sizes.json").write_text("{}")
+    (tmp_path / ".nv-meta").mkdir()
+    (tmp_path / ".nv-meta" / "split.yaml").write_text("split_parts:\n  train: []\nexclude:\n- foo-0.tar/7\n")
+    for name in ("imagenet_val-000003.idx", "imagenet_val-000000.tar.idx"):
+        (tmp_path / name).write_text("mine")
+        with pytest.raises(DestinationError, match=f"{name} is there and is something else"):
+            convert(Options(index=("all",), **options))
+        (tmp_path / name).unlink()
+    convert(Options(index=("all",), **options))
+    splits = json.loads((tmp_path / "_info.json").read_text())["splits"]
+    assert theirs["splits"]["val"] == splits["val"]
+    assert ["imagenet_val-000000.tar"] == splits["imagenet_val"]["filenames"]
+    assert (tmp_path / ".nv-meta" / "split.yaml").read_text().endswith("\nexclude:\n- foo-0.tar/7\n")
+    convert(Options(index=("none",), overwrite=True, **options))
+    assert theirs == json.loads((tmp_path / "_info.json").read_text())
+    assert not (tmp_path / "sizes.json").exists()
+
+
+def test_refusals_that_come_early(raw: Path, tmp_path: Path) -> None:
+    """A file where energon's folder would be; a shard without samples is refused with what to do, and goes on well."""
+    options: dict[str, Any] = {"root": raw / "val", "split": "val", "dest": str(tmp_path), "workers": 0}
+    (tmp_path / ".nv-meta").write_text("")
+    with pytest.raises(DestinationError, match=r"\.nv-meta is there and is something else"):
+        convert(Options(index=("energon",), **options))
+    assert [".nv-meta"] == os.listdir(tmp_path)
+    (tmp_path / ".nv-meta").unlink()
+    with pytest.raises(DestinationError, match=r"holds no sample, and DALI refuses .*Without that reader in --index"):
+        convert(Options(index=("dali",), shards=20, **options))
+    assert 3 == convert(Options(index=("openclip",), shards=20, **options)).exit_code
+
+
+def test_runs_that_end_while_the_other_indexes(raw: Path, tmp_path: Path) -> None:
+    """A run that waits for another's indexes sees its set as finished then."""
+    other: list[subprocess.Popen[bytes]] = []
+
+    class Slow(Recording):
+        def working(self, doing: str, done: int, total: int) -> None:
+            if doing == "indexing shards" and not other:
+                words = f"--root {raw}/train --dest {tmp_path} --index energon,timm --workers 0 --quiet --shards 2"
+                other.append(subprocess.Popen([sys.executable, "-m", "parallel_sharder", *words.split()]))
+                while not (tmp_path / "imagenet_train-000001.tar").exists():
+                    time.sleep(0.01)
+                time.sleep(0.2)
+
+    options: dict[str, Any] = {"root": raw / "val", "split": "val", "dest": str(tmp_path), "workers": 0}
+    convert(Options(index=("energon", "timm"), **options), Slow())
+    assert 3 == other[0].wait(60)
+    assert {"train", "val"} == json.loads((tmp_path / "_info.json").read_text())["splits"].keys()
+    assert 3 == len(json.loads((tmp_path / ".nv-meta" / ".info.json").read_text())["shard_counts"])
 
 
 def test_md5(raw: Path, tmp_path: Path) -> None:
@@ -326,6 +434,20 @@ def test_md5(raw: Path, tmp_path: Path) -> None:
     indexed = index_shards(IndexOptions(dest=tmp_path / "x-%02d.tar", md5=True, workers=0))
     assert ((str(tmp_path / "x.json"),), expected) == (indexed.written, (tmp_path / "x.json").read_bytes())
     assert 0 == verify_shards(VerifyOptions(dest=tmp_path / "x.json", workers=0)).exit_code
+
+
+def test_md5_of_a_damaged_shard(raw: Path, tmp_path: Path) -> None:
+    """A kept shard that is read for its MD5 has to be as it was finished; with --check it is made anew."""
+    options = Options(root=raw / "val", split="val", dest=str(tmp_path), workers=0)
+    convert(options)
+    shard = tmp_path / "imagenet_val-000000.tar"
+    sound = shard.read_bytes()
+    shard.write_bytes(sound[:-1] + b"x")
+    with pytest.raises(DestinationError, match=r"is not as it was finished any more. With --check it is made anew"):
+        convert(dataclasses.replace(options, md5=True))
+    convert(dataclasses.replace(options, md5=True, check=True))
+    assert sound == shard.read_bytes()
+    assert hashlib.md5(sound).hexdigest() in (tmp_path / "imagenet_val.json").read_text()
 
 
 def test_refusals_in_time(raw: Path, tmp_path: Path) -> None:
@@ -421,7 +543,9 @@ def test_refusals(tmp_path: Path) -> None:
 
 
 def test_options() -> None:
-    """All that is wrong is said at once."""
+    """All that is wrong is said at once; names may be given with commas."""
+    assert ("dali", "timm") == Options(index="timm,dali").readers == IndexOptions(dest=".", readers="dali,timm").readers
+    assert () == Options(index="none").readers
     with pytest.raises(OptionsError) as caught:
         IndexOptions(dest="x-%d.tar", readers=("wids", "tfrecord"), workers=-1)
     assert 3 == len(caught.value.complaints)

@@ -50,6 +50,7 @@ CACHE_KB = 32_000
 _SPLITS = ("train", "val", "test")
 _HEADER_BYTES = 512
 _NO_SAMPLE = "holds no sample, and energon refuses an empty shard"
+_EXCLUDED = re.compile(r"^exclude:.*(?:\n[ #-].*)*", re.MULTILINE)
 _IS_META = re.compile(r"__[^/]*__($|/)")
 
 _TABLES = """
@@ -185,16 +186,18 @@ def info(shards: Sequence[Shard]) -> bytes:
     return json.dumps(content, indent=2).encode("ascii")
 
 
-def split_yaml(splits: Mapping[str, Sequence[Shard]]) -> bytes:
+def split_yaml(splits: Mapping[str, Sequence[Shard]], before: str = "") -> bytes:
     """`split.yaml`: the shards of each split, as one brace pattern where their numbers have no gaps.
 
-    Train, val and test are always there, because energon's lint asks for them.
+    Train, val and test are always there, because energon's lint asks for them. What was excluded `before`, in the file
+    that this one replaces, stays excluded: somebody has written that by hand.
     """
+    excluded = _EXCLUDED.search(before)
     lines = ["split_parts:"]
     for name in dict.fromkeys((*_SPLITS, *sorted(splits))):
         parts = _collapsed([shard.name for shard in splits.get(name, ())])
         lines += [f"  {name}:{'' if parts else ' []'}", *(f"  - {each}" for each in parts)]
-    return "\n".join([*lines, "exclude: []", ""]).encode("utf-8")
+    return "\n".join([*lines, excluded[0].rstrip() if excluded else "exclude: []", ""]).encode("utf-8")
 
 
 def _collapsed(names: Sequence[str]) -> Sequence[str]:
