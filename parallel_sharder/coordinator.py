@@ -1,7 +1,7 @@
 """The story of a run: scan, plan, deal, write, record, publish.
 
-Reads top to bottom; every step is a module of its own. Only the coordinator writes the manifest, and only after every
-shard is whole and under its final name.
+Reads top to bottom; every step is a module of its own. Nothing is published before every shard is whole and under its
+final name, and the manifest last; only this process does it.
 """
 
 from __future__ import annotations

@@ -28,6 +28,7 @@ def locked_folder(folder: str) -> Iterator[None]:
         yield
     finally:
         durable.remove(path)
+        fcntl.flock(descriptor, fcntl.LOCK_UN)  # workers that were forked meanwhile have the descriptor too
         os.close(descriptor)
 
 
