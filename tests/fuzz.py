@@ -29,6 +29,7 @@ with atheris.instrument_imports(include=["parallel_sharder", "xmltodict", "tarfi
     from parallel_sharder.blob import ZipEntry
     from parallel_sharder.boxes import boxes_json, limit
     from parallel_sharder.errors import DestinationError, SampleError, SourceError
+    from parallel_sharder.form import fault_in_form
     from parallel_sharder.image import examine, size_of
     from parallel_sharder.journal import Journal, progress_of, records_of
     from parallel_sharder.members import annotated_json
@@ -36,7 +37,7 @@ with atheris.instrument_imports(include=["parallel_sharder", "xmltodict", "tarfi
     from parallel_sharder.shapes import Shapes
     from parallel_sharder.sources.tarindex import Stream, tar_members
     from parallel_sharder.sources.zipindex import zip_members
-    from parallel_sharder.witness import ExpectedShard, _Check, _Tar, fault_in_form
+    from parallel_sharder.witness import ExpectedShard, _Check, _Tar
 
 FRAME = struct.Struct(">II")
 CLASS = ImageClass(7, "n01440764", "it", 7)
@@ -55,7 +56,7 @@ def fuzz_annotation(data: bytes) -> None:
     assert json.loads(text) == document
     assert len(data) <= SIZE_LIMIT_BYTES
     found = boxes_json("n01440764_36", CLASS, described, (60, 40), {CLASS.wnid: CLASS.label}).text
-    assert "" == fault_in_form("n01440764_36", json.loads(found), EXPECTED)
+    assert "" == fault_in_form("n01440764_36", json.loads(found), "boxes", EXPECTED.classes)
     assert len(found) <= limit(CLASS, len("n01440764_36"), len(data)), (len(found), len(data))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import json
 import random
@@ -18,12 +17,12 @@ from parallel_sharder import Options, Report, VerifyOptions, annotation, convert
 from parallel_sharder.boxes import Mended, boxes_json, limit, unannotated_json
 from parallel_sharder.cli import main
 from parallel_sharder.errors import OptionsError
+from parallel_sharder.form import expected_boxes, fault_in_form
 from parallel_sharder.image import size_of
 from parallel_sharder.manifest import with_md5
 from parallel_sharder.model import WNID, ImageClass, Kind
 from parallel_sharder.shapes import Shapes
 from parallel_sharder.synsets import ilsvrc_ids
-from parallel_sharder.witness import ExpectedShard, fault_in_form
 from tests import made
 from tests.reference import members_of
 from tests.test_annotation import elements
@@ -125,9 +124,7 @@ def test_what_is_mended_is_told() -> None:
     ] == details
 
 
-EXPECTED = ExpectedShard(
-    "x.tar", 1, 0, 0, "", {449: ("n01440764", TENCH.name), 429: ("n02012849", "crane")}, True, None, "boxes", False
-)
+CLASSES = {449: ("n01440764", TENCH.name), 429: ("n02012849", "crane")}
 
 NUMBERS = st.integers(-20, 600).map(str) | st.sampled_from(["", "1e9", "999999999", "9.9", "-0.6", "+7", "\u0663", "x"])
 
@@ -153,12 +150,13 @@ def documents(draw: st.DrawFn) -> bytes:
 
 @given(documents() | elements().map(lambda text: f"<annotation>{text}</annotation>".encode()))
 def test_any_annotation_has_the_form(document: bytes) -> None:
-    """Whatever is in it: the witness finds no fault, json.dumps writes the same, and it is within the plan's bound."""
-    described = annotation.describe(annotation.parse(document, ""))
-    text = boxes_json(KEY, TENCH, described, (60, 40), LABELS).text
+    """Whatever is in it: the witness makes the same and finds no fault, and it is within the plan's bound."""
+    parsed = annotation.parse(document, "")
+    text = boxes_json(KEY, TENCH, annotation.describe(parsed), (60, 40), LABELS).text
     content = json.loads(text)
     assert json.dumps(content).encode() == text
-    assert "" == fault_in_form(KEY, content, EXPECTED)
+    assert expected_boxes(KEY, TENCH, parsed, (60, 40), LABELS) == content
+    assert "" == fault_in_form(KEY, content, "boxes", CLASSES)
     assert len(text) <= limit(TENCH, len(KEY), len(document))
 
 
@@ -237,9 +235,7 @@ def jsons(out: Path) -> dict[str, dict[str, Any]]:
     return {name: json.loads(data) for name, data in members.items() if name.endswith(".json")}
 
 
-EXPECTED_OF_MADE = dataclasses.replace(
-    EXPECTED, classes={label: (wnid, made.NAMES[wnid]) for wnid, label in ilsvrc_ids().items()}
-)
+CLASSES_OF_MADE = {label: (wnid, made.NAMES[wnid]) for wnid, label in ilsvrc_ids().items()}
 
 
 def test_conversion(raw: Path, tmp_path: Path) -> None:
@@ -248,7 +244,7 @@ def test_conversion(raw: Path, tmp_path: Path) -> None:
     found = jsons(tmp_path)
     assert (62, 4) == (len(found), report.left_out)
     for content in found.values():
-        assert "" == fault_in_form(content["filename"].removesuffix(".JPEG"), content, EXPECTED_OF_MADE)
+        assert "" == fault_in_form(content["filename"].removesuffix(".JPEG"), content, "boxes", CLASSES_OF_MADE)
         size = (500, 375)
         if not content["annotated"]:
             with Image.open(raw / "train" / content["wnid"] / content["filename"]) as image:
@@ -349,7 +345,7 @@ def test_verify_looks_at_the_form(raw: Path, tmp_path: Path) -> None:
 def test_faults_in_form(change: dict[str, Any], fault: str) -> None:
     """Each rule of the form is looked at."""
     content, _, _ = mended(xml((1, 2, 30, 40)))
-    assert fault in fault_in_form(KEY, {**content, **change}, EXPECTED)
+    assert fault in fault_in_form(KEY, {**content, **change}, "boxes", CLASSES)
 
 
 def test_refuses_to_mix_forms(raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -368,9 +364,7 @@ def test_test_split(tmp_path: Path) -> None:
     run(tmp_path / "raw", out, split="test", shards=1, annotations="boxes")
     content = next(iter(jsons(out).values()))
     assert ["filename", "width", "height", "annotated", "boxes"] == [*content][:5]
-    assert "" == fault_in_form(
-        content["filename"].removesuffix(".JPEG"), content, dataclasses.replace(EXPECTED, classes={})
-    )
+    assert "" == fault_in_form(content["filename"].removesuffix(".JPEG"), content, "boxes", {})
     assert () == verify_shards(VerifyOptions(dest=out, source=tmp_path / "raw", workers=0)).deviations
 
 

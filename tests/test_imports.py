@@ -44,6 +44,7 @@ ALLOWED = {
     "engines.inline": {"board", "engines", "worker"},
     "engines.processes": {"board", "engines", "errors", "model", "worker"},
     "errors": set(),
+    "form": {"model"},
     "image": {"model"},
     "indexer": {
         "destination", "engines", "errors", "indexes", "indexes.folder", "indexes.sets", "lock", "machine", "model",
@@ -109,7 +110,7 @@ ALLOWED = {
         "comparison", "destination", "engines", "errors", "journal", "machine", "manifest", "model", "monitor",
         "options", "report", "sources", "sources.scan", "sources.spool", "synsets", "witness",
     },
-    "witness": {"annotation", "blob", "errors", "image", "model"},
+    "witness": {"annotation", "blob", "errors", "form", "image", "model"},
     "worker": {
         "ahead", "annotation", "blob", "board", "boxes", "errors", "image", "members", "model", "shapes", "tarwriter",
     },
