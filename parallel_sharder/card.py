@@ -49,11 +49,12 @@ class CardedSet(NamedTuple):
     labels: str
     annotations: str
     has_classes: bool
+    has_table: bool
     tool: str
 
     @classmethod
-    def of(cls, manifest: Mapping[str, Any]) -> CardedSet:
-        """The set with this manifest, of this tool's."""
+    def of(cls, manifest: Mapping[str, Any], folder: str) -> CardedSet:
+        """The set in `folder` with this manifest, of this tool's."""
         choices, totals = manifest["options"], manifest["totals"]
         return cls(
             manifest["name"],
@@ -64,6 +65,7 @@ class CardedSet(NamedTuple):
             choices["labels"],
             choices.get("annotations", "original"),
             bool(manifest["classes"]),
+            os.path.exists(os.path.join(folder, f"{manifest['name']}.classes.tsv")),
             f"{manifest['tool']['name']} {manifest['tool']['version']}",
         )
 
@@ -195,11 +197,10 @@ def _labels(sets: Sequence[CardedSet]) -> str:
     for order in dict.fromkeys(each.labels for each in labelled):
         some = [each for each in labelled if each.labels == order]
         of = f" in {', '.join(each.split for each in some)}" if len({each.labels for each in labelled}) > 1 else ""
-        tables = " and ".join(f"`{each.name}.classes.tsv`" for each in some)
-        lines.append(
-            f"{_LABELS[order]}{of}. Label, WordNet ID and words of all classes are in {tables}; how many samples"
-        )
-        lines.append("each class has is in the manifest.")
+        lines.append(f"{_LABELS[order]}{of}.")
+        if tables := " and ".join(f"`{each.name}.classes.tsv`" for each in some if each.has_table):
+            lines.append(f"Label, WordNet ID and words of all classes are in {tables}.")
+    lines.append("All of that, and how many samples each class has, is in the manifest.")
     return "\n".join(lines)
 
 
@@ -272,7 +273,7 @@ def write_card(folder: str, own: bytes | None, name: str) -> None:
         if file.endswith(".json") and file != f"{name}.json":
             with contextlib.suppress(ManifestError):  # damaged, or nobody's
                 manifests.append(read_manifest(os.path.join(folder, file)))
-    sets = [CardedSet.of(manifest) for manifest in manifests if manifest is not None]
+    sets = [CardedSet.of(manifest, folder) for manifest in manifests if manifest is not None]
     path = os.path.join(folder, CARD)
     try:
         durable.remove_partials(folder, re.escape(CARD))

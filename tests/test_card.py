@@ -124,7 +124,10 @@ def test_damaged_manifest_beside(raw: Path, tmp_path: Path) -> None:
     assert "| train |" not in text
     assert "| val | 40 | 1 |" in text
     manifest.write_bytes(sound)
-    assert "| train | 40 | 1 |" in run(raw, tmp_path, "val")
+    (tmp_path / "imagenet_train.classes.tsv").unlink()
+    text = run(raw, tmp_path, "val")
+    assert "| train | 40 | 1 |" in text
+    assert "words of all classes are in `imagenet_val.classes.tsv`.\n" in text
 
 
 def test_names_that_others_begin_with(raw: Path, tmp_path: Path) -> None:
