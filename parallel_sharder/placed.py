@@ -23,4 +23,4 @@ def placed(listing: Listing, plan: Plan, record: ShardRecord) -> Columns:
     whole = ustar.BLOCK_BYTES + sizes + -sizes % ustar.BLOCK_BYTES
     data = whole.cumsum().reshape(whole.shape) - whole + ustar.BLOCK_BYTES
     keys = b"\n".join(listing.keys.take(rows).tolist()).decode("ascii").split("\n")
-    return Columns(keys if len(rows) else [], fields, data, sizes)
+    return Columns(keys if len(rows) else [], fields, data.T.tolist(), sizes.T.tolist())

@@ -50,7 +50,7 @@ ALLOWED = {
         "destination", "engines", "errors", "indexes", "indexes.folder", "indexes.sets", "lock", "machine", "model",
         "monitor", "options", "report", "sources.tarindex", "worker",
     },
-    "indexes": {"columns"},  # for type checkers only
+    "indexes": set(),
     "indexes.counts": {"indexes"},
     "indexes.dali": {"indexes"},
     "indexes.energon": {"indexes"},

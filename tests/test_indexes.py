@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,7 +25,7 @@ from hypothesis import strategies as st
 from parallel_sharder import IndexOptions, Options, VerifyOptions, convert, index_shards, verify_shards
 from parallel_sharder.cli import main
 from parallel_sharder.errors import DestinationError, OptionsError, SourceError
-from parallel_sharder.indexes import Columns, Member, dali, energon, samples
+from parallel_sharder.indexes import Columns, Member, columns_of, dali, energon, samples
 from parallel_sharder.monitor import Recording
 from tests import made
 
@@ -225,16 +224,38 @@ def test_same_pass_gives_what_the_headers_give(raw: Path, tmp_path: Path, worker
 def test_columns_and_members_are_indexed_alike(sizes: list[tuple[int, int]], has_classes: bool) -> None:
     """What is computed in columns is what the same members, one by one, give."""
     fields = ("cls", "jpg", "json") if has_classes else ("jpg", "json")
-    columns = Columns([f"k{i}" for i in range(len(sizes))], fields, *(np.zeros((len(sizes), len(fields)), int),) * 2)
-    columns = columns._replace(sizes=np.array([[3, *pair][-len(fields) :] for pair in sizes]))
+    data: list[list[int]] = [[] for _ in fields]
+    columns = Columns([f"k{i}" for i in range(len(sizes))], fields, data, [[] for _ in fields])
     members, position = [], 0
-    for row, key in enumerate(columns.keys):
-        for column, field in enumerate(fields):
-            member = Member(f"{key}.{field}", position, position + 512, int(columns.sizes[row, column]))
-            columns.data[row, column] = member.data
-            members.append(member)
-            position = member.end
+    for key, pair in zip(columns.keys, sizes, strict=True):
+        for column, (field, size) in enumerate(zip(fields, [3, *pair][-len(fields) :], strict=True)):
+            members.append(Member(f"{key}.{field}", position, position + 512, size))
+            columns.data[column].append(position + 512)
+            columns.sizes[column].append(size)
+            position = members[-1].end
+    assert columns == columns_of(members)
     assert dali.index_bytes(samples(members)) == dali.index_of(columns)
+    assert energon.rows_of(members) == energon.rows_in(columns)
+
+
+NAMES = st.sampled_from(["a.jpg", "a.cls", "b.jpg", "b.cls", "c.jpg", "c.cls", "c", ".x", "d.", "e/f.jpg", "g h.jpg"])
+
+
+@given(st.lists(st.tuples(NAMES, st.integers(1, 2)), max_size=8))
+def test_members_that_are_alike(names: list[tuple[str, int]]) -> None:
+    """Whatever is put into columns gives the same index as one by one, and what is not all alike is not."""
+    members, position = [], 0
+    for name, headers in names:
+        members.append(Member(name, position, position + 512 * headers, 7))
+        position = members[-1].end
+    columns = columns_of(members)
+    found = [*samples(members)]
+    if columns is None:
+        shapes = {tuple(field.name for field in sample) for sample in found}
+        odd = len(shapes) != 1 or any(set(name) & set("/ ") or "." not in name[1:-1] for name, _ in names)
+        assert odd or any(headers > 1 for _, headers in names)
+        return
+    assert dali.index_bytes(found) == dali.index_of(columns)
     assert energon.rows_of(members) == energon.rows_in(columns)
 
 

@@ -13,12 +13,11 @@ must not be compressed for energon and dali, because there is no place to point 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import groupby
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby, pairwise
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from parallel_sharder.columns import Int64s
+_BLOCK_BYTES = 512
 
 
 class Member(NamedTuple):
@@ -32,7 +31,7 @@ class Member(NamedTuple):
     @property
     def end(self) -> int:
         """Where the next header is."""
-        return self.data + self.size + -self.size % 512
+        return self.data + self.size + -self.size % _BLOCK_BYTES
 
 
 class Shard(NamedTuple):
@@ -45,16 +44,42 @@ class Shard(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """The samples of a shard that all have the same fields, in order: a row a sample, a column a field.
+    """The samples of a shard that all have the same fields, in order.
 
-    The member of sample i and field j is called `keys[i].fields[j]`, and its data, of `sizes[i, j]` bytes, begin at
-    `data[i, j]`, one block behind its header.
+    The member of sample i and field j is called `keys[i].fields[j]`, and its data, of `sizes[j][i]` bytes, begin at
+    `data[j][i]`, one block behind its header.
     """
 
     keys: list[str]
     fields: tuple[str, ...]
-    data: Int64s
-    sizes: Int64s
+    data: list[list[int]]
+    sizes: list[list[int]]
+
+
+def columns_of(members: Sequence[Member]) -> Columns | None:
+    """The samples with these members as columns, which takes less time than `samples`; None if they are not all alike.
+
+    Names are ASCII without blanks and slashes then, and no header has anything before it.
+    """
+    text = "".join(member.name for member in members)
+    if not text.isascii() or "/" in text or text.split() != [text]:
+        return None
+    parts = [member.name.partition(".") for member in members]
+    keys = [key for key, _, _ in parts]
+    width = next((number for number, key in enumerate(keys) if key != keys[0]), len(keys))
+    fields = tuple(field for _, _, field in parts[:width])
+    firsts = keys[::width]
+    is_regular = (
+        len(keys) == width * len(firsts)
+        and all(keys[j::width] == firsts for j in range(width))
+        and all([field for _, _, field in parts[j::width]] == [fields[j]] * len(firsts) for j in range(width))
+        and all(one != next_one for one, next_one in pairwise(firsts))
+        and all(member.data == member.header + _BLOCK_BYTES for member in members)
+    )
+    if not is_regular or not all((*fields, *firsts)):
+        return None
+    data, sizes = [member.data for member in members], [member.size for member in members]
+    return Columns(firsts, fields, [data[j::width] for j in range(width)], [sizes[j::width] for j in range(width)])
 
 
 class Field(NamedTuple):

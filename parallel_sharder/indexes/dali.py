@@ -36,7 +36,7 @@ def index_of(columns: Columns) -> bytes:
     if not columns.keys:
         raise ValueError(_NO_SAMPLE)
     line = " ".join(f"{field} %d %d %s.{field}" for field in columns.fields) + "\n"
-    places = zip(columns.data.T.tolist(), columns.sizes.T.tolist(), strict=True)
+    places = zip(columns.data, columns.sizes, strict=True)
     values = [values for data, sizes in places for values in (data, sizes, columns.keys)]
     lines = "".join(map(line.__mod__, zip(*values, strict=True)))
     return f"v1.2 {len(columns.keys)}\n{lines}".encode("ascii")

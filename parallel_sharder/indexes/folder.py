@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Self
 
 from parallel_sharder import durable
 from parallel_sharder.errors import DestinationError, SourceError
-from parallel_sharder.indexes import Columns, Member, Shard, counts, dali, energon, samples
+from parallel_sharder.indexes import Columns, Member, Shard, columns_of, counts, dali, energon, samples
 from parallel_sharder.indexes.sets import ShardSet, is_wids, json_at
 from parallel_sharder.manifest import with_md5
 
@@ -38,6 +38,9 @@ def index_members(path: str, size: int, members: Sequence[Member], readers: Coll
 
     Raises SourceError for a shard that a reader cannot take.
     """
+    columns = columns_of(members)
+    if columns is not None:
+        return index_columns(path, size, columns, readers, md5)
     all_samples = [*samples(members)]
     return _index(
         Shard(os.path.basename(path), len(all_samples), size, md5),
@@ -49,9 +52,9 @@ def index_members(path: str, size: int, members: Sequence[Member], readers: Coll
     )
 
 
-def index_columns(path: str, size: int, columns: Columns, readers: Collection[str]) -> Found:
-    """The same of a shard whose members are computed."""
-    shard = Shard(os.path.basename(path), len(columns.keys), size)
+def index_columns(path: str, size: int, columns: Columns, readers: Collection[str], md5: str = "") -> Found:
+    """The same of a shard whose samples are all alike."""
+    shard = Shard(os.path.basename(path), len(columns.keys), size, md5)
     return _index(
         shard, path, columns.fields, readers, partial(dali.index_of, columns), partial(energon.rows_in, columns)
     )
