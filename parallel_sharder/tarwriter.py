@@ -116,8 +116,9 @@ class ShardFile:
         """Lay the sample out at the beginning of `view`; where it ends."""
         position = 0
         before: list[bytes] = []  # what stands before the next content that is read into its place: copied in one go
-        for name, given in members:
-            content = given.make() if isinstance(given, Late) else given
+        for name, content in members:
+            if isinstance(content, Late):
+                content = content.make()
             if isinstance(content, bytes):
                 size = len(content)
                 before += (self._template.header(name, size), content, ustar.PADDING[size % ustar.BLOCK_BYTES])

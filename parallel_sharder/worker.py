@@ -114,7 +114,7 @@ def _write(chunk: Chunk, slot: int, board: Board) -> ShardRecord:
                 raise StoppedError
             ahead.before(position)
             try:
-                stored = store(row, shard, job)
+                found, size, its_mended = store(row, shard, job)
             except SampleError as error:
                 if job.on_bad == "fail":
                     raise SourceError(
@@ -124,9 +124,10 @@ def _write(chunk: Chunk, slot: int, board: Board) -> ShardRecord:
                 left_out.append(position)
                 problems.append(_problem(row, error))
             else:
-                problems += stored.problems
-                json_bytes.append(stored.json_bytes)
-                mended = mended.plus(stored.mended) if any(stored.mended) else mended
+                problems += found
+                json_bytes.append(size)
+                if its_mended is not _NOTHING_MENDED and any(its_mended):
+                    mended = mended.plus(its_mended)
             board.write(slot, position + 1, shard.tar_bytes)
         record = shard.finish()
     return dataclasses.replace(
@@ -141,12 +142,8 @@ def _write(chunk: Chunk, slot: int, board: Board) -> ShardRecord:
 _NOTHING_MENDED = Mended()
 
 
-class _Stored(NamedTuple):
-    """A stored sample: what is worth knowing about it, the size of its JSON, and what was mended for that."""
-
-    problems: list[Problem]
-    json_bytes: int
-    mended: Mended = _NOTHING_MENDED
+_Stored = tuple[list[Problem], int, Mended]
+"""A stored sample: what is worth knowing about it, the size of its JSON, and what was mended for that."""
 
 
 def _store(row: _Row, shard: ShardFile, job: Job) -> _Stored:
@@ -161,8 +158,8 @@ def _store(row: _Row, shard: ShardFile, job: Job) -> _Stored:
             if job.on_bad != "keep" or error.kind != Kind.BAD_ANNOTATION:
                 raise
             problems.append(_problem(row, error, kept=True))
-    problems += _store_image(row, _ExaminedImage(row.image), shard, metadata, job)
-    return _Stored(problems, len(metadata))
+    _store_image(row, _ExaminedImage(row.image), shard, metadata, job, problems)
+    return problems, len(metadata), _NOTHING_MENDED
 
 
 def _store_with_boxes(row: _Row, shard: ShardFile, job: Job, *, labels: Mapping[str, int]) -> _Stored:
@@ -190,15 +187,16 @@ def _store_with_boxes(row: _Row, shard: ShardFile, job: Job, *, labels: Mapping[
         return made.text
 
     limit = boxes.limit(row.image_class, len(row.key), 0 if described is None or row.xml is None else row.xml.length)
-    problems += _store_image(row, image, shard, Late(limit, make), job)
+    _store_image(row, image, shard, Late(limit, make), job, problems)
     if row.xml is not None:
         problems += [Problem(kind, printable(row.xml.path), row.key, detail) for kind, detail in made.odd]
-    return _Stored(problems, len(made.text), made.mended)
+    return problems, len(made.text), made.mended
 
 
-def _store_image(row: _Row, image: _ExaminedImage, shard: ShardFile, metadata: bytes | Late, job: Job) -> list[Problem]:
-    """Store the sample with this JSON; what is worth knowing about the image."""
-    problems = []
+def _store_image(
+    row: _Row, image: _ExaminedImage, shard: ShardFile, metadata: bytes | Late, job: Job, problems: list[Problem]
+) -> None:
+    """Store the sample with this JSON, and add what is worth knowing about the image to the problems."""
     try:
         shard.write(sample_members(row.key, image, metadata, row.image_class))
     except SampleError as error:
@@ -208,7 +206,6 @@ def _store_image(row: _Row, image: _ExaminedImage, shard: ShardFile, metadata: b
         shard.write(sample_members(row.key, row.image, metadata, row.image_class))
     if image.found is not None:
         problems.append(Problem(image.found[0], printable(row.image.path), row.key, image.found[1]))
-    return problems
 
 
 def _metadata(xml: Blob, row: _Row) -> tuple[bytes, list[tuple[Kind, str]]]:
@@ -246,12 +243,8 @@ class _ExaminedImage:
         self.found: tuple[Kind, str] | None = None
 
     def read_into(self, view: memoryview) -> None:
-        """Fill `view`. Raises SampleError as Blob does, and as `examine` does."""
+        """Fill `view`. Raises SampleError as Blob does, and for a broken image."""
         self._blob.read_into(view)
-        self.examine(view)
-
-    def examine(self, view: memoryview) -> None:
-        """Look at what has been read. Raises SampleError for a broken image."""
         found = examine(view)
         if found is not None and found[0] is Kind.BAD_IMAGE:
             raise SampleError(Kind.BAD_IMAGE, self._blob.path, found[1])
@@ -267,11 +260,11 @@ class _MeasuredImage(_ExaminedImage):
 
     def read_into(self, view: memoryview) -> None:
         """Fill `view`. Raises SampleError as _ExaminedImage does, and if no size can be found."""
-        self._blob.read_into(view)
-        size = size_of(view)
-        self.size = size or (0, 0)
-        self.examine(view)
-        if size is None:
+        try:
+            super().read_into(view)
+        finally:  # a broken one can be kept, and may have a size
+            self.size = size_of(view) or (0, 0)
+        if self.size == (0, 0):
             raise SampleError(Kind.BAD_IMAGE, self._blob.path, "its width and height cannot be found in its header")
 
 
