@@ -28,7 +28,8 @@ LOADED = {
     ),
     "timm": ("timm", f"assert image.getbbox(); {LABEL}"),
 }
-SECTION = re.search(r"^## Read them$(.+?)^## ", (CHECKOUT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+README = (CHECKOUT / "README.md").read_text()
+SECTION = re.search(r"^## Read them$(.+?)^## ", README, re.MULTILINE | re.DOTALL)
 assert SECTION is not None
 LINES = dict(re.findall(r"^### ([^\n]+)\n\n```python\n(.+?)^```$", SECTION[1], re.MULTILINE | re.DOTALL))
 TABLE = dict(re.findall(r"^\| ([^|]+) \| ([^|]*\d[^|]*) \|", SECTION[1], re.MULTILINE))
@@ -45,6 +46,19 @@ def test_lines(readers: Readers, reader: str) -> None:
 def test_lines_for_wids_in_webdataset(readers: Readers) -> None:
     """Those for wids do so with the last webdataset that had it, too."""
     run(readers, "wids", "assert 'webdataset-0.2' in wids.__file__; " + LOADED["wids"][1], last_with_wids())
+
+
+@pytest.mark.parametrize("boxes", [[], [[1, 2, 30, 40], [5, 6, 7, 8]]])
+def test_lines_for_torchvision(readers: Readers, boxes: list[list[int]]) -> None:
+    """The line that makes boxes for torchvision does so for samples with boxes and without."""
+    needs_package("torchvision")
+    [line] = re.findall(r"^```python\n(boxes = .+?)^```$", README, re.MULTILINE | re.DOTALL)
+    program = readers.home / "lines.py"
+    program.write_text(
+        "import torch\nfrom torchvision.tv_tensors import BoundingBoxes\n"
+        f"info = {{'boxes': {boxes}, 'width': 50, 'height': 60}}\n{line}\nassert ({len(boxes)}, 4) == boxes.shape\n"
+    )
+    readers.run([sys.executable, program])
 
 
 @pytest.mark.parametrize("form", ["original", "boxes", "none"])
@@ -81,4 +95,4 @@ def test_table() -> None:
         "timm": oldest["timm"],
     }
     assert named == TABLE
-    assert f"open_clip {oldest['open_clip_torch']} " in (CHECKOUT / "README.md").read_text()
+    assert f"open_clip {oldest['open_clip_torch']} " in README
