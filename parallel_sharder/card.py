@@ -285,13 +285,15 @@ def write_card(folder: str, own: bytes | None, name: str) -> None:
         raise DestinationError(f"{path} cannot be written: {error.strerror or error}.") from error
 
 
-def withdraw_card(folder: str, name: str) -> None:
-    """Take the set called `name`, whose shards are about to go, out of the folder's card, if that is this tool's.
-
-    The folder should be locked.
+def withdraw_card(folder: str, name: str) -> bool:
+    """Take the set called `name`, whose shards are about to go, out of the folder's card; whether it was in one of this
+    tool's. The folder should be locked.
     """
-    if MARK in (_text_at(os.path.join(folder, CARD)) or ""):
-        write_card(folder, None, name)
+    text = _text_at(os.path.join(folder, CARD)) or ""
+    if MARK not in text or f"`{name}.json`" not in text:
+        return False
+    write_card(folder, None, name)
+    return True
 
 
 def _text_at(path: str) -> str | None:

@@ -66,7 +66,7 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
 
             make_folder(pattern)
             with Journal(pattern.journal_path, fingerprint(options, listing, plan), options.overwrite) as journal:
-                kept, remade = _take_stock(options, plan, engine, journal)
+                kept, remade, withdrawn = _take_stock(options, plan, engine, journal)
                 if index is not None:
                     index.save()
                 numbers = {record.number for record in kept}
@@ -89,11 +89,14 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
     finally:
         monitor.close()
     seconds = dict(zip(("scan", "plan", "write"), np.diff(times).tolist(), strict=True))
-    return Report.of(listing, options, kept, made, remade, problems, workers, seconds)
+    return Report.of(listing, options, kept, made, remade, withdrawn, problems, workers, seconds)
 
 
-def _take_stock(options: Options, plan: Plan, engine: Engine, journal: Journal) -> tuple[list[ShardRecord], list[str]]:
-    """The shards of an earlier run that are as the journal has them, and the paths of those that are to be made again.
+def _take_stock(
+    options: Options, plan: Plan, engine: Engine, journal: Journal
+) -> tuple[list[ShardRecord], list[str], bool]:
+    """The shards of an earlier run that are as the journal has them, the paths of those that are to be made again, and
+    whether indexes or a card were withdrawn because of these.
 
     Removes what else the tool has left there. Raises DestinationError for files of these names that it has not made.
     """
@@ -103,8 +106,9 @@ def _take_stock(options: Options, plan: Plan, engine: Engine, journal: Journal) 
     else:
         note = ""
     refuse_taken(pattern, journal.paths_dealt(), note)  # before anything is removed
+    withdrawn = False
     if options.overwrite:
-        withdraw_all(options, journal)
+        withdrawn = withdraw_all(options, journal)
         journal.begin_anew()
     kept = intact(journal.done.values(), engine.executor, options.check)
     stay = {record.path for record in kept}
@@ -112,12 +116,12 @@ def _take_stock(options: Options, plan: Plan, engine: Engine, journal: Journal) 
     if len(kept) == plan.shard_count:  # or the manifest would tell of shards that are not there
         stay |= {*pattern.beside}
     else:
-        withdraw_all(options, journal)
+        withdrawn = withdraw_all(options, journal) or withdrawn
     for path in journal.paths_dealt():  # the manifest before the shards
         if path not in stay:
             durable.remove(path)
     durable.remove_partials(pattern.folder, f"{pattern.names}|{re.escape(os.path.basename(pattern.index_path))}")
-    return kept, remade
+    return kept, remade, withdrawn
 
 
 def _write(

@@ -42,12 +42,13 @@ def refuse_in_the_way(options: Options) -> None:
         refuse_foreign_card(folder)
 
 
-def withdraw_all(options: Options, journal: Journal) -> None:
-    """Remove what indexes and card tell of the shards of an earlier run, if there are such, before these go."""
-    if journal.paths_dealt():
-        with locked_folder(options.pattern.folder):
-            withdraw(options.pattern.folder, _own(options))
-            withdraw_card(options.pattern.folder, options.pattern.set_name)
+def withdraw_all(options: Options, journal: Journal) -> bool:
+    """Remove what indexes and card tell of the shards of an earlier run, before these go; whether that was any."""
+    if not journal.paths_dealt():
+        return False
+    with locked_folder(options.pattern.folder):
+        told = withdraw(options.pattern.folder, _own(options))
+        return withdraw_card(options.pattern.folder, options.pattern.set_name) or told
 
 
 def _own(options: Options) -> ShardSet:

@@ -124,7 +124,8 @@ class Report:
 
     `tar_bytes` counts before compression, `file_bytes` what the shards take on the disk. `seconds` has one entry a
     phase: scan, plan, write. `problems` are the scan's and the workers', in order. `indexes` are the readers that have
-    theirs; `card_path` is None if none was asked for; `mended` says how often each of boxes.Mended was, if at all.
+    theirs; `withdrawn` tells whether indexes or a card told of shards that went; `card_path` is None if no card was
+    asked for; `mended` says how often each of boxes.Mended was, if at all.
     """
 
     found: tuple[tuple[str, str], ...]
@@ -144,6 +145,7 @@ class Report:
     has_classes: bool
     problems: tuple[Problem, ...]
     indexes: tuple[str, ...]
+    withdrawn: bool
     card_path: str | None
     mended: dict[str, int]
 
@@ -155,6 +157,7 @@ class Report:
         kept: Sequence[ShardRecord],
         made: Sequence[ShardRecord],
         remade: Sequence[str],
+        withdrawn: bool,
         problems: Sequence[Problem],
         workers: int,
         seconds: dict[str, float],
@@ -180,6 +183,7 @@ class Report:
             bool(listing.classes),
             tuple(problems),
             options.readers,
+            withdrawn,
             pattern.card_path if options.card else None,
             {name: count for name, count in in_all(records)._asdict().items() if count},
         )
@@ -233,6 +237,8 @@ class Report:
             lines += _some([f"  {path}" for path in self.remade])
         else:
             lines = []
+        if self.withdrawn and not (further and self.card_path):
+            lines.append("indexes or a dataset card told of shards that went: --index and --card make them anew")
         return "\n".join([*_table(rows), *lines, *_problem_lines(self.problems), "", *self._example()])
 
     def json(self) -> dict[str, Any]:
@@ -249,6 +255,7 @@ class Report:
             "braces": self.braces,
             "manifest": self.manifest_path,
             "indexes": list(self.indexes),
+            "withdrawn": self.withdrawn,
             "card": self.card_path,
             "mended": self.mended,
             "workers": self.workers,

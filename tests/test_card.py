@@ -103,7 +103,10 @@ def test_overwriting_withdraws(raw: Path, tmp_path: Path) -> None:
     """A set whose shards go is in no card, and without a set there is none; a class table goes with its set."""
     for split in ("train", "val"):
         run(raw, tmp_path, split)
-    text = run(raw, tmp_path, "train", overwrite=True, card=False, shards=2)
+    again = Options(root=raw, dest=str(tmp_path), overwrite=True, workers=0, shards=2)
+    assert "a dataset card told of shards that went: --index and --card make them anew" in convert(again).text()
+    assert not convert(again).withdrawn
+    text = (tmp_path / "README.md").read_text()
     assert "| val | 40 |" in text
     assert "| train |" not in text
     assert not (tmp_path / "imagenet_train.classes.tsv").exists()

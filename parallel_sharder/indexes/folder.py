@@ -220,27 +220,33 @@ def refuse_foreign_beside(folder: str, owner: ShardSet, readers: Collection[str]
             raise DestinationError(_in_the_way(path))
 
 
-def withdraw(folder: str, owner: ShardSet) -> None:
-    """Remove what the folder's indexes tell of a set whose shards are about to go or to change. It should be locked.
+def withdraw(folder: str, owner: ShardSet) -> bool:
+    """Remove what the folder's indexes tell of a set whose shards are about to go or to change; whether that was any.
 
+    The folder should be locked.
     Files of another kind are left alone. Energon's index goes as a whole if it tells of the set: it is one table.
     """
-    for path, _ in _beside(folder, owner):
-        if _is_index(path):
-            durable.remove(path)
+    beside = [path for path, _ in _beside(folder, owner) if _is_index(path)]
+    for path in beside:
+        durable.remove(path)
+    told = bool(beside)
     meta = os.path.join(folder, energon.FOLDER)
     listed = (json_at(os.path.join(meta, ".info.json")) or {}).get("shard_counts")
     if isinstance(listed, dict) and any(map(owner.owns, listed)):
+        told = True
         for file in energon.REMADE:
             durable.remove(os.path.join(meta, file))
     path = os.path.join(folder, counts.OPENCLIP)
     sizes = json_at(path) or {}
     if counts.is_openclip(sizes) and (left := counts.openclip_without(sizes, owner.owns)) != sizes:
+        told = True
         _rewrite(path, counts.openclip(left, ()) if left else b"")
     path = os.path.join(folder, counts.TIMM)
     info = json_at(path) or {}
     if counts.is_timm(info) and (rest := counts.timm_without(info, owner.owns)) != info:
+        told = True
         _rewrite(path, counts.timm(rest, {}) if rest != {"splits": {}} else b"")
+    return told
 
 
 def remove_partials(folder: str) -> None:
