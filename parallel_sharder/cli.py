@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import io
 import json
 import os
@@ -18,7 +19,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from parallel_sharder import __version__
 from parallel_sharder.errors import OptionsError, SharderError
@@ -195,74 +196,29 @@ def _parse(words: list[str]) -> tuple[argparse.Namespace, AnyOptions]:
     """The words as argparse has them, and as the options they mean. Raises OptionsError with all complaints."""
     if words[:1] == ["verify"]:
         arguments = _verify_parser().parse_args(words[1:])
-        return arguments, _verify_options(arguments)
+        return arguments, _made(VerifyOptions, arguments, "workers")
     if words[:1] == ["index"]:
         arguments = _index_parser().parse_args(words[1:])
-        return arguments, _index_options(arguments)
+        return arguments, _made(IndexOptions, arguments, "workers")
     arguments = _parser().parse_args(words)
-    return arguments, _options(arguments)
+    return arguments, _made(Options, arguments, "workers", "maxcount", "shards", "seed", "maxsize")
 
 
-def _options(arguments: argparse.Namespace) -> Options:
-    """Options from the parsed words; raises OptionsError with the complaints about all of them."""
+T = TypeVar("T", Options, VerifyOptions, IndexOptions)
+
+
+def _made(make: type[T], arguments: argparse.Namespace, *numbers: str) -> T:
+    """The options of this kind that the parsed words give: each field from the option of its name, `numbers` as such.
+
+    Raises OptionsError with the complaints about all of them.
+    """
     complaints: list[str] = []
-    numbers = {name: _number(arguments, name, complaints) for name in ("workers", "maxcount", "shards", "seed")}
-    numbers["maxsize"] = _number(arguments, "maxsize", complaints, parse_size)
-    return _made(
-        Options,
-        complaints,
-        root=arguments.root,
-        split=arguments.split,
-        dest=arguments.dest,
-        shuffle=not arguments.no_shuffle,
-        labels=arguments.labels,
-        annotations=arguments.annotations,
-        on_bad=arguments.on_bad,
-        xml_root=arguments.xml_root,
-        meta=arguments.meta,
-        layout=arguments.layout,
-        check_archives=arguments.check_archives,
-        start_method=arguments.start_method,
-        overwrite=arguments.overwrite,
-        check=arguments.check,
-        index=arguments.index,
-        md5=arguments.md5,
-        card=arguments.card,
-        **{name: value for name, value in numbers.items() if value is not None},
-    )
-
-
-def _verify_options(arguments: argparse.Namespace) -> VerifyOptions:
-    complaints: list[str] = []
-    return _made(
-        VerifyOptions,
-        complaints,
-        dest=arguments.dest,
-        source=arguments.source,
-        xml_root=arguments.xml_root,
-        meta=arguments.meta,
-        layout=arguments.layout,
-        workers=_number(arguments, "workers", complaints),
-    )
-
-
-def _index_options(arguments: argparse.Namespace) -> IndexOptions:
-    complaints: list[str] = []
-    return _made(
-        IndexOptions,
-        complaints,
-        dest=arguments.dest,
-        readers=arguments.readers,
-        md5=arguments.md5,
-        workers=_number(arguments, "workers", complaints),
-    )
-
-
-T = TypeVar("T")
-
-
-def _made(make: Callable[..., T], complaints: list[str], **choices: Any) -> T:
-    """The options of these choices; OptionsError with the `complaints` there are already, and those about them."""
+    names = {field.name for field in dataclasses.fields(make)}
+    choices = {name: value for name, value in vars(arguments).items() if name in names and name not in numbers}
+    for name in numbers:
+        number = _number(arguments, name, complaints, parse_size if name == "maxsize" else int)
+        if number is not None:
+            choices[name] = number
     try:
         options = make(**choices)
     except OptionsError as error:
@@ -398,7 +354,7 @@ def _parser() -> argparse.ArgumentParser:
     shards.add_argument("--maxcount", metavar="N", help="no shard holds more samples (default: no limit)")
     shards.add_argument("--shards", metavar="N", help="exactly so many shards (default: as few as the limits allow)")
     shards.add_argument("--seed", metavar="N", help="seed of the shuffle, 0 to 2**64 - 1 (default: 0)")
-    shards.add_argument("--no-shuffle", action="store_true", help="store in the order of the keys")
+    shards.add_argument("--no-shuffle", dest="shuffle", action="store_false", help="store in the order of the keys")
     shards.add_argument(
         "--annotations",
         metavar="original|boxes|none",
