@@ -112,14 +112,16 @@ def unannotated_json(key: str, image_class: ImageClass | None, size: Size) -> by
 def boxes_json(
     key: str,
     image_class: ImageClass | None,
-    described: Described,
+    described: Described | None,
     image_size: Size,
     labels: Mapping[str, int],
 ) -> Made:
-    """The JSON of a sample with this annotation; `labels` are those of all classes by WordNet ID.
+    """The JSON of a sample with this annotation, or with none; `labels` are those of all classes by WordNet ID.
 
-    `image_size` is the file's own, for an annotation that has none.
+    `image_size` is the file's own, for a sample whose annotation has none.
     """
+    if described is None:
+        return Made(unannotated_json(key, image_class, image_size), Mended(), ())
     odd: list[tuple[Kind, str]] = []
     size, without_size = size_in(described), 0
     if size is None:

@@ -24,7 +24,15 @@ _START = b"\xff\xd8"
 _END = b"\xff\xd9"
 _START_OF_SCAN = 0xDA
 _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # tables and a reserved code lie between them
-_FRAME_SIZE = struct.Struct(">HH")
+_JPEG_SIZE = struct.Struct(">HH")
+_HEAD_BYTES = 26
+_SIZES = (
+    (b"\x89PNG\r\n\x1a\n", struct.Struct(">II"), 16),
+    (b"GIF8", struct.Struct("<HH"), 6),
+    (b"BM", struct.Struct("<ii"), 18),
+)
+"""First bytes of other formats, and how and where width and height stand in their first 26."""
+
 _WITHOUT_LENGTH = frozenset((0x01, *range(0xD0, 0xD8)))
 
 
@@ -54,18 +62,16 @@ def size_of(data: memoryview) -> tuple[int, int] | None:
     Sources: ITU-T T.81 B.2.2 (frame header); the PNG specification, 11.2.2 (IHDR); GIF89a, 18; BITMAPINFOHEADER.
     """
     width = height = 0
-    head = bytes(data[:26])
-    if head.startswith(_START):
+    if data[:2] == _START:
         frame, _ = _walk(data)
         if frame:
-            height, width = _FRAME_SIZE.unpack_from(data, frame + 5)
-    elif len(head) == 26 and head.startswith(b"\x89PNG\r\n\x1a\n"):
-        width, height = struct.unpack_from(">II", head, 16)
-    elif len(head) == 26 and head.startswith(b"GIF8"):
-        width, height = struct.unpack_from("<HH", head, 6)
-    elif len(head) == 26 and head.startswith(b"BM"):
-        width, height = struct.unpack_from("<ii", head, 18)
-        height = abs(height)  # negative if the first row is the top one
+            height, width = _JPEG_SIZE.unpack_from(data, frame + 5)
+    else:
+        head = bytes(data[:_HEAD_BYTES])
+        for magic, form, offset in _SIZES:
+            if head.startswith(magic) and len(head) == _HEAD_BYTES:
+                width, height = form.unpack_from(head, offset)
+    height = abs(height)  # a BMP's is negative if the first row is the top one
     return (width, height) if 0 < width < 10**9 and 0 < height < 10**9 else None
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from parallel_sharder import annotation
 from parallel_sharder.annotation import Described, DescribedObject
@@ -135,8 +135,9 @@ def learn(xml: bytes) -> Shape | None:
     try:
         document = annotation.parse(held + literals[-1], "")
         template = json.dumps(document)
-        places = _places(document["annotation"])
-        *fields, objects = annotation.describe(document)
+        described = annotation.describe(document)
+        places = _places(described)
+        *fields, objects = described
         sources = tuple(map(_source, fields)), tuple(tuple(map(_source, each)) for each in objects)
         original = json.dumps(annotation.parse(xml, "")).encode("ascii")
     except (SampleError, RecursionError, ValueError):
@@ -149,23 +150,17 @@ def learn(xml: bytes) -> Shape | None:
     return shape if match is not None and shape.template % (*match.groups(), b"") == original else None
 
 
-def _places(described: dict[str, Any]) -> tuple[int | None, tuple[int, int] | None, tuple[Box, ...]]:
+def _places(described: Described) -> tuple[int | None, tuple[int, int] | None, tuple[Box, ...]]:
     """The groups of what `annotation.oddities` looks at. Raises ValueError where that is not one value each."""
-    name = described.get("filename")
-    filename = _group(name) if isinstance(name, str) else None
-    try:
-        size = _group(described["size"]["width"]), _group(described["size"]["height"])
-    except (KeyError, TypeError):
+    filename = None if described.filename is None else _group(described.filename)
+    if described.width is None or described.height is None:
         return filename, None, ()
     boxes = []
-    objects: Any = described.get("object")
-    for each in objects if isinstance(objects, list) else [objects]:
-        try:
-            sides = [_group(each["bndbox"][side]) for side in ("xmin", "ymin", "xmax", "ymax")]
-        except (KeyError, TypeError):
-            continue
-        boxes.append((sides[0], sides[1], sides[2], sides[3]))
-    return filename, size, tuple(boxes)
+    for each in described.objects:
+        sides = [_group(text) for text in (each.xmin, each.ymin, each.xmax, each.ymax) if text is not None]
+        if len(sides) == 4:
+            boxes.append((sides[0], sides[1], sides[2], sides[3]))
+    return filename, (_group(described.width), _group(described.height)), tuple(boxes)
 
 
 def _source(text: str | None) -> _Source:

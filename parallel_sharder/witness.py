@@ -39,8 +39,7 @@ class ExpectedShard:
 
     `classes` gives wnid and name of each label, and is empty for a set without classes; where `key_tells_class`, keys
     begin with the wnid. `seed` is that of the order, None for the order of the keys. `annotations` is the form of the
-    JSON. `with_digests` asks for those of
-    the samples, for comparing them with the source.
+    JSON. `with_digests` asks for those of the samples, for comparing them with the source.
     """
 
     path: str

@@ -14,7 +14,7 @@ import hashlib
 import itertools
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import xxhash
 
@@ -74,9 +74,7 @@ def file_digest(path: str) -> str:
     """The XXH3-128 of a file, in hex; empty if it cannot be read, which is no file's digest."""
     digest = xxhash.xxh3_128()
     try:
-        with open(path, "rb", buffering=0) as file:
-            while block := file.read(_READ_BYTES):
-                digest.update(block)
+        _read_through(path, digest)
     except OSError:
         return ""
     return digest.hexdigest()
@@ -85,11 +83,15 @@ def file_digest(path: str) -> str:
 def digests_of(path: str) -> tuple[str, str, str]:
     """The path of a file, its MD5 and its XXH3-128, in hex. Raises OSError if it cannot be read."""
     md5, xxh3_128 = hashlib.md5(usedforsecurity=False), xxhash.xxh3_128()
+    _read_through(path, md5, xxh3_128)
+    return path, md5.hexdigest(), xxh3_128.hexdigest()
+
+
+def _read_through(path: str, *digests: hashlib._Hash | xxhash.xxh3_128) -> None:
     with open(path, "rb", buffering=0) as file:
         while block := file.read(_READ_BYTES):
-            md5.update(block)
-            xxh3_128.update(block)
-    return path, md5.hexdigest(), xxh3_128.hexdigest()
+            for digest in digests:
+                digest.update(block)
 
 
 def _write(chunk: Chunk, slot: int, board: Board) -> ShardRecord:
@@ -141,7 +143,6 @@ def _write(chunk: Chunk, slot: int, board: Board) -> ShardRecord:
 
 _NOTHING_MENDED = Mended()
 
-
 _Stored = tuple[list[Problem], int, Mended]
 """A stored sample: what is worth knowing about it, the size of its JSON, and what was mended for that."""
 
@@ -150,14 +151,10 @@ def _store(row: _Row, shard: ShardFile, job: Job) -> _Stored:
     """Store one sample. Raises SampleError if it is not to be stored."""
     problems: list[Problem] = []
     metadata = plain_json(row.image_class)
-    if row.xml is not None:
-        try:
-            metadata, odd = _metadata(row.xml, row)
-            problems += [Problem(kind, printable(row.xml.path), row.key, detail) for kind, detail in odd]
-        except SampleError as error:
-            if job.on_bad != "keep" or error.kind != Kind.BAD_ANNOTATION:
-                raise
-            problems.append(_problem(row, error, kept=True))
+    found = _annotated(_metadata, row, job, problems)
+    if found is not None:
+        metadata, odd = found
+        problems += _oddities(row, odd)
     _store_image(row, _ExaminedImage(row.image), shard, metadata, job, problems)
     return problems, len(metadata), _NOTHING_MENDED
 
@@ -165,32 +162,42 @@ def _store(row: _Row, shard: ShardFile, job: Job) -> _Stored:
 def _store_with_boxes(row: _Row, shard: ShardFile, job: Job, *, labels: Mapping[str, int]) -> _Stored:
     """The same with the boxes form of the JSON, which can need what is in the image's header."""
     problems: list[Problem] = []
-    described = None
-    if row.xml is not None:
-        try:
-            described = _described(row.xml)
-        except SampleError as error:
-            if job.on_bad != "keep" or error.kind != Kind.BAD_ANNOTATION:
-                raise
-            problems.append(_problem(row, error, kept=True))
+    described = _annotated(_described, row, job, problems)
     needs_size = described is None or boxes.size_in(described) is None
     image = _MeasuredImage(row.image) if needs_size else _ExaminedImage(row.image)
-    made = boxes.Made(b"", Mended(), ())
+    made = boxes.Made(b"", _NOTHING_MENDED, ())
 
     def make() -> bytes:
         nonlocal made
-        size = image.size if isinstance(image, _MeasuredImage) else (0, 0)
-        if described is None:
-            made = boxes.Made(boxes.unannotated_json(row.key, row.image_class, size), Mended(), ())
-        else:
-            made = boxes.boxes_json(row.key, row.image_class, described, size, labels)
+        made = boxes.boxes_json(row.key, row.image_class, described, image.size, labels)
         return made.text
 
     limit = boxes.limit(row.image_class, len(row.key), 0 if described is None or row.xml is None else row.xml.length)
     _store_image(row, image, shard, Late(limit, make), job, problems)
-    if row.xml is not None:
-        problems += [Problem(kind, printable(row.xml.path), row.key, detail) for kind, detail in made.odd]
+    problems += _oddities(row, made.odd)
     return problems, len(made.text), made.mended
+
+
+T = TypeVar("T")
+
+
+def _annotated(read: Callable[[_Row, Blob], T], row: _Row, job: Job, problems: list[Problem]) -> T | None:
+    """What `read` makes of the row's annotation; None without one, and for a broken one that counts as none: that is
+    a problem then.
+    """
+    if row.xml is None:
+        return None
+    try:
+        return read(row, row.xml)
+    except SampleError as error:
+        if job.on_bad != "keep" or error.kind != Kind.BAD_ANNOTATION:
+            raise
+        problems.append(_problem(row, error, kept=True))
+        return None
+
+
+def _oddities(row: _Row, odd: Iterable[tuple[Kind, str]]) -> list[Problem]:
+    return [Problem(kind, printable(row.xml.path), row.key, detail) for kind, detail in odd] if row.xml else []
 
 
 def _store_image(
@@ -208,7 +215,7 @@ def _store_image(
         problems.append(Problem(image.found[0], printable(row.image.path), row.key, image.found[1]))
 
 
-def _metadata(xml: Blob, row: _Row) -> tuple[bytes, list[tuple[Kind, str]]]:
+def _metadata(row: _Row, xml: Blob) -> tuple[bytes, list[tuple[Kind, str]]]:
     """The JSON of an annotated sample, and what is odd about the annotation."""
     text = _read(xml)
     filled = _shapes.fill(text, row.key, json_end(row.image_class))
@@ -222,7 +229,7 @@ def _metadata(xml: Blob, row: _Row) -> tuple[bytes, list[tuple[Kind, str]]]:
         raise SampleError(Kind.BAD_ANNOTATION, xml.path, "its elements are nested too deeply") from error
 
 
-def _described(xml: Blob) -> annotation.Described:
+def _described(_: _Row, xml: Blob) -> annotation.Described:
     text = _read(xml)
     return _shapes.describe(text) or annotation.describe(annotation.parse(text, xml.path))
 
@@ -235,7 +242,12 @@ def _read(xml: Blob) -> bytes:
 
 
 class _ExaminedImage:
-    """An image that is looked at when it has been read: `found` is what is worth knowing, and no fault."""
+    """An image that is looked at when it has been read: `found` is what is worth knowing, and no fault.
+
+    `size` in pixels is not looked at, and 0 by 0.
+    """
+
+    size = 0, 0
 
     def __init__(self, blob: Blob) -> None:
         self._blob = blob
@@ -252,11 +264,7 @@ class _ExaminedImage:
 
 
 class _MeasuredImage(_ExaminedImage):
-    """One whose `size` in pixels is looked at too; 0 by 0 if it cannot be found."""
-
-    def __init__(self, blob: Blob) -> None:
-        super().__init__(blob)
-        self.size = (0, 0)
+    """One whose `size` is looked at too; 0 by 0 if it cannot be found."""
 
     def read_into(self, view: memoryview) -> None:
         """Fill `view`. Raises SampleError as _ExaminedImage does, and if no size can be found."""
