@@ -149,7 +149,7 @@ def _expected_samples(
             int(rows.offset[row]),
             key,
             _image(listing, there),
-            None if annotations == "none" or key in without_annotation else _xml(listing, there),
+            None if key in without_annotation else _xml(listing, there),
             image_class,
             annotations,
             labels,

@@ -193,7 +193,7 @@ def preview(options: Options, monitor: Monitor | None = None) -> Preview:
 
 def _layout(options: Options) -> Layout:
     layout = find_layout(options.root, options.split, options.xml_root, options.meta, options.layout)
-    return layout if options.annotations != "none" else dataclasses.replace(layout, annotations=None)
+    return layout if options.annotations != "none" else layout.without_annotations()
 
 
 def _scan(
@@ -207,14 +207,6 @@ def _scan(
 ) -> Listing:
     classes = read_classes(layout.class_list, options.labels) if layout.class_list else ()
     listing = scan(layout, classes, engine.executor, monitor.scanning, spool, index)
-    if options.annotations == "none":
-        listing = dataclasses.replace(
-            listing,
-            found=(*(row for row in listing.found if row[0] != "annotations"), ("annotations", "not wanted")),
-            xml_place=np.full_like(listing.xml_place, -1),
-            xml_size=np.full_like(listing.xml_size, -1),
-            xml_extent=None,
-        )
     if checked:
         row = "checked", f"{', '.join(checked)}: as published, by MD5"
         listing = dataclasses.replace(listing, found=(*listing.found, row))

@@ -8,7 +8,6 @@ goes on to the end whatever it finds.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import re
 import time
@@ -239,7 +238,7 @@ def _source(choices: Mapping[str, Any], options: VerifyOptions, engine: Engine, 
     try:
         layout = find_layout(options.source, choices["split"], options.xml_root, options.meta, options.layout)
         if choices.get("annotations") == "none":
-            layout = dataclasses.replace(layout, annotations=None)
+            layout = layout.without_annotations()
         classes = read_classes(layout.class_list, choices["labels"]) if layout.class_list else ()
         with spool_elsewhere(layout) as spool:
             listing = scan(layout, classes, engine.executor, monitor.scanning, spool)

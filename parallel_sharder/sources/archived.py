@@ -16,8 +16,8 @@ from typing import Any, Self
 
 from parallel_sharder import durable
 from parallel_sharder.errors import DestinationError, SourceError
-from parallel_sharder.model import IMAGE_SUFFIX, WNID, XML_SUFFIX, Kind, Place, Problem, printable
-from parallel_sharder.sources.contents import NO_FILES, Contents, FileColumns
+from parallel_sharder.model import IMAGE_SUFFIX, WNID, XML_SUFFIX, Place, Problem, printable
+from parallel_sharder.sources.contents import NO_FILES, Contents, FileColumns, stranger
 from parallel_sharder.sources.tarindex import GZIP_MAGIC, Read, Stream, TarMember, is_gzip, reader, refusal, tar_members
 
 SPOOLED_AT_A_TIME = 1 << 20
@@ -80,7 +80,7 @@ def index_images(path: str, name: str, start: int, size: int, key_pattern: str, 
         for member in tar_members(reader(file.fileno()), start, start + size, archive):
             key = _key(member, IMAGE_SUFFIX, archive, folders)
             if key is None:
-                problems.append(_stranger(archive, member))
+                problems.append(stranger(f"{archive}:{member.name}"))
                 continue
             if not fits(key):
                 raise refusal(archive, member.offset, f"{printable(member.name)} does not belong into this archive", "")
@@ -133,7 +133,7 @@ class _AnnotationIndex:
                 continue
             key = _key(member, XML_SUFFIX, archive, None)
             if key is None:
-                self._problems.append(_stranger(archive, member))
+                self._problems.append(stranger(f"{archive}:{member.name}"))
                 continue
             folder = os.path.basename(os.path.dirname(member.name))
             if not self._fits(key) or (WNID.fullmatch(folder) and WNID.match(key) and not key.startswith(folder)):
@@ -231,12 +231,6 @@ def _key(member: TarMember, suffix: str, archive: str, folders: tuple[str, ...] 
     if folders is not None and len(parts) > 1 and (len(parts) > 2 or parts[0] not in folders):
         raise refusal(archive, member.offset, f"{printable(member.name)} does not belong into this archive", "")
     return parts[-1].removesuffix(suffix)
-
-
-def _stranger(archive: str, member: TarMember) -> Problem:
-    return Problem(
-        Kind.NOT_AN_IMAGE, printable(f"{archive}:{member.name}"), "", f"not named like an image, *{IMAGE_SUFFIX}"
-    )
 
 
 def _refuse_packed(path: str) -> None:

@@ -10,7 +10,7 @@ from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from parallel_sharder.model import Place, Problem
+from parallel_sharder.model import IMAGE_SUFFIX, Kind, Place, Problem, printable
 
 FLAT_KEYS = {"val": "ILSVRC2012_val_[0-9]{8}", "test": "ILSVRC2012_test_[0-9]{8}"}
 """The keys of splits whose file names do not tell the class; those of train are `<wnid>_<number>`."""
@@ -19,6 +19,7 @@ TRAIN_KEY = "{}_[0-9]{{1,20}}"
 """The keys of a class of train; longer ones would not fit a tar header."""
 
 MISPLACED = "no image of this name belongs in this folder"
+STRANGER = f"not named like an image, *{IMAGE_SUFFIX}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,11 @@ class Contents:
     xmls: FileColumns
     folders: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
+
+
+def stranger(path: str) -> Problem:
+    """What is said of the file at `path`, in a folder or an archive, that is nothing of the set."""
+    return Problem(Kind.NOT_AN_IMAGE, printable(path), "", STRANGER)
 
 
 def misfits(keys: Sequence[str], key_pattern: str) -> list[str]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from parallel_sharder.errors import SourceError
 from parallel_sharder.model import IMAGE_SUFFIX, XML_SUFFIX, Kind, Place, Problem, printable
-from parallel_sharder.sources.contents import MISPLACED, Contents, FileColumns, misfits
+from parallel_sharder.sources.contents import MISPLACED, STRANGER, Contents, FileColumns, misfits
 
 UNREADABLE = -1
 """The size of an annotation that is there but cannot be read: its image must not pass for one without."""
@@ -56,7 +56,7 @@ def list_folder(path: str, key_pattern: str) -> Contents:
     for key in unreadable:
         del images[key]
     found = [
-        *((Kind.NOT_AN_IMAGE, name, "", f"not named like an image, *{IMAGE_SUFFIX}") for name in others),
+        *((Kind.NOT_AN_IMAGE, name, "", STRANGER) for name in others),
         *((Kind.MISPLACED_IMAGE, name, "", MISPLACED) for name in misplaced_images),
         *((Kind.ORPHAN_XML, name, "", MISPLACED) for name in misplaced_xmls),
         *((Kind.UNREADABLE, key + IMAGE_SUFFIX, key, UNREADABLE_DETAIL) for key in unreadable),

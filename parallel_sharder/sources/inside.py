@@ -4,48 +4,17 @@ from __future__ import annotations
 
 import tarfile
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from parallel_sharder.blob import ZipEntry
 from parallel_sharder.errors import SampleError, SourceError
 from parallel_sharder.sources.zipindex import member_named
 
 
-class InTar(NamedTuple):
-    """The file of a tar, compressed or not, whose name ends in `ending`."""
-
-    archive: Path
-    ending: str
-
-    @property
-    def suffix(self) -> str:
-        """As a Path's."""
-        return Path(self.ending).suffix
-
-    def is_file(self) -> bool:
-        """Whether the archive is there; what it holds is seen when it is read."""
-        return self.archive.is_file()
-
-    def read_bytes(self) -> bytes:
-        """The content. Raises SourceError if the archive is damaged, or has no such file."""
-        try:
-            with tarfile.open(self.archive) as archive:
-                for member in archive:
-                    if member.isreg() and f"/{member.name}".endswith(f"/{self.ending}"):
-                        file = archive.extractfile(member)
-                        assert file is not None
-                        return file.read()
-        except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-            raise SourceError(f"{self.archive} cannot be read: {error}. Download or copy it again.") from error
-        raise SourceError(f"{self.archive} holds no {self.ending}. Download it again, or name the file with --meta.")
-
-    def __str__(self) -> str:
-        return f"{self.archive}:{self.ending}"
-
-
-class InZip(NamedTuple):
-    """The file `name` of a zip."""
+@dataclass(frozen=True)
+class _InArchive:
+    """The file `name` of an archive."""
 
     archive: Path
     name: str
@@ -56,8 +25,32 @@ class InZip(NamedTuple):
         return Path(self.name).suffix
 
     def is_file(self) -> bool:
-        """Whether the zip is there; what it holds is seen when it is read."""
+        """Whether the archive is there; what it holds is seen when it is read."""
         return self.archive.is_file()
+
+    def __str__(self) -> str:
+        return f"{self.archive}:{self.name}"
+
+
+class InTar(_InArchive):
+    """The file of a tar, compressed or not, whose name ends in `name`."""
+
+    def read_bytes(self) -> bytes:
+        """The content. Raises SourceError if the archive is damaged, or has no such file."""
+        try:
+            with tarfile.open(self.archive) as archive:
+                for member in archive:
+                    if member.isreg() and f"/{member.name}".endswith(f"/{self.name}"):
+                        file = archive.extractfile(member)
+                        assert file is not None
+                        return file.read()
+        except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+            raise SourceError(f"{self.archive} cannot be read: {error}. Download or copy it again.") from error
+        raise SourceError(f"{self.archive} holds no {self.name}. Download it again, or name the file with --meta.")
+
+
+class InZip(_InArchive):
+    """The file `name` of a zip."""
 
     def read_bytes(self) -> bytes:
         """The content. Raises SourceError if the zip is damaged, or has no such file."""
@@ -68,9 +61,6 @@ class InZip(NamedTuple):
             return ZipEntry(str(self.archive), *member.extent, member.size, str(self)).read()
         except SampleError as error:
             raise SourceError(f"{self}: {error.detail}. Download it again.") from error
-
-    def __str__(self) -> str:
-        return f"{self.archive}:{self.name}"
 
 
 SmallFile = Path | InTar | InZip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,11 @@ class Layout:
     xml_given: bool
     class_list: SmallFile | None
     val_labels: tuple[SmallFile, ...]
+    wants_annotations: bool = True
+
+    def without_annotations(self) -> Layout:
+        """The same, whose Listing has no annotations, wherever there are some."""
+        return dataclasses.replace(self, annotations=None, wants_annotations=False)
 
     @property
     def archives(self) -> tuple[str, ...]:

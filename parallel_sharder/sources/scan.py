@@ -91,6 +91,8 @@ def scan(
     readable[rows[unreadable]] = False
     images, xml_of = images.take(readable), xml_of[readable]
     class_index = _class_index(layout, classes, images, survey.in_class_folders)
+    if not layout.wants_annotations:
+        xmls, xml_of = dataclasses.replace(xmls, extents=None), np.full(len(images), -1)
     listing = _listing(layout, classes, images, class_index, xmls, xml_of, xmls_found, tuple(problems))
     return dataclasses.replace(listing, archives=archives)
 
@@ -201,7 +203,11 @@ def _listing(
         present = len(np.unique(class_index))
         found.append(("classes", f"{present:,} of the {len(classes):,} in {layout.class_list}"))
     count = np.count_nonzero(annotated)
-    found.append(("annotations", f"{count:,} of {len(images):,} images, {xmls_found}" if count else "none found"))
+    if layout.wants_annotations:
+        annotations = f"{count:,} of {len(images):,} images, {xmls_found}" if count else "none found"
+    else:
+        annotations = "not wanted"
+    found.append(("annotations", annotations))
     columns = images.keys, class_index, images.place, images.sizes, xml_place, xml_size
     return Listing(tuple(found), places, classes, *columns, problems, images.extents, xml_extent)
 

@@ -41,9 +41,7 @@ def spool_beside(pattern: ShardPattern, layout: Layout) -> Iterator[str | None]:
         os.close(descriptor)
         with contextlib.suppress(OSError):  # whatever is the matter there, it has been said
             durable.remove(path)
-        for folder in reversed(made):
-            with contextlib.suppress(OSError):  # there is something in it, as there should be
-                os.rmdir(folder)
+        durable.remove_folders(made)
 
 
 @contextlib.contextmanager

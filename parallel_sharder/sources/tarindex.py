@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 
 from parallel_sharder.errors import SourceError
 from parallel_sharder.model import printable
+from parallel_sharder.ustar import BLOCK_BYTES
 
-BLOCK_BYTES = 512
 _ZEROS = bytes(BLOCK_BYTES)
 _LONGEST_HEADER_BYTES = 1 << 20
 _PADDING_BYTES = 10_240

@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from parallel_sharder.errors import SourceError
-from parallel_sharder.model import IMAGE_SUFFIX, WNID, XML_SUFFIX, Kind, Place, Problem, printable
-from parallel_sharder.sources.contents import FLAT_KEYS, NO_FILES, TRAIN_KEY, Contents, FileColumns, misfits
+from parallel_sharder.model import IMAGE_SUFFIX, WNID, XML_SUFFIX, Place, Problem, printable
+from parallel_sharder.sources.contents import FLAT_KEYS, NO_FILES, TRAIN_KEY, Contents, FileColumns, misfits, stranger
 from parallel_sharder.sources.tarindex import refusal
 
 _END = struct.Struct("<4sHHHHIIH")
@@ -102,8 +102,7 @@ def index_zip(path: str, split: str) -> list[Contents]:
                 continue
             folder, _, name = member.name[len(top) + len(split) + 2 :].rpartition("/")
             if not name.endswith(suffix):
-                detail = f"not named like an image, *{IMAGE_SUFFIX}"
-                problems.append(Problem(Kind.NOT_AN_IMAGE, printable(f"{path}:{member.name}"), "", detail))
+                problems.append(stranger(f"{path}:{member.name}"))
                 continue
             found[folder].add(name.removesuffix(suffix), member)
     contents = []
