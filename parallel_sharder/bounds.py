@@ -47,10 +47,10 @@ def sample_bytes(listing: Listing, annotations: str = "original") -> Int64s:
         class_index, xml_size = listing.class_index[some], listing.xml_size[some]
         stored = (xml_size >= 0) & (xml_size <= annotation.SIZE_LIMIT_BYTES)  # larger annotations are not
         json_bytes = plain_bytes[class_index] + stored * growth * xml_size
-        total[some] = label_bytes[class_index] + _member_bytes(listing.image_size[some]) + _member_bytes(json_bytes)
+        total[some] = label_bytes[class_index] + member_bytes(listing.image_size[some]) + member_bytes(json_bytes)
     return total
 
 
-def _member_bytes(sizes: Int64s) -> Int64s:
+def member_bytes(sizes: Int64s) -> Int64s:
     """`ustar.member_bytes` of a column."""
     return ustar.BLOCK_BYTES + sizes + -sizes % ustar.BLOCK_BYTES

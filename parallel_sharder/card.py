@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from parallel_sharder import durable
 from parallel_sharder.boxes import FIELDS
-from parallel_sharder.destination import CARD, braces, shard_name
+from parallel_sharder.destination import CARD, braces, classes_beside, shard_name, text_at
 from parallel_sharder.errors import DestinationError, ManifestError
 from parallel_sharder.manifest import read_manifest
 from parallel_sharder.report import size
@@ -39,7 +39,7 @@ _JSON = {
 
 
 class CardedSet(NamedTuple):
-    """What a card tells of a set, from its manifest."""
+    """What a card tells of a set, from its manifest; `table` is its class table's file, if that is there."""
 
     name: str
     split: str
@@ -49,13 +49,14 @@ class CardedSet(NamedTuple):
     labels: str
     annotations: str
     has_classes: bool
-    has_table: bool
+    table: str | None
     tool: str
 
     @classmethod
     def of(cls, manifest: Mapping[str, Any], folder: str) -> CardedSet:
         """The set in `folder` with this manifest, of this tool's."""
         choices, totals = manifest["options"], manifest["totals"]
+        table = classes_beside(f"{manifest['name']}.json")
         return cls(
             manifest["name"],
             choices["split"],
@@ -65,7 +66,7 @@ class CardedSet(NamedTuple):
             choices["labels"],
             choices.get("annotations", "original"),
             bool(manifest["classes"]),
-            os.path.exists(os.path.join(folder, f"{manifest['name']}.classes.tsv")),
+            table if os.path.exists(os.path.join(folder, table)) else None,
             f"{manifest['tool']['name']} {manifest['tool']['version']}",
         )
 
@@ -94,7 +95,7 @@ def card(sets: Sequence[CardedSet]) -> bytes:
     parts = [_front_matter(sets), "# ImageNet (ILSVRC2012) in WebDataset shards", MARK, _splits(sets), _samples(sets)]
     if any(each.has_classes for each in sets):
         parts.append(_labels(sets))
-    return "\n\n".join([*parts, _loading(sets[0]), _origin(sets), ""]).rstrip("\n").encode("utf-8") + b"\n"
+    return ("\n\n".join([*parts, _loading(sets[0]), _origin(sets)]) + "\n").encode("utf-8")
 
 
 def _front_matter(sets: Sequence[CardedSet]) -> str:
@@ -129,13 +130,14 @@ def _configurations(sets: Sequence[CardedSet]) -> list[list[CardedSet]]:
     """The sets that `datasets` can read, grouped so that a group has one form, and no split twice."""
     groups: list[list[CardedSet]] = []
     for each in sets:
-        fits = (some for some in groups if some[0].form == each.form and each.split not in {s.split for s in some})
-        if each.suffix != ".tar.zst":
-            group = next(fits, None)
-            if group is None:
-                groups.append([each])
-            else:
-                group.append(each)
+        if each.suffix == ".tar.zst":
+            continue
+        for some in groups:
+            if some[0].form == each.form and each.split not in [other.split for other in some]:
+                some.append(each)
+                break
+        else:
+            groups.append([each])
     return groups
 
 
@@ -198,7 +200,7 @@ def _labels(sets: Sequence[CardedSet]) -> str:
         some = [each for each in labelled if each.labels == order]
         of = f" in {', '.join(each.split for each in some)}" if len({each.labels for each in labelled}) > 1 else ""
         lines.append(f"{_LABELS[order]}{of}.")
-        if tables := " and ".join(f"`{each.name}.classes.tsv`" for each in some if each.has_table):
+        if tables := " and ".join(f"`{each.table}`" for each in some if each.table):
             lines.append(f"Label, WordNet ID and words of all classes are in {tables}.")
     lines.append("All of that, and how many samples each class has, is in the manifest.")
     return "\n".join(lines)
@@ -240,7 +242,7 @@ def _origin(sets: Sequence[CardedSet]) -> str:
 def refuse_foreign_card(folder: str) -> None:
     """Raise DestinationError if the folder has a README.md that is not of this tool's making."""
     path = os.path.join(folder, CARD)
-    text = _text_at(path)
+    text = text_at(path)
     if text is not None and MARK not in text:
         raise DestinationError(
             f"{path} is there, and this tool has not made it. Nothing is overwritten: move it out of the way, or leave "
@@ -289,18 +291,8 @@ def withdraw_card(folder: str, name: str) -> bool:
     """Take the set called `name`, whose shards are about to go, out of the folder's card; whether it was in one of this
     tool's. The folder should be locked.
     """
-    text = _text_at(os.path.join(folder, CARD)) or ""
+    text = text_at(os.path.join(folder, CARD)) or ""
     if MARK not in text or f"`{name}.json`" not in text:
         return False
     write_card(folder, None, name)
     return True
-
-
-def _text_at(path: str) -> str | None:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise DestinationError(f"{path} cannot be read: {error.strerror}") from error

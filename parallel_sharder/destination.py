@@ -100,7 +100,7 @@ class ShardPattern:
     @property
     def classes_path(self) -> str:
         """Where the set's class table is that a dataset card tells of, beside the shards."""
-        return os.path.join(self.folder, f"{self.set_name}.classes.tsv")
+        return classes_beside(self.manifest_path)
 
     @property
     def card_path(self) -> str:
@@ -185,6 +185,22 @@ def journal_beside(manifest_path: str) -> str:
 def problems_beside(manifest_path: str) -> str:
     """Where the problems of the set with this manifest are listed."""
     return manifest_path.removesuffix(".json") + ".problems.jsonl"
+
+
+def classes_beside(manifest_path: str) -> str:
+    """Where the class table of the set with this manifest is."""
+    return manifest_path.removesuffix(".json") + ".classes.tsv"
+
+
+def text_at(path: str) -> str | None:
+    """The text of a file that may have to stay as it is; None if there is none. Raises DestinationError as it says."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise DestinationError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def refuse_taken(pattern: ShardPattern, known: Container[str] = (), note: str = "") -> None:

@@ -12,7 +12,7 @@ import fcntl
 import os
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 PARTIAL_SUFFIX = ".partial"
 
@@ -59,6 +59,13 @@ def make_folder(path: str) -> list[str]:
                 raise
         sync_folder(os.path.dirname(folder) or ".")
     return missing[::-1]
+
+
+def remove_folders(made: Sequence[str]) -> None:
+    """Remove those that `make_folder` has made, if there is nothing in them."""
+    for folder in reversed(made):
+        with contextlib.suppress(OSError):  # there is something in it, as there should be
+            os.rmdir(folder)
 
 
 def sync_folder(folder: str) -> None:

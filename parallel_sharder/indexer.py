@@ -21,7 +21,7 @@ from parallel_sharder.engines import Engine, open_engine
 from parallel_sharder.errors import DestinationError, SharderError, SourceError, WorkerDiedError, WorkerError
 from parallel_sharder.indexes import Columns, Member, Shard
 from parallel_sharder.indexes.folder import FolderIndexes, Found, index_columns, index_members
-from parallel_sharder.indexes.sets import ShardSet, json_at, listed_sets, split_of
+from parallel_sharder.indexes.sets import ShardSet, listed_sets, split_of
 from parallel_sharder.lock import locked_folder
 from parallel_sharder.model import ShardRecord
 from parallel_sharder.monitor import Monitor, Silent
@@ -78,7 +78,7 @@ def index_made(
     folder = pattern.folder
     own = ShardSet.made(pattern, split, len(made))
     told = {own: _told_by_plan(made, readers, monitor)}
-    for each, shards in listed_sets(folder).values():
+    for each, shards in listed_sets(folder):
         if each.name != own.name and all(_is_there(folder, name) for name in each.names):
             if "energon" in readers:
                 told[each] = _told_by_headers(folder, each.names, ("energon",), False, engine, monitor)
@@ -149,9 +149,10 @@ def _uncompressed(dest: str) -> tuple[str, list[ShardSet]]:
     folder = pattern.folder if pattern else dest
     try:
         names = os.listdir(folder or ".")
-        listed = {name: each.name for each, _ in listed_sets(folder).values() for name in each.names}
+        listed = [each for each, _ in listed_sets(folder)]
     except OSError as error:
         raise DestinationError(f"{folder} cannot be read: {error.strerror}. Name the folder of the shards.") from error
+    listed_in = {name: each.name for each in listed for name in each.names}
     sets: dict[str, list[tuple[int, str]]] = defaultdict(list)
     for name in names:
         parts = shard_name(name, pattern.prefix if pattern else None)
@@ -162,12 +163,12 @@ def _uncompressed(dest: str) -> tuple[str, list[ShardSet]]:
                 f"{os.path.join(folder, name)} is compressed. An index points to places in a file, and there are none "
                 "to point to in a compressed one: readers would get garbage. Make uncompressed shards, or index others."
             )
-        its_set = set_name(parts.prefix) if pattern else listed.get(name, set_name(parts.prefix))
+        its_set = set_name(parts.prefix) if pattern else listed_in.get(name, set_name(parts.prefix))
         sets[its_set].append((int(parts.number), name))
     if not sets:
         raise DestinationError(f"{dest} holds no shards, such as imagenet_train-000000.tar.")
-    found = []
-    for name, some in sorted(sets.items()):
-        split = split_of(name, json_at(os.path.join(folder, f"{name}.json")))
-        found.append(ShardSet.of(name, split, [each for _, each in sorted(some)]))
-    return folder, found
+    splits = {each.name: each.split for each in listed}
+    return folder, [
+        ShardSet.of(name, splits.get(name) or split_of(name, {}), [each for _, each in sorted(some)])
+        for name, some in sorted(sets.items())
+    ]

@@ -36,9 +36,9 @@ def manifest(
     """The manifest of the set of `records` (in order of number), as JSON text.
 
     `choices` are Options.choices; `class_counts` are the stored samples of each of `classes`; `md5` adds that of each
-    shard, which the records then have. The last entry is the
-    digest of all before it, so that damage to the manifest is noticed too. Source of the wids keys: webdataset 0.2.x,
-    wids/wids_specs.py; the reader wants `wids_version`, and `url` and `nsamples` of each shard.
+    shard, which the records then have. The last entry is the digest of all before it, so that damage to the manifest is
+    noticed too. Source of the wids keys: webdataset 0.2.x, wids/wids_specs.py; the reader wants `wids_version`, and
+    `url` and `nsamples` of each shard.
     """
     table = sorted(zip(classes, class_counts, strict=True), key=lambda row: row[0].label)
     content: dict[str, Any] = {
@@ -76,9 +76,13 @@ def with_md5(content: Mapping[str, Any], md5: Mapping[str, str]) -> bytes:
     """The manifest with this content, and with the MD5, in hex, of the shards of these names."""
     shards = []
     for entry in content["shardlist"]:
-        fields = {name: value for name, value in entry.items() if name != "md5sum"}
-        at = [*fields].index("filesize") + 1
-        shards.append(dict([*[*fields.items()][:at], ("md5sum", md5[entry["url"]]), *[*fields.items()][at:]]))
+        fields: dict[str, Any] = {}
+        for name, value in entry.items():
+            if name != "md5sum":
+                fields[name] = value
+            if name == "filesize":  # where `manifest` has it
+                fields["md5sum"] = md5[entry["url"]]
+        shards.append(fields)
     return _with_digest({**content, "shardlist": shards})
 
 

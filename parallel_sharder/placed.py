@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from parallel_sharder import members, ustar
+from parallel_sharder.bounds import member_bytes
 from parallel_sharder.indexes import Columns
 from parallel_sharder.model import Listing, Plan, ShardRecord
 
@@ -20,7 +21,7 @@ def placed(listing: Listing, plan: Plan, record: ShardRecord) -> Columns:
     if listing.classes:
         label_bytes = np.array([len(members.label_text(each)) for each in listing.classes], np.int64)
         sizes[:, 0] = label_bytes.take(listing.class_index.take(rows))
-    whole = ustar.BLOCK_BYTES + sizes + -sizes % ustar.BLOCK_BYTES
+    whole = member_bytes(sizes)
     data = whole.cumsum().reshape(whole.shape) - whole + ustar.BLOCK_BYTES
     keys = b"\n".join(listing.keys.take(rows).tolist()).decode("ascii").split("\n")
     return Columns(keys if len(rows) else [], fields, data.T.tolist(), sizes.T.tolist())

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
-_BLOCK_BYTES = 512
+from parallel_sharder.ustar import BLOCK_BYTES
 
 
 class Member(NamedTuple):
@@ -31,7 +31,7 @@ class Member(NamedTuple):
     @property
     def end(self) -> int:
         """Where the next header is."""
-        return self.data + self.size + -self.size % _BLOCK_BYTES
+        return self.data + self.size + -self.size % BLOCK_BYTES
 
 
 class Shard(NamedTuple):
@@ -74,7 +74,7 @@ def columns_of(members: Sequence[Member]) -> Columns | None:
         and all(keys[j::width] == firsts for j in range(width))
         and all([field for _, _, field in parts[j::width]] == [fields[j]] * len(firsts) for j in range(width))
         and all(one != next_one for one, next_one in pairwise(firsts))
-        and all(member.data == member.header + _BLOCK_BYTES for member in members)
+        and all(member.data == member.header + BLOCK_BYTES for member in members)
     )
     if not is_regular or not all((*fields, *firsts)):
         return None

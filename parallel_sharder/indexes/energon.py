@@ -24,7 +24,9 @@ from typing import NamedTuple
 
 import xxhash
 
+from parallel_sharder.destination import braces, shard_name
 from parallel_sharder.indexes import Columns, Member, Shard, samples
+from parallel_sharder.ustar import BLOCK_BYTES
 
 FOLDER = ".nv-meta"
 TABLE = "index.sqlite"
@@ -48,7 +50,6 @@ CACHE_KB = 32_000
 """Of the table in memory while it is filled. SQLite's usual 2 MB take a quarter more time; 64 MB are not faster."""
 
 _SPLITS = ("train", "val", "test")
-_HEADER_BYTES = 512
 _NO_SAMPLE = "holds no sample, and energon refuses an empty shard"
 _EXCLUDED = re.compile(r"^exclude:.*(?:\n[ #-].*)*", re.MULTILINE)
 _IS_META = re.compile(r"__[^/]*__($|/)")
@@ -125,13 +126,13 @@ def rows_in(columns: Columns) -> Rows:
     """The same of samples in columns, which takes a tenth of the time."""
     if not columns.keys:
         raise ValueError(_NO_SAMPLE)
-    count, width = len(columns.keys), len(columns.fields)
+    rows, width = len(columns.keys), len(columns.fields)
     last = Member("", 0, columns.data[-1][-1], columns.sizes[-1][-1])
     return Rows(
         columns.keys,
-        [*(offset - _HEADER_BYTES for offset in columns.data[0]), last.end],
-        [number for number in range(count) for _ in range(width)],
-        [*columns.fields] * count,
+        [*(offset - BLOCK_BYTES for offset in columns.data[0]), last.end],
+        [number for number in range(rows) for _ in range(width)],
+        [*columns.fields] * rows,
         [*chain.from_iterable(zip(*columns.data, strict=True))],
         [*chain.from_iterable(zip(*columns.sizes, strict=True))],
     )
@@ -201,18 +202,12 @@ def split_yaml(splits: Mapping[str, Sequence[Shard]], before: str = "") -> bytes
 
 
 def _collapsed(names: Sequence[str]) -> Sequence[str]:
-    if not names:
+    first = shard_name(names[0]) if names else None
+    if first is None:
         return names
-    parts = [re.fullmatch(r"(.*?)([0-9]+)(\.tar)", name) for name in names]
-    first, last = parts[0], parts[-1]
-    if len(names) == 1 or first is None or last is None:
-        return names
-    pattern = "{}{:0{width}d}{}"
-    expected = [
-        pattern.format(first[1], number, first[3], width=len(first[2]))
-        for number in range(int(first[2]), int(first[2]) + len(names))
-    ]
-    return [f"{first[1]}{{{first[2]}..{last[2]}}}{first[3]}"] if expected == [*names] else names
+    numbers = range(int(first.number), int(first.number) + len(names))
+    expected = [f"{first.prefix}{number:0{len(first.number)}d}{first.suffix}" for number in numbers]
+    return [braces(names)] if expected == [*names] else names
 
 
 def uuid_of(digests: Iterable[bytes]) -> bytes:

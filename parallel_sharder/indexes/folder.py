@@ -6,7 +6,6 @@ not at all, no file of another kind is replaced, and a lock keeps two runs from 
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 from collections import Counter
@@ -16,10 +15,12 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from parallel_sharder import durable
+from parallel_sharder.destination import text_at
 from parallel_sharder.errors import DestinationError, SourceError
 from parallel_sharder.indexes import Columns, Member, Shard, columns_of, counts, dali, energon, samples
 from parallel_sharder.indexes.sets import ShardSet, is_wids, json_at
 from parallel_sharder.manifest import with_md5
+from parallel_sharder.members import fields
 
 _NAMES = "|".join([r".*\.idx", *map(re.escape, (counts.TIMM, counts.OPENCLIP, *energon.REMADE, energon.DATASET))])
 """A regular expression for the names of what is written under the lock."""
@@ -140,7 +141,7 @@ class FolderIndexes:
         """Write the files that tell of all shards; the paths of all indexes, those beside the shards first."""
         assert self._found.keys() == {*self._names}
         assert not self._waiting
-        files = {path: make() for path, make in self._files().items()}
+        files = self._files()
         written = []
         for name in self._names:
             path = os.path.join(self._folder, name)
@@ -153,9 +154,9 @@ class FolderIndexes:
             written.append(path)
         return written
 
-    def _files(self) -> dict[str, Callable[[], bytes]]:
-        """The files but the table, each with what makes its content."""
-        files: dict[str, Callable[[], bytes]] = {}
+    def _files(self) -> dict[str, bytes]:
+        """The files that tell of all shards, but the table: their content by their paths."""
+        files: dict[str, bytes] = {}
         shards = {each.name: [self._found[name].shard for name in each.names] for each in self._sets}
         ordered = [self._found[name].shard for name in self._names]
         if "wids" in self._readers:
@@ -163,28 +164,27 @@ class FolderIndexes:
                 path = os.path.join(self._folder, f"{name}.json")
                 before = _before(path, is_wids)
                 if "tool" not in before:
-                    files[path] = partial(counts.wids, name, some)
+                    files[path] = counts.wids(name, some)
                 elif some[0].md5:  # a manifest of ours is an index already, and lacks this alone
-                    files[path] = partial(with_md5, before, {shard.name: shard.md5 for shard in some})
+                    files[path] = with_md5(before, {shard.name: shard.md5 for shard in some})
         if "openclip" in self._readers:
             path = os.path.join(self._folder, counts.OPENCLIP)
             sizes = counts.openclip_without(_before(path, counts.is_openclip), self._owns)
-            files[path] = partial(counts.openclip, sizes, ordered)
+            files[path] = counts.openclip(sizes, ordered)
         if "timm" in self._readers:
             path = os.path.join(self._folder, counts.TIMM)
             info = counts.timm_without(_before(path, counts.is_timm), self._owns)
-            files[path] = partial(counts.timm, info, self._by_split(shards, info.get("splits", {})))
+            files[path] = counts.timm(info, self._by_split(shards, info.get("splits", {})))
         if "energon" in self._readers:
             meta = os.path.join(self._folder, energon.FOLDER)
-            files[os.path.join(meta, ".info.json")] = partial(energon.info, ordered)
             split_path = os.path.join(meta, "split.yaml")
-            files[split_path] = partial(energon.split_yaml, self._by_split(shards), _text_at(split_path))
-            digests = [self._digests[name] for name in self._names]
-            files[os.path.join(meta, "index.uuid")] = partial(energon.uuid_of, digests)
-            dataset = os.path.join(meta, energon.DATASET)
-            is_ours = any(each.fields == ("cls", "jpg", "json") for each in self._found.values())
-            if is_ours and not os.path.exists(dataset):  # or people know better
-                files[dataset] = lambda: energon.DATASET_YAML
+            dataset_path = os.path.join(meta, energon.DATASET)
+            files[os.path.join(meta, ".info.json")] = energon.info(ordered)
+            files[split_path] = energon.split_yaml(self._by_split(shards), text_at(split_path) or "")
+            files[os.path.join(meta, "index.uuid")] = energon.uuid_of(self._digests[name] for name in self._names)
+            is_ours = any(each.fields == fields(has_classes=True) for each in self._found.values())
+            if is_ours and not os.path.exists(dataset_path):  # or people know better
+                files[dataset_path] = energon.DATASET_YAML
         return files
 
     def _owns(self, name: str) -> bool:
@@ -223,8 +223,8 @@ def refuse_foreign_beside(folder: str, owner: ShardSet, readers: Collection[str]
 def withdraw(folder: str, owner: ShardSet) -> bool:
     """Remove what the folder's indexes tell of a set whose shards are about to go or to change; whether that was any.
 
-    The folder should be locked.
-    Files of another kind are left alone. Energon's index goes as a whole if it tells of the set: it is one table.
+    The folder should be locked. Files of another kind are left alone. Energon's index goes as a whole if it tells of
+    the set: it is one table.
     """
     beside = [path for path, _ in _beside(folder, owner) if _is_index(path)]
     for path in beside:
@@ -297,14 +297,6 @@ def _in_the_way(path: str) -> str:
     return f"{path} is there and is something else. Nothing is overwritten: move it out of the way."
 
 
-def _text_at(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except FileNotFoundError:
-        return ""
-
-
 class _NewTable:
     """Energon's table while it has a temporary name; what is not published goes when it is closed."""
 
@@ -322,6 +314,4 @@ class _NewTable:
     def close(self) -> None:
         self.content.close()
         durable.discard(self._descriptor, self._temporary)
-        for each in reversed(self._made):
-            with contextlib.suppress(OSError):  # there is something in it, if all went well
-                os.rmdir(each)
+        durable.remove_folders(self._made)

@@ -40,12 +40,12 @@ class ShardSet:
 
     def owns(self, name: str) -> bool:
         """Whether that is, or was, the name of a shard of this set."""
-        return name in self.names or re.fullmatch(self.owned, name) is not None
+        return re.fullmatch(self.owned, name) is not None or name in self.names
 
 
-def listed_sets(folder: str) -> dict[str, tuple[ShardSet, tuple[Shard, ...]]]:
-    """The finished sets in a folder, by name, each with its shards as its manifest, or wids index, has them."""
-    found = {}
+def listed_sets(folder: str) -> list[tuple[ShardSet, tuple[Shard, ...]]]:
+    """The finished sets in a folder, each with its shards as its manifest, or wids index, has them."""
+    found = []
     for file in sorted(os.listdir(folder or ".")):
         name = file.removesuffix(".json")
         if name == file:
@@ -53,13 +53,13 @@ def listed_sets(folder: str) -> dict[str, tuple[ShardSet, tuple[Shard, ...]]]:
         content = json_at(os.path.join(folder, file)) or {}
         if is_wids(content) and (shards := _shards(content)):
             names = [shard.name for shard in shards]
-            found[name] = ShardSet.of(name, split_of(name, content), names), shards
+            found.append((ShardSet.of(name, split_of(name, content), names), shards))
     return found
 
 
-def split_of(name: str, manifest: Mapping[str, Any] | None) -> str:
+def split_of(name: str, manifest: Mapping[str, Any]) -> str:
     """The split of a set: what its manifest says, or the last word of its name."""
-    choices = (manifest or {}).get("options")
+    choices = manifest.get("options")
     split = choices.get("split") if isinstance(choices, dict) else None
     return split if isinstance(split, str) else re.split("[-_]", name)[-1]
 
@@ -85,7 +85,7 @@ def json_at(path: str) -> dict[str, Any] | None:
 
 
 def _shards(index: Mapping[str, Any]) -> tuple[Shard, ...]:
-    """The shards of a wids index, if all of them lie beside it; else none."""
+    """The shards of a wids index that lie beside it."""
     entries = index.get("shardlist")
     return tuple(_each(entries)) if isinstance(entries, list) else ()
 
