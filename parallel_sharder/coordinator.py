@@ -55,8 +55,8 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
         layout = _layout(options)
         checked = check_archives(layout, monitor.working) if options.check_archives else ()
         with open_engine(workers, options.start_method) as engine, spool_beside(pattern, layout) as spool:
-            index = SavedIndex.of(layout, pattern.index_path)
-            listing = _scan(options, layout, engine, monitor, spool, index, checked)
+            saved = SavedIndex.of(layout, pattern.saved_index_path)
+            listing = _scan(options, layout, engine, monitor, spool, saved, checked)
             monitor.found(listing)
             times.append(time.monotonic())
 
@@ -67,8 +67,8 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
             make_folder(pattern)
             with Journal(pattern.journal_path, fingerprint(options, listing, plan), options.overwrite) as journal:
                 kept, remade, withdrawn = _take_stock(options, plan, engine, journal)
-                if index is not None:
-                    index.save()
+                if saved is not None:
+                    saved.save()
                 numbers = {record.number for record in kept}
                 missing_bytes = int(np.delete(plan.shard_bytes, list(numbers)).sum())
                 refuse_full(pattern, missing_bytes, machine.free_bytes(pattern.folder))
@@ -120,7 +120,7 @@ def _take_stock(
     for path in journal.paths_dealt():  # the manifest before the shards
         if path not in stay:
             durable.remove(path)
-    durable.remove_partials(pattern.folder, f"{pattern.names}|{re.escape(os.path.basename(pattern.index_path))}")
+    durable.remove_partials(pattern.folder, f"{pattern.names}|{re.escape(os.path.basename(pattern.saved_index_path))}")
     return kept, remade, withdrawn
 
 
@@ -174,8 +174,8 @@ def preview(options: Options, monitor: Monitor | None = None) -> Preview:
     try:
         checked = check_archives(layout, monitor.working) if options.check_archives else ()
         with open_engine(workers, options.start_method) as engine:
-            index = SavedIndex.of(layout, options.pattern.index_path)
-            listing = _scan(options, layout, engine, monitor, None, index, checked)
+            saved = SavedIndex.of(layout, options.pattern.saved_index_path)
+            listing = _scan(options, layout, engine, monitor, None, saved, checked)
     finally:
         monitor.close()
     plan = _plan(options, listing)
@@ -202,11 +202,11 @@ def _scan(
     engine: Engine,
     monitor: Monitor,
     spool: str | None = None,
-    index: SavedIndex | None = None,
+    saved: SavedIndex | None = None,
     checked: Sequence[str] = (),
 ) -> Listing:
     classes = read_classes(layout.class_list, options.labels) if layout.class_list else ()
-    listing = scan(layout, classes, engine.executor, monitor.scanning, spool, index)
+    listing = scan(layout, classes, engine.executor, monitor.scanning, spool, saved)
     if checked:
         row = "checked", f"{', '.join(checked)}: as published, by MD5"
         listing = dataclasses.replace(listing, found=(*listing.found, row))

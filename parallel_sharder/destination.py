@@ -113,7 +113,7 @@ class ShardPattern:
         return self.manifest_path, self.problems_path, self.classes_path
 
     @property
-    def index_path(self) -> str:
+    def saved_index_path(self) -> str:
         """Where the index of an archive of the source is kept, beside the journal and hidden like it."""
         return os.path.join(self.folder, f".{self.set_name}.index")
 
