@@ -21,9 +21,13 @@ from parallel_sharder.ustar import BLOCK_BYTES
 
 _ZEROS = bytes(BLOCK_BYTES)
 _LONGEST_HEADER_BYTES = 1 << 20
-_PADDING_BYTES = 10_240
-_PADDING_LIMIT_BYTES = 1 << 20
-"""Behind an archive's end. Usual are up to 10,240 bytes; a tape's block may be larger."""
+_RECORD_BYTES = 10_240
+"""What programs write at a time, and fill up with zeros behind an archive's end (tar's -b 20, the default of all).
+
+Zeros that go on behind that are bytes that nobody has written: a download that reserves the whole file leaves them.
+"""
+
+_HOLE_READ_BYTES = 1 << 20
 
 GZIP_MAGIC = b"\x1f\x8b"
 _REGULAR = frozenset(b"0\0")
@@ -57,7 +61,7 @@ def tar_members(read: Read, start: int, end: int | None, archive: str) -> Iterat
         if header is not None:
             (name, size), data = header, position + BLOCK_BYTES
         elif block == _ZEROS:
-            _read_padding(read, position + BLOCK_BYTES, end, archive)
+            _read_end(read, start, position, end, archive, _behind(name))
             return
         else:
             member, data = _by_tarfile(read, position, archive, _behind(name))
@@ -130,23 +134,37 @@ class Stream:
         return b"".join(parts)
 
 
-def _read_padding(read: Read, position: int, end: int | None, archive: str) -> None:
-    """Read what follows the first block of the archive's end, from `position` on: nothing but zeros.
+def _read_end(read: Read, start: int, position: int, end: int | None, archive: str, behind: str) -> None:
+    """Read the archive's end, which begins at `position`: zeros to the end of a record, and nothing behind these.
 
     Bytes that are missing in the middle of an archive, as an unfinished download leaves them, are zeros too.
     """
-    start = position
-    while end is None or position < end:
-        size = _PADDING_BYTES if end is None else min(_PADDING_BYTES, end - position)
-        data = read(position, size)
+    written = position - start + 2 * BLOCK_BYTES
+    record_end = start + written + -written % _RECORD_BYTES
+    zeros_end = position + BLOCK_BYTES
+    while end is None or zeros_end < end:
+        size = _RECORD_BYTES if zeros_end < record_end else _HOLE_READ_BYTES
+        data = read(zeros_end, size if end is None else min(size, end - zeros_end))
         if data.count(0) < len(data):
-            there = position + len(data) - len(data.lstrip(b"\0"))
-            raise refusal(archive, start, f"it has an end of archive, and goes on behind it, at offset {there:,}")
-        position += len(data)
+            there = zeros_end + len(data) - len(data.lstrip(b"\0"))
+            raise refusal(
+                archive,
+                position,
+                f"it has an end of archive, and goes on behind it, at offset {there:,}: the "
+                f"{there - position:,} zeros{behind} are a hole, or the end of a first archive",
+            )
+        zeros_end += len(data)
         if len(data) < size:
-            return
-        if position - start > _PADDING_LIMIT_BYTES:
-            raise refusal(archive, start, f"more than {_PADDING_LIMIT_BYTES:,} zeros follow its end")
+            break
+    if zeros_end > record_end:
+        raise refusal(
+            archive,
+            position,
+            f"{zeros_end - position:,} zeros follow{behind}, where an archive ends with at most "
+            f"{record_end - position:,}: the rest is a hole, as an unfinished download leaves it",
+            "Download or copy it again. If it is whole, and was written with larger records (tar -b), unpack it and "
+            "write it with the usual ones (tar -b 20).",
+        )
 
 
 def _plain_file(block: bytes) -> tuple[str, int] | None:
