@@ -5,6 +5,7 @@ The meaning is xmltodict's, because the reference script's is. Nothing else in t
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 from xml.parsers.expat import ExpatError
@@ -12,7 +13,7 @@ from xml.parsers.expat import ExpatError
 import xmltodict
 
 from parallel_sharder.errors import SampleError
-from parallel_sharder.model import Kind
+from parallel_sharder.model import IMAGE_ENDINGS, Kind
 
 SIZE_LIMIT_BYTES = 1 << 20
 """The largest annotation that is read: a real one has under 10 KB, and parsing takes many times its size in memory."""
@@ -89,12 +90,18 @@ def _text(element: Any, name: str) -> str | None:
     return value if isinstance(value, str) else None
 
 
+def names_image(name: str, key: str) -> bool:
+    """Whether `name`, with the ending of an image or without, is that of the image `key`."""
+    stem, ending = os.path.splitext(name)
+    return key == (stem if ending.lower() in IMAGE_ENDINGS else name)
+
+
 def oddities(document: dict[str, Any], key: str) -> list[tuple[Kind, str]]:
     """What is worth knowing about an annotation that is stored as it is: another image's name, boxes past the image."""
     annotation = document["annotation"]
     found = []
     name = annotation.get("filename")
-    if isinstance(name, str) and "%" not in name and name.removesuffix(".JPEG") != key:  # "%s" stands for any
+    if isinstance(name, str) and "%" not in name and not names_image(name, key):  # "%s" stands for any
         found.append((Kind.OTHER_NAME, f"it names {name}"))
     objects = annotation.get("object")
     for each in objects if isinstance(objects, list) else [objects]:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from parallel_sharder.annotation import Described, DescribedObject
+from parallel_sharder.annotation import Described, DescribedObject, names_image
 from parallel_sharder.model import IMAGE_SUFFIX, WNID, ImageClass, Kind, ShardRecord
 
 
@@ -104,9 +104,9 @@ def _empty_bytes(image_class: ImageClass | None) -> int:
     return len(unannotated_json("", image_class, (10**9, 10**9)))
 
 
-def unannotated_json(key: str, image_class: ImageClass | None, size: Size) -> bytes:
-    """The JSON of a sample without annotation."""
-    return _text(key, image_class, size, [], annotated=False)
+def unannotated_json(key: str, image_class: ImageClass | None, size: Size, ending: str = IMAGE_SUFFIX) -> bytes:
+    """The JSON of a sample without annotation; `ending` is that of the image's file."""
+    return _text(key + ending, image_class, size, [], annotated=False)
 
 
 def boxes_json(
@@ -115,19 +115,20 @@ def boxes_json(
     described: Described | None,
     image_size: Size,
     labels: Mapping[str, int],
+    ending: str = IMAGE_SUFFIX,
 ) -> Made:
     """The JSON of a sample with this annotation, or with none; `labels` are those of all classes by WordNet ID.
 
-    `image_size` is the file's own, for a sample whose annotation has none.
+    `image_size` is the file's own, for a sample whose annotation has none. `ending` is that of the file's name.
     """
     if described is None:
-        return Made(unannotated_json(key, image_class, image_size), Mended(), ())
+        return Made(unannotated_json(key, image_class, image_size, ending), Mended(), ())
     odd: list[tuple[Kind, str]] = []
     size, without_size = size_in(described), 0
     if size is None:
         size, without_size = image_size, 1
     named = described.filename or ""
-    if named and "%s" not in named and named.removesuffix(IMAGE_SUFFIX) != key:
+    if named and "%s" not in named and not names_image(named, key):
         odd.append((Kind.OTHER_NAME, f"it names {named}"))
     wnid = image_class.wnid if image_class else ""
     objects = []
@@ -145,7 +146,7 @@ def boxes_json(
         if not WNID.fullmatch(name):
             name, mended = wnid, mended._replace(names=mended.names + 1)
         objects.append(_Object(placed.box, name, labels.get(name, -1), each.truncated == "1", each.difficult == "1"))
-    return Made(_text(key, image_class, size, objects, annotated=True), mended, tuple(odd))
+    return Made(_text(key + ending, image_class, size, objects, annotated=True), mended, tuple(odd))
 
 
 def size_in(described: Described) -> Size | None:
@@ -195,7 +196,7 @@ def _number(text: str | None) -> int | None:
     return int(text) if text.isdecimal() else round(float(text))
 
 
-def _text(key: str, image_class: ImageClass | None, size: Size, objects: list[_Object], *, annotated: bool) -> bytes:
+def _text(name: str, image_class: ImageClass | None, size: Size, objects: list[_Object], *, annotated: bool) -> bytes:
     """As json.dumps writes it, of which lists of numbers are what Python prints."""
     lists = (
         f'"boxes": {[[*each.box] for each in objects]}, "names": {json.dumps([each.name for each in objects])}, '
@@ -203,7 +204,7 @@ def _text(key: str, image_class: ImageClass | None, size: Size, objects: list[_O
         f'"difficult": {[int(each.difficult) for each in objects]}'
     )
     return (
-        f'{_class_json(image_class)}"filename": {json.dumps(key + IMAGE_SUFFIX)}, "width": {size[0]}, '
+        f'{_class_json(image_class)}"filename": {json.dumps(name)}, "width": {size[0]}, '
         f'"height": {size[1]}, "annotated": {"true" if annotated else "false"}, {lists}}}'
     ).encode("ascii")
 

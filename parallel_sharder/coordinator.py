@@ -210,7 +210,7 @@ def _scan(
     if checked:
         row = "checked", f"{', '.join(checked)}: as published, by MD5"
         listing = dataclasses.replace(listing, found=(*listing.found, row))
-    first = next((problem for problem in listing.problems if problem.leaves_out_sample), None)
+    first = next((problem for problem in listing.problems if problem.leaves_out), None)
     if options.on_bad == "fail" and first is not None:
         raise SourceError(f"{first.path}: {first.kind.meaning}: {first.detail} (--on-bad fail)")
     return listing

@@ -34,6 +34,7 @@ def make_job(options: Options, listing: Listing, plan: Plan, workers: int) -> Jo
         options.annotations,
         options.on_bad,
         options.md5,
+        listing.endings,
     )
 
 
@@ -43,6 +44,7 @@ def make_chunks(
     """The plan's shards as chunks, in order of number, each made when it is asked for; none for the `kept` numbers."""
     packed_job = job.pack()
     extents = listing.image_extent, listing.xml_extent
+    endings = listing.image_ending, listing.xml_ending
     for number in range(plan.shard_count):
         if number in kept:
             continue
@@ -58,7 +60,7 @@ def make_chunks(
             listing.image_size.take(rows).tobytes(),
             listing.xml_place.take(rows).tobytes(),
             listing.xml_size.take(rows).tobytes(),
-            *(b"" if extent is None else extent.take(rows, 0).tobytes() for extent in extents),
+            *(b"" if column is None else column.take(rows, 0).tobytes() for column in (*extents, *endings)),
         )
 
 

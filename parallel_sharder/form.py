@@ -6,11 +6,12 @@ it uses only what parses an annotation.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from typing import Any, cast
 
-from parallel_sharder.model import ImageClass
+from parallel_sharder.model import IMAGE_ENDINGS, ImageClass
 
 _BOXES_FORM: dict[str, type] = {
     "cls": int, "cname": str, "wnid": str, "filename": str, "width": int, "height": int, "annotated": bool,
@@ -34,7 +35,8 @@ def fault_in_form(
     if [(name, type(value)) for name, value in metadata.items()] != [*form.items()]:
         return f"has not the fields {', '.join(form)}, or not of their types"
     width, height = metadata["width"], metadata["height"]
-    if min(width, height) < 0 or metadata["filename"] != f"{key}.JPEG":
+    stem, ending = os.path.splitext(metadata["filename"])
+    if min(width, height) < 0 or stem != key or ending.lower() not in IMAGE_ENDINGS:
         return f"has the file {metadata['filename']} of {width} x {height}"
     wnid, _ = classes.get(metadata.get("cls", -1), ("", ""))
     if metadata.get("wnid", "") != wnid:
@@ -59,13 +61,13 @@ def fault_in_form(
 
 
 def expected_boxes(
-    key: str,
     image_class: ImageClass | None,
     document: Mapping[str, Any] | None,
     image_size: tuple[int, int],
     labels: Mapping[str, int],
+    filename: str,
 ) -> dict[str, Any]:
-    """The boxes form of a sample's JSON, from its parsed annotation, if there is one, and the size of its image."""
+    """The boxes form of a sample's JSON, from its parsed annotation, if there is one, and its image's size and name."""
     described = (document or {}).get("annotation", {})
     width, height = (_number(_inside(described, "size", side)) or 0 for side in ("width", "height"))
     if not (0 < width < 10**9 and 0 < height < 10**9):
@@ -86,7 +88,7 @@ def expected_boxes(
             rows.append(([left, top, right, bottom], name, labels.get(name, -1), *flags))
     columns = [list(column) for column in zip(*rows, strict=True)] or [[], [], [], [], []]
     of_class = {"cls": image_class.label, "cname": image_class.name, "wnid": wnid} if image_class else {}
-    of_file = {"filename": f"{key}.JPEG", "width": width, "height": height, "annotated": document is not None}
+    of_file = {"filename": filename, "width": width, "height": height, "annotated": document is not None}
     return of_class | of_file | dict(zip(("boxes", "names", "labels", "truncated", "difficult"), columns, strict=True))
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgpack
 
 if TYPE_CHECKING:
-    from parallel_sharder.columns import Extents, Int32s, Int64s, Keys
+    from parallel_sharder.columns import Bytes, Extents, Int32s, Int64s, Keys
 
 
 WNID = re.compile("n[0-9]{8}")
@@ -26,6 +26,13 @@ WNID = re.compile("n[0-9]{8}")
 
 IMAGE_SUFFIX = ".JPEG"
 XML_SUFFIX = ".xml"
+
+IMAGE_ENDINGS = frozenset((
+    ".jpeg", ".jpg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff",
+    ".avif", ".heic", ".heif", ".jp2", ".j2k", ".jxl",
+))  # fmt: skip
+"""In lower case: what names of images end in, whoever has renamed or converted them. None is longer than IMAGE_SUFFIX,
+which the plan relies on. What a file holds is seen when it is read."""
 
 
 class Kind(enum.StrEnum):
@@ -35,6 +42,9 @@ class Kind(enum.StrEnum):
     ORPHAN_XML = "orphan-xml"
     UNUSED_XML = "unused-xml"
     MISPLACED_IMAGE = "misplaced-image"
+    OTHER_ENDING = "other-ending"
+    PACKED_CLASS = "packed-class"
+    EMPTY_CLASS = "empty-class"
     UNREADABLE = "unreadable"
     CHANGED = "changed"
     BAD_IMAGE = "bad-image"
@@ -55,16 +65,29 @@ _MEANINGS = {
     Kind.ORPHAN_XML: "annotation without an image",
     Kind.UNUSED_XML: "annotation beside its image, not used",
     Kind.MISPLACED_IMAGE: "image whose name does not fit its folder",
+    Kind.OTHER_ENDING: "file named like an image, under an ending that is no image's",
+    Kind.PACKED_CLASS: "class that is still packed, whose images are not known",
+    Kind.EMPTY_CLASS: "class without an image",
     Kind.UNREADABLE: "image or annotation cannot be read",
     Kind.CHANGED: "image or annotation has changed since the scan",
     Kind.BAD_IMAGE: "image is broken",
     Kind.BAD_ANNOTATION: "annotation is broken",
-    Kind.OTHER_FORMAT: "image of another format under the name .JPEG",
+    Kind.OTHER_FORMAT: "image of another format than JPEG, in the field jpg",
     Kind.CMYK: "JPEG in CMYK",
     Kind.OTHER_NAME: "annotation names another image",
     Kind.BAD_BOX: "annotation has a box with its corners swapped, of no area, or past the image",
 }
-_LEAVES_OUT = frozenset({Kind.MISPLACED_IMAGE, Kind.UNREADABLE, Kind.CHANGED, Kind.BAD_IMAGE, Kind.BAD_ANNOTATION})
+_LEAVES_OUT_CLASS = frozenset({Kind.PACKED_CLASS, Kind.EMPTY_CLASS})
+_LEAVES_OUT_SAMPLE = frozenset(
+    {
+        Kind.MISPLACED_IMAGE,
+        Kind.OTHER_ENDING,
+        Kind.UNREADABLE,
+        Kind.CHANGED,
+        Kind.BAD_IMAGE,
+        Kind.BAD_ANNOTATION,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +105,18 @@ class Problem:
 
     @property
     def leaves_out_sample(self) -> bool:
-        """Whether an image of the source is missing from the shards because of it."""
-        return self.kind in _LEAVES_OUT and not self.kept
+        """Whether one image of the source is missing from the shards because of it."""
+        return self.kind in _LEAVES_OUT_SAMPLE and not self.kept
+
+    @property
+    def leaves_out_class(self) -> bool:
+        """Whether a class of the source is missing from the shards because of it; how many images, nobody knows."""
+        return self.kind in _LEAVES_OUT_CLASS
+
+    @property
+    def leaves_out(self) -> bool:
+        """Whether something of the source is missing from the shards because of it."""
+        return self.leaves_out_sample or self.leaves_out_class
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +175,9 @@ class Listing:
     `classes[class_index[i]]`, with the annotation `keys[i].xml` in `places[xml_place[i]]`, of `xml_size[i]` bytes.
     `class_index` is -1 throughout where `classes` is empty (test); `xml_place` and `xml_size` are -1 where a sample has
     no annotation. Where places are archives, `image_extent` and `xml_extent` say where in them (see columns.Extents);
-    they are None for loose files. `archives` are those that the run relies on.
+    they are None for loose files. Where files have other endings than .JPEG and .xml, `image_ending` and `xml_ending`
+    say for each row which of `endings` its file has; they are None where none has. `archives` are those that the run
+    relies on. `found` names what was found and where, `notices` are sentences on what people should know of it.
     """
 
     found: tuple[tuple[str, str], ...]
@@ -157,10 +192,19 @@ class Listing:
     problems: tuple[Problem, ...]
     image_extent: Extents | None = None
     xml_extent: Extents | None = None
+    image_ending: Bytes | None = None
+    xml_ending: Bytes | None = None
+    endings: tuple[str, ...] = ()
     archives: tuple[Archive, ...] = ()
+    notices: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.keys)
+
+    @property
+    def left_out(self) -> int:
+        """Images of the source that are no rows, for a reason that `problems` gives."""
+        return sum(problem.leaves_out_sample for problem in self.problems)
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,20 +239,22 @@ class Job:
     annotations: str
     on_bad: str
     md5: bool = False
+    endings: tuple[str, ...] = ()
 
     def pack(self) -> bytes:
         """The job as compressed msgpack: made once a run, sent with each chunk, and unpacked once by each worker."""
         rows = [dataclasses.astuple(row) for row in self.classes]
         places = [tuple(map(os.fsencode, place)) for place in self.places]
         rest = self.compression, self.compression_threads, self.annotations, self.on_bad, self.md5
-        return zlib.compress(msgpack.packb((places, rows, *rest)))
+        return zlib.compress(msgpack.packb((places, rows, self.endings, *rest)))
 
     @classmethod
     def unpack(cls, packed: bytes) -> Job:
         """The inverse of `pack`."""
-        places, rows, *rest = msgpack.unpackb(zlib.decompress(packed))
+        places, rows, endings, compression, threads, annotations, on_bad, md5 = msgpack.unpackb(zlib.decompress(packed))
         unpacked = tuple(Place(*map(os.fsdecode, place)) for place in places)
-        return cls(unpacked, tuple(ImageClass(*row) for row in rows), *rest)
+        classes = tuple(ImageClass(*row) for row in rows)
+        return cls(unpacked, classes, compression, threads, annotations, on_bad, md5, tuple(endings))
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,8 +262,8 @@ class Chunk:
     """One shard's work: a contiguous slice of the shuffled order, as packed columns.
 
     `path` is the shard's final name. `job` is a packed Job. `keys` holds the keys NUL-padded to `key_width` bytes;
-    `class_index`, `image_place` and `xml_place` are native int32, sizes and extents native int64, with the meaning they
-    have in a Listing; extents are empty for loose files.
+    `class_index`, `image_place` and `xml_place` are native int32, sizes and extents native int64, endings a byte each,
+    with the meaning they have in a Listing; extents are empty for loose files, and endings where all are the usual.
     """
 
     number: int
@@ -232,6 +278,8 @@ class Chunk:
     xml_size: bytes
     image_extent: bytes = b""
     xml_extent: bytes = b""
+    image_ending: bytes = b""
+    xml_ending: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

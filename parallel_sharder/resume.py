@@ -28,6 +28,8 @@ def fingerprint(options: Options, listing: Listing, plan: Plan) -> dict[str, obj
     source.update(classes.encode())
     for column in (listing.keys, listing.class_index, listing.image_size, listing.xml_size):
         source.update(column.tobytes())
+    if listing.image_ending is not None:  # the form with boxes has the file's name
+        source.update(repr(listing.endings).encode() + listing.image_ending.tobytes())
     archives = {
         f"time of {os.path.basename(archive.path)}": datetime.fromtimestamp(archive.mtime_ns / 1e9, UTC).isoformat()
         for archive in listing.archives

@@ -131,7 +131,8 @@ def _expected_json(sample: ExpectedSample, image: bytes) -> bytes:
     document = annotation.parse(sample.xml.read(), sample.xml.path) if sample.xml is not None else None
     if sample.annotations == "boxes":
         size = size_of(memoryview(image)) or (0, 0)
-        made = expected_boxes(sample.key, sample.image_class, document, size, sample.labels)
+        filename = re.split("[/:]", sample.image.path)[-1]
+        made = expected_boxes(sample.image_class, document, size, sample.labels, filename)
         return json.dumps(made).encode("ascii")
     metadata = document or {}
     if sample.image_class is not None:

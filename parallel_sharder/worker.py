@@ -48,6 +48,7 @@ _shapes = Shapes()
 
 class _Row(NamedTuple):
     key: str
+    ending: str
     image: Blob
     xml: Blob | None
     image_class: ImageClass | None
@@ -169,7 +170,7 @@ def _store_with_boxes(row: _Row, shard: ShardFile, job: Job, *, labels: Mapping[
 
     def make() -> bytes:
         nonlocal made
-        made = boxes.boxes_json(row.key, row.image_class, described, image.size, labels)
+        made = boxes.boxes_json(row.key, row.image_class, described, image.size, labels, row.ending)
         return made.text
 
     limit = boxes.limit(row.image_class, len(row.key), 0 if described is None or row.xml is None else row.xml.length)
@@ -296,18 +297,26 @@ def _rows(chunk: Chunk, job: Job) -> Iterator[_Row]:
         array("i", chunk.image_place),
         array("q", chunk.image_size),
         _extents(chunk.image_extent, count),
+        _endings(chunk.image_ending, IMAGE_SUFFIX, job, count),
         array("i", chunk.xml_place),
         array("q", chunk.xml_size),
         _extents(chunk.xml_extent, count),
+        _endings(chunk.xml_ending, XML_SUFFIX, job, count),
         strict=True,
     )
-    for key, class_index, image_place, image_size, image_extent, xml_place, xml_size, xml_extent in columns:
+    for key, class_index, image_place, size, extent, ending, xml_place, xml_size, xml_extent, xml_ending in columns:
         yield _Row(
             key,
-            blob_at(job.places[image_place], key + IMAGE_SUFFIX, image_size, image_extent),
-            blob_at(job.places[xml_place], key + XML_SUFFIX, xml_size, xml_extent) if xml_place >= 0 else None,
+            ending,
+            blob_at(job.places[image_place], key + ending, size, extent),
+            blob_at(job.places[xml_place], key + xml_ending, xml_size, xml_extent) if xml_place >= 0 else None,
             job.classes[class_index] if class_index >= 0 else None,
         )
+
+
+def _endings(packed: bytes, usual: str, job: Job, count: int) -> Iterable[str]:
+    """The endings of the files' names in a chunk; the usual one for each of `count` where it has no such column."""
+    return map(job.endings.__getitem__, packed) if packed else itertools.repeat(usual, count)
 
 
 def _extents(packed: bytes, count: int) -> Iterable[tuple[int, ...]]:

@@ -17,7 +17,8 @@ from typing import Any, Self
 from parallel_sharder import durable
 from parallel_sharder.errors import DestinationError, SourceError
 from parallel_sharder.model import IMAGE_SUFFIX, WNID, XML_SUFFIX, Place, Problem, printable
-from parallel_sharder.sources.contents import NO_FILES, Contents, FileColumns, stranger
+from parallel_sharder.sources.contents import NO_FILES, Contents, FileColumns, stranger, strangers
+from parallel_sharder.sources.names import JunkCount, Role
 from parallel_sharder.sources.tarindex import GZIP_MAGIC, Read, Stream, TarMember, is_gzip, reader, refusal, tar_members
 
 SPOOLED_AT_A_TIME = 1 << 20
@@ -35,16 +36,19 @@ _INNER = re.compile(rf"(?:\./)?({WNID.pattern})\.tar")
 _INNER_PACKED = re.compile(rf"(?:.*/)?({WNID.pattern})\.(?:tar\.gz|tgz)")
 
 
-def inner_archives(path: str) -> list[tuple[str, int, int]]:
-    """The archives of the classes in the tar at `path`: wnid, offset and size of each.
+def inner_archives(path: str) -> tuple[list[tuple[str, int, int]], JunkCount]:
+    """The archives of the classes in the tar at `path`: wnid, offset and size of each; and what systems have left.
 
     Raises SourceError for a tar that holds anything else, or a class twice.
     """
     found: dict[str, tuple[str, int, int]] = {}
+    junk = JunkCount()
     _refuse_packed(path)
     with open(path, "rb", buffering=0) as file:
         read = reader(file.fileno())
         for member in tar_members(read, 0, os.fstat(file.fileno()).st_size, path):
+            if junk.role(*_place(member, path)) is Role.JUNK:
+                continue
             match = _INNER.fullmatch(member.name)
             if match is None:
                 packed = " Inner archives must not be compressed." if _INNER_PACKED.fullmatch(member.name) else ""
@@ -58,7 +62,7 @@ def inner_archives(path: str) -> list[tuple[str, int, int]]:
             if match[1] in found:
                 raise refusal(path, member.offset, f"{printable(member.name)} is there twice", "")
             found[match[1]] = match[1], member.data, member.size
-    return sorted(found.values())
+    return sorted(found.values()), junk
 
 
 def index_images(path: str, name: str, start: int, size: int, key_pattern: str, folders: tuple[str, ...]) -> Contents:
@@ -71,24 +75,39 @@ def index_images(path: str, name: str, start: int, size: int, key_pattern: str, 
     fits = re.compile(key_pattern).fullmatch
     sizes: dict[str, int] = {}
     extents: dict[str, tuple[int]] = {}
-    problems: list[Problem] = []
+    endings: dict[str, str] = {}
+    others: list[str] = []
+    junk = JunkCount()
     if not start:
         _refuse_packed(path)
     with open(path, "rb", buffering=0) as file:
         if os.pread(file.fileno(), len(GZIP_MAGIC), start) == GZIP_MAGIC:
             raise refusal(archive, start, "it is compressed, and images are read from where they lie in it", "")
         for member in tar_members(reader(file.fileno()), start, start + size, archive):
-            key = _key(member, IMAGE_SUFFIX, archive, folders)
-            if key is None:
-                problems.append(stranger(f"{archive}:{member.name}"))
+            folder, base = _place(member, archive)
+            role = junk.role(folder, base)
+            if role is Role.JUNK:
                 continue
-            if not fits(key):
+            if role is not Role.IMAGE:
+                others.append(member.name)
+                continue
+            key, ending = os.path.splitext(base)
+            if (folder and folder not in folders) or not fits(key):
                 raise refusal(archive, member.offset, f"{printable(member.name)} does not belong into this archive", "")
             if key in sizes:
                 raise refusal(archive, member.offset, f"{printable(member.name)} is there twice", "")
             sizes[key] = member.size
             extents[key] = (member.data,)
-    return Contents(Place(path, path), name, FileColumns.of(sizes, extents), NO_FILES, problems=tuple(problems))
+            if ending != IMAGE_SUFFIX:
+                endings[key] = ending
+    return Contents(
+        Place(path, path),
+        name,
+        FileColumns.of(sizes, IMAGE_SUFFIX, extents, endings),
+        NO_FILES,
+        problems=tuple(strangers(f"{archive}:", others, key_pattern, sizes)),
+        junk=junk.counts,
+    )
 
 
 def index_annotations(path: str, key_pattern: str, spool_path: str | None) -> Contents:
@@ -119,7 +138,9 @@ class _AnnotationIndex:
         self._spool = spool
         self._sizes: dict[str, int] = {}
         self._extents: dict[str, tuple[int]] = {}
+        self._endings: dict[str, str] = {}
         self._problems: list[Problem] = []
+        self._junk = JunkCount()
 
     def take(self, members: Iterator[TarMember], read: Read, archive: str) -> None:
         """Take in the members of `archive`, and those of the classes' archives in it."""
@@ -131,16 +152,22 @@ class _AnnotationIndex:
             if _INNER_PACKED.fullmatch(member.name):
                 self._take_packed(member, read, inner)
                 continue
-            key = _key(member, XML_SUFFIX, archive, None)
-            if key is None:
+            folder, base = _place(member, archive)
+            role = self._junk.role(folder, base)
+            if role is Role.JUNK:
+                continue
+            if role is not Role.ANNOTATION:
                 self._problems.append(stranger(f"{archive}:{member.name}"))
                 continue
-            folder = os.path.basename(os.path.dirname(member.name))
-            if not self._fits(key) or (WNID.fullmatch(folder) and WNID.match(key) and not key.startswith(folder)):
+            key, ending = os.path.splitext(base)
+            wnid = os.path.basename(folder)
+            if not self._fits(key) or (WNID.fullmatch(wnid) and WNID.match(key) and not key.startswith(wnid)):
                 detail = f"{printable(member.name)} does not belong where it is in this archive"
                 raise refusal(archive, member.offset, detail, _NAME_ANOTHER)
             if key in self._sizes:
                 raise refusal(archive, member.offset, f"{printable(member.name)} is there twice", "")
+            if ending != XML_SUFFIX:
+                self._endings[key] = ending
             self._sizes[key] = member.size
             self._extents[key] = (self._offset(member, read, archive),)
 
@@ -169,8 +196,8 @@ class _AnnotationIndex:
         """All of it."""
         if not self._sizes:
             raise SourceError(f"{place.name} holds no annotation, *{XML_SUFFIX}. {_NAME_ANOTHER}")
-        columns = FileColumns.of(self._sizes, self._extents)
-        return Contents(place, "", NO_FILES, columns, problems=tuple(self._problems))
+        columns = FileColumns.of(self._sizes, XML_SUFFIX, self._extents, self._endings)
+        return Contents(place, "", NO_FILES, columns, problems=tuple(self._problems), junk=self._junk.counts)
 
 
 class _Spool:
@@ -221,16 +248,14 @@ class _Spool:
             ) from error
 
 
-def _key(member: TarMember, suffix: str, archive: str, folders: tuple[str, ...] | None) -> str | None:
-    """The key of an image or annotation; None for other files. Raises SourceError for one that is elsewhere."""
+def _place(member: TarMember, archive: str) -> tuple[str, str]:
+    """The folder and the name of a member. Raises SourceError for one that would lie elsewhere."""
+    if "/" not in member.name:
+        return "", member.name
     parts = [part for part in member.name.split("/") if part != "."]
     if ".." in parts or member.name.startswith("/"):
         raise refusal(archive, member.offset, f"{printable(member.name)} would lie outside of the archive's folder", "")
-    if not member.name.endswith(suffix) or parts[-1].startswith("._"):  # which macOS puts beside files
-        return None
-    if folders is not None and len(parts) > 1 and (len(parts) > 2 or parts[0] not in folders):
-        raise refusal(archive, member.offset, f"{printable(member.name)} does not belong into this archive", "")
-    return parts[-1].removesuffix(suffix)
+    return "/".join(parts[:-1]), parts[-1]
 
 
 def _refuse_packed(path: str) -> None:

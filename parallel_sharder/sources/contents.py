@@ -5,43 +5,58 @@ Crosses from the workers, which list places side by side, to the coordinator; so
 
 from __future__ import annotations
 
-import re
+import os
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
-from parallel_sharder.model import IMAGE_SUFFIX, Kind, Place, Problem, printable
-
-FLAT_KEYS = {"val": "ILSVRC2012_val_[0-9]{8}", "test": "ILSVRC2012_test_[0-9]{8}"}
-"""The keys of splits whose file names do not tell the class; those of train are `<wnid>_<number>`."""
-
-TRAIN_KEY = "{}_[0-9]{{1,20}}"
-"""The keys of a class of train; longer ones would not fit a tar header."""
+from parallel_sharder.errors import SourceError
+from parallel_sharder.model import Kind, Place, Problem, printable
+from parallel_sharder.sources.names import lost_images
 
 MISPLACED = "no image of this name belongs in this folder"
-STRANGER = f"not named like an image, *{IMAGE_SUFFIX}"
+STRANGER = "its name is no image's"
 
 
 @dataclass(frozen=True, slots=True)
 class FileColumns:
     """Files of one kind, sorted by key: the keys joined by newlines, and the sizes as native int64.
 
-    `extents` are rows of native int64 as in columns.Extents; empty for loose files.
+    `extents` are rows of native int64 as in columns.Extents; empty for loose files. `endings`, joined by newlines too,
+    are what follows the key in each file's name; empty where all have the usual one.
     """
 
     keys: str
     sizes: bytes
     extents: bytes = b""
+    endings: str = ""
 
     @classmethod
-    def of(cls, sizes: Mapping[str, int], extents: Mapping[str, Sequence[int]] | None = None) -> FileColumns:
-        """The columns of files given by their keys."""
+    def of(
+        cls,
+        sizes: Mapping[str, int],
+        usual: str,
+        extents: Mapping[str, Sequence[int]] | None = None,
+        endings: Mapping[str, str] | None = None,
+    ) -> FileColumns:
+        """The columns of files given by their keys; those that are not in `endings` have the `usual` one."""
         keys = sorted(sizes)
         rows = b"" if extents is None else array("q", (each for key in keys for each in extents[key])).tobytes()
-        return cls("\n".join(keys), array("q", map(sizes.__getitem__, keys)).tobytes(), rows)
+        unusual = "\n".join(endings.get(key, usual) for key in keys) if endings else ""
+        return cls("\n".join(keys), array("q", map(sizes.__getitem__, keys)).tobytes(), rows, unusual)
 
     def __len__(self) -> int:
         return len(self.sizes) // 8
+
+    def names(self, usual: str) -> list[str]:
+        """The files' names; `usual` is the ending that most have."""
+        keys = self.keys.split("\n") if len(self) else []
+        return [key + ending for key, ending in zip(keys, self.endings_or(usual), strict=True)]
+
+    def endings_or(self, usual: str) -> list[str]:
+        """What each name ends in."""
+        return self.endings.split("\n") if self.endings else [usual] * len(self)
 
 
 NO_FILES = FileColumns("", b"")
@@ -51,7 +66,8 @@ NO_FILES = FileColumns("", b"")
 class Contents:
     """What `place` holds; `name` is the folder's or inner archive's own, a wnid if it is a class's.
 
-    `folders` are the names of sub-folders, sorted.
+    `folders` are the names of sub-folders, sorted; `junk` are what systems have left there, by the names that people
+    know them by, each with its count.
     """
 
     place: Place
@@ -60,6 +76,7 @@ class Contents:
     xmls: FileColumns
     folders: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
+    junk: tuple[tuple[str, int], ...] = ()
 
 
 def stranger(path: str) -> Problem:
@@ -67,11 +84,22 @@ def stranger(path: str) -> Problem:
     return Problem(Kind.NOT_AN_IMAGE, printable(path), "", STRANGER)
 
 
-def misfits(keys: Sequence[str], key_pattern: str) -> list[str]:
-    """Those of `keys` that do not match."""
-    lines = "".join(f"{key}\n" for key in keys)
-    # All at once, as in most folders all match: a third of what one by one takes.
-    if lines.count("\n") == len(keys) and re.fullmatch(f"(?:{key_pattern}\n)*+", lines):
-        return []
-    fits = re.compile(key_pattern).fullmatch
-    return [key for key in keys if not fits(key)]
+def strangers(top: str, names: Sequence[str], key_pattern: str, known: Collection[str]) -> Iterator[Problem]:
+    """What is said of the files of these names in `top`, a folder or an archive's name, that are nothing of the set.
+
+    One that is named like an image which is not among the `known` keys counts as that image, left out.
+    """
+    lost = lost_images((os.path.basename(name) for name in names), key_pattern, known)
+    for name in names:
+        if (base := os.path.basename(name)) in lost:
+            key = base.lstrip(".").partition(".")[0]
+            yield Problem(Kind.OTHER_ENDING, printable(top + name), key, "no image's ending; it may be unfinished")
+        else:
+            yield stranger(top + name)
+
+
+def refuse_repeat(one: str, other: str) -> NoReturn:
+    """Raise SourceError: the two files have one key."""
+    raise SourceError(
+        f"{printable(one)} and {printable(other)} have one key, and readers would merge the two. Remove the wrong one."
+    )

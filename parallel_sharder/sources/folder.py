@@ -6,18 +6,24 @@ annotation that is there costs one stat, and nothing is asked about files that a
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import stat
+from collections import Counter
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from parallel_sharder.errors import SourceError
 from parallel_sharder.model import IMAGE_SUFFIX, XML_SUFFIX, Kind, Place, Problem, printable
-from parallel_sharder.sources.contents import MISPLACED, STRANGER, Contents, FileColumns, misfits
+from parallel_sharder.sources.contents import MISPLACED, Contents, FileColumns, refuse_repeat, strangers
+from parallel_sharder.sources.names import Role, junk, misfits, role
 
 UNREADABLE = -1
 """The size of an annotation that is there but cannot be read: its image must not pass for one without."""
 
 UNREADABLE_DETAIL = "a broken link, or not a regular file"
+
+NOT_READ = "it lies in a folder further down, which is not read"
 
 NO_KEYS = "(?!)"
 """The key pattern of a folder that should hold only folders: matches nothing."""
@@ -26,10 +32,13 @@ NO_KEYS = "(?!)"
 def list_folder(path: str, key_pattern: str) -> Contents:
     """The contents of the folder at `path`; images and annotations are those whose stem matches `key_pattern`.
 
-    Raises SourceError if the folder cannot be listed.
+    Raises SourceError if the folder cannot be listed, and for two images of one key.
     """
-    image_names: dict[str, int] = {}
-    xml_names: dict[str, int] = {}
+    images: dict[str, int] = {}
+    unusual_images: dict[str, int] = {}
+    xmls: dict[str, int] = {}
+    unusual_xmls: dict[str, int] = {}
+    found_junk: Counter[str] = Counter()
     folders: list[str] = []
     others: list[str] = []
     try:
@@ -40,37 +49,69 @@ def list_folder(path: str, key_pattern: str) -> Contents:
                 for entry in entries:
                     name = entry.name
                     if name.endswith(IMAGE_SUFFIX):
-                        image_names[name] = _file_size(entry)
+                        images[name] = _file_size(entry)
                     elif name.endswith(XML_SUFFIX):
-                        xml_names[name] = _file_size(entry)
+                        xmls[name] = _file_size(entry)
+                    elif word := junk(name):
+                        found_junk[word] += 1
+                    elif _is_folder(entry):
+                        folders.append(name)
+                    elif (what := role(name)) is Role.OTHER:
+                        others.append(name)
                     else:
-                        (folders if _is_folder(entry) else others).append(name)
+                        (unusual_images if what is Role.IMAGE else unusual_xmls)[name] = _file_size(entry)
         finally:
             os.close(descriptor)
     except OSError as error:
         raise SourceError(f"{printable(path)}: cannot be listed: {error.strerror}") from error
 
-    images, misplaced_images = _by_key(image_names, IMAGE_SUFFIX, key_pattern)
-    xmls, misplaced_xmls = _by_key(xml_names, XML_SUFFIX, key_pattern)
-    unreadable = [key for key, size in images.items() if size == UNREADABLE]
-    for key in unreadable:
-        del images[key]
-    found = [
-        *((Kind.NOT_AN_IMAGE, name, "", STRANGER) for name in others),
-        *((Kind.MISPLACED_IMAGE, name, "", MISPLACED) for name in misplaced_images),
-        *((Kind.ORPHAN_XML, name, "", MISPLACED) for name in misplaced_xmls),
-        *((Kind.UNREADABLE, key + IMAGE_SUFFIX, key, UNREADABLE_DETAIL) for key in unreadable),
+    found = _Files.of(path, images, unusual_images, IMAGE_SUFFIX, key_pattern)
+    annotations = _Files.of(path, xmls, unusual_xmls, XML_SUFFIX, key_pattern)
+    misplaced = [*((Kind.MISPLACED_IMAGE, name) for name in found.misplaced)]
+    misplaced += [(Kind.ORPHAN_XML, name) for name in annotations.misplaced]
+    found_junk.update(word for _, name in misplaced if (word := junk(name)))  # ._x.JPEG ends as images do
+    unreadable = [key for key, size in found.sizes.items() if size == UNREADABLE]
+    problems = [
+        *strangers(f"{path}/", others, key_pattern, found.sizes),
+        *(_problem(kind, path, name, "", MISPLACED) for kind, name in misplaced if not junk(name)),
+        *(_problem(Kind.UNREADABLE, path, found.name(key), key, UNREADABLE_DETAIL) for key in unreadable),
     ]
-    problems = [Problem(kind, printable(os.path.join(path, name)), key, detail) for kind, name, key, detail in found]
+    for key in unreadable:
+        del found.sizes[key]
     problems.sort(key=lambda problem: problem.path)
     return Contents(
         Place(path, path),
         os.path.basename(path),
-        FileColumns.of(images),
-        FileColumns.of(xmls),
+        found.columns(),
+        annotations.columns(),
         tuple(sorted(folders)),
         tuple(problems),
+        tuple(sorted(found_junk.items())),
     )
+
+
+def list_class(path: str, key_pattern: str) -> list[Contents]:
+    """The contents of a class's folder, and of what `with_nested` finds in it."""
+    return with_nested(list_folder(path, key_pattern), key_pattern)
+
+
+def with_nested(contents: Contents, key_pattern: str) -> list[Contents]:
+    """The contents of a folder, and of one of the same name in it, as unpacking twice makes one.
+
+    Other folders in it are not read: the images there that it lacks are left out, one by one.
+    """
+    path = contents.place.path
+    nested: list[Contents] = []
+    problems = list(contents.problems)
+    for name in contents.folders:
+        inner = os.path.join(path, name)
+        if os.path.exists(inner) and os.path.samefile(path, inner):  # as `ln -s` makes that is typed twice
+            problems += stray_folders(path, [name])
+        elif name == contents.name:
+            nested += list_class(inner, key_pattern)
+        else:
+            problems += _not_read(inner, key_pattern, contents)
+    return [dataclasses.replace(contents, folders=(), problems=tuple(problems)), *nested]
 
 
 def stray_folders(path: str, names: Iterable[str]) -> list[Problem]:
@@ -97,10 +138,52 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return True
 
 
-def _by_key(sizes: dict[str, int], suffix: str, key_pattern: str) -> tuple[dict[str, int], list[str]]:
-    """The sizes by key instead of by name, and the names of files whose key does not match."""
-    by_key = {name[: -len(suffix)]: size for name, size in sizes.items()}
-    misplaced = misfits([*by_key], key_pattern)
-    for key in misplaced:
-        del by_key[key]
-    return by_key, [key + suffix for key in misplaced]
+class _Files(NamedTuple):
+    """Files of one kind in a folder: sizes by key, endings that are not the usual one, and names that do not fit."""
+
+    usual: str
+    sizes: dict[str, int]
+    endings: dict[str, str]
+    misplaced: list[str]
+
+    @classmethod
+    def of(cls, path: str, by_name: dict[str, int], unusual: dict[str, int], usual: str, key_pattern: str) -> _Files:
+        """Of those with the `usual` ending and of others. Raises SourceError for a key that is there twice."""
+        sizes = {name[: -len(usual)]: size for name, size in by_name.items()}
+        misplaced = misfits([*sizes], key_pattern)
+        for key in misplaced:
+            del sizes[key]
+        files = cls(usual, sizes, {}, [key + usual for key in misplaced])
+        for name, size in unusual.items():
+            key, ending = os.path.splitext(name)
+            if misfits([key], key_pattern):
+                files.misplaced.append(name)
+                continue
+            if key in sizes:
+                refuse_repeat(f"{path}/{files.name(key)}", f"{path}/{name}")
+            sizes[key], files.endings[key] = size, ending
+        return files
+
+    def name(self, key: str) -> str:
+        """The file's."""
+        return key + self.endings.get(key, self.usual)
+
+    def columns(self) -> FileColumns:
+        return FileColumns.of(self.sizes, self.usual, None, self.endings)
+
+
+def _problem(kind: Kind, path: str, name: str, key: str, detail: str) -> Problem:
+    return Problem(kind, printable(os.path.join(path, name)), key, detail)
+
+
+def _not_read(path: str, key_pattern: str, known: Contents) -> list[Problem]:
+    """The problems with a folder in a class's folder: each image in it, and below it, that the class has not."""
+    problems: list[Problem] = []
+    keys = {*known.images.keys.split("\n")}
+    for folder, folders, _ in os.walk(path):
+        folders[:] = [name for name in folders if not junk(name)]
+        contents = list_folder(folder, key_pattern)
+        lost = [name for name in contents.images.names(IMAGE_SUFFIX) if os.path.splitext(name)[0] not in keys]
+        problems += [_problem(Kind.MISPLACED_IMAGE, folder, name, "", NOT_READ) for name in lost]
+        problems += [problem for problem in contents.problems if problem.leaves_out_sample]
+    return problems or stray_folders(os.path.dirname(path), [os.path.basename(path)])

@@ -22,7 +22,7 @@ from parallel_sharder.model import Archive, Kind, Place, Problem
 from parallel_sharder.sources.contents import Contents, FileColumns
 from parallel_sharder.sources.layout import Layout
 
-FORMAT = 1
+FORMAT = 2
 _DIGEST_BYTES = 16
 _PATHS: dict[str, str] = {"unicode_errors": "surrogateescape"}
 """Paths are any bytes."""
@@ -88,7 +88,14 @@ class SavedIndex:
 
 
 def _contents(
-    place: list[Any], name: str, images: list[Any], xmls: list[Any], folders: list[str], problems: list[list[Any]]
+    place: list[Any],
+    name: str,
+    images: list[Any],
+    xmls: list[Any],
+    folders: list[str],
+    problems: list[list[Any]],
+    junk: list[tuple[str, int]],
 ) -> Contents:
     listed = tuple(Problem(Kind(kind), *rest) for kind, *rest in problems)
-    return Contents(Place(*place), name, FileColumns(*images), FileColumns(*xmls), tuple(folders), listed)
+    columns = FileColumns(*images), FileColumns(*xmls)
+    return Contents(Place(*place), name, *columns, tuple(folders), listed, tuple((word, count) for word, count in junk))

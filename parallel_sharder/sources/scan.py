@@ -10,11 +10,13 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from parallel_sharder.blob import blob_at
-from parallel_sharder.columns import Bools, Extents, Int32s, Int64s, Keys
+from parallel_sharder.columns import Bools, Bytes, Extents, Int32s, Int64s, Keys
 from parallel_sharder.errors import SourceError
 from parallel_sharder.model import (
     IMAGE_SUFFIX,
@@ -30,9 +32,13 @@ from parallel_sharder.model import (
 from parallel_sharder.sources.contents import Contents, FileColumns
 from parallel_sharder.sources.folder import UNREADABLE, UNREADABLE_DETAIL
 from parallel_sharder.sources.layout import Layout
+from parallel_sharder.sources.notices import notices_of
 from parallel_sharder.sources.saved import SavedIndex, archive_at
-from parallel_sharder.sources.survey import Progress, survey_annotations, survey_images
+from parallel_sharder.sources.survey import Progress, Survey, survey_annotations, survey_images
 from parallel_sharder.sources.val_labels import wnids_of
+
+NAMED = 10
+"""Images that a refusal names."""
 
 
 def scan(
@@ -54,16 +60,48 @@ def scan(
     known = {} if index is None else {index.archive.path: index.archive}
     archives = tuple(known.get(path) or archive_at(path) for path in layout.archives)
     survey = survey_images(layout, classes, executor, progress, index)
-    problems = list(survey.problems)
-    images = _Files.gather(survey.contents, [each.images for each in survey.contents])
+    images = _Files.gather(survey.contents, [each.images for each in survey.contents], IMAGE_SUFFIX)
     if not len(images):
         raise SourceError(
             f"{layout.images} holds no image of the {layout.split} set. Expected were files named {_expected(layout)}."
             + (" If it holds archives, unpack these too, or give the archive itself." if layout.images.is_dir() else "")
         )
-    images.refuse_repeats(IMAGE_SUFFIX)
+    images.refuse_repeats()
+    annotations = _Annotations.none(images)
+    if layout.wants_annotations:
+        annotations = _annotations(layout, survey, images, executor, spool)
+    images, xml_of = images.take(annotations.readable), annotations.xml_of[annotations.readable]
+    class_index, compared = _class_index(layout, classes, images, survey.in_class_folders)
+    problems = (*survey.problems, *annotations.problems)
+    listing = _listing(layout, classes, images, class_index, annotations, xml_of, problems)
+    notices = notices_of(layout, listing, survey, compared)
+    return dataclasses.replace(listing, archives=archives, notices=notices)
 
-    xmls, xmls_found = _Files.gather(survey.contents, [each.xmls for each in survey.contents]), "beside the images"
+
+class _Annotations(NamedTuple):
+    """The annotations that count, and for each image the row of its own in them, or -1; where they are, in words.
+
+    `readable` tells whether an image has no annotation that cannot be read.
+    """
+
+    files: _Files
+    xml_of: Int64s
+    readable: Bools
+    found: str
+    problems: tuple[Problem, ...] = ()
+
+    @classmethod
+    def none(cls, images: _Files) -> _Annotations:
+        """For images whose annotations are not wanted."""
+        nothing = _Files.gather((), (), XML_SUFFIX)
+        return cls(nothing, np.full(len(images), -1), np.ones(len(images), np.bool_), "not wanted")
+
+
+def _annotations(layout: Layout, survey: Survey, images: _Files, executor: Executor, spool: str | None) -> _Annotations:
+    """Those beside the images, or elsewhere if the user has named a place, or none beside belongs to an image."""
+    problems: list[Problem] = []
+    xmls = _Files.gather(survey.contents, [each.xmls for each in survey.contents], XML_SUFFIX)
+    found = "beside the images"
     rows, matched = _rows_of(xmls.keys, images.keys)
     elsewhere = layout.annotations is not None and layout.annotations != layout.images
     if elsewhere and (layout.xml_given or not matched.any()):
@@ -71,7 +109,7 @@ def scan(
         problems += xmls.problems(unused, f"annotations are read from {layout.annotations}")
         contents, xml_problems = survey_annotations(layout, executor, spool)
         problems += xml_problems
-        xmls, xmls_found = _Files.gather(contents, [each.xmls for each in contents]), f"in {layout.annotations}"
+        xmls, found = _Files.gather(contents, [each.xmls for each in contents], XML_SUFFIX), f"in {layout.annotations}"
         rows, matched = _rows_of(xmls.keys, images.keys)
         if layout.xml_given and not matched.any():
             raise SourceError(
@@ -79,8 +117,8 @@ def scan(
                 f"{layout.split}/, or the annotations themselves, with --xml-root."
             )
     elif elsewhere:
-        xmls_found += f"; {layout.annotations} is not used"
-    xmls.refuse_repeats(XML_SUFFIX)
+        found += f"; {layout.annotations} is not used"
+    xmls.refuse_repeats()
     problems += xmls.take(~matched).problems(Kind.ORPHAN_XML, "no image of this name")
 
     unreadable = matched & (xmls.sizes == UNREADABLE)
@@ -89,12 +127,7 @@ def scan(
     xml_of[rows[matched]] = np.flatnonzero(matched)
     readable = np.ones(len(images), np.bool_)
     readable[rows[unreadable]] = False
-    images, xml_of = images.take(readable), xml_of[readable]
-    class_index = _class_index(layout, classes, images, survey.in_class_folders)
-    if not layout.wants_annotations:
-        xmls, xml_of = dataclasses.replace(xmls, extents=None), np.full(len(images), -1)
-    listing = _listing(layout, classes, images, class_index, xmls, xml_of, xmls_found, tuple(problems))
-    return dataclasses.replace(listing, archives=archives)
+    return _Annotations(xmls, xml_of, readable, found, tuple(problems))
 
 
 def refuse_changed_archives(archives: Iterable[Archive]) -> None:
@@ -110,28 +143,38 @@ def refuse_changed_archives(archives: Iterable[Archive]) -> None:
 
 @dataclass(frozen=True, eq=False)
 class _Files:
-    """Files of one kind over many places, sorted by key: file i is in `contents[place[i]]`."""
+    """Files of one kind over many places, sorted by key: file i is in `contents[place[i]]`.
+
+    Its name ends as `usual` says, or as `endings` does, if there are such.
+    """
 
     contents: tuple[Contents, ...]
+    usual: str
     keys: Keys
     place: Int32s
     sizes: Int64s
     extents: Extents | None
+    endings: npt.NDArray[np.str_] | None
 
     @classmethod
-    def gather(cls, contents: Sequence[Contents], columns: Sequence[FileColumns]) -> _Files:
+    def gather(cls, contents: Sequence[Contents], columns: Sequence[FileColumns], usual: str) -> _Files:
         """The files that `columns` have of each of `contents`."""
         keys = [np.array(each.keys.encode("ascii").split(b"\n"), np.bytes_) for each in columns if len(each)]
         extents = None
         if any(each.extents for each in columns):
             numbers = np.concatenate([np.frombuffer(each.extents, np.int64) for each in columns])
             extents = numbers.reshape(sum(map(len, columns)), -1)
+        endings = None
+        if any(each.endings for each in columns):
+            endings = np.array([ending for each in columns if len(each) for ending in each.endings_or(usual)])
         files = cls(
             tuple(contents),
+            usual,
             np.concatenate([np.empty(0, "S1"), *keys]),
             np.repeat(np.arange(len(columns), dtype=np.int32), [len(each) for each in columns]),
             np.concatenate([np.empty(0, np.int64), *(np.frombuffer(each.sizes, np.int64) for each in columns)]),
             extents,
+            endings,
         )
         if np.any(files.keys[:-1] > files.keys[1:]):
             return files.take(np.argsort(files.keys, kind="stable"))
@@ -140,24 +183,28 @@ class _Files:
     def __len__(self) -> int:
         return len(self.keys)
 
+    def key_texts(self) -> list[str]:
+        return [key.decode("ascii") for key in self.keys.tolist()]
+
     @property
     def places(self) -> tuple[Place, ...]:
         return tuple(each.place for each in self.contents)
 
     def take(self, rows: Int64s | Bools) -> _Files:
         extents = None if self.extents is None else self.extents[rows]
-        return _Files(self.contents, self.keys[rows], self.place[rows], self.sizes[rows], extents)
+        endings = None if self.endings is None else self.endings[rows]
+        return _Files(self.contents, self.usual, self.keys[rows], self.place[rows], self.sizes[rows], extents, endings)
 
-    def path(self, row: int, suffix: str) -> str:
+    def path(self, row: int) -> str:
         """The file's, as it is told to people."""
         extent = () if self.extents is None else self.extents[row].tolist()
-        name = str(self.keys[row], "ascii") + suffix
+        name = str(self.keys[row], "ascii") + (self.usual if self.endings is None else str(self.endings[row]))
         return blob_at(self.contents[self.place[row]].place, name, int(self.sizes[row]), extent).path
 
-    def refuse_repeats(self, suffix: str) -> None:
+    def refuse_repeats(self) -> None:
         repeats = np.flatnonzero(self.keys[:-1] == self.keys[1:])
         if len(repeats):
-            one, other = (printable(self.path(row, suffix)) for row in (repeats[0], repeats[0] + 1))
+            one, other = (printable(self.path(row)) for row in (repeats[0], repeats[0] + 1))
             raise SourceError(
                 f"{len(repeats):,} keys stand twice, which readers would merge or mislabel; the first: {one} and "
                 f"{other}. Remove the wrong one of each."
@@ -165,7 +212,7 @@ class _Files:
 
     def problems(self, kind: Kind, detail: str) -> list[Problem]:
         """One problem for each of these annotations."""
-        return [Problem(kind, printable(self.path(row, XML_SUFFIX)), "", detail) for row in range(len(self))]
+        return [Problem(kind, printable(self.path(row)), "", detail) for row in range(len(self))]
 
 
 def _rows_of(keys: Keys, among: Keys) -> tuple[Int64s, Bools]:
@@ -180,12 +227,12 @@ def _listing(
     classes: tuple[ImageClass, ...],
     images: _Files,
     class_index: Int32s,
-    xmls: _Files,
+    annotations: _Annotations,
     xml_of: Int64s,
-    xmls_found: str,
     problems: tuple[Problem, ...],
 ) -> Listing:
-    """The columns; `xml_of` is each image's row in `xmls`, or -1."""
+    """The columns; `xml_of` is each image's row in the annotations, or -1."""
+    xmls = annotations.files
     places, first_xml_place = images.places, 0
     if xmls.contents != images.contents:
         places, first_xml_place = images.places + xmls.places, len(images.places)
@@ -198,32 +245,81 @@ def _listing(
     if xmls.extents is not None:
         xml_extent = np.full((len(images), xmls.extents.shape[1]), -1, np.int64)
         xml_extent[annotated] = xmls.extents[xml_of[annotated]]
+    xml_endings = None if xmls.endings is None else np.where(annotated, xmls.endings[xml_of], XML_SUFFIX)
+    endings, (image_ending, xml_ending) = _numbered(images.endings, xml_endings)
     found = [("layout", f"{layout.name}, {layout.split} images in {layout.images}")]
     if classes:
         present = len(np.unique(class_index))
         found.append(("classes", f"{present:,} of the {len(classes):,} in {layout.class_list}"))
     count = np.count_nonzero(annotated)
-    if layout.wants_annotations:
-        annotations = f"{count:,} of {len(images):,} images, {xmls_found}" if count else "none found"
-    else:
-        annotations = "not wanted"
-    found.append(("annotations", annotations))
-    columns = images.keys, class_index, images.place, images.sizes, xml_place, xml_size
-    return Listing(tuple(found), places, classes, *columns, problems, images.extents, xml_extent)
+    where = f"{count:,} of {len(images):,} images, {annotations.found}" if count else "none found"
+    found.append(("annotations", where if layout.wants_annotations else annotations.found))
+    return Listing(
+        tuple(found),
+        places,
+        classes,
+        images.keys,
+        class_index,
+        images.place,
+        images.sizes,
+        xml_place,
+        xml_size,
+        problems,
+        images.extents,
+        xml_extent,
+        image_ending,
+        xml_ending,
+        endings,
+    )
 
 
-def _class_index(layout: Layout, classes: tuple[ImageClass, ...], images: _Files, in_class_folders: bool) -> Int32s:
+def _numbered(*columns: npt.NDArray[np.str_] | None) -> tuple[tuple[str, ...], list[Bytes | None]]:
+    """All endings that stand in columns of them, and the columns with their numbers instead."""
+    endings = sorted({ending for column in columns if column is not None for ending in np.unique(column).tolist()})
+    numbered = [None if column is None else np.searchsorted(endings, column).astype(np.uint8) for column in columns]
+    return tuple(endings), numbered
+
+
+def _class_index(
+    layout: Layout, classes: tuple[ImageClass, ...], images: _Files, in_class_folders: bool
+) -> tuple[Int32s, str]:
+    """The row of each image's class in `classes`, -1 without any; and what to tell of comparing that with labels."""
     if not classes:
-        return np.full(len(images), -1, np.int32)
+        return np.full(len(images), -1, np.int32), ""
     index = {row.wnid: position for position, row in enumerate(classes)}
     if in_class_folders:
-        return np.array([index[each.name] for each in images.contents], np.int32)[images.place]
-    keys = [key.decode("ascii") for key in images.keys.tolist()]
-    wnids = wnids_of(keys, layout.val_labels, classes)
+        by_folder = np.array([index.get(each.name, -1) for each in images.contents], np.int32)[images.place]
+        return by_folder, _compare_labels(layout, classes, images, by_folder)
+    wnids = wnids_of(images.key_texts(), layout.val_labels, classes)
     unknown = sorted(set(wnids).difference(index))
     if unknown:
         raise SourceError(f"the val labels name {unknown[0]}, which is no class of {layout.class_list}")
-    return np.array([index[wnid] for wnid in wnids], np.int32)
+    return np.array([index[wnid] for wnid in wnids], np.int32), ""
+
+
+def _compare_labels(layout: Layout, classes: tuple[ImageClass, ...], images: _Files, by_folder: Int32s) -> str:
+    """Compare the class folders of val with the labels that are there too; what to tell of that.
+
+    Raises SourceError for an image in another class's folder: one of the two is wrong, and nobody knows which.
+    """
+    labels = next((place for place in layout.val_labels if place.is_file()), None)
+    if layout.split != "val" or labels is None:
+        return ""
+    try:
+        wnids = wnids_of(images.key_texts(), [labels], classes)
+    except SourceError as error:
+        return f"The class folders could not be compared with {labels}: {error}"
+    folders = [classes[row].wnid for row in by_folder.tolist()]
+    wrong = [row for row, (folder, wnid) in enumerate(zip(folders, wnids, strict=True)) if folder != wnid]
+    if wrong:
+        named = "".join(f"\n  {printable(images.path(row))}: {wnids[row]} by the labels" for row in wrong[:NAMED])
+        more = f"\n  and {len(wrong) - NAMED:,} more" if len(wrong) > NAMED else ""
+        raise SourceError(
+            f"the class folders and {labels} contradict each other, for {len(wrong):,} of {len(images):,} images:"
+            f"{named}{more}\nIf the labels are right, move the images into the folders of their classes. If the "
+            "folders are right, move the file of labels away; labels of another release do not fit these images."
+        )
+    return ""
 
 
 def _expected(layout: Layout) -> str:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from typing import Any, NamedTuple
 
 from parallel_sharder.errors import SourceError, WorkerDiedError, WorkerError
-from parallel_sharder.model import IMAGE_SUFFIX, WNID, ImageClass, Kind, Problem, printable
+from parallel_sharder.model import IMAGE_SUFFIX, WNID, ImageClass, Kind, Place, Problem, printable
 from parallel_sharder.sources.archived import index_annotations, index_images, inner_archives
-from parallel_sharder.sources.contents import FLAT_KEYS, TRAIN_KEY, Contents
-from parallel_sharder.sources.folder import NO_KEYS, list_folder, stray_folders
+from parallel_sharder.sources.contents import NO_FILES, Contents
+from parallel_sharder.sources.folder import NO_KEYS, list_class, list_folder, stray_folders, with_nested
 from parallel_sharder.sources.layout import Layout
+from parallel_sharder.sources.names import FLAT_KEYS, TRAIN_KEY, packed_class
 from parallel_sharder.sources.saved import SavedIndex
 from parallel_sharder.sources.zipindex import index_zip
 
@@ -28,11 +30,15 @@ Progress = Callable[[int, int, int], None]
 
 
 class Survey(NamedTuple):
-    """What the places of the images hold, whether a place's name is its class, and every problem on the way."""
+    """What the places of the images hold, whether a place's name is its class, and every problem on the way.
+
+    `junk` counts what systems have left there, by the names that people know it by.
+    """
 
     contents: list[Contents]
     in_class_folders: bool
     problems: list[Problem]
+    junk: Counter[str]
 
 
 def survey_images(
@@ -46,10 +52,14 @@ def survey_images(
         contents = _index(layout, classes, executor, progress)
         if index is not None:
             index.contents = contents
-    in_class_folders = layout.split != "test" and all(WNID.fullmatch(each.name) for each in contents)
-    if in_class_folders:
-        _refuse_unknown([each.name for each in contents], layout, classes)
-    return Survey(contents, in_class_folders, [problem for each in contents for problem in each.problems])
+    # What lies beside the images or the archives of classes has no name, or the split's.
+    by_class = [each for each in contents if WNID.fullmatch(each.name)]
+    found = _survey(contents, layout.split != "test" and bool(by_class))
+    if found.in_class_folders:
+        _refuse_beside(layout, [each for each in contents if not WNID.fullmatch(each.name)])
+        _refuse_unknown([each.name for each in by_class], layout, classes)
+        return found._replace(problems=_with_missing_classes(found.problems, by_class, classes))
+    return found
 
 
 def survey_annotations(layout: Layout, executor: Executor, spool: str | None) -> tuple[list[Contents], list[Problem]]:
@@ -77,33 +87,72 @@ def _index(layout: Layout, classes: tuple[ImageClass, ...], executor: Executor, 
             size = os.path.getsize(path)
             task = executor.submit(index_images, path, split, 0, size, pattern, (split,))
             return _results([task], path, progress)
-        inner = inner_archives(path)
+        inner, junk = inner_archives(path)
         _refuse_unknown([wnid for wnid, _, _ in inner], layout, classes)
         tasks = [
-            executor.submit(index_images, path, wnid, start, size, pattern.format(wnid), ())
+            executor.submit(index_images, path, wnid, start, size, pattern.format(wnid), (wnid,))
             for wnid, start, size in inner
         ]
-        return _results(tasks, path, progress)
+        beside = Contents(Place(path, path), "", NO_FILES, NO_FILES, junk=junk.counts)
+        return [beside, *_results(tasks, path, progress)]
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def _image_folders(layout: Layout, classes: tuple[ImageClass, ...], executor: Executor, progress: Progress) -> Survey:
-    top = list_folder(str(layout.images), FLAT_KEYS.get(layout.split, NO_KEYS))
-    wnids = [name for name in top.folders if not name.startswith(".")]
-    if layout.split == "test" or (layout.split == "val" and not any(map(WNID.fullmatch, wnids))):
-        return Survey([top], False, [*top.problems, *stray_folders(top.place.path, top.folders)])
-    if len(top.images):
-        raise SourceError(
-            f"{layout.images} holds {len(top.images):,} images beside its class folders, the first "
-            f"{top.images.keys.split()[0]}{IMAGE_SUFFIX}. Sort all images into class folders, or none."
-        )
-    _refuse_unknown(wnids, layout, classes)
-    problems = [*top.problems, *stray_folders(top.place.path, sorted(set(top.folders).difference(wnids)))]
-    folders = _list_class_folders(layout, wnids, str(layout.images), executor, progress)
-    for each in folders:
-        problems += [*each.problems, *stray_folders(each.place.path, each.folders)]
-    return Survey(folders, True, problems)
+    path = str(layout.images)
+    top = list_folder(path, FLAT_KEYS.get(layout.split, NO_KEYS))
+    names = [name for name in top.folders if not name.startswith(".")]
+    if layout.split == "test" or (layout.split == "val" and not any(map(WNID.fullmatch, names))):
+        return _survey(with_nested(top, FLAT_KEYS[layout.split]), False)
+    _refuse_beside(layout, [top])
+    _refuse_unknown(names, layout, classes)
+    strays = stray_folders(path, sorted(set(top.folders).difference(names)))
+    folders = _list_class_folders(layout, names, path, executor, progress)
+    found = _survey([top, *folders], True)
+    problems = _with_missing_classes([*strays, *found.problems], folders, classes)
+    return found._replace(contents=folders, problems=problems)
+
+
+def _survey(contents: list[Contents], in_class_folders: bool) -> Survey:
+    """What all of these places hold together."""
+    junk: Counter[str] = Counter()
+    for each in contents:
+        junk.update(dict(each.junk))
+    return Survey(contents, in_class_folders, [problem for each in contents for problem in each.problems], junk)
+
+
+def _with_missing_classes(
+    problems: Sequence[Problem], contents: Sequence[Contents], classes: Sequence[ImageClass]
+) -> list[Problem]:
+    """The problems, and those of classes that have no image in any of their places: still packed, or empty.
+
+    A class whose images are all left out by name is none of those.
+    """
+    wnids = {row.wnid for row in classes}
+    held = {each.name for each in contents if len(each.images)}
+    held |= {each.name for each in contents if any(problem.leaves_out_sample for problem in each.problems)}
+    found, packed = [], set()
+    for problem in problems:
+        wnid = packed_class(os.path.basename(problem.path))
+        if problem.kind is Kind.NOT_AN_IMAGE and wnid in wnids - held:
+            packed.add(wnid)
+            problem = dataclasses.replace(problem, kind=Kind.PACKED_CLASS, detail=f"unpack it into a folder {wnid}")
+        found.append(problem)
+    empty = {each.name: each.place.name for each in reversed(contents) if each.name not in held | packed}
+    for wnid, place in sorted(empty.items()):
+        path = place if os.path.isdir(place) else f"{place}:{wnid}"
+        found.append(Problem(Kind.EMPTY_CLASS, printable(path), "", f"it holds no image of {wnid}"))
+    return found
+
+
+def _refuse_beside(layout: Layout, contents: Sequence[Contents]) -> None:
+    for each in contents:
+        if len(each.images):
+            raise SourceError(
+                f"{layout.images} holds {len(each.images):,} images beside its class folders, the first "
+                f"{each.images.names(IMAGE_SUFFIX)[0]}. Sort all images into class folders, or none."
+            )
 
 
 def _xml_folders(layout: Layout, executor: Executor) -> tuple[list[Contents], list[Problem]]:
@@ -129,9 +178,9 @@ def _list_class_folders(
 ) -> list[Contents]:
     pattern = FLAT_KEYS.get(layout.split)
     futures = [
-        executor.submit(list_folder, os.path.join(path, wnid), pattern or TRAIN_KEY.format(wnid)) for wnid in wnids
+        executor.submit(list_class, os.path.join(path, wnid), pattern or TRAIN_KEY.format(wnid)) for wnid in wnids
     ]
-    return _results(futures, path, progress)
+    return [contents for some in _results(futures, path, progress) for contents in some]
 
 
 def _results(futures: Sequence[Future[Any]], path: str, progress: Progress) -> list[Any]:

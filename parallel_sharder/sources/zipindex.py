@@ -6,7 +6,6 @@ directory is read here, straight into columns. Source: APPNOTE.TXT (PKWARE), 4.3
 
 from __future__ import annotations
 
-import dataclasses
 import mmap
 import os
 import stat
@@ -17,8 +16,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from parallel_sharder.errors import SourceError
-from parallel_sharder.model import IMAGE_SUFFIX, WNID, XML_SUFFIX, Place, Problem, printable
-from parallel_sharder.sources.contents import FLAT_KEYS, NO_FILES, TRAIN_KEY, Contents, FileColumns, misfits, stranger
+from parallel_sharder.model import IMAGE_SUFFIX, WNID, XML_SUFFIX, Place, printable
+from parallel_sharder.sources.contents import NO_FILES, Contents, FileColumns, stranger, strangers
+from parallel_sharder.sources.names import FLAT_KEYS, TRAIN_KEY, JunkCount, Role, misfits
 from parallel_sharder.sources.tarindex import refusal
 
 _END = struct.Struct("<4sHHHHIIH")
@@ -43,8 +43,8 @@ class ZipMember(NamedTuple):
     extent: tuple[int, int, int]
 
 
-def zip_members(path: str) -> Iterator[ZipMember]:
-    """The files of the zip at `path`, in the order of its directory; folders are passed over.
+def zip_members(path: str, *, with_folders: bool = False) -> Iterator[ZipMember]:
+    """The files of the zip at `path`, in the order of its directory; if asked, folders too, whose names end in a slash.
 
     Raises SourceError for what is no zip, is cut short, or holds a file that is encrypted or compressed in a way that
     is neither stored nor deflated.
@@ -58,7 +58,7 @@ def zip_members(path: str) -> Iterator[ZipMember]:
             if at + _ENTRY.size + 3 * _FULL16 > buffered + len(buffer) and buffered + len(buffer) < start + length:
                 buffer, buffered = os.pread(descriptor, min(_READ_BYTES, start + length - at), at), at
             member, entry_bytes = _entry(buffer, at - buffered, at, path)
-            if member is not None:
+            if with_folders or not member.name.endswith("/"):
                 if member.extent[0] + member.extent[1] > start:
                     raise refusal(path, at, f"{printable(member.name)} should lie behind the directory's start")
                 yield member
@@ -80,7 +80,7 @@ def member_named(path: str, name: str) -> ZipMember | None:
                 entry = at - _ENTRY.size
                 if content[entry : entry + 4] == b"PK\1\2":
                     member, _ = _entry(content[entry : entry + _ENTRY.size + 3 * _FULL16], 0, entry, path)
-                    if member is not None and member.name == name:
+                    if member.name == name:
                         return member
                 at += 1
     return None
@@ -89,22 +89,30 @@ def member_named(path: str, name: str) -> ZipMember | None:
 def index_zip(path: str, split: str) -> list[Contents]:
     """Images and annotations of `split` in Kaggle's zip: a Contents for each class folder, or one for all.
 
-    Raises SourceError as zip_members does, for an image whose name does not match, and for a name that is there twice.
+    What is in the zip besides comes first. Raises SourceError as zip_members does, for an image whose name does not
+    match, and for a name that is there twice.
     """
     images: dict[str, _Found] = defaultdict(_Found)
     xmls: dict[str, _Found] = defaultdict(_Found)
-    problems: list[Problem] = []
-    for member in zip_members(path):
+    others: dict[str, list[str]] = defaultdict(list)
+    junk = JunkCount()
+    for member in zip_members(path, with_folders=True):
         if ".." in member.name.split("/") or member.name.startswith("/"):
             raise refusal(path, member.extent[0], f"{printable(member.name)} would lie outside of the zip's folder", "")
-        for top, suffix, found in ((_IMAGES, IMAGE_SUFFIX, images), (_ANNOTATIONS, XML_SUFFIX, xmls)):
+        folder, _, name = member.name.rpartition("/")
+        role = junk.role(folder, name)
+        if role is Role.JUNK:
+            continue
+        for top, its_role, found in ((_IMAGES, Role.IMAGE, images), (_ANNOTATIONS, Role.ANNOTATION, xmls)):
             if not member.name.startswith(f"{top}/{split}/"):
                 continue
-            folder, _, name = member.name[len(top) + len(split) + 2 :].rpartition("/")
-            if not name.endswith(suffix):
-                problems.append(stranger(f"{path}:{member.name}"))
-                continue
-            found[folder].add(name.removesuffix(suffix), member)
+            wnid = folder[len(top) + len(split) + 2 :]
+            if role is its_role:
+                found[wnid].add(name, member)
+            elif name:
+                others[wnid].append(member.name)
+            elif wnid and found is images:
+                found[wnid]  # an empty folder of a class is one that lacks its images
     contents = []
     for folder in sorted({*images, *xmls}):
         if folder and not WNID.fullmatch(folder):
@@ -114,38 +122,40 @@ def index_zip(path: str, split: str) -> list[Contents]:
             found[folder].columns(pattern, f"{path}:{top}/{split}/{folder}", suffix)
             for top, suffix, found in ((_IMAGES, IMAGE_SUFFIX, images), (_ANNOTATIONS, XML_SUFFIX, xmls))
         ]
-        contents.append(Contents(Place(path, path), folder, columns[0], columns[1]))
-    if problems:
-        contents = contents or [Contents(Place(path, path), "", NO_FILES, NO_FILES)]
-        contents[0] = dataclasses.replace(contents[0], problems=tuple(problems))
-    return contents
+        problems = strangers(f"{path}:", others.pop(folder, ()), pattern, columns[0].keys.split("\n"))
+        contents.append(Contents(Place(path, path), folder, columns[0], columns[1], problems=tuple(problems)))
+    elsewhere = tuple(stranger(f"{path}:{name}") for names in others.values() for name in names)
+    return [Contents(Place(path, path), "", NO_FILES, NO_FILES, problems=elsewhere, junk=junk.counts), *contents]
 
 
 class _Found:
-    """The files of one kind in one folder: keys, and for each its size and extent. As small as a million wants it."""
+    """The files of one kind in one folder: names, and for each its size and extent. As small as a million wants it."""
 
     def __init__(self) -> None:
-        self._keys: list[str] = []
+        self._names: list[str] = []
         self._numbers = array("q")
 
-    def add(self, key: str, member: ZipMember) -> None:
-        self._keys.append(key)
+    def add(self, name: str, member: ZipMember) -> None:
+        self._names.append(name)
         self._numbers.extend((member.size, *member.extent))
 
-    def columns(self, key_pattern: str, folder: str, suffix: str) -> FileColumns:
+    def columns(self, key_pattern: str, folder: str, usual: str) -> FileColumns:
         """The columns; SourceError for a key that does not match, or is there twice."""
         sizes: dict[str, int] = {}
         extents: dict[str, tuple[int, ...]] = {}
+        endings: dict[str, str] = {}
         numbers = iter(self._numbers)
-        for key, size, *extent in zip(self._keys, *[numbers] * 4, strict=True):
+        for name, size, *extent in zip(self._names, *[numbers] * 4, strict=True):
+            key, ending = os.path.splitext(name)
             if key in sizes:
-                raise refusal(f"{folder}/{printable(key)}{suffix}", extent[0], "it is there twice", "")
+                raise refusal(f"{folder}/{printable(name)}", extent[0], "it is there twice", "")
             sizes[key], extents[key] = size, tuple(extent)
-        for key in misfits(self._keys, key_pattern):
-            raise refusal(
-                f"{folder}/{printable(key)}{suffix}", extents[key][0], "it does not belong into its folder", ""
-            )
-        return FileColumns.of(sizes, extents)
+            if ending != usual:
+                endings[key] = ending
+        for key in misfits([*sizes], key_pattern):
+            name = key + endings.get(key, usual)
+            raise refusal(f"{folder}/{printable(name)}", extents[key][0], "it does not belong into its folder", "")
+        return FileColumns.of(sizes, usual, extents, endings)
 
 
 def _directory(descriptor: int, size: int, path: str) -> tuple[int, int, int]:
@@ -173,8 +183,8 @@ def _directory(descriptor: int, size: int, path: str) -> tuple[int, int, int]:
     return start, length, count
 
 
-def _entry(buffer: bytes, at: int, offset: int, path: str) -> tuple[ZipMember | None, int]:
-    """The entry of the directory at `at` in `buffer`, and the bytes it takes there; None for a folder."""
+def _entry(buffer: bytes, at: int, offset: int, path: str) -> tuple[ZipMember, int]:
+    """The entry of the directory at `at` in `buffer`, and the bytes it takes there."""
     if len(buffer) - at < _ENTRY.size or buffer[at : at + 4] != b"PK\1\2":
         raise refusal(path, offset, "its directory is damaged: there is no entry")
     (
@@ -184,9 +194,9 @@ def _entry(buffer: bytes, at: int, offset: int, path: str) -> tuple[ZipMember | 
     name_at = at + _ENTRY.size
     raw = buffer[name_at : name_at + name_bytes]
     entry_bytes = _ENTRY.size + name_bytes + extra_bytes + comment_bytes
-    if raw.endswith(b"/"):
-        return None, entry_bytes
     name = raw.decode("utf-8", "surrogateescape")
+    if raw.endswith(b"/"):
+        return ZipMember(name, 0, (0, 0, 0)), entry_bytes
     if _FULL32 in (size, packed, header):
         extra = buffer[name_at + name_bytes : name_at + name_bytes + extra_bytes]
         size, packed, header = _from_zip64(extra, (size, packed, header), name, offset, path)

@@ -1,0 +1,120 @@
+"""What a file of the source is, by its name alone: an image, an annotation, one that systems leave behind, or another.
+
+Runs on the workers for each of a million names, so the usual ones are told apart at once.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from enum import Enum
+
+from parallel_sharder.model import IMAGE_ENDINGS, IMAGE_SUFFIX, WNID, XML_SUFFIX
+
+FLAT_KEYS = {"val": "ILSVRC2012_val_[0-9]{8}", "test": "ILSVRC2012_test_[0-9]{8}"}
+"""The keys of splits whose file names do not tell the class; those of train are `<wnid>_<number>`."""
+
+TRAIN_KEY = "{}_[0-9]{{1,20}}"
+"""The keys of a class of train; longer ones would not fit a tar header."""
+
+_JUNK = frozenset((
+    ".ds_store", ".localized", ".apdisk", "__macosx", ".appledouble", ".spotlight-v100", ".trashes", ".fseventsd",
+    ".temporaryitems", ".documentrevisions-v100", "icon\r",
+    "thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "system volume information",
+    "@eadir", "#recycle", "@recycle", ".snapshot", ".snapshots",
+    ".ipynb_checkpoints", ".directory", "lost+found",
+))  # fmt: skip
+"""In lower case: what macOS, Windows, network disks, notebooks, desktops and file systems leave in folders."""
+
+_JUNK_BEGINNINGS = ("._", ".nfs", ".fuse_hidden", ".trash-")
+"""AppleDouble files, files that were removed while they were open, and the trash of desktops."""
+
+_PACKED = re.compile(rf"({WNID.pattern})\.(?:tar|tgz|tar\.(?:gz|bz2|xz|zst)|zip|rar|7z)")
+
+
+class Role(Enum):
+    """What a name is that of."""
+
+    IMAGE = "image"
+    ANNOTATION = "annotation"
+    JUNK = "junk"
+    OTHER = "other"
+
+
+def role(name: str) -> Role:
+    """What the file of this name is."""
+    if not name.startswith("."):
+        if name.endswith(IMAGE_SUFFIX):
+            return Role.IMAGE
+        if name.endswith(XML_SUFFIX):
+            return Role.ANNOTATION
+    if junk(name):
+        return Role.JUNK
+    ending = os.path.splitext(name)[1].lower()
+    if ending in IMAGE_ENDINGS:
+        return Role.IMAGE
+    return Role.ANNOTATION if ending == XML_SUFFIX else Role.OTHER
+
+
+def junk(name: str) -> str:
+    """What people know such files or folders by, such as `._*`, if systems leave them behind; "" for others."""
+    lower = name.lower()
+    if lower in _JUNK:
+        return name.rstrip("\r")
+    return next((f"{beginning}*" for beginning in _JUNK_BEGINNINGS if lower.startswith(beginning)), "")
+
+
+@functools.lru_cache(4096)
+def junk_folder(folder: str) -> str:
+    """The first folder on the way to `folder`, itself included, that systems leave behind; "" if there is none."""
+    parts = folder.split("/")
+    return next(("/".join(parts[:end]) for end, part in enumerate(parts, 1) if junk(part)), "")
+
+
+class JunkCount:
+    """What systems have left in an archive, counted as in a tree: a folder once, whatever it holds."""
+
+    def __init__(self) -> None:
+        self._paths: set[str] = set()
+
+    def role(self, folder: str, name: str) -> Role:
+        """What the file of this name in this folder is; what systems have left is counted."""
+        its_role, left = role(name), junk_folder(folder)
+        if left or its_role is Role.JUNK:
+            self._paths.add(left or f"{folder}/{name}")
+            return Role.JUNK
+        return its_role
+
+    @property
+    def counts(self) -> tuple[tuple[str, int], ...]:
+        """How many there are of each, by the names that people know them by."""
+        return tuple(sorted(Counter(junk(os.path.basename(path)) for path in self._paths).items()))
+
+
+def packed_class(name: str) -> str:
+    """The WordNet ID of the class that an archive of this name holds; "" if it is no such archive's."""
+    match = _PACKED.fullmatch(name)
+    return match[1] if match else ""
+
+
+def misfits(keys: Sequence[str], key_pattern: str) -> list[str]:
+    """Those of `keys` that do not match."""
+    lines = "".join(f"{key}\n" for key in keys)
+    # All at once, as in most folders all match: a third of what one by one takes.
+    if lines.count("\n") == len(keys) and re.fullmatch(f"(?:{key_pattern}\n)*+", lines):
+        return []
+    fits = re.compile(key_pattern).fullmatch
+    return [key for key in keys if not fits(key)]
+
+
+def lost_images(names: Iterable[str], key_pattern: str, known: Collection[str]) -> set[str]:
+    """Those of `names`, none an image's, that begin as one that is not `known` does; one name for each such key.
+
+    So `n01440764_1.JPEG.part` counts where there is no image n01440764_1, and does not where there is.
+    """
+    fits = re.compile(key_pattern).fullmatch
+    by_key = {name.lstrip(".").partition(".")[0]: name for name in sorted(names, reverse=True)}
+    return {name for key, name in by_key.items() if key not in known and fits(key)}

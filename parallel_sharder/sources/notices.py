@@ -1,0 +1,115 @@
+"""What people should know of a source that is read all the same: sentences, said before anything is written.
+
+A notice leaves nothing out of the shards by itself. What is left out is a problem, and what would mislabel an error.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from importlib import resources
+
+import numpy as np
+
+from parallel_sharder.model import IMAGE_SUFFIX, Listing, printable
+from parallel_sharder.sources.layout import Layout
+from parallel_sharder.sources.survey import Survey
+
+IMAGE_COUNTS = {"train": 1_281_167, "val": 50_000, "test": 100_000}
+"""Of ILSVRC2012."""
+
+USUAL_COUNT = 1300
+"""Images of train that a class has; the classes that have fewer are in ilsvrc2012_train_counts.txt."""
+
+ARCHIVE_BYTES = {"ILSVRC2012_img_train.tar": 147_897_477_120, "ILSVRC2012_img_val.tar": 6_744_924_160}
+"""Of the official archives whose size is known."""
+
+_NAMED = 3
+
+
+def notices_of(layout: Layout, listing: Listing, survey: Survey, compared: str) -> tuple[str, ...]:
+    """All that there is to say of the source that was listed, a sentence or two each.
+
+    `compared` is what was said when class folders were compared with labels, "" if nothing.
+    """
+    said = _archives(layout), _counts(layout, listing), _endings(listing), _nested(layout, survey), _junk(survey)
+    return (*(sentence for sentences in said for sentence in sentences), *filter(None, [compared]))
+
+
+def _archives(layout: Layout) -> Iterator[str]:
+    for path in layout.archives:
+        official, size = ARCHIVE_BYTES.get(os.path.basename(path)), os.path.getsize(path)
+        if official not in (None, size):
+            yield (
+                f"{path} has {size:,} bytes, and the official one {official:,}. What is in it is whole, and is "
+                "converted. --check-archives compares it with the official MD5."
+            )
+
+
+def _counts(layout: Layout, listing: Listing) -> Iterator[str]:
+    """Fewer images than the official set has, wherever the whole set was meant."""
+    count, official = len(listing) + listing.left_out, IMAGE_COUNTS[layout.split]
+    by_class = np.bincount(listing.class_index[listing.class_index >= 0], minlength=len(listing.classes))
+    whole_set = layout.archives or (len(listing.classes) == 1000 and by_class.all())
+    if count >= official or not whole_set:
+        return
+    sentence = f"There are {count:,} images, and the official {layout.split} set has {official:,}."
+    if layout.split == "train":
+        expected = train_counts()
+        rows = zip(listing.classes, by_class.tolist(), strict=True)
+        short = [f"{row.wnid} ({has:,} of {expected(row.wnid):,})" for row, has in rows if has < expected(row.wnid)]
+        sentence += f" {_classes(len(short))} fewer than there, such as {', '.join(short[:_NAMED])}."
+    yield sentence
+
+
+def train_counts() -> Callable[[str], int]:
+    """The images that a class of the official training set has, by its wnid.
+
+    Source: the listing of ILSVRC2012_img_train.tar, whose 1,000 counts sum to 1,281,167.
+    """
+    table = resources.files("parallel_sharder").joinpath("ilsvrc2012_train_counts.txt").read_text("ascii")
+    fewer = {wnid: int(count) for wnid, count in map(str.split, table.splitlines())}
+    return lambda wnid: fewer.get(wnid, USUAL_COUNT)
+
+
+def _endings(listing: Listing) -> Iterator[str]:
+    if listing.image_ending is None:
+        return
+    counts = dict(zip(listing.endings, np.bincount(listing.image_ending).tolist(), strict=False))
+    others = {ending: count for ending, count in counts.items() if ending != IMAGE_SUFFIX and count}
+    if others:
+        yield (
+            f"{sum(others.values()):,} of {len(listing):,} images do not end in {IMAGE_SUFFIX}: {_each(others)}. "
+            "They are stored like the others: untouched, in the field jpg, under a key without the ending."
+        )
+
+
+def _nested(layout: Layout, survey: Survey) -> Iterator[str]:
+    top = str(layout.images)
+    nested = [path for path in (each.place.path for each in survey.contents) if _is_nested(path) and path != top]
+    if nested:
+        folders = f"1 folder within a folder of the same name: {printable(nested[0])}"
+        if len(nested) > 1:
+            folders = f"{len(nested):,} folders within folders of the same name, such as {printable(nested[0])}"
+        yield f"Images were read from {folders}."
+
+
+def _is_nested(path: str) -> bool:
+    folder, name = os.path.split(path)
+    return os.path.basename(folder) == name
+
+
+def _junk(survey: Survey) -> Iterator[str]:
+    if survey.junk:
+        yield (
+            f"{survey.junk.total():,} files and folders that systems leave behind were passed over: "
+            f"{_each(survey.junk)}."
+        )
+
+
+def _each(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items()))
+
+
+def _classes(count: int) -> str:
+    return "1 class has" if count == 1 else f"{count:,} classes have"
