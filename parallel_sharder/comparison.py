@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from parallel_sharder.blob import Blob, blob_at
-from parallel_sharder.columns import Int32s, Int64s, Keys
+from parallel_sharder.columns import Bytes, Int32s, Int64s, Keys
 from parallel_sharder.destination import problems_beside
 from parallel_sharder.engines import Engine
 from parallel_sharder.model import IMAGE_SUFFIX, XML_SUFFIX, Deviation, Kind, Listing
@@ -55,14 +55,22 @@ class Rows(NamedTuple):
         return Deviation(self.paths[self.shard[row]], detail, self.keys[row].decode("ascii"), int(self.offset[row]))
 
 
+class Compared(NamedTuple):
+    """How many samples of a set were compared, how many of the source's rows are left out of it, and what deviates."""
+
+    samples: int
+    left_out: int
+    deviations: list[Deviation]
+
+
 def compare_with_source(
     manifest_path: str, rows: Rows, listing: Listing, annotations: str, engine: Engine, monitor: Monitor
-) -> tuple[int, list[Deviation]]:
-    """How many samples of the set were compared with the source's, and what deviates; `annotations` is the JSON's form.
+) -> Compared:
+    """Compare the samples of a set with the source's; `annotations` is the JSON's form.
 
     A sample of the source may be missing if the list of problems, beside the manifest, says so.
     """
-    left_out, without_annotation, deviations = _read_problems(manifest_path)
+    listed, without_annotation, deviations = _read_problems(manifest_path)
 
     place = np.minimum(np.searchsorted(listing.keys, rows.keys), len(listing) - 1)
     known = listing.keys[place] == rows.keys
@@ -71,12 +79,12 @@ def compare_with_source(
     stored[place[known]] = True
     for row in np.flatnonzero(~stored).tolist():
         key = listing.keys[row].decode("ascii")
-        if key not in left_out:
+        if key not in listed:
             deviations.append(
                 Deviation(manifest_path, f"{_image(listing, row).path} is in no shard, and in no list of problems", key)
             )
     for row in np.flatnonzero(known).tolist():
-        if rows.keys[row].decode("ascii") in left_out:
+        if rows.keys[row].decode("ascii") in listed:
             deviations.append(rows.deviation(row, "is listed as left out, and is there"))
 
     found = np.flatnonzero(known)
@@ -86,7 +94,7 @@ def compare_with_source(
     for done, some in enumerate(engine.each(compare_samples, tasks), 1):
         deviations += some
         monitor.working("comparing samples", min(done * SAMPLES_A_TASK, len(found)), len(found))
-    return len(found), deviations
+    return Compared(len(found), int(np.count_nonzero(~stored)), deviations)
 
 
 def _read_problems(manifest_path: str) -> tuple[set[str], set[str], list[Deviation]]:
@@ -116,18 +124,21 @@ def _read_problems(manifest_path: str) -> tuple[set[str], set[str], list[Deviati
 
 
 def _image(listing: Listing, row: int) -> Blob:
-    key = listing.keys[row].decode("ascii")
     extent = () if listing.image_extent is None else listing.image_extent[row].tolist()
-    place = listing.places[listing.image_place[row]]
-    return blob_at(place, key + IMAGE_SUFFIX, int(listing.image_size[row]), extent)
+    name = _name(listing, row, listing.image_ending, IMAGE_SUFFIX)
+    return blob_at(listing.places[listing.image_place[row]], name, int(listing.image_size[row]), extent)
 
 
 def _xml(listing: Listing, row: int) -> Blob | None:
     if listing.xml_place[row] < 0:
         return None
-    key = listing.keys[row].decode("ascii")
     extent = () if listing.xml_extent is None else listing.xml_extent[row].tolist()
-    return blob_at(listing.places[listing.xml_place[row]], key + XML_SUFFIX, int(listing.xml_size[row]), extent)
+    name = _name(listing, row, listing.xml_ending, XML_SUFFIX)
+    return blob_at(listing.places[listing.xml_place[row]], name, int(listing.xml_size[row]), extent)
+
+
+def _name(listing: Listing, row: int, ending: Bytes | None, usual: str) -> str:
+    return str(listing.keys[row], "ascii") + (usual if ending is None else listing.endings[ending[row]])
 
 
 def _expected_samples(

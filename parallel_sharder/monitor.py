@@ -193,7 +193,9 @@ class Log(Silent):
 
 
 def print_found(listing: Listing, stream: TextIO) -> None:
-    """What the scan has found, a line a part."""
+    """What the scan has found, a line a part, and what people should know of it."""
     with contextlib.suppress(OSError):
         for name, text in listing.found:
             print(f"{name:<13}{text}", file=stream, flush=True)
+        for notice in listing.notices:
+            print(f"note: {notice}", file=stream, flush=True)

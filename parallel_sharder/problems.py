@@ -11,13 +11,13 @@ from parallel_sharder.model import Problem
 
 
 def problem_json(problem: Problem) -> dict[str, str | bool]:
-    """A problem for machines; `left_out` tells whether the sample is missing from the shards because of it."""
+    """A problem for machines; `left_out` tells whether a sample, or a class, is missing from the shards for it."""
     return {
         "path": problem.path,
         "key": problem.key,
         "kind": problem.kind.value,
         "detail": problem.detail,
-        "left_out": problem.leaves_out_sample,
+        "left_out": problem.leaves_out,
     }
 
 

@@ -46,7 +46,7 @@ class Preview:
     taken: tuple[str, ...]
     problems: tuple[Problem, ...]
     in_the_way: str
-    exit_code = 0
+    notices: tuple[str, ...]
 
     @classmethod
     def of(
@@ -75,7 +75,13 @@ class Preview:
             tuple(pattern.existing()),
             listing.problems,
             in_the_way,
+            listing.notices,
         )
+
+    @property
+    def exit_code(self) -> int:
+        """0 if all would be stored, 3 if something is left out already."""
+        return 3 if any(problem.leaves_out for problem in self.problems) else 0
 
     def text(self) -> str:
         """The preview, a line a fact."""
@@ -84,7 +90,9 @@ class Preview:
         short = ": too little" if self.free_bytes < self.needed_bytes else ""
         rows = [
             *self.found,
+            *_images(self.samples, self.problems),
             ("samples", f"{self.samples:,}"),
+            ("left out", _what_is_left_out(_left_out(self.problems), self.problems)),
             ("shards", f"{self.shards:,} of {each} samples, the largest at most {size(self.shard_bytes[1])}"),
             ("pattern", self.braces),
             ("space", f"at most {size(self.needed_bytes)} needed, {size(self.free_bytes)} free{short}"),
@@ -95,7 +103,7 @@ class Preview:
             )
         if self.in_the_way:
             rows.append(("in the way", self.in_the_way))
-        return "\n".join([*_table(rows), *_problem_lines(self.problems)])
+        return "\n".join([*_table(rows), *_notes(self.notices), *_problem_lines(self.problems)])
 
     def json(self) -> dict[str, Any]:
         """The preview for machines; sizes in bytes."""
@@ -110,6 +118,8 @@ class Preview:
             "free_bytes": self.free_bytes,
             "taken": list(self.taken),
             "in_the_way": self.in_the_way,
+            **_counts(self.samples, self.problems),
+            "notices": list(self.notices),
             "problems": [problem_json(problem) for problem in self.problems],
         }
 
@@ -125,7 +135,7 @@ class Report:
     `tar_bytes` counts before compression, `file_bytes` what the shards take on the disk. `seconds` has one entry a
     phase: scan, plan, write. `problems` are the scan's and the workers', in order. `indexes` are the readers that have
     theirs; `withdrawn` tells whether indexes or a card told of shards that went; `card_path` is None if no card was
-    asked for; `mended` says how often each of boxes.Mended was, if at all.
+    asked for; `mended` says how often each of boxes.Mended was, if at all; `notices` are Listing's.
     """
 
     found: tuple[tuple[str, str], ...]
@@ -148,6 +158,7 @@ class Report:
     withdrawn: bool
     card_path: str | None
     mended: dict[str, int]
+    notices: tuple[str, ...]
 
     @classmethod
     def of(
@@ -186,6 +197,7 @@ class Report:
             withdrawn,
             pattern.card_path if options.card else None,
             {name: count for name, count in in_all(records)._asdict().items() if count},
+            listing.notices,
         )
 
     @property
@@ -196,29 +208,34 @@ class Report:
     @property
     def left_out(self) -> int:
         """Images of the source that are not in the shards."""
-        return sum(problem.leaves_out_sample for problem in self.problems)
+        return _left_out(self.problems)
 
     @property
     def exit_code(self) -> int:
-        """0 if all is stored, 3 if some samples were left out."""
-        return 3 if self.left_out else 0
+        """0 if all is stored, 3 if some samples or classes were left out."""
+        return 3 if any(problem.leaves_out for problem in self.problems) else 0
 
     def text(self) -> str:
         """The summary, with how to read the shards."""
         elapsed = max(self.elapsed_seconds, 1e-9)
         packed = f", {size(self.tar_bytes)} before compression" if self.file_bytes != self.tar_bytes else ""
+        further = [name for name in self.indexes if name != "wids"]
         rows = [
+            *_images(self.samples, self.problems),
             ("samples", f"{self.samples:,}"),
             ("shards", f"{self.shards:,}, {size(self.file_bytes)}{packed}"),
-            ("elapsed", f"{duration(elapsed)} {_place(self.workers)}"),
-            ("left out", counted(self.left_out, "sample") if self.left_out else "nothing"),
-            ("pattern", self.braces),
-            ("manifest", self.manifest_path),
         ]
+        if self.kept_shards == self.shards:
+            rest = "all of them" if further or self.card_path else "all of them: nothing was left to do"
+            rows.append(("kept", rest))
+        elif self.kept_shards:
+            rows.append(("kept", f"{counted(self.kept_shards, 'shard')} of an earlier run"))
+        rows.append(("elapsed", f"{duration(elapsed)} {_place(self.workers)}"))
         if self.made_samples:
             rate = f"{self.made_samples / elapsed:,.0f} images/s, {self.made_bytes / elapsed / 1e6:,.0f} MB/s"
-            rows.insert(3, ("rate", rate))
-        further = [name for name in self.indexes if name != "wids"]
+            rows.append(("rate", rate))
+        rows.append(("left out", _what_is_left_out(self.left_out, self.problems)))
+        rows += [("pattern", self.braces), ("manifest", self.manifest_path)]
         if further:
             rows.append(("indexes", f"{', '.join(further)}, beside the shards"))
         if self.card_path:
@@ -227,11 +244,6 @@ class Report:
             rows.append(("mended", ", ".join(f"{count:,} {_MENDED[name]}" for name, count in self.mended.items())))
         if self.problems:
             rows.append(("problems", f"{len(self.problems):,}, listed in {self.problems_path}"))
-        if self.kept_shards == self.shards:
-            rest = "all of them" if further or self.card_path else "all of them: nothing was left to do"
-            rows.insert(2, ("kept", rest))
-        elif self.kept_shards:
-            rows.insert(2, ("kept", f"{counted(self.kept_shards, 'shard')} of an earlier run"))
         if self.remade:
             lines = [f"made again, because missing, not as recorded, or with samples unread: {len(self.remade):,}"]
             lines += _some([f"  {path}" for path in self.remade])
@@ -239,7 +251,9 @@ class Report:
             lines = []
         if self.withdrawn and not (further and self.card_path):
             lines.append("indexes or a dataset card told of shards that went: --index and --card make them anew")
-        return "\n".join([*_table(rows), *lines, *_problem_lines(self.problems), "", *self._example()])
+        return "\n".join(
+            [*_table(rows), *lines, *_notes(self.notices), *_problem_lines(self.problems), "", *self._example()]
+        )
 
     def json(self) -> dict[str, Any]:
         """The summary for machines; sizes in bytes."""
@@ -261,7 +275,8 @@ class Report:
             "workers": self.workers,
             "elapsed_seconds": self.elapsed_seconds,
             "seconds": self.seconds,
-            "left_out": self.left_out,
+            **_counts(self.samples, self.problems),
+            "notices": list(self.notices),
             "problems": [problem_json(problem) for problem in self.problems],
         }
 
@@ -284,7 +299,8 @@ class Verdict:
     """What was verified, and every deviation that was found.
 
     `manifests` are the sets' manifests; counts are of what their shards hold, `file_bytes` what they take on the disk.
-    `compared` samples were compared with `source`, if that was given.
+    `compared` samples were compared with `source`, if that was given, and `left_out` of its images are not in the
+    shards, as the sets' lists of problems say; `problems` are those by which the source itself lacks images or classes.
     """
 
     manifests: tuple[str, ...]
@@ -293,14 +309,22 @@ class Verdict:
     file_bytes: int
     source: str | None
     compared: int
+    left_out: int
+    problems: tuple[Problem, ...]
+    notices: tuple[str, ...]
     deviations: tuple[Deviation, ...]
     workers: int
     elapsed_seconds: float
 
     @property
     def exit_code(self) -> int:
-        """0 if nothing deviates, 1 otherwise."""
-        return 1 if self.deviations else 0
+        """0 if nothing deviates and nothing is left out, 3 if the set was known to lack something, 1 for deviations."""
+        return 1 if self.deviations else 3 if self.is_incomplete else 0
+
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether something of the source is left out."""
+        return bool(self.left_out or self.problems)
 
     def text(self) -> str:
         """The verdict, with the first deviations of each file."""
@@ -314,14 +338,17 @@ class Verdict:
         ]
         if self.source is not None:
             rows.append(("source", f"{counted(self.compared, 'sample')} compared with {self.source}"))
-        rows.append(("verdict", counted(len(self.deviations), "deviation") if self.deviations else "sound"))
+        if self.is_incomplete:
+            rows.append(("left out", _what_is_left_out(self.left_out, self.problems)))
+        sound = "what is there is sound, and not all is there" if self.is_incomplete else "sound"
+        rows.append(("verdict", counted(len(self.deviations), "deviation") if self.deviations else sound))
         by_path: dict[str, list[str]] = defaultdict(list)
         for each in self.deviations:
             offset = f"offset {each.offset:,}" if each.offset is not None else ""
             place = ", ".join(filter(None, (offset, each.key)))
             by_path[each.path].append(f"  {place}: {each.detail}" if place else f"  {each.detail}")
         lines = [line for path, some in by_path.items() for line in (path, *_some(some))]
-        return "\n".join([*_table(rows), *lines])
+        return "\n".join([*_table(rows), *_notes(self.notices), *_problem_lines(self.problems), *lines])
 
     def json(self) -> dict[str, Any]:
         """The verdict for machines, with all deviations; sizes and offsets in bytes."""
@@ -332,6 +359,10 @@ class Verdict:
             "file_bytes": self.file_bytes,
             "source": self.source,
             "compared": self.compared,
+            "left_out": self.left_out,
+            "left_out_classes": _left_out_classes(self.problems),
+            "problems": [problem_json(problem) for problem in self.problems],
+            "notices": list(self.notices),
             "sound": not self.deviations,
             "deviations": [asdict(each) for each in self.deviations],
             "workers": self.workers,
@@ -382,9 +413,9 @@ def size(count: int) -> str:
     return f"{amount:,.1f} TB"
 
 
-def counted(count: int, noun: str) -> str:
+def counted(count: int, noun: str, plural: str = "") -> str:
     """1 shard, 2 shards."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
 
 
 def duration(seconds: float) -> str:
@@ -405,11 +436,42 @@ def _table(rows: Sequence[tuple[str, str]]) -> list[str]:
     return [f"{name:<{width}}{value}" for name, value in rows]
 
 
+def _left_out(problems: Sequence[Problem]) -> int:
+    return sum(problem.leaves_out_sample for problem in problems)
+
+
+def _left_out_classes(problems: Sequence[Problem]) -> int:
+    return sum(problem.leaves_out_class for problem in problems)
+
+
+def _images(samples: int, problems: Sequence[Problem]) -> list[tuple[str, str]]:
+    """How many images were found, where that is another number than that of the samples."""
+    left_out = _left_out(problems)
+    return [("images", f"{samples + left_out:,}")] if left_out else []
+
+
+def _what_is_left_out(samples: int, problems: Sequence[Problem]) -> str:
+    classes = _left_out_classes(problems)
+    parts = [counted(samples, "sample")] if samples else []
+    if classes:
+        parts.append(f"{counted(classes, 'class', 'classes')}, whose images are not counted")
+    return " and ".join(parts) or "nothing"
+
+
+def _counts(samples: int, problems: Sequence[Problem]) -> dict[str, int]:
+    left_out = _left_out(problems)
+    return {"images": samples + left_out, "left_out": left_out, "left_out_classes": _left_out_classes(problems)}
+
+
+def _notes(notices: Sequence[str]) -> list[str]:
+    return [f"note: {notice}" for notice in notices]
+
+
 def _problem_lines(problems: Sequence[Problem]) -> list[str]:
     """Every kind with its count, and the first few files of it by name."""
     by_kind: dict[tuple[Kind, bool], list[Problem]] = defaultdict(list)
     for problem in problems:
-        by_kind[problem.kind, problem.leaves_out_sample].append(problem)
+        by_kind[problem.kind, problem.leaves_out].append(problem)
     lines = []
     for (kind, is_left_out), some in by_kind.items():
         consequence = "left out" if is_left_out else "stored all the same" if some[0].kept else "reported only"

@@ -33,7 +33,7 @@ from parallel_sharder.errors import (
 )
 from parallel_sharder.journal import progress_of
 from parallel_sharder.manifest import read_manifest
-from parallel_sharder.model import Deviation, Listing
+from parallel_sharder.model import Deviation, Listing, Problem
 from parallel_sharder.monitor import Monitor, Silent
 from parallel_sharder.options import VerifyOptions
 from parallel_sharder.report import Verdict
@@ -72,6 +72,9 @@ def verify_shards(options: VerifyOptions, monitor: Monitor | None = None) -> Ver
         sum(each.file_bytes for each in sets),
         str(options.source) if options.source is not None else None,
         sum(each.compared for each in sets),
+        sum(each.left_out for each in sets),
+        tuple(problem for each in sets for problem in each.problems),
+        tuple(dict.fromkeys(notice for each in sets for notice in each.notices)),
         tuple(deviation for each in sets for deviation in each.deviations),
         workers,
         time.monotonic() - start,
@@ -111,6 +114,9 @@ class _Set:
     shards: int = 0
     file_bytes: int = 0
     compared: int = 0
+    left_out: int = 0
+    problems: tuple[Problem, ...] = ()
+    notices: tuple[str, ...] = ()
 
 
 def _verify_set(path: str, options: VerifyOptions, engine: Engine, monitor: Monitor) -> _Set:
@@ -146,8 +152,11 @@ def _verify_set(path: str, options: VerifyOptions, engine: Engine, monitor: Moni
             with _source(manifest["options"], options, engine, monitor) as listing:
                 found.deviations += _class_table(path, manifest, listing)
                 form = manifest["options"].get("annotations", "original")
-                found.compared, deviations = compare_with_source(path, rows, listing, form, engine, monitor)
-                found.deviations += deviations
+                compared = compare_with_source(path, rows, listing, form, engine, monitor)
+                found.compared, found.left_out = compared.samples, compared.left_out + listing.left_out
+                found.problems = tuple(problem for problem in listing.problems if problem.leaves_out)
+                found.notices = listing.notices
+                found.deviations += compared.deviations
         except (SourceError, DestinationError) as error:  # which takes nothing from what was found
             found.deviations.append(Deviation(path, f"cannot be compared with its source: {error}"))
     return found

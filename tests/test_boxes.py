@@ -155,7 +155,7 @@ def test_any_annotation_has_the_form(document: bytes) -> None:
     text = boxes_json(KEY, TENCH, annotation.describe(parsed), (60, 40), LABELS).text
     content = json.loads(text)
     assert json.dumps(content).encode() == text
-    assert expected_boxes(KEY, TENCH, parsed, (60, 40), LABELS) == content
+    assert expected_boxes(TENCH, parsed, (60, 40), LABELS, f"{KEY}.JPEG") == content
     assert "" == fault_in_form(KEY, content, "boxes", CLASSES)
     assert len(text) <= limit(TENCH, len(KEY), len(document))
 
@@ -381,5 +381,5 @@ def test_real_samples(real_imagenet: Path, tmp_path: Path) -> None:
         assert not [kind for kind, _ in found.odd if kind is Kind.OTHER_NAME]
     for split in ("train", "val"):
         report = run(real_imagenet, tmp_path, split=split)
-        assert 0 == report.exit_code
+        assert {Kind.ORPHAN_XML, Kind.EMPTY_CLASS} == {problem.kind for problem in report.problems}
     assert () == verify_shards(VerifyOptions(dest=tmp_path, source=real_imagenet, workers=0)).deviations

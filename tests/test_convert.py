@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import multiprocessing
 import os
 import shutil
 import signal
@@ -22,11 +21,10 @@ import xxhash
 from parallel_sharder import Options, convert, coordinator, deal, preview
 from parallel_sharder.engines import processes
 from parallel_sharder.errors import DestinationError, PlanError, WorkerError
-from parallel_sharder.model import Chunk, ShardRecord
+from parallel_sharder.model import Chunk, Kind, ShardRecord
 from parallel_sharder.monitor import Recording
 from parallel_sharder.sources import find_layout
 from parallel_sharder.sources.contents import Contents
-from parallel_sharder.sources.folder import list_folder
 from tests import made
 from tests.conftest import needs
 from tests.reference import expected_members, members_of, read_with_webdataset, samples_of, write_shards
@@ -141,7 +139,9 @@ def test_limits_and_manifest(large_set: Path, large_shards: Path) -> None:
 
 @pytest.mark.parametrize("split", ["train", "val"])
 def test_real_samples_equal_the_reference(real_imagenet: Path, tmp_path: Path, split: str) -> None:
-    """On the real images: 106 and 20 samples, every byte the reference's, and the orphan annotations named."""
+    """On the real images: 106 and 20 samples, every byte the reference's; the annotations without an image are named,
+    and so are the classes that have nothing but these.
+    """
     report = convert(Options(root=real_imagenet, split=split, dest=str(tmp_path), workers=2))
     expected = expected_members(real_imagenet, split)
     assert expected == members_of(shards_in(tmp_path))
@@ -149,8 +149,10 @@ def test_real_samples_equal_the_reference(real_imagenet: Path, tmp_path: Path, s
         "train": ["n07579787_7521.xml"],
         "val": ["ILSVRC2012_val_00000001.xml", "ILSVRC2012_val_00000002.xml"],
     }[split]
-    assert orphans == [os.path.basename(problem.path) for problem in report.problems]
-    assert ({"train": 106, "val": 20}[split], 0) == (report.samples, report.exit_code)
+    assert orphans == [os.path.basename(each.path) for each in report.problems if each.kind is Kind.ORPHAN_XML]
+    classes = {os.path.basename(each.path) for each in report.problems if each.kind is Kind.EMPTY_CLASS}
+    assert {path.parent.name for path in real_imagenet.glob(f"{split}/*/*") if path.name in orphans} == classes
+    assert ({"train": 106, "val": 20}[split], 0, 3) == (report.samples, report.left_out, report.exit_code)
 
 
 def test_tar_is_the_reference_scripts(tmp_path: Path) -> None:
@@ -483,14 +485,12 @@ def test_pool_ends_whatever_an_interrupt_has_left_locked() -> None:
 def test_worker_that_dies_while_scanning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is an error with a remedy, not a wait and not a traceback."""
     made.classic_train(tmp_path / "raw")
-    monkeypatch.setattr("parallel_sharder.sources.survey.list_folder", _list_and_die)
+    monkeypatch.setattr("parallel_sharder.sources.survey.list_class", _list_and_die)
     with pytest.raises(WorkerError, match=r"a worker died listing what is in .*train: exit status 7.*__main__"):
         convert(Options(root=tmp_path / "raw", dest=str(tmp_path / "out"), workers=2))
 
 
-def _list_and_die(path: str, key_pattern: str) -> Contents:
-    if multiprocessing.parent_process() is None:
-        return list_folder(path, key_pattern)  # the split's folder is listed by the coordinator
+def _list_and_die(path: str, key_pattern: str) -> list[Contents]:
     os._exit(7)
 
 
