@@ -6,19 +6,41 @@ a length of two bytes, big-endian, which counts itself.
 
 from __future__ import annotations
 
+import re
 import struct
 
 from parallel_sharder.model import Kind
 
-OTHER_FORMATS = {
-    b"\x89PNG\r\n\x1a\n": "PNG",
-    b"GIF8": "GIF",
-    b"BM": "BMP",
-    b"RIFF": "WebP",
-    b"II*\0": "TIFF",
-    b"MM\0*": "TIFF",
+_OTHER_FORMATS = {
+    "PNG": rb"\x89PNG\r\n\x1a\n",
+    "GIF": rb"GIF8",
+    "BMP": rb"BM",
+    "WebP": rb"RIFF.{4}WEBP",  # RIFF holds sound and film too
+    "TIFF": rb"II[*+]\0|MM\0[*+]",
+    "AVIF": rb".{4}ftyp(?:.{4})*?avi[fs]",  # ftyp lists the formats of a file, and film has it too
+    "HEIF": rb".{4}ftyp(?:.{4})*?(?:hei[cmsx]|hev[cmsx]|mif[12]|msf1)",
+    "JPEG 2000": rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51",  # in boxes, or the codestream alone
+    "JPEG XL": rb"\0\0\0\x0cJXL \r\n\x87\n|\xff\x0a",  # likewise
+    "JPEG XR": rb"II\xbc",
+    "PSD": rb"8BPS\0",
+    "ICO": rb"\0\0[\x01\x02]\0[^\0]\0",
+    "PNM": rb"P[1-6]\s+[0-9#]|P7\n",
+    "QOI": rb"qoif",
+    "OpenEXR": rb"\x76\x2f\x31\x01",
+    "Radiance HDR": rb"#\?(?:RADIANCE|RGBE)\n",
+    "DDS": rb"DDS ",
+    "PCX": rb"\n[\x00\x02-\x05]\x01[\x01\x02\x04\x08]",
+    "SGI": rb"\x01\xda[\x00\x01][\x01\x02]",
+    "Sun raster": rb"\x59\xa6\x6a\x95",
 }
-"""First bytes of formats that image libraries read under any name; the real set has one PNG."""
+"""How files of other formats begin that image libraries (Pillow, OpenCV) read under any name; the real set has one PNG.
+
+AVIF comes before HEIF, because its files are of both. Sources: each format's specification; of AVIF and HEIF the brands
+in ISO/IEC 23008-12 and in AV1 Image File Format.
+"""
+
+_MAGIC_BYTES = 64
+"""Of a file, to look for them: more would find what is behind the list of formats in ftyp."""
 
 _START = b"\xff\xd8"
 _END = b"\xff\xd9"
@@ -45,8 +67,8 @@ def examine(data: memoryview) -> tuple[Kind, str] | None:
     if data[:2] != _START:
         if not data:
             return Kind.BAD_IMAGE, "an empty file"
-        head = bytes(data[:8])
-        name = next((name for magic, name in OTHER_FORMATS.items() if head.startswith(magic)), None)
+        head = bytes(data[:_MAGIC_BYTES])
+        name = next((name for name, magic in _OTHER_FORMATS.items() if re.match(magic, head, re.DOTALL)), None)
         return (Kind.OTHER_FORMAT, name) if name else (Kind.BAD_IMAGE, "not an image: no image format begins so")
     frame, scan = _walk(data)
     components = data[frame + 9] if frame else 0

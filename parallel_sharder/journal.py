@@ -28,8 +28,8 @@ from parallel_sharder import durable
 from parallel_sharder.errors import DestinationError
 from parallel_sharder.model import Kind, Problem, ShardRecord
 
-FORMAT = 2
-"""Of the journal and of what it promises about the shards; part of the fingerprint."""
+FORMAT = 3
+"""Of the journal and of what it promises about the shards, such as which files are stored; part of the fingerprint."""
 
 MANIFEST, PROBLEMS, CLASSES = -1, -2, -3
 """What stands for a shard's number where one of the files beside the shards is dealt."""
@@ -147,7 +147,21 @@ class Journal:
             self._dealt.clear()  # whatever it is, it is not ours to remove
         if header is None or not (self._dealt or self.done):
             self.begin_anew()
-        elif not overwrite and (changes := _changes(header, self._fingerprint)):
+        elif not overwrite:
+            self._refuse_another(header)
+
+    def _refuse_another(self, header: Fingerprint) -> None:
+        """Raise DestinationError if the shards there were made from or with something else, or in another way."""
+        before, now = header.get("format", 0), self._fingerprint.get("format", 0)
+        if before != now:
+            which = "an earlier" if before < now else "a later"
+            raise DestinationError(
+                f"the shards there were begun by {which} version of parallel_sharder (format {before} in "
+                f"{self._path}, and this version's is {now}), and what it stores can differ. Go on with that version, "
+                "choose another --dest, or remove what it has made and start anew with --overwrite."
+            )
+        changes = _changes(header, self._fingerprint)
+        if changes:
             raise DestinationError(
                 "the shards there were made from or with something else:\n"
                 + "\n".join(f"  {change}" for change in changes)

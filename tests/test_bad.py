@@ -35,6 +35,12 @@ def with_thumbnail() -> bytes:
     return b"\xff\xd8\xff\xe1" + (len(segment) + 2).to_bytes(2, "big") + segment + picture()[2:]
 
 
+def _ftyp(*brands: bytes) -> bytes:
+    """The first box of an ISO media file, of these brands, and the next one."""
+    box = b"ftyp" + brands[0] + bytes(4) + b"".join(brands[1:])
+    return (len(box) + 4).to_bytes(4, "big") + box + bytes(80)
+
+
 GOOD = [picture(), picture(progressive=True), picture(mode="L"), with_thumbnail(), picture() + b"trailing bytes"]
 
 
@@ -67,6 +73,32 @@ def test_cut_images(data: bytes, share: float) -> None:
         (picture("BMP"), Kind.OTHER_FORMAT, "BMP"),
         (picture("WEBP"), Kind.OTHER_FORMAT, "WebP"),
         (picture("TIFF"), Kind.OTHER_FORMAT, "TIFF"),
+        (picture("TIFF", big_tiff=True), Kind.OTHER_FORMAT, "TIFF"),
+        (picture("AVIF"), Kind.OTHER_FORMAT, "AVIF"),
+        (_ftyp(b"mif1", b"mif1", b"avif", b"miaf"), Kind.OTHER_FORMAT, "AVIF"),
+        (_ftyp(b"heic", b"mif1", b"heic"), Kind.OTHER_FORMAT, "HEIF"),
+        (_ftyp(b"mif1", b"mif1", b"heic"), Kind.OTHER_FORMAT, "HEIF"),
+        (_ftyp(b"isom", b"isom", b"avc1", b"mp41"), Kind.BAD_IMAGE, "not an image"),
+        (_ftyp(b"qt  "), Kind.BAD_IMAGE, "not an image"),
+        (b"RIFF" + bytes(4) + b"WAVEfmt " + bytes(40), Kind.BAD_IMAGE, "not an image"),
+        (b"RIFF" + bytes(4) + b"AVI LIST" + bytes(40), Kind.BAD_IMAGE, "not an image"),
+        (picture("JPEG2000"), Kind.OTHER_FORMAT, "JPEG 2000"),
+        (picture("JPEG2000", no_jp2=True), Kind.OTHER_FORMAT, "JPEG 2000"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n\0\0\0\x14ftypjxl ", Kind.OTHER_FORMAT, "JPEG XL"),
+        (b"\xff\x0a\xfa\x7f\x01", Kind.OTHER_FORMAT, "JPEG XL"),
+        (b"II\xbc\x01\x20\0\0\0", Kind.OTHER_FORMAT, "JPEG XR"),
+        (b"8BPS\0\1" + bytes(20), Kind.OTHER_FORMAT, "PSD"),
+        (picture("ICO"), Kind.OTHER_FORMAT, "ICO"),
+        (picture("PPM"), Kind.OTHER_FORMAT, "PNM"),
+        (picture("QOI"), Kind.OTHER_FORMAT, "QOI"),
+        (picture("DDS"), Kind.OTHER_FORMAT, "DDS"),
+        (picture("PCX"), Kind.OTHER_FORMAT, "PCX"),
+        (picture("SGI"), Kind.OTHER_FORMAT, "SGI"),
+        (b"\x76\x2f\x31\x01\2\0\0\0", Kind.OTHER_FORMAT, "OpenEXR"),
+        (b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n", Kind.OTHER_FORMAT, "Radiance HDR"),
+        (b"\x59\xa6\x6a\x95" + bytes(28), Kind.OTHER_FORMAT, "Sun raster"),
+        (b"%PDF-1.7\n", Kind.BAD_IMAGE, "not an image"),
+        (b"PK\3\4" + bytes(60), Kind.BAD_IMAGE, "not an image"),
         (picture(mode="CMYK"), Kind.CMYK, "four colour components"),
     ],
 )
@@ -75,6 +107,7 @@ def test_images_with_something_to_tell(data: bytes, kind: Kind, detail: str) -> 
     found = examine(memoryview(data))
     assert found is not None
     assert kind is found[0]
+    assert found[1].startswith(detail) or kind is Kind.BAD_IMAGE
     assert detail in found[1]
 
 

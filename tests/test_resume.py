@@ -21,9 +21,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parallel_sharder import Options, Report, convert
+from parallel_sharder import Options, Report, VerifyOptions, convert, verify_shards
 from parallel_sharder.errors import DestinationError, SharderError
-from parallel_sharder.journal import Journal, progress_of, records_of
+from parallel_sharder.journal import FORMAT, Journal, progress_of, records_of
 from parallel_sharder.model import Kind, Problem, ShardRecord
 from parallel_sharder.monitor import Recording
 from tests import made
@@ -326,6 +326,35 @@ def test_changed_choices_are_refused(raw: Path, tmp_path: Path, choices: dict[st
     assert f"  {change}\n" in str(caught.value)
     assert "--overwrite" in str(caught.value)
     assert before == digests(tmp_path)
+
+
+def of_format(journal: Path, number: int) -> None:
+    """Make a journal that of a version whose format has another number."""
+    payloads = [payload for payload, _ in records_of(journal.read_bytes())]
+    payloads[0][1]["format"] = number
+    packed = [msgpack.packb(payload) for payload in payloads]
+    journal.write_bytes(b"".join(struct.pack(">II", len(each), zlib.crc32(each)) + each for each in packed))
+
+
+@pytest.mark.parametrize(("number", "which"), [(2, "an earlier"), (FORMAT + 1, "a later")])
+def test_set_of_another_version(
+    raw: Path, undisturbed: dict[str, str], tmp_path: Path, number: int, which: str
+) -> None:
+    """One that another version has begun is not continued, and the refusal says why; finished, it verifies."""
+    run(raw, tmp_path)
+    of_format(tmp_path / ".imagenet_train.journal", number)
+    before = digests(tmp_path)
+    with pytest.raises(DestinationError) as caught:
+        run(raw, tmp_path)
+    assert str(caught.value) == (
+        f"the shards there were begun by {which} version of parallel_sharder (format {number} in "
+        f"{tmp_path}/.imagenet_train.journal, and this version's is {FORMAT}), and what it stores can differ. Go on "
+        "with that version, choose another --dest, or remove what it has made and start anew with --overwrite."
+    )
+    assert before == digests(tmp_path)
+    assert () == verify_shards(VerifyOptions(dest=str(tmp_path), source=raw, workers=0)).deviations
+    assert 20 == run(raw, tmp_path, overwrite=True).shards
+    assert undisturbed == digests(tmp_path)
 
 
 def test_changed_source_is_refused_and_overwrite_starts_anew(raw: Path, tmp_path: Path) -> None:
