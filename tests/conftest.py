@@ -43,3 +43,11 @@ def needs(program: str) -> str:
             pytest.fail(f"{program} is missing; make system-packages installs it")
         pytest.skip(f"{program} is not installed")
     return path
+
+
+def without_privileges() -> list[str]:
+    """What comes before a command so that permissions bind it: root passes them all, unless it gives that up."""
+    if os.getuid():
+        return []
+    powers = "-dac_override,-dac_read_search"
+    return [needs("setpriv"), f"--bounding-set={powers}", f"--inh-caps={powers}", "--"]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import stat
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,6 +18,7 @@ from parallel_sharder.sources import find_layout
 from parallel_sharder.sources.scan import scan
 from parallel_sharder.synsets import read_classes
 from tests import made
+from tests.conftest import without_privileges
 from tests.made import WNIDS, Made, val_key
 
 
@@ -498,6 +502,61 @@ def test_folder_that_cannot_be_listed(tmp_path: Path, target: str) -> None:
     made.classic_train(tmp_path, classes=2)
     (tmp_path / "train" / WNIDS[2]).symlink_to(tmp_path / target)
     assert f"train/{WNIDS[2]}: cannot be listed" in refusal(tmp_path)
+
+
+def test_unreadable_files_have_their_cause(tmp_path: Path) -> None:
+    """A broken link, a link to itself, a folder, a pipe and a socket are told apart, for images and annotations."""
+    expected = made.classic_train(tmp_path, classes=1, images=10, annotated=0)
+    folder, keys = tmp_path / "train" / WNIDS[0], sorted(expected.wnids)
+    (folder / f"{keys[0]}.xml").symlink_to("nowhere")
+    (folder / f"{keys[1]}.xml").mkdir()
+    for key in keys[2:6]:
+        (folder / f"{key}.JPEG").unlink()
+    (folder / f"{keys[2]}.JPEG").symlink_to(folder / f"{keys[2]}.JPEG")
+    (folder / f"{keys[3]}.JPEG").mkdir()
+    os.mkfifo(folder / f"{keys[4]}.JPEG")
+    os.mknod(folder / f"{keys[5]}.JPEG", stat.S_IFSOCK | 0o600)
+    listing = listing_of(tmp_path)
+    assert 4 == len(listing)
+    assert {
+        f"{keys[0]}.xml": "a broken link to nowhere",
+        f"{keys[1]}.xml": "a folder, not a regular file",
+        f"{keys[2]}.JPEG": f"a link to {folder}/{keys[2]}.JPEG, which cannot be followed: "
+        "Too many levels of symbolic links",
+        f"{keys[3]}.JPEG": "a folder, not a regular file",
+        f"{keys[4]}.JPEG": "a pipe, not a regular file",
+        f"{keys[5]}.JPEG": "a socket, not a regular file",
+    } == {Path(problem.path).name: problem.detail for problem in listing.problems}
+
+
+@pytest.mark.parametrize(
+    ("mode", "what"),
+    [(0o400, "searched"), (0o300, "listed"), (0, "listed")],
+)
+@pytest.mark.parametrize("kind", ["class folder", "class folder of links", "flat folder"])
+def test_folder_without_permission(tmp_path: Path, mode: int, what: str, kind: str) -> None:
+    """A folder that may be read and not searched, or not be read, stops the run with that cause, not image by image."""
+    if kind == "flat folder":
+        made.flat_val(tmp_path)
+        folder = tmp_path / "val"
+    else:
+        made.classic_train(tmp_path, classes=2)
+        folder = tmp_path / "train" / WNIDS[0]
+    if kind == "class folder of links":
+        folder.rename(tmp_path / "elsewhere")
+        folder.mkdir()
+        for path in (tmp_path / "elsewhere").iterdir():
+            (folder / path.name).symlink_to(path)
+    folder.chmod(mode)
+    split = "val" if kind == "flat folder" else "train"
+    words = f"--root {tmp_path} --split {split} --workers 2 --dest {tmp_path}/out".split()
+    command = [*without_privileges(), sys.executable, "-m", "parallel_sharder", *words]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    folder.chmod(0o700)
+    remedy = "Give this user the right to read and search it (chmod u+rx for its owner)."
+    assert f"parallel-sharder: {folder}: cannot be {what}: Permission denied. {remedy}" in run.stderr.splitlines()
+    assert 1 == run.returncode
+    assert not (tmp_path / "out").exists()
 
 
 def test_columns_are_narrow(tmp_path: Path) -> None:

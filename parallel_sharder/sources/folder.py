@@ -7,6 +7,7 @@ annotation that is there costs one stat, and nothing is asked about files that a
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
 import stat
 from collections import Counter
@@ -21,7 +22,15 @@ from parallel_sharder.sources.names import Role, junk, misfits, role
 UNREADABLE = -1
 """The size of an annotation that is there but cannot be read: its image must not pass for one without."""
 
-UNREADABLE_DETAIL = "a broken link, or not a regular file"
+_SEARCHABLE = "Give this user the right to read and search it (chmod u+rx for its owner)."
+
+_NOT_FILES = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 
 NOT_READ = "it lies in a folder further down, which is not read"
 
@@ -32,7 +41,8 @@ NO_KEYS = "(?!)"
 def list_folder(path: str, key_pattern: str) -> Contents:
     """The contents of the folder at `path`; images and annotations are those whose stem matches `key_pattern`.
 
-    Raises SourceError if the folder cannot be listed, and for two images of one key.
+    Raises SourceError if the folder cannot be listed, or may not be searched for the files that it lists, and for two
+    images of one key.
     """
     images: dict[str, int] = {}
     unusual_images: dict[str, int] = {}
@@ -49,9 +59,9 @@ def list_folder(path: str, key_pattern: str) -> Contents:
                 for entry in entries:
                     name = entry.name
                     if name.endswith(IMAGE_SUFFIX):
-                        images[name] = _file_size(entry)
+                        images[name] = _file_size(entry, path)
                     elif name.endswith(XML_SUFFIX):
-                        xmls[name] = _file_size(entry)
+                        xmls[name] = _file_size(entry, path)
                     elif word := junk(name):
                         found_junk[word] += 1
                     elif _is_folder(entry):
@@ -59,11 +69,12 @@ def list_folder(path: str, key_pattern: str) -> Contents:
                     elif (what := role(name)) is Role.OTHER:
                         others.append(name)
                     else:
-                        (unusual_images if what is Role.IMAGE else unusual_xmls)[name] = _file_size(entry)
+                        (unusual_images if what is Role.IMAGE else unusual_xmls)[name] = _file_size(entry, path)
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise SourceError(f"{printable(path)}: cannot be listed: {error.strerror}") from error
+        remedy = _SEARCHABLE if error.errno == errno.EACCES else "Mend or remove it."
+        raise SourceError(f"{printable(path)}: cannot be listed: {error.strerror}. {remedy}") from error
 
     found = _Files.of(path, images, unusual_images, IMAGE_SUFFIX, key_pattern)
     annotations = _Files.of(path, xmls, unusual_xmls, XML_SUFFIX, key_pattern)
@@ -74,7 +85,10 @@ def list_folder(path: str, key_pattern: str) -> Contents:
     problems = [
         *strangers(f"{path}/", others, key_pattern, found.sizes),
         *(_problem(kind, path, name, "", MISPLACED) for kind, name in misplaced if not junk(name)),
-        *(_problem(Kind.UNREADABLE, path, found.name(key), key, UNREADABLE_DETAIL) for key in unreadable),
+        *(
+            _problem(Kind.UNREADABLE, path, found.name(key), key, why_unreadable(f"{path}/{found.name(key)}"))
+            for key in unreadable
+        ),
     ]
     for key in unreadable:
         del found.sizes[key]
@@ -120,12 +134,37 @@ def stray_folders(path: str, names: Iterable[str]) -> list[Problem]:
     return [Problem(Kind.NOT_AN_IMAGE, printable(os.path.join(path, name)), "", detail) for name in names]
 
 
-def _file_size(entry: os.DirEntry[str]) -> int:
+def why_unreadable(path: str) -> str:
+    """Why the file at `path`, whose size is UNREADABLE, cannot be read."""
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        if not os.path.islink(path):
+            return error.strerror or str(error)
+        target = printable(os.readlink(path))
+        if error.errno == errno.ENOENT:
+            return f"a broken link to {target}"
+        return f"a link to {target}, which cannot be followed: {error.strerror or error}"
+    what = _NOT_FILES.get(stat.S_IFMT(status.st_mode))
+    return f"{what}, not a regular file" if what else "it could not be read when the folder was listed, and can be now"
+
+
+def _file_size(entry: os.DirEntry[str], folder: str) -> int:
     try:
         status = entry.stat()
-    except OSError:
+    except OSError as error:
+        if error.errno == errno.EACCES:
+            _refuse_unsearchable(entry, folder)
         return UNREADABLE
     return status.st_size if stat.S_ISREG(status.st_mode) else UNREADABLE
+
+
+def _refuse_unsearchable(entry: os.DirEntry[str], folder: str) -> None:
+    """Raise SourceError if it is the folder that gives no access, to this entry as to all others."""
+    try:
+        entry.stat(follow_symlinks=False)
+    except PermissionError as error:
+        raise SourceError(f"{printable(folder)}: cannot be searched: {error.strerror}. {_SEARCHABLE}") from error
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -30,7 +30,7 @@ from parallel_sharder.model import (
     printable,
 )
 from parallel_sharder.sources.contents import Contents, FileColumns
-from parallel_sharder.sources.folder import UNREADABLE, UNREADABLE_DETAIL
+from parallel_sharder.sources.folder import UNREADABLE, why_unreadable
 from parallel_sharder.sources.layout import Layout
 from parallel_sharder.sources.notices import notices_of
 from parallel_sharder.sources.saved import SavedIndex, archive_at
@@ -122,7 +122,8 @@ def _annotations(layout: Layout, survey: Survey, images: _Files, executor: Execu
     problems += xmls.take(~matched).problems(Kind.ORPHAN_XML, "no image of this name")
 
     unreadable = matched & (xmls.sizes == UNREADABLE)
-    problems += xmls.take(unreadable).problems(Kind.UNREADABLE, UNREADABLE_DETAIL)
+    unread = [xmls.path(row) for row in np.flatnonzero(unreadable).tolist()]
+    problems += [Problem(Kind.UNREADABLE, printable(path), "", why_unreadable(path)) for path in unread]
     xml_of = np.full(len(images), -1)
     xml_of[rows[matched]] = np.flatnonzero(matched)
     readable = np.ones(len(images), np.bool_)
