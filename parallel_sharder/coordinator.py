@@ -12,12 +12,21 @@ import os
 import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from parallel_sharder import bounds, durable, machine
 from parallel_sharder.deal import deal, make_chunks, make_job
-from parallel_sharder.destination import ShardPattern, make_folder, refuse_full, refuse_taken, refuse_unfit
+from parallel_sharder.destination import (
+    ShardPattern,
+    make_folder,
+    refuse_full,
+    refuse_in_source,
+    refuse_taken,
+    refuse_unfit,
+    refuse_unwritable,
+)
 from parallel_sharder.engines import Engine, open_engine
 from parallel_sharder.errors import DestinationError, SharderError, SourceError, WorkerDiedError, WorkerError
 from parallel_sharder.journal import Journal
@@ -53,6 +62,7 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
             refuse_taken(pattern)
         refuse_in_the_way(options)
         layout = _layout(options)
+        refuse_unwritable(pattern)
         checked = check_archives(layout, monitor.working) if options.check_archives else ()
         with open_engine(workers, options.start_method) as engine, spool_beside(pattern, layout) as spool:
             saved = SavedIndex.of(layout, pattern.saved_index_path)
@@ -85,7 +95,8 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
     except WorkerDiedError as error:  # of those that read finished shards; deal and scan have words of their own
         raise WorkerError(f"a worker died ({error.cause}). If memory is short, use fewer --workers.") from error
     except OSError as error:  # what no step expected, such as an old shard that may not be removed
-        raise SharderError(str(error)) from error
+        place = f"{error.filename}: " if error.filename else ""
+        raise SharderError(f"{place}{error.strerror or error}. Mend that, and type the same command again.") from error
     finally:
         monitor.close()
     seconds = dict(zip(("scan", "plan", "write"), np.diff(times).tolist(), strict=True))
@@ -183,6 +194,7 @@ def preview(options: Options, monitor: Monitor | None = None) -> Preview:
     spool_bytes = int(listing.xml_size.clip(0).sum()) if layout.needs_spool else 0
     try:
         refuse_in_the_way(options)
+        refuse_unwritable(options.pattern)
         in_the_way = ""
     except DestinationError as error:
         in_the_way = str(error)
@@ -193,6 +205,7 @@ def preview(options: Options, monitor: Monitor | None = None) -> Preview:
 
 def _layout(options: Options) -> Layout:
     layout = find_layout(options.root, options.split, options.xml_root, options.meta, options.layout)
+    refuse_in_source(options.pattern, layout.folders)
     return layout if options.annotations != "none" else layout.without_annotations()
 
 
@@ -207,6 +220,7 @@ def _scan(
 ) -> Listing:
     classes = read_classes(layout.class_list, options.labels) if layout.class_list else ()
     listing = scan(layout, classes, engine.executor, monitor.scanning, spool, saved)
+    refuse_in_source(options.pattern, [Path(place.path) for place in listing.places])  # links to folders among them
     if checked:
         row = "checked", f"{', '.join(checked)}: as published, by MD5"
         listing = dataclasses.replace(listing, found=(*listing.found, row))

@@ -6,10 +6,13 @@ is derived from it (shard names, brace pattern, manifest name) is derived here a
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import re
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 from parallel_sharder import durable
@@ -20,6 +23,9 @@ COMPRESSIONS = {".tar.gz": "gzip", ".tgz": "gzip", ".tar.zst": "zstd", ".tar": "
 
 CARD = "README.md"
 """The name of a dataset card, as the Hugging Face hub wants it."""
+
+_NO_FILES_WITHOUT_NAMES = frozenset((errno.EISDIR, errno.ENOENT, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP))
+"""What systems and file systems answer that have none (O_TMPFILE): old ones, NFS, some FUSE."""
 
 _SHARD = re.compile(rf"(?!\.)(.*?)([0-9]+)({'|'.join(map(re.escape, COMPRESSIONS))})")
 _NUMBER = re.compile(r"%0([1-9][0-9]?)d")
@@ -200,7 +206,7 @@ def text_at(path: str) -> str | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise DestinationError(f"{path} cannot be read: {error.strerror}") from error
+        raise DestinationError(f"{path} cannot be read: {error.strerror}. Move it out of the way.") from error
 
 
 def refuse_taken(pattern: ShardPattern, known: Container[str] = (), note: str = "") -> None:
@@ -214,6 +220,63 @@ def refuse_taken(pattern: ShardPattern, known: Container[str] = (), note: str = 
             f"choose another --dest. (A copy without its {os.path.basename(pattern.journal_path)} can be verified, "
             "but not continued.)"
         )
+
+
+def refuse_in_source(pattern: ShardPattern, folders: Iterable[Path]) -> None:
+    """Raise DestinationError if the folder of the shards is one of `folders`, where the source is, or lies in one.
+
+    Links, and folders that are mounted twice, are seen through.
+    """
+    source = {_identity(folder): folder for folder in folders}
+    dest = Path(os.path.realpath(pattern.folder))
+    for place in (dest, *dest.parents):
+        folder = source.get(_identity(place))
+        if folder is not None:
+            name = os.path.abspath(pattern.folder)
+            its_name = os.path.abspath(folder)
+            where = "" if its_name == name else f"{'' if place == dest else 'in '}{its_name}, "
+            raise DestinationError(
+                f"{name} is {where}where files of the data set belong, and nothing is written there. Choose a folder "
+                "outside of it with --dest."
+            )
+
+
+def _identity(folder: Path) -> tuple[int, int] | str:
+    """What all names of a folder have in common, whether it is there or not."""
+    try:
+        status = os.stat(folder)
+    except OSError:
+        return os.path.realpath(folder)
+    return status.st_dev, status.st_ino
+
+
+def refuse_unwritable(pattern: ShardPattern) -> None:
+    """Raise DestinationError unless the shards can be written where they are to go, as far as that can be told before.
+
+    Looks at the folder, or the nearest one above it that is there, and at the journal. Makes nothing.
+    """
+    folder = os.path.abspath(pattern.folder)
+    while not os.path.lexists(folder):
+        folder = os.path.dirname(folder)
+    try:
+        _try_to_write(folder)
+        with contextlib.suppress(FileNotFoundError):
+            os.close(os.open(pattern.journal_path, os.O_RDWR | os.O_CLOEXEC))
+    except OSError as error:
+        raise DestinationError(_unusable(pattern, error)) from error
+
+
+def _try_to_write(folder: str) -> None:
+    """Raise OSError unless a file can be made in `folder`; one without a name is made, where there are such."""
+    os.stat(folder)
+    try:
+        os.close(os.open(folder, os.O_WRONLY | os.O_CLOEXEC | getattr(os, "O_TMPFILE", 0), 0o600))
+    except OSError as error:
+        if error.errno not in _NO_FILES_WITHOUT_NAMES:
+            raise
+        if not os.access(folder, os.W_OK | os.X_OK):
+            number = errno.EROFS if os.statvfs(folder).f_flag & os.ST_RDONLY else errno.EACCES
+            raise OSError(number, os.strerror(number), folder) from error
 
 
 def make_folder(pattern: ShardPattern) -> list[str]:
@@ -248,7 +311,12 @@ def refuse_full(pattern: ShardPattern, needed_bytes: int, free_bytes: int) -> No
 
 def _unusable(pattern: ShardPattern, error: OSError) -> str:
     folder = os.path.abspath(pattern.folder)
-    return f"{folder} cannot hold the shards: {error.strerror or error}. Mend that, or choose another --dest."
+    place = os.path.abspath(error.filename or folder)
+    cause = error.strerror or str(error)
+    if os.path.islink(place) and not os.path.lexists(os.path.realpath(place)):
+        cause = f"a broken link to {os.readlink(place)}"
+    where = f" ({place})" if place != folder else ""
+    return f"{folder} cannot hold the shards: {cause}{where}. Mend that, or choose another folder with --dest."
 
 
 def _with_number(dest: str) -> str:

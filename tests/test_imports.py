@@ -88,7 +88,7 @@ ALLOWED = {
     "sources.folder": {"errors", "model", "sources.contents", "sources.names"},
     "sources.inside": {"blob", "errors", "sources.zipindex"},
     "sources.kaggle": {"sources.layout"},
-    "sources.layout": {"errors", "sources.inside", "sources.tarindex"},
+    "sources.layout": {"errors", "options", "sources.inside", "sources.tarindex"},
     "sources.names": {"model"},
     "sources.notices": {"model", "sources.layout", "sources.survey"},
     "sources.saved": {"durable", "errors", "model", "sources.contents", "sources.layout"},

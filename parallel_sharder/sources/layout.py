@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from parallel_sharder.errors import SourceError
+from parallel_sharder.options import SPLITS
 from parallel_sharder.sources.inside import InTar, SmallFile
 from parallel_sharder.sources.tarindex import is_gzip
 
 META = "data/meta.mat"
 """In the devkit."""
+
+_DEVKIT = "ILSVRC2012_devkit"
+"""How the name of the devkit's folder begins."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,17 @@ class Layout:
         """The paths of those of `images` and `annotations` that are archives, each once."""
         both = [path for path in (self.images, self.annotations) if path is not None and not path.is_dir()]
         return tuple(dict.fromkeys(map(str, both)))
+
+    @property
+    def folders(self) -> list[Path]:
+        """Where the source has its files, or would have those of another split: nothing else belongs there."""
+        places = [self.images] if self.annotations is None else [self.images, self.annotations]
+        splits = [place.parent / split for place in places if place.name in SPLITS for split in SPLITS]
+        if not self.images.is_dir():  # what archives hold is unpacked beside them
+            splits = [*splits, *(self.images.parent / split for split in SPLITS)]
+        small = [file for file in (self.class_list, *self.val_labels) if isinstance(file, Path)]
+        devkits = [folder for file in small for folder in file.parents if folder.name.startswith(_DEVKIT)]
+        return [*places, *splits, *devkits]
 
     @property
     def needs_spool(self) -> bool:
