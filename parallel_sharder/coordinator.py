@@ -76,6 +76,7 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
 
             make_folder(pattern)
             with Journal(pattern.journal_path, fingerprint(options, listing, plan), options.overwrite) as journal:
+                notices = _notices(pattern, journal)
                 kept, remade, withdrawn = _take_stock(options, plan, engine, journal)
                 if saved is not None:
                     saved.save()
@@ -100,7 +101,18 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
     finally:
         monitor.close()
     seconds = dict(zip(("scan", "plan", "write"), np.diff(times).tolist(), strict=True))
-    return Report.of(listing, options, kept, made, remade, withdrawn, problems, workers, seconds)
+    return Report.of(listing, options, kept, made, remade, withdrawn, problems, workers, seconds, notices)
+
+
+def _notices(pattern: ShardPattern, journal: Journal) -> tuple[str, ...]:
+    """What is worth knowing about the destination, and no error."""
+    what = journal.not_synced()
+    if not what:
+        return ()
+    return (
+        f"The file system of {os.path.abspath(pattern.folder)} does not sync {what}: after a power cut, shards that "
+        "were finished before it can be lost or damaged. The same command with --check finds them and makes them again.",
+    )
 
 
 def _take_stock(

@@ -16,6 +16,9 @@ from collections.abc import Iterable, Sequence
 
 PARTIAL_SUFFIX = ".partial"
 
+_NO_SYNC = frozenset((errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP))
+"""What a file system answers that syncs nothing of that kind (SMB for folders, some FUSE); all else is a failure."""
+
 
 def create(path: str) -> tuple[int, str]:
     """A new file beside `path`: its descriptor, open for writing, and its temporary name.
@@ -34,7 +37,7 @@ def publish(descriptor: int, temporary: str, path: str, *, replace: bool = False
     folder, the file is gone; after that one it is there, and whole, but might not outlast a power cut.
     """
     try:
-        os.fsync(descriptor)
+        sync(descriptor, path)
         if not replace and os.path.lexists(path):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
         os.rename(temporary, path)
@@ -68,13 +71,29 @@ def remove_folders(made: Sequence[str]) -> None:
             os.rmdir(folder)
 
 
-def sync_folder(folder: str) -> None:
-    """Make the names in `folder` survive a power cut."""
+def sync_folder(folder: str) -> bool:
+    """Make the names in `folder` survive a power cut; whether its file system does that at all."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(descriptor)
+        return sync(descriptor, folder)
     finally:
         os.close(descriptor)
+
+
+def sync(descriptor: int, path: str, *, data_only: bool = False) -> bool:
+    """Make the data of the open file at `path` survive a power cut; whether its file system does that at all.
+
+    `data_only` leaves out its times. Where nothing is synced, nothing can be done about it here, and whoever asked can
+    say so. Raises OSError if it fails.
+    """
+    try:
+        (os.fdatasync if data_only else os.fsync)(descriptor)
+    except OSError as error:
+        if error.errno in _NO_SYNC:
+            return False
+        error.filename = path  # which the system does not say
+        raise
+    return True
 
 
 def discard(descriptor: int, temporary: str) -> None:

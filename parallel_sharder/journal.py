@@ -37,6 +37,8 @@ MANIFEST, PROBLEMS, CLASSES = -1, -2, -3
 LOCK_SECONDS = 1.0
 """How long to wait for the lock: forked workers of a killed run hold it for the moment that they take to notice."""
 
+_REMEDY = "Mend that, or choose another folder with --dest."
+
 _FRAME = struct.Struct(">II")
 
 Fingerprint = Mapping[str, Any]
@@ -59,7 +61,7 @@ class Journal:
         try:
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         except OSError as error:
-            raise DestinationError(f"{path} cannot be written: {error.strerror or error}") from error
+            raise DestinationError(f"{path} cannot be written: {error.strerror or error}. {_REMEDY}") from error
         try:
             self._lock()
             self._open(overwrite)
@@ -70,15 +72,19 @@ class Journal:
     def begin_anew(self) -> None:
         """Forget all records; what was dealt is removed first, and for good."""
         folder = os.path.dirname(self._path) or "."
-        if paths := self.paths_dealt():
-            for path in paths:
-                durable.remove(path)
-            durable.sync_folder(folder)  # or they could come back, and nobody's
-        self._dealt.clear()
-        self.done.clear()
-        self._end = 0
-        self._append(["header", self._fingerprint])
-        durable.sync_folder(folder)
+        try:
+            if paths := self.paths_dealt():
+                for path in paths:
+                    durable.remove(path)
+                durable.sync_folder(folder)  # or they could come back, and nobody's
+            self._dealt.clear()
+            self.done.clear()
+            self._end = 0
+            self._append(["header", self._fingerprint])
+            durable.sync_folder(folder)
+        except OSError as error:
+            place = os.path.abspath(error.filename or self._path)
+            raise DestinationError(f"{place}: {error.strerror or error}. {_REMEDY}") from error
 
     def record(self, done: Sequence[ShardRecord] = (), dealt: Sequence[tuple[int, str]] = ()) -> None:
         """Record which shards are whole, synced and under their final names, and which files are about to be written.
@@ -93,8 +99,11 @@ class Journal:
         names = [(number, os.path.basename(path)) for number, path in dealt]
         new = [(number, name) for number, name in names if self._dealt.get(number) != name or number in self.done]
         payloads += [["dealt", number, name] for number, name in new]
-        if payloads:
-            self._append(*payloads)
+        try:
+            if payloads:
+                self._append(*payloads)
+        except OSError as error:
+            raise DestinationError(f"{self._path} cannot be written: {error.strerror or error}.") from error
         self.done.update((record.number, record) for record in done)
         self._dealt.update(new)
         for number, _ in new:
@@ -106,6 +115,17 @@ class Journal:
         So removing them in this order never leaves a manifest without its shards.
         """
         return [os.path.join(os.path.dirname(self._path), self._dealt[number]) for number in sorted(self._dealt)]
+
+    def not_synced(self) -> str:
+        """What the file system refuses to sync there: "files", "folders", "files and folders", or "", as is usual.
+
+        Raises OSError if syncing fails.
+        """
+        are_synced = {
+            "files": durable.sync(self._descriptor, self._path),
+            "folders": durable.sync_folder(os.path.dirname(self._path) or "."),
+        }
+        return " and ".join(what for what, is_synced in are_synced.items() if not is_synced)
 
     def close(self) -> None:
         """Release the lock."""
@@ -204,14 +224,11 @@ class Journal:
     def _append(self, *payloads: list[Any]) -> None:
         packed = [msgpack.packb(payload) for payload in payloads]
         records = b"".join(_FRAME.pack(len(each), zlib.crc32(each)) + each for each in packed)
-        try:
-            # Where the last whole record ends: one that an interrupt or a full disk has torn goes.
-            os.ftruncate(self._descriptor, self._end)
-            os.lseek(self._descriptor, self._end, os.SEEK_SET)
-            durable.write_all(self._descriptor, records)
-            os.fdatasync(self._descriptor)
-        except OSError as error:
-            raise DestinationError(f"{self._path} cannot be written: {error.strerror or error}.") from error
+        # Where the last whole record ends: one that an interrupt or a full disk has torn goes.
+        os.ftruncate(self._descriptor, self._end)
+        os.lseek(self._descriptor, self._end, os.SEEK_SET)
+        durable.write_all(self._descriptor, records)
+        durable.sync(self._descriptor, self._path, data_only=True)
         self._end += len(records)
 
 

@@ -135,7 +135,8 @@ class Report:
     `tar_bytes` counts before compression, `file_bytes` what the shards take on the disk. `seconds` has one entry a
     phase: scan, plan, write. `problems` are the scan's and the workers', in order. `indexes` are the readers that have
     theirs; `withdrawn` tells whether indexes or a card told of shards that went; `card_path` is None if no card was
-    asked for; `mended` says how often each of boxes.Mended was, if at all; `notices` are Listing's.
+    asked for; `mended` says how often each of boxes.Mended was, if at all; `notices` are what
+    people should know of source and destination.
     """
 
     found: tuple[tuple[str, str], ...]
@@ -172,8 +173,9 @@ class Report:
         problems: Sequence[Problem],
         workers: int,
         seconds: dict[str, float],
+        notices: tuple[str, ...] = (),
     ) -> Report:
-        """The report of a run that has `made` shards and found others, `kept`, there."""
+        """The report of a run that has `made` shards and found others, `kept`, there; `notices` are the destination's."""
         records = [*kept, *made]
         pattern = options.pattern
         return cls(
@@ -197,7 +199,7 @@ class Report:
             withdrawn,
             pattern.card_path if options.card else None,
             {name: count for name, count in in_all(records)._asdict().items() if count},
-            listing.notices,
+            (*listing.notices, *notices),
         )
 
     @property
