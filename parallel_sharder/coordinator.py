@@ -36,7 +36,7 @@ from parallel_sharder.options import Options
 from parallel_sharder.plan import Limits, in_order, make_plan
 from parallel_sharder.publication import publish, refuse_in_the_way, withdraw_all
 from parallel_sharder.report import Preview, Report
-from parallel_sharder.resume import fingerprint, intact, refuse_changed
+from parallel_sharder.resume import archives_by_entry, fingerprint, intact, refuse_changed
 from parallel_sharder.sources import find_layout
 from parallel_sharder.sources.checksums import check_archives
 from parallel_sharder.sources.layout import Layout
@@ -75,7 +75,9 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
             times.append(time.monotonic())
 
             make_folder(pattern)
-            with Journal(pattern.journal_path, fingerprint(options, listing, plan), options.overwrite) as journal:
+            made_from = fingerprint(options, listing, plan)
+            known_archives = archives_by_entry(listing)
+            with Journal(pattern.journal_path, made_from, options.overwrite, known_archives) as journal:
                 notices = _notices(pattern, journal)
                 kept, remade, withdrawn = _take_stock(options, plan, engine, journal)
                 if saved is not None:
@@ -111,7 +113,8 @@ def _notices(pattern: ShardPattern, journal: Journal) -> tuple[str, ...]:
         return ()
     return (
         f"The file system of {os.path.abspath(pattern.folder)} does not sync {what}: after a power cut, shards that "
-        "were finished before it can be lost or damaged. The same command with --check finds them and makes them again.",
+        "were finished before it can be lost or damaged. The same command with --check finds them and makes them "
+        "again.",
     )
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import dataclasses
 import fcntl
 import os
+import shlex
 import struct
 import time
 import zlib
@@ -50,12 +51,16 @@ class Journal:
 
     A new one, or one without a whole header, gets `fingerprint` as its header. Raises DestinationError if another run
     holds it, and if its fingerprint is another one, saying what changed; with `overwrite` any will do, and `begin_anew`
-    has to follow. `unread_bytes` are those behind the last whole record.
+    has to follow. `archives` has the path of each file whose time is an entry of the fingerprint, by the entry's name.
+    `unread_bytes` are those behind the last whole record.
     """
 
-    def __init__(self, path: str, fingerprint: Fingerprint, overwrite: bool = False) -> None:
+    def __init__(
+        self, path: str, fingerprint: Fingerprint, overwrite: bool = False, archives: Mapping[str, str] | None = None
+    ) -> None:
         self._path = path
         self._fingerprint = dict(fingerprint)
+        self._archives = dict(archives or {})
         self._dealt: dict[int, str] = {}
         self.done: dict[int, ShardRecord] = {}
         try:
@@ -182,12 +187,24 @@ class Journal:
             )
         changes = _changes(header, self._fingerprint)
         if changes:
+            lines = "".join(f"  {name}: {was}, now {now}\n" for name, (was, now) in changes.items())
             raise DestinationError(
-                "the shards there were made from or with something else:\n"
-                + "\n".join(f"  {change}" for change in changes)
-                + f"\n({self._path} has the record.) Go on as before, choose another --dest, or remove what that "
-                f"run has made and start anew with --overwrite."
+                f"the shards there were made from or with something else:\n{lines}{self._lost_times(changes)}"
+                f"({self._path} has the record.) Go on as before, choose another --dest, or remove what that run has "
+                "made and start anew with --overwrite."
             )
+
+    def _lost_times(self, changes: Mapping[str, tuple[Any, Any]]) -> str:
+        """How the set continues if times of archives are all that changed, because these were copied without them."""
+        if not all(name in self._archives and was for name, (was, _) in changes.items()):
+            return ""
+        one = len(changes) == 1
+        commands = [f"  touch -d {was} {shlex.quote(self._archives[name])}\n" for name, (was, _) in changes.items()]
+        return (
+            f"If {'this is the same archive' if one else 'these are the same archives'}, copied without "
+            f"{'its time' if one else 'their times'} (cp -p keeps {'it' if one else 'them'}), run\n{''.join(commands)}"
+            "and then the same command again, which continues.\n"
+        )
 
     def _replay(self, data: bytes) -> tuple[dict[str, Any] | None, int]:
         """Take in the records in `data`; the fingerprint, if there is one, and where the last whole record ends."""
@@ -271,9 +288,7 @@ def records_of(data: bytes) -> Iterator[tuple[list[Any], int]]:
         start = end
 
 
-def _changes(before: Fingerprint, now: Fingerprint) -> list[str]:
-    return [
-        f"{name}: {before.get(name)}, now {now.get(name)}"
-        for name in dict.fromkeys((*before, *now))
-        if before.get(name) != now.get(name)
-    ]
+def _changes(before: Fingerprint, now: Fingerprint) -> dict[str, tuple[Any, Any]]:
+    """What each entry that differs was, and is now."""
+    names = dict.fromkeys((*before, *now))
+    return {name: (before.get(name), now.get(name)) for name in names if before.get(name) != now.get(name)}

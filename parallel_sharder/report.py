@@ -175,7 +175,10 @@ class Report:
         seconds: dict[str, float],
         notices: tuple[str, ...] = (),
     ) -> Report:
-        """The report of a run that has `made` shards and found others, `kept`, there; `notices` are the destination's."""
+        """The report of a run that has `made` shards and found others, `kept`, there.
+
+        `notices` are those about the destination.
+        """
         records = [*kept, *made]
         pattern = options.pattern
         return cls(

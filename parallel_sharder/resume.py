@@ -12,7 +12,7 @@ import xxhash
 
 from parallel_sharder import journal
 from parallel_sharder.errors import DestinationError
-from parallel_sharder.model import Listing, Plan, ShardRecord
+from parallel_sharder.model import Archive, Listing, Plan, ShardRecord
 from parallel_sharder.options import Options
 from parallel_sharder.worker import file_digest
 
@@ -30,12 +30,8 @@ def fingerprint(options: Options, listing: Listing, plan: Plan) -> dict[str, obj
         source.update(column.tobytes())
     if listing.image_ending is not None:  # the form with boxes has the file's name
         source.update(repr(listing.endings).encode() + listing.image_ending.tobytes())
-    archives = {
-        f"time of {os.path.basename(archive.path)}": datetime.fromtimestamp(archive.mtime_ns / 1e9, UTC).isoformat()
-        for archive in listing.archives
-    }
     return {
-        **archives,
+        **{_time_of(archive): _exact_time(archive) for archive in listing.archives},
         "format": journal.FORMAT,
         "names of shards": os.path.basename(options.pattern.path(0)),
         **options.choices,
@@ -45,6 +41,21 @@ def fingerprint(options: Options, listing: Listing, plan: Plan) -> dict[str, obj
         "annotated samples": int(np.count_nonzero(listing.xml_size >= 0)),
         "digest of names, sizes and classes": source.hexdigest(),
     }
+
+
+def archives_by_entry(listing: Listing) -> dict[str, str]:
+    """The path of each archive of the source, by the entry of the fingerprint that holds its time."""
+    return {_time_of(archive): archive.path for archive in listing.archives}
+
+
+def _time_of(archive: Archive) -> str:
+    return f"time of {os.path.basename(archive.path)}"
+
+
+def _exact_time(archive: Archive) -> str:
+    """To the nanosecond, as `touch -d` takes it."""
+    seconds, nanoseconds = divmod(archive.mtime_ns, 10**9)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09}Z"
 
 
 def intact(records: Iterable[ShardRecord], executor: Executor, check: bool) -> list[ShardRecord]:

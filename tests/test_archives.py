@@ -10,6 +10,7 @@ import io
 import os
 import re
 import shutil
+import subprocess
 import tarfile
 import warnings
 import zipfile
@@ -149,6 +150,50 @@ def test_index_is_kept(tmp_path: Path, raw: Path, monkeypatch: pytest.MonkeyPatc
             os.truncate(out / ".imagenet_train.index", 10)
         assert expected == shards_of(root, out, workers=0)
         assert (5 if damage else 0) == len(indexed), damage
+
+
+def test_archives_copied_without_their_times(tmp_path: Path, raw: Path) -> None:
+    """The refusal names the commands that give the times back, to the nanosecond; after them the set continues."""
+    root = made.official_archives(tmp_path / "archives", raw)
+    os.utime(root / "ILSVRC2012_img_train.tar", ns=(0, 1_700_000_000_123_456_789))
+    os.utime(root / "ILSVRC2012_bbox_train_v2.tar.gz", ns=(0, 1_600_000_000_000_000_001))
+    out = tmp_path / "out"
+    expected = shards_of(root, out)
+    copied = tmp_path / "a copy"
+    shutil.copytree(root, copied, copy_function=shutil.copy)
+    with pytest.raises(DestinationError) as caught:
+        shards_of(copied, out)
+    commands = [
+        f"touch -d 2023-11-14T22:13:20.123456789Z '{copied}/ILSVRC2012_img_train.tar'",
+        f"touch -d 2020-09-13T12:26:40.000000001Z '{copied}/ILSVRC2012_bbox_train_v2.tar.gz'",
+    ]
+    hint = (
+        "\nIf these are the same archives, copied without their times (cp -p keeps them), run\n"
+        f"  {commands[0]}\n  {commands[1]}\nand then the same command again, which continues.\n"
+    )
+    assert hint in str(caught.value)
+    subprocess.run(["sh", "-e", "-c", "\n".join(commands[:1])], check=True)
+    with pytest.raises(DestinationError) as caught:
+        shards_of(copied, out)
+    assert f"If this is the same archive, copied without its time (cp -p keeps it), run\n  {commands[1]}\n" in str(
+        caught.value
+    )
+    subprocess.run(["sh", "-c", commands[1]], check=True)
+    report = convert(Options(root=copied, dest=str(out), workers=0, shards=4))
+    assert (4, 0) == (report.kept_shards, report.made_samples)
+    assert expected == digests(out)
+
+
+def test_no_command_for_archives_that_are_others(tmp_path: Path, raw: Path) -> None:
+    """Where more than times has changed, or an archive was not there, giving its time back would not help."""
+    root = made.official_archives(tmp_path / "archives", raw)
+    boxes = (root / "ILSVRC2012_bbox_train_v2.tar.gz").rename(tmp_path / "boxes")
+    shards_of(root, tmp_path / "out")
+    os.utime(root / "ILSVRC2012_img_train.tar", ns=(1, 1))
+    boxes.rename(root / "ILSVRC2012_bbox_train_v2.tar.gz")
+    with pytest.raises(DestinationError, match="time of ILSVRC2012_bbox_train_v2.tar.gz: None, now 20") as caught:
+        shards_of(root, tmp_path / "out")
+    assert "touch" not in str(caught.value)
 
 
 def test_check_archives(tmp_path: Path, raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
