@@ -253,12 +253,19 @@ def test_plain_archives_of_classes_among_the_annotations(tmp_path: Path, raw: Pa
 # Bad ones: an error that names archive, member and offset, before anything is written.
 
 
+REMEDIES = "Download|Unpack|Unzip|Make the archive|Name|Decompress it once|Move|Put|Choose|It is another archive"
+"""How the sentence begins that says what to do about an archive."""
+
+
 def refusal(root: Path, split: str = "train") -> str:
     out = root.parent / "out"
     with pytest.raises(SourceError) as caught:
         convert(Options(root=root, split=split, dest=str(out), workers=0))
     assert not out.exists()
-    return str(caught.value)
+    told = str(caught.value)
+    assert re.search(rf"(?:[^.]\. |\n)({REMEDIES})\b", told), told
+    assert ".." not in re.sub(r"\.\./", "", told), told
+    return told
 
 
 def outer_tar(path: Path, members: Mapping[str, bytes]) -> None:
@@ -448,6 +455,42 @@ def test_devkit_without_its_files(tmp_path: Path, raw: Path) -> None:
 def zipped(tmp_path: Path) -> Path:
     made.kaggle(tmp_path / "raw")
     return made.kaggle_zip(tmp_path / "zip", tmp_path / "raw")
+
+
+@pytest.mark.parametrize("folder", ["imagenet-object-localization-challenge/", "a/b c/", "./"])
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_zip_of_the_unpacked_folder(zipped: Path, tmp_path: Path, folder: str, split: str) -> None:
+    """A zip that was packed again with a folder more gives the same shards, beside what macOS puts there too."""
+    expected = shards_of(zipped.parent, tmp_path / "one", split=split)
+    again = tmp_path / "again" / zipped.name
+    again.parent.mkdir()
+    with zipfile.ZipFile(zipped) as before, zipfile.ZipFile(again, "w", zipfile.ZIP_DEFLATED) as after:
+        after.writestr(f"__MACOSX/{folder}ILSVRC/Data/CLS-LOC/train/._{WNID}", b"")
+        for name in before.namelist():
+            after.writestr(folder + name, before.read(name))
+    assert expected == shards_of(again.parent, tmp_path / "other", split=split)
+
+
+def test_zip_that_is_another(zipped: Path) -> None:
+    """What is in it is named, with what to do."""
+    with zipfile.ZipFile(zipped, "w") as archive:
+        for name in ("a.txt", "b/1.txt", "b/2.txt", "c.txt", "d.txt", "e/f/g.txt", "h.txt"):
+            archive.writestr(name, b"")
+    assert (
+        f"{zipped} holds no LOC_synset_mapping.txt; it holds a.txt, b/, c.txt, d.txt, e/ and 1 more. It is another "
+        "archive, or was cut short: download it again, or name the class list with --meta."
+    ) == refusal(zipped.parent)
+    assert (
+        f"{zipped} holds nothing in ILSVRC/Data/CLS-LOC/test/, where Kaggle's zip has its images; it holds a.txt, b/, "
+        "c.txt, d.txt, e/ and 1 more. Download it again, or unzip it and name the folder of the data set with --root."
+    ) == refusal(zipped.parent, "test")
+    with zipfile.ZipFile(zipped, "w") as archive:
+        archive.writestr("LOC_synset_mapping.txt", (zipped.parents[1] / "raw" / "LOC_synset_mapping.txt").read_text())
+        archive.writestr("ILSVRC/Data/CLS-LOC/val/ILSVRC2012_val_00000001.JPEG", b"\xff\xd8\xff\xd9")
+    assert (
+        f"{zipped} holds no LOC_val_solution.csv; it holds LOC_synset_mapping.txt, ILSVRC/. It is another archive, or "
+        "was cut short: download it again."
+    ) == refusal(zipped.parent, "val")
 
 
 def test_zip_cut_short(zipped: Path) -> None:

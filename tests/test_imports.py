@@ -86,7 +86,7 @@ ALLOWED = {
     "sources.checksums": {"errors", "sources.archives", "sources.inside", "sources.layout"},
     "sources.contents": {"errors", "model", "sources.names"},
     "sources.folder": {"errors", "model", "sources.contents", "sources.names"},
-    "sources.inside": {"blob", "errors", "sources.zipindex"},
+    "sources.inside": {"blob", "errors", "sources.contents", "sources.zipindex"},
     "sources.kaggle": {"sources.layout"},
     "sources.layout": {"errors", "options", "sources.inside", "sources.tarindex"},
     "sources.names": {"model"},

@@ -31,6 +31,7 @@ INNER_LIMIT_BYTES = 64 << 20
 
 _NAME_ANOTHER = "Name another tree or archive of annotations with --xml-root."
 
+_UNPACK = "Unpack it and convert the folder, or make the archive anew without that."
 
 _INNER = re.compile(rf"(?:\./)?({WNID.pattern})\.tar")
 _INNER_PACKED = re.compile(rf"(?:.*/)?({WNID.pattern})\.(?:tar\.gz|tgz)")
@@ -51,16 +52,16 @@ def inner_archives(path: str) -> tuple[list[tuple[str, int, int]], JunkCount]:
                 continue
             match = _INNER.fullmatch(member.name)
             if match is None:
-                packed = " Inner archives must not be compressed." if _INNER_PACKED.fullmatch(member.name) else ""
+                packed = "Inner archives must not be compressed. " if _INNER_PACKED.fullmatch(member.name) else ""
                 raise refusal(
                     path,
                     member.offset,
                     f"{printable(member.name)} is not the archive of a class, <wnid>.tar, which is all that this "
-                    f"archive should hold.{packed}",
-                    "",
+                    "archive should hold",
+                    packed + _UNPACK,
                 )
             if match[1] in found:
-                raise refusal(path, member.offset, f"{printable(member.name)} is there twice", "")
+                raise refusal(path, member.offset, f"{printable(member.name)} is there twice", _UNPACK)
             found[match[1]] = match[1], member.data, member.size
     return sorted(found.values()), junk
 
@@ -82,7 +83,7 @@ def index_images(path: str, name: str, start: int, size: int, key_pattern: str, 
         _refuse_packed(path)
     with open(path, "rb", buffering=0) as file:
         if os.pread(file.fileno(), len(GZIP_MAGIC), start) == GZIP_MAGIC:
-            raise refusal(archive, start, "it is compressed, and images are read from where they lie in it", "")
+            raise refusal(archive, start, "it is compressed, and images are read from where they lie in it", _UNPACK)
         for member in tar_members(reader(file.fileno()), start, start + size, archive):
             folder, base = _place(member, archive)
             role = junk.role(folder, base)
@@ -93,9 +94,10 @@ def index_images(path: str, name: str, start: int, size: int, key_pattern: str, 
                 continue
             key, ending = os.path.splitext(base)
             if (folder and folder not in folders) or not fits(key):
-                raise refusal(archive, member.offset, f"{printable(member.name)} does not belong into this archive", "")
+                detail = f"{printable(member.name)} does not belong into this archive"
+                raise refusal(archive, member.offset, detail, _UNPACK)
             if key in sizes:
-                raise refusal(archive, member.offset, f"{printable(member.name)} is there twice", "")
+                raise refusal(archive, member.offset, f"{printable(member.name)} is there twice", _UNPACK)
             sizes[key] = member.size
             extents[key] = (member.data,)
             if ending != IMAGE_SUFFIX:
@@ -165,7 +167,7 @@ class _AnnotationIndex:
                 detail = f"{printable(member.name)} does not belong where it is in this archive"
                 raise refusal(archive, member.offset, detail, _NAME_ANOTHER)
             if key in self._sizes:
-                raise refusal(archive, member.offset, f"{printable(member.name)} is there twice", "")
+                raise refusal(archive, member.offset, f"{printable(member.name)} is there twice", _NAME_ANOTHER)
             if ending != XML_SUFFIX:
                 self._endings[key] = ending
             self._sizes[key] = member.size
@@ -254,7 +256,8 @@ def _place(member: TarMember, archive: str) -> tuple[str, str]:
         return "", member.name
     parts = [part for part in member.name.split("/") if part != "."]
     if ".." in parts or member.name.startswith("/"):
-        raise refusal(archive, member.offset, f"{printable(member.name)} would lie outside of the archive's folder", "")
+        detail = f"{printable(member.name)} would lie outside of the archive's folder"
+        raise refusal(archive, member.offset, detail, _UNPACK)
     return "/".join(parts[:-1]), parts[-1]
 
 

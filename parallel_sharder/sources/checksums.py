@@ -29,7 +29,7 @@ def check_archives(layout: Layout, progress: Callable[[str, int, int], None]) ->
     if not paths:
         raise SourceError(
             f"--check-archives: none of the archives whose MD5 is known is used here, but {layout.images}. Known are "
-            f"{', '.join(MD5)}."
+            f"{', '.join(MD5)}. Leave out --check-archives."
         )
     total = sum(map(os.path.getsize, paths)) // 1_000_000
     done, stop = [0] * len(paths), threading.Event()
@@ -47,7 +47,13 @@ def check_archives(layout: Layout, progress: Callable[[str, int, int], None]) ->
     ]
     if wrong:
         raise SourceError(
-            "\n".join(["archives are not the official ones, by their MD5:", *wrong, "Download them again."])
+            "\n".join(
+                [
+                    "archives are not the official ones, by their MD5:",
+                    *wrong,
+                    "Download them again, or leave out --check-archives.",
+                ]
+            )
         )
     return [os.path.basename(path) for path in paths]
 
@@ -60,5 +66,8 @@ def _md5(path: str, done: list[int], number: int, stop: threading.Event) -> str:
                 digest.update(block)
                 done[number] += len(block)
     except OSError as error:
-        raise SourceError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise SourceError(
+            f"{path} cannot be read: {error.strerror or error}. Download or copy it again, or leave out "
+            "--check-archives."
+        ) from error
     return digest.hexdigest()

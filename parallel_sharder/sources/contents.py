@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -17,6 +17,10 @@ from parallel_sharder.sources.names import lost_images
 
 MISPLACED = "no image of this name belongs in this folder"
 STRANGER = "its name is no image's"
+
+
+_NAMED = 5
+"""Names in an archive that are told, where it is another than was expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,3 +107,11 @@ def refuse_repeat(one: str, other: str) -> NoReturn:
     raise SourceError(
         f"{printable(one)} and {printable(other)} have one key, and readers would merge the two. Remove the wrong one."
     )
+
+
+def names_at_top(paths: Iterable[str]) -> str:
+    """The first names at the top of an archive of these paths, for people."""
+    parts = (path.removeprefix("./").partition("/") for path in paths)
+    names = [*dict.fromkeys(printable(top + slash) for top, slash, _ in parts)]
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return (", ".join(names[:_NAMED]) or "nothing") + more

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import tarfile
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from parallel_sharder.blob import ZipEntry
 from parallel_sharder.errors import SampleError, SourceError
-from parallel_sharder.sources.zipindex import member_named
+from parallel_sharder.sources.contents import names_at_top
+from parallel_sharder.sources.zipindex import member_named, zip_members
+
+_CLASS_LISTS = ("meta.mat", "LOC_synset_mapping.txt")
 
 
 @dataclass(frozen=True)
@@ -31,22 +35,33 @@ class _InArchive:
     def __str__(self) -> str:
         return f"{self.archive}:{self.name}"
 
+    def _missing(self, names: Iterable[str]) -> SourceError:
+        """The error that the archive has no such file; `names` are those that it has."""
+        or_name = ", or name the class list with --meta" if self.name.endswith(_CLASS_LISTS) else ""
+        return SourceError(
+            f"{self.archive} holds no {self.name}; it holds {names_at_top(names)}. It is another archive, or was cut "
+            f"short: download it again{or_name}."
+        )
+
 
 class InTar(_InArchive):
     """The file of a tar, compressed or not, whose name ends in `name`."""
 
     def read_bytes(self) -> bytes:
         """The content. Raises SourceError if the archive is damaged, or has no such file."""
+        names: list[str] = []
         try:
             with tarfile.open(self.archive) as archive:
                 for member in archive:
+                    names.append(member.name)
                     if member.isreg() and f"/{member.name}".endswith(f"/{self.name}"):
                         file = archive.extractfile(member)
                         assert file is not None
                         return file.read()
         except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-            raise SourceError(f"{self.archive} cannot be read: {error}. Download or copy it again.") from error
-        raise SourceError(f"{self.archive} holds no {self.name}. Download it again, or name the file with --meta.")
+            cause = str(error).partition(":\n")[0]  # behind which tarfile says what it has tried
+            raise SourceError(f"{self.archive} cannot be read: {cause}. Download or copy it again.") from error
+        raise self._missing(names)
 
 
 class InZip(_InArchive):
@@ -56,7 +71,7 @@ class InZip(_InArchive):
         """The content. Raises SourceError if the zip is damaged, or has no such file."""
         member = member_named(str(self.archive), self.name)
         if member is None:
-            raise SourceError(f"{self.archive} holds no {self.name}. Download it again, or name the file with --meta.")
+            raise self._missing(each.name for each in zip_members(str(self.archive)))
         try:
             return ZipEntry(str(self.archive), *member.extent, member.size, str(self)).read()
         except SampleError as error:

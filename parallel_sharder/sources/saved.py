@@ -33,7 +33,9 @@ def archive_at(path: str) -> Archive:
     try:
         status = os.stat(path)
     except OSError as error:
-        raise SourceError(f"{path} cannot be read: {error.strerror}") from error
+        raise SourceError(
+            f"{path} cannot be read: {error.strerror}. Mend that, and type the same command again."
+        ) from error
     return Archive(path, status.st_size, status.st_mtime_ns)
 
 
@@ -60,7 +62,10 @@ class SavedIndex:
         try:
             durable.write_file(self._path, self._parts(contents))
         except OSError as error:
-            raise DestinationError(f"{self._path} cannot be written: {error.strerror or error}.") from error
+            raise DestinationError(
+                f"{self._path} cannot be written: {error.strerror or error}. Mend that, or choose another folder with "
+                "--dest."
+            ) from error
         self._is_saved = True
 
     def _parts(self, contents: list[Contents]) -> Iterator[bytes]:

@@ -29,6 +29,8 @@ Zeros that go on behind that are bytes that nobody has written: a download that 
 
 _HOLE_READ_BYTES = 1 << 20
 
+_PLAIN_FILES = "Make the archive anew from plain files (tar -h stores what links point to)."
+
 GZIP_MAGIC = b"\x1f\x8b"
 _REGULAR = frozenset(b"0\0")
 
@@ -70,7 +72,8 @@ def tar_members(read: Read, start: int, end: int | None, archive: str) -> Iterat
                 continue
             name, size = member.name, member.size
             if not member.isreg() or member.issparse():
-                raise refusal(archive, position, f"{printable(name)} is no plain file, but a {_kind(member)}", "")
+                detail = f"{printable(name)} is no plain file, but a {_kind(member)}"
+                raise refusal(archive, position, detail, _PLAIN_FILES)
         if size < 0:
             raise refusal(archive, position, f"{printable(name)} has a size of {size:,} bytes")
         if end is not None and data + size > end:
@@ -86,7 +89,7 @@ def _behind(name: str) -> str:
 
 def refusal(archive: str, offset: int, detail: str, remedy: str = "Download or copy it again.") -> SourceError:
     """The error that `archive` cannot be used, because of what is at `offset`."""
-    return SourceError(f"{printable(archive)}, at offset {offset:,}: {detail}. {remedy}".strip())
+    return SourceError(f"{printable(archive)}, at offset {offset:,}: {detail}. {remedy}")
 
 
 def is_gzip(path: str) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import re
 import stat
 import struct
 from array import array
@@ -17,8 +18,8 @@ from typing import NamedTuple
 
 from parallel_sharder.errors import SourceError
 from parallel_sharder.model import IMAGE_SUFFIX, WNID, XML_SUFFIX, Place, printable
-from parallel_sharder.sources.contents import NO_FILES, Contents, FileColumns, stranger, strangers
-from parallel_sharder.sources.names import FLAT_KEYS, TRAIN_KEY, JunkCount, Role, misfits
+from parallel_sharder.sources.contents import NO_FILES, Contents, FileColumns, names_at_top, stranger, strangers
+from parallel_sharder.sources.names import FLAT_KEYS, TRAIN_KEY, JunkCount, Role, junk_folder, misfits
 from parallel_sharder.sources.tarindex import refusal
 
 _END = struct.Struct("<4sHHHHIIH")
@@ -33,6 +34,8 @@ _MADE_BY_UNIX = 3
 _SIZE_LIMIT_BYTES = 1 << 40
 _READ_BYTES = 1 << 20
 _IMAGES, _ANNOTATIONS = "ILSVRC/Data/CLS-LOC", "ILSVRC/Annotations/CLS-LOC"
+_ABOVE = re.compile(r"((?!__MACOSX/)(?:[^/]+/)*?)ILSVRC/(?:Data|Annotations)/CLS-LOC/")
+_UNZIP = "Unzip it and convert the folder, or make the zip anew without that."
 
 
 class ZipMember(NamedTuple):
@@ -69,8 +72,12 @@ def zip_members(path: str, *, with_folders: bool = False) -> Iterator[ZipMember]
 
 
 def member_named(path: str, name: str) -> ZipMember | None:
-    """The file of this name in the zip at `path`, or None; errors as of zip_members. Looks at nothing but names."""
-    wanted = name.encode("ascii")
+    """The file of this name, in the folder that holds ILSVRC/, in the zip at `path`, or None; errors as of zip_members.
+
+    Looks at nothing but names.
+    """
+    name = _folder_above(path) + name
+    wanted = os.fsencode(name)
     with open(path, "rb", buffering=0) as file:
         descriptor, size = file.fileno(), os.fstat(file.fileno()).st_size
         start, length, _ = _directory(descriptor, size, path)
@@ -86,27 +93,38 @@ def member_named(path: str, name: str) -> ZipMember | None:
     return None
 
 
+def _folder_above(path: str) -> str:
+    """The folder that holds ILSVRC/ in the zip at `path`, with a slash; "" where that is the top, as in Kaggle's own.
+
+    Who unpacks Kaggle's zip and packs the folder again has one folder more.
+    """
+    found = (match[1] for member in zip_members(path) if (match := _ABOVE.match(member.name)))
+    return next((above for above in found if not junk_folder(above)), "")
+
+
 def index_zip(path: str, split: str) -> list[Contents]:
     """Images and annotations of `split` in Kaggle's zip: a Contents for each class folder, or one for all.
 
-    What is in the zip besides comes first. Raises SourceError as zip_members does, for an image whose name does not
-    match, and for a name that is there twice.
+    What is in the zip besides comes first. Raises SourceError as zip_members does, if there are none, for an image
+    whose name does not match, and for a name that is there twice.
     """
+    above = _folder_above(path)
     images: dict[str, _Found] = defaultdict(_Found)
     xmls: dict[str, _Found] = defaultdict(_Found)
     others: dict[str, list[str]] = defaultdict(list)
     junk = JunkCount()
     for member in zip_members(path, with_folders=True):
         if ".." in member.name.split("/") or member.name.startswith("/"):
-            raise refusal(path, member.extent[0], f"{printable(member.name)} would lie outside of the zip's folder", "")
+            detail = f"{printable(member.name)} would lie outside of the zip's folder"
+            raise refusal(path, member.extent[0], detail, _UNZIP)
         folder, _, name = member.name.rpartition("/")
         role = junk.role(folder, name)
         if role is Role.JUNK:
             continue
         for top, its_role, found in ((_IMAGES, Role.IMAGE, images), (_ANNOTATIONS, Role.ANNOTATION, xmls)):
-            if not member.name.startswith(f"{top}/{split}/"):
+            if not member.name.startswith(f"{above}{top}/{split}/"):
                 continue
-            wnid = folder[len(top) + len(split) + 2 :]
+            wnid = folder[len(above) + len(top) + len(split) + 2 :]
             if role is its_role:
                 found[wnid].add(name, member)
             elif name:
@@ -116,7 +134,7 @@ def index_zip(path: str, split: str) -> list[Contents]:
     contents = []
     for folder in sorted({*images, *xmls}):
         if folder and not WNID.fullmatch(folder):
-            raise SourceError(f"{path}: {_IMAGES}/{split}/{printable(folder)} is no class's folder")
+            raise SourceError(f"{path}: {_IMAGES}/{split}/{printable(folder)} is no class's folder. {_UNZIP}")
         pattern = FLAT_KEYS.get(split) or TRAIN_KEY.format(folder)
         columns = [
             found[folder].columns(pattern, f"{path}:{top}/{split}/{folder}", suffix)
@@ -124,6 +142,12 @@ def index_zip(path: str, split: str) -> list[Contents]:
         ]
         problems = strangers(f"{path}:", others.pop(folder, ()), pattern, columns[0].keys.split("\n"))
         contents.append(Contents(Place(path, path), folder, columns[0], columns[1], problems=tuple(problems)))
+    if not contents:
+        names = names_at_top(member.name for member in zip_members(path))
+        raise SourceError(
+            f"{path} holds nothing in {_IMAGES}/{split}/, where Kaggle's zip has its images; it holds {names}. "
+            "Download it again, or unzip it and name the folder of the data set with --root."
+        )
     elsewhere = tuple(stranger(f"{path}:{name}") for names in others.values() for name in names)
     return [Contents(Place(path, path), "", NO_FILES, NO_FILES, problems=elsewhere, junk=junk.counts), *contents]
 
@@ -148,13 +172,14 @@ class _Found:
         for name, size, *extent in zip(self._names, *[numbers] * 4, strict=True):
             key, ending = os.path.splitext(name)
             if key in sizes:
-                raise refusal(f"{folder}/{printable(name)}", extent[0], "it is there twice", "")
+                raise refusal(f"{folder}/{printable(name)}", extent[0], "it is there twice", _UNZIP)
             sizes[key], extents[key] = size, tuple(extent)
             if ending != usual:
                 endings[key] = ending
         for key in misfits([*sizes], key_pattern):
             name = key + endings.get(key, usual)
-            raise refusal(f"{folder}/{printable(name)}", extents[key][0], "it does not belong into its folder", "")
+            detail = "it does not belong into its folder"
+            raise refusal(f"{folder}/{printable(name)}", extents[key][0], detail, _UNZIP)
         return FileColumns.of(sizes, usual, extents, endings)
 
 
@@ -202,9 +227,10 @@ def _entry(buffer: bytes, at: int, offset: int, path: str) -> tuple[ZipMember, i
         size, packed, header = _from_zip64(extra, (size, packed, header), name, offset, path)
     if method not in _METHODS or flags & _ENCRYPTED:
         how = "is encrypted" if flags & _ENCRYPTED else f"is compressed by method {method}"
-        raise refusal(path, offset, f"{printable(name)} {how}; zips with stored and deflated files can be read", "")
+        detail = f"{printable(name)} {how}; zips with stored and deflated files can be read"
+        raise refusal(path, offset, detail, _UNZIP)
     if made_by >> 8 == _MADE_BY_UNIX and stat.S_IFMT(mode >> 16) not in (0, stat.S_IFREG):
-        raise refusal(path, offset, f"{printable(name)} is no plain file, but a link or a device", "")
+        raise refusal(path, offset, f"{printable(name)} is no plain file, but a link or a device", _UNZIP)
     if size >= _SIZE_LIMIT_BYTES:
         raise refusal(path, offset, f"{printable(name)} should have {size:,} bytes")
     return ZipMember(name, size, (header, packed, crc)), entry_bytes
