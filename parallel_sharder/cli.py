@@ -264,7 +264,7 @@ def _index_parser() -> argparse.ArgumentParser:
         "Write the indexes that single readers want beside finished shards, anybody's, from their headers alone.",
         _INDEX_EXAMPLES,
     )
-    parser.add_argument("dest", metavar="DEST", help="a folder of uncompressed shards, or a pattern with %%0Nd")
+    parser.add_argument("dest", metavar="DEST", help="a folder of shards, or a pattern with %%0Nd")
     parser.add_argument(
         "--for",
         dest="readers",

@@ -7,6 +7,7 @@ written as soon as its members are known, what tells of the whole folder last (s
 from __future__ import annotations
 
 import gc
+import gzip
 import os
 import sqlite3
 import time
@@ -14,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from itertools import starmap
+from typing import IO
 
 from parallel_sharder import machine
 from parallel_sharder.destination import ShardPattern, set_name, shard_name
@@ -25,22 +27,22 @@ from parallel_sharder.indexes.sets import ShardSet, listed_sets, split_of
 from parallel_sharder.lock import locked_folder
 from parallel_sharder.model import ShardRecord
 from parallel_sharder.monitor import Monitor, Silent
-from parallel_sharder.options import SEEKING, IndexOptions
+from parallel_sharder.options import INDEXES, SEEKING, IndexOptions
 from parallel_sharder.report import Indexed
-from parallel_sharder.sources.tarindex import reader, tar_members
+from parallel_sharder.sources.tarindex import Stream, TarMember, reader, tar_members
 from parallel_sharder.worker import digests_of
 
 
 def index_shards(options: IndexOptions, monitor: Monitor | None = None) -> Indexed:
     """Write the indexes that `options` name for the shards they name, and say what is there now.
 
-    Raises SharderError for shards that are missing, compressed or damaged, and for files in the way; nothing that tells
-    of a whole folder is written then.
+    Raises SharderError for shards that are missing, damaged, or compressed where a reader cannot take that, and for
+    files in the way; nothing that tells of a whole folder is written then.
     """
     monitor = monitor or Silent()
     workers = machine.usable_cores() if options.workers is None else options.workers
     start = time.monotonic()
-    folder, sets = _uncompressed(os.fspath(options.dest))
+    folder, sets = _sets_at(os.fspath(options.dest), options.readers)
     names = [name for each in sets for name in each.names]
     try:
         with (
@@ -54,7 +56,7 @@ def index_shards(options: IndexOptions, monitor: Monitor | None = None) -> Index
     except WorkerDiedError as error:
         raise WorkerError(f"a worker died ({error.cause}). If memory is short, use fewer --workers.") from error
     except (OSError, sqlite3.Error) as error:
-        raise SharderError(f"the indexes in {folder or '.'} cannot be written: {error}.") from error
+        raise SharderError(_unwritten(folder, error)) from error
     finally:
         monitor.close()
     set_names = tuple(each.name for each in sets)
@@ -93,7 +95,16 @@ def index_made(
     except SourceError as error:
         raise DestinationError(f"{error} (Without that reader in --index, the same command ends well.)") from error
     except (OSError, sqlite3.Error) as error:
-        raise DestinationError(f"the indexes in {folder or '.'} cannot be written: {error}.") from error
+        raise DestinationError(_unwritten(folder, error)) from error
+
+
+def _unwritten(folder: str, error: OSError | sqlite3.Error) -> str:
+    place = os.path.abspath(folder)
+    if isinstance(error, OSError):
+        cause = f"{error.strerror or error}{f' ({error.filename})' if error.filename else ''}"
+    else:
+        cause = str(error)
+    return f"the indexes in {place} cannot be written: {cause}. Mend that, and type the same command again."
 
 
 def _is_there(folder: str, name: str) -> bool:
@@ -130,40 +141,68 @@ def _index_shard(path: str, *, readers: Collection[str], with_md5: bool) -> Foun
     try:
         with open(path, "rb", buffering=0) as file:
             size = os.fstat(file.fileno()).st_size
-            members = [*starmap(Member, tar_members(reader(file.fileno()), 0, size, path))]
+            members = [*starmap(Member, _members_of(file, size, path))]
         md5 = digests_of(path)[1] if with_md5 else ""
     except OSError as error:
-        raise SourceError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise SourceError(f"{path} cannot be read: {error.strerror or error}. Mend that, or copy it again.") from error
     finally:
         gc.enable()
     return index_members(path, size, members, readers, md5)
 
 
-def _uncompressed(dest: str) -> tuple[str, list[ShardSet]]:
+def _members_of(file: IO[bytes], size: int, path: str) -> Iterator[TarMember]:
+    """The members of a shard; of a compressed one, all of it is read, and offsets are those before compression."""
+    if path.endswith(".tar"):
+        return tar_members(reader(file.fileno()), 0, size, path)
+    stream = _Zstd(file) if path.endswith(".zst") else gzip.GzipFile(fileobj=file)
+    return tar_members(Stream(stream, path), 0, None, path)
+
+
+class _Zstd:
+    """What a file that zstd has compressed holds; damage is an OSError, as gzip's is."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        import zstandard  # here, so that others do without it
+
+        self._stream = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
+        self._error = zstandard.ZstdError
+
+    def read(self, size: int) -> bytes:
+        """The next bytes, at most so many; none at the end."""
+        try:
+            return self._stream.read(size)
+        except self._error as error:
+            raise OSError(str(error)) from error
+
+
+def _sets_at(dest: str, readers: Collection[str]) -> tuple[str, list[ShardSet]]:
     """The folder at `dest`, or of that pattern, and the sets there, by name.
 
-    Shards that no manifest lists belong to the set that their names tell. Raises DestinationError if there are none, or
-    compressed ones.
+    Shards that no manifest lists belong to the set that their names tell. Raises DestinationError if there are none, if
+    one of the `readers` cannot take compressed ones, and for a set of which some shards are compressed and some not.
     """
     pattern = ShardPattern.parse(dest) if "%" in dest else None
     folder = pattern.folder if pattern else dest
     try:
-        names = os.listdir(folder or ".")
+        names = sorted(os.listdir(folder or "."))
         listed = [each for each, _ in listed_sets(folder)]
     except OSError as error:
         raise DestinationError(f"{folder} cannot be read: {error.strerror}. Name the folder of the shards.") from error
     listed_in = {name: each.name for each in listed for name in each.names}
     sets: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    suffixes: dict[str, str] = {}
     for name in names:
         parts = shard_name(name, pattern.prefix if pattern else None)
-        if parts is None:
+        if parts is None or (pattern and parts.suffix != pattern.suffix):
             continue
         if parts.suffix != ".tar":
-            raise DestinationError(
-                f"{os.path.join(folder, name)} is compressed. An index points to places in a file, and there are none "
-                "to point to in a compressed one: readers would get garbage. Make uncompressed shards, or index others."
-            )
+            _refuse_compressed(os.path.join(folder, name), readers)
         its_set = set_name(parts.prefix) if pattern else listed_in.get(name, set_name(parts.prefix))
+        if suffixes.setdefault(its_set, parts.suffix) != parts.suffix:
+            raise DestinationError(
+                f"{folder} holds shards of {its_set} that end in {suffixes[its_set]} and in {parts.suffix}. Name one "
+                f"kind by a pattern, such as {os.path.join(folder, parts.prefix)}%0{len(parts.number)}d{parts.suffix}."
+            )
         sets[its_set].append((int(parts.number), name))
     if not sets:
         raise DestinationError(f"{dest} holds no shards, such as imagenet_train-000000.tar.")
@@ -172,3 +211,15 @@ def _uncompressed(dest: str) -> tuple[str, list[ShardSet]]:
         ShardSet.of(name, splits.get(name) or split_of(name, {}), [each for _, each in sorted(some)])
         for name, some in sorted(sets.items())
     ]
+
+
+def _refuse_compressed(path: str, readers: Collection[str]) -> None:
+    """Raise DestinationError if one of the readers looks for a place in the shard, instead of reading all of it."""
+    unable = [name for name in INDEXES if name in readers and name in (*SEEKING, "wids")]
+    able = [name for name in INDEXES if name not in (*SEEKING, "wids")]
+    if unable:
+        raise DestinationError(
+            f"{path} is compressed, and cannot be read by {' and '.join(unable)}: they look for samples at places in a "
+            "file, and a compressed one has none. Make uncompressed shards, name others by a pattern, or write "
+            f"--for {','.join(able)} alone."
+        )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import gzip
 import hashlib
 import io
 import json
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -536,6 +538,55 @@ def test_names_that_are_numbers_or_end_in_one(tmp_path: Path) -> None:
     assert ["000000.tar", "100000.tar"] == [shard["url"] for shard in content["shardlist"]]
     assert ["x2.json"] == index(tmp_path / "x2%06d.tar", "wids")
     assert ["shards.json"] == index(tmp_path / "%06d.tar", "wids")
+
+
+@pytest.mark.parametrize("suffix", ["tgz", "tar.gz", "tar.zst"])
+def test_counts_of_compressed_shards(raw: Path, tmp_path: Path, suffix: str) -> None:
+    """Timm and open_clip want no more than counts, which are those that the conversion writes, and of foreign ones."""
+    dest = str(tmp_path / f"a_val-%02d.{suffix}")
+    convert(Options(root=raw / "val", split="val", dest=dest, workers=0, shards=3, index=("timm", "openclip")))
+    indexes = [tmp_path / "sizes.json", tmp_path / "_info.json"]
+    expected = [path.read_bytes() for path in indexes]
+    for path in indexes:
+        path.unlink()
+    for where in (tmp_path, dest):
+        assert ["_info.json", "sizes.json"] == index(Path(where), "timm", "openclip", workers=2)
+        assert expected == [path.read_bytes() for path in indexes]
+    for reader, unable in (("dali", "dali"), ("wids", "wids")):
+        assert (
+            f"{tmp_path}/a_val-00.{suffix} is compressed, and cannot be read by {unable}: they look for samples at "
+            "places in a file, and a compressed one has none. Make uncompressed shards, name others by a pattern, or "
+            "write --for timm,openclip alone."
+        ) == refusal(dest, reader)
+    assert "cannot be read by wids and dali and energon:" in refusal(tmp_path, "all")
+    assert expected == [path.read_bytes() for path in indexes]
+
+
+@pytest.mark.parametrize("suffix", ["tgz", "tar.zst"])
+@pytest.mark.parametrize("damage", ["cut", "flipped", "other"])
+def test_damaged_compressed_shards(raw: Path, tmp_path: Path, suffix: str, damage: str) -> None:
+    """Each is named with what to do, and nothing is written."""
+    convert(Options(root=raw / "val", split="val", dest=str(tmp_path / f"x-%02d.{suffix}"), workers=0, shards=1))
+    shard = tmp_path / f"x-00.{suffix}"
+    data = bytearray(shard.read_bytes())
+    if damage == "flipped":
+        data[len(data) // 2] ^= 0xFF
+    shard.write_bytes({"cut": bytes(data[:-1000]), "flipped": bytes(data), "other": b"<html>404</html>"}[damage])
+    message = refusal(tmp_path, "openclip")
+    assert message.startswith(f"{shard}, at offset ")
+    assert message.endswith(". Download or copy it again.")
+    assert not (tmp_path / "sizes.json").exists()
+
+
+def test_set_of_two_kinds(tmp_path: Path) -> None:
+    """Plain and compressed shards of one name are two sets, and a pattern tells which."""
+    foreign(tmp_path / "x-00.tar", ["a.jpg", "b.jpg"])
+    (tmp_path / "x-00.tgz").write_bytes(gzip.compress((tmp_path / "x-00.tar").read_bytes()))
+    message = refusal(tmp_path, "openclip")
+    assert re.search(rf"^{tmp_path} holds shards of x that end in \.(tar|tgz) and in \.(tar|tgz)\. Name one", message)
+    for suffix in ("tar", "tgz"):
+        index(tmp_path / f"x-%02d.{suffix}", "openclip")
+        assert 2 == json.loads((tmp_path / "sizes.json").read_text())[f"x-00.{suffix}"]
 
 
 def refusal(dest: Path | str, *readers: str) -> str:
