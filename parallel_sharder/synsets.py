@@ -1,4 +1,4 @@
-"""The class list: a devkit's meta.mat or Kaggle's LOC_synset_mapping.txt to labels and names.
+"""The class list: a devkit's meta.mat, a text like Kaggle's LOC_synset_mapping.txt, and others, to labels and names.
 
 Only here scipy is imported, and only when a meta.mat is read: importing it takes longer than many a whole run.
 """
@@ -7,25 +7,29 @@ from __future__ import annotations
 
 import functools
 import io
+import re
+from collections.abc import Iterable
 from importlib import resources
-from typing import NamedTuple, Protocol
+from itertools import pairwise
+from typing import NamedTuple
 
 from parallel_sharder.errors import SourceError
+from parallel_sharder.foreign import is_from_torch, names_from_json, names_from_python, names_from_torch
 from parallel_sharder.model import WNID, ImageClass
+from parallel_sharder.textfile import SmallFile, content_of, text_in
 
 LABEL_ORDERS = ("devkit", "sorted")
 """devkit: the ILSVRC2012_ID, from 1. sorted: the position of the wnid in sorted order, from 0 (torchvision, timm)."""
 
+META_TAKES = (
+    "--meta takes the devkit's meta.mat or its archive; a text with a WordNet ID and its words on each line, such as "
+    "LOC_synset_mapping.txt; torchvision's meta.bin; the Hugging Face hub's classes.py; or imagenet_class_index.json."
+)
 
-class SmallFile(Protocol):
-    """A file, or one in an archive."""
-
-    @property
-    def suffix(self) -> str:
-        """As a Path's."""
-
-    def read_bytes(self) -> bytes:
-        """The content."""
+_ROW = re.compile(r"""("?)(?P<wnid>n[0-9]{8})\1(?:(?P<between>\s*[,;]\s*|\s+)(?P<words>.*))?""")
+_QUOTED = re.compile(r'"(?P<words>(?:[^"]|"")*)"')
+_NUMBER = re.compile(r"[0-9]+(?:\s+|$)")
+"""What stands before the words in map_clsloc.txt of later devkits: an ID that need not be ILSVRC2012's."""
 
 
 class Synset(NamedTuple):
@@ -39,16 +43,20 @@ class Synset(NamedTuple):
 def read_classes(path: SmallFile, labels: str) -> tuple[ImageClass, ...]:
     """The classes that `path` lists, sorted by wnid, labelled in the order `labels` (one of LABEL_ORDERS).
 
-    `path` is a meta.mat or a text file of `wnid words` lines. Raises SourceError, naming file and row, if it is not.
+    `path` is one of the files in META_TAKES. Raises SourceError, naming file and row, if it is not.
     """
-    synsets = sorted(_read_mat(path) if path.suffix == ".mat" else _read_mapping(path))
+    synsets = sorted(_synsets(path))
     wnids = [synset.wnid for synset in synsets]
     for wnid in wnids:
         if not WNID.fullmatch(wnid):
-            raise SourceError(f"{path}: {wnid!r} is not a WordNet ID (n and eight digits)")
-    if len(set(wnids)) < len(wnids) or not wnids:
+            raise SourceError(f"{path}: {wnid[:60]!r} is not a WordNet ID (n and eight digits). {META_TAKES}")
+    if not wnids:
+        raise SourceError(f"{path} lists 0 classes. {META_TAKES}")
+    if len(set(wnids)) < len(wnids):
+        twice = next(wnid for wnid, other in pairwise(wnids) if wnid == other)
         raise SourceError(
-            f"{path}: {len(wnids)} classes with {len(set(wnids))} different wnids; each must be there once"
+            f"{path}: {len(wnids):,} classes with {len(set(wnids)):,} different wnids; each must be there once, and "
+            f"{twice} is there again. Remove all but one of its lines."
         )
     if labels == "sorted":
         return tuple(ImageClass(label, *synset) for label, synset in enumerate(synsets))
@@ -74,13 +82,31 @@ def _id(synset: Synset, path: SmallFile) -> int:
     return synset.ilsvrc_id
 
 
-def _read_mat(path: SmallFile) -> list[Synset]:
+def _synsets(path: SmallFile) -> list[Synset]:
+    """The classes that `path` lists, by what its name or its first bytes say that it is."""
+    content = content_of(path)
+    if path.suffix == ".mat" or content.startswith(b"MATLAB"):
+        return _from_mat(content, path)
+    try:
+        if is_from_torch(content):
+            return _with_ids(names_from_torch(content))
+        text = text_in(content, path)
+        if text.lstrip().startswith(("{", "[")):
+            return _with_ids(names_from_json(text))
+        if path.suffix == ".py":
+            return _with_ids(names_from_python(text))
+        return _with_ids(_rows_in(text))
+    except ValueError as error:
+        raise SourceError(f"{path} is not a class list: {error}. {META_TAKES}") from error
+
+
+def _with_ids(names: Iterable[tuple[str, str]]) -> list[Synset]:
+    return [Synset(wnid, words, ilsvrc_ids().get(wnid)) for wnid, words in names]
+
+
+def _from_mat(content: bytes, path: SmallFile) -> list[Synset]:
     import scipy.io
 
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
     try:
         rows = scipy.io.loadmat(io.BytesIO(content), squeeze_me=True)["synsets"].reshape(-1)
         synsets = [
@@ -95,19 +121,35 @@ def _read_mat(path: SmallFile) -> list[Synset]:
         ) from error
     labels = [synset.ilsvrc_id for synset in synsets]
     if len(set(labels)) < len(labels):
-        raise SourceError(f"{path}: the same ILSVRC2012_ID stands at two classes")
+        raise SourceError(f"{path}: the same ILSVRC2012_ID stands at two classes. {META_TAKES}")
     return synsets
 
 
-def _read_mapping(path: SmallFile) -> list[Synset]:
-    try:
-        lines = path.read_bytes().decode("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(f"{path}: cannot be read as text: {error}") from error
-    synsets = []
-    for number, line in enumerate(lines, 1):
-        wnid, space, name = line.strip().partition(" ")
-        if not space:
-            raise SourceError(f"{path}: line {number} is {line!r}, not a wnid, a space and the class's words")
-        synsets.append(Synset(wnid, name, ilsvrc_ids().get(wnid)))
-    return synsets
+def _rows_in(text: str) -> list[tuple[str, str]]:
+    """Wnid and words of each line, with spaces, a tab, a comma or a semicolon between; without words, the wnid twice.
+
+    Blank lines, and lines that begin with #, are passed over. Raises ValueError for any other line.
+    """
+    rows = []
+    for number, line in enumerate(map(str.strip, text.splitlines()), 1):
+        if not line or line.startswith("#"):
+            continue
+        match = _ROW.fullmatch(line)
+        if match is None:
+            first = re.split(r"[\s,;]", line)[0][:60]
+            raise ValueError(f"line {number} is {line[:60]!r}: {first!r} is not a WordNet ID (n and eight digits)")
+        rows.append((match["wnid"], _words(match, number) or match["wnid"]))
+    if len(rows) > 1 and all(_NUMBER.match(words) for _, words in rows):
+        return [(wnid, _NUMBER.sub("", words, count=1) or wnid) for wnid, words in rows]
+    return rows
+
+
+def _words(row: re.Match[str], number: int) -> str:
+    """The words in a row. Behind a comma, semicolon or tab they may be quoted, as CSV has it."""
+    words = row["words"] or ""
+    if not words.startswith('"') or row["between"].strip(" ") == "":
+        return words
+    quoted = _QUOTED.fullmatch(words)
+    if quoted is None:
+        raise ValueError(f"line {number} has more than a WordNet ID and its words")
+    return quoted["words"].replace('""', '"')

@@ -44,6 +44,7 @@ ALLOWED = {
     "engines.inline": {"board", "engines", "worker"},
     "engines.processes": {"board", "engines", "errors", "model", "worker"},
     "errors": set(),
+    "foreign": {"model"},
     "form": {"model"},
     "image": {"model"},
     "indexer": {
@@ -106,8 +107,9 @@ ALLOWED = {
     "sources.val_labels": {"errors", "model", "sources.inside", "sources.layout"},
     "sources.zipindex": {"errors", "model", "sources.contents", "sources.names", "sources.tarindex"},
     "sources.zipped": {"sources.inside", "sources.kaggle", "sources.layout"},
-    "synsets": {"errors", "model"},
+    "synsets": {"errors", "foreign", "model", "textfile"},
     "tarwriter": {"compress", "destination", "errors", "members", "model", "output", "ustar"},
+    "textfile": {"errors"},
     "ustar": set(),
     "verify": {
         "comparison", "destination", "engines", "errors", "journal", "machine", "manifest", "model", "monitor",

@@ -371,8 +371,7 @@ def test_meta_elsewhere(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ("n01440764\n", "line 1 is 'n01440764', not a wnid, a space"),
-        ("n01440764 tench\ncat 5\n", "'cat' is not a WordNet ID"),
+        ("n01440764 tench\ncat 5\n", "line 2 is 'cat 5': 'cat' is not a WordNet ID"),
         ("n01440764 tench\nn01440764 tench\n", "2 classes with 1 different wnids"),
         ("", "0 classes"),
         ("n00000001 a thing\n", "n00000001 is not one of the 1,000 classes of ILSVRC2012.*--labels sorted"),
