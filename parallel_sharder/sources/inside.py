@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tarfile
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Self
 
 from parallel_sharder.blob import ZipEntry
 from parallel_sharder.errors import SampleError, SourceError
@@ -26,7 +28,11 @@ class _InArchive:
     @property
     def suffix(self) -> str:
         """As a Path's."""
-        return Path(self.name).suffix
+        return PurePosixPath(self.name).suffix
+
+    def with_name(self, name: str) -> Self:
+        """As a Path's: the file called `name` in the same folder of the archive."""
+        return dataclasses.replace(self, name=str(PurePosixPath(self.name).with_name(name)))
 
     def is_file(self) -> bool:
         """Whether the archive is there; what it holds is seen when it is read."""
@@ -47,9 +53,20 @@ class _InArchive:
 class InTar(_InArchive):
     """The file of a tar, compressed or not, whose name ends in `name`."""
 
+    def holds(self) -> bool:
+        """Whether the archive, which is there, has such a file. Raises SourceError if the archive is damaged."""
+        return self._content([]) is not None
+
     def read_bytes(self) -> bytes:
         """The content. Raises SourceError if the archive is damaged, or has no such file."""
         names: list[str] = []
+        content = self._content(names)
+        if content is None:
+            raise self._missing(names)
+        return content
+
+    def _content(self, names: list[str]) -> bytes | None:
+        """The content, None if there is no such file; `names` gets those that the archive has before it."""
         try:
             with tarfile.open(self.archive) as archive:
                 for member in archive:
@@ -61,11 +78,15 @@ class InTar(_InArchive):
         except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
             cause = str(error).partition(":\n")[0]  # behind which tarfile says what it has tried
             raise SourceError(f"{self.archive} cannot be read: {cause}. Download or copy it again.") from error
-        raise self._missing(names)
+        return None
 
 
 class InZip(_InArchive):
     """The file `name` of a zip."""
+
+    def is_file(self) -> bool:
+        """Whether the zip is there and holds it. Raises SourceError if the zip is damaged."""
+        return self.archive.is_file() and member_named(str(self.archive), self.name) is not None
 
     def read_bytes(self) -> bytes:
         """The content. Raises SourceError if the zip is damaged, or has no such file."""

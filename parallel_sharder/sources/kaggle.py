@@ -1,14 +1,25 @@
-"""The Kaggle tree: `ILSVRC/Data/CLS-LOC/`, `ILSVRC/Annotations/CLS-LOC/`, and two LOC_ files instead of a devkit."""
+"""The Kaggle tree: `ILSVRC/Data/CLS-LOC/`, `ILSVRC/Annotations/CLS-LOC/`, with two LOC_ files or a devkit.
+
+Kaggle's zip unpacks to it, with the LOC_ files, and so do image-net.org's ILSVRC2017_CLS-LOC.tar.gz and its like,
+without.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from parallel_sharder.sources.layout import Layout, annotation_place, class_list
+from parallel_sharder.sources.layout import Layout, annotation_place
+from parallel_sharder.sources.lists import (
+    MAPPING,
+    VAL_SOLUTION,
+    Places,
+    class_list,
+    class_lists,
+    labels_beside,
+    val_labels,
+)
 
 NAME = "Kaggle tree"
-MAPPING = "LOC_synset_mapping.txt"
-VAL_SOLUTION = "LOC_val_solution.csv"
 
 
 def places(root: Path, split: str) -> list[Path]:
@@ -20,10 +31,11 @@ def places(root: Path, split: str) -> list[Path]:
 
 def find(images: Path, split: str, xml_root: Path | None, meta: Path | None) -> Layout:
     """The layout with its images at `images`; SourceError if the class list is missing."""
-    ilsvrc = images.parents[2]
-    tops = [ilsvrc.parent, ilsvrc]
-    remedy = "It is in imagenet-object-localization-challenge.zip; unpack it there, or name it with --meta."
-    classes = class_list(split, meta, MAPPING, [top / MAPPING for top in tops], remedy)
+    cls_loc, data, ilsvrc, top, above = images.parents[:5]
+    folders = [top, ilsvrc, above, data, cls_loc]
+    lists = Places.around([top / MAPPING, ilsvrc / MAPPING], folders, class_lists)
+    classes = class_list(split, meta, MAPPING, lists)
+    usual = [top / VAL_SOLUTION, ilsvrc / VAL_SOLUTION, *labels_beside(classes)]
     annotations = annotation_place(xml_root, split, [ilsvrc / "Annotations" / "CLS-LOC" / split])
-    val_labels = tuple(top / VAL_SOLUTION for top in tops)
-    return Layout(NAME, split, images, annotations, xml_root is not None, classes, val_labels)
+    labels = Places.around(usual, folders, val_labels)
+    return Layout(NAME, split, images, annotations, xml_root is not None, classes, labels)

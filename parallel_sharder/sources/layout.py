@@ -1,19 +1,17 @@
-"""A layout: the places of one split's parts. And the search for a part among the places it is known to lie in."""
+"""A layout: the places of one split's parts. And where the annotations are, among the places they are known from."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from parallel_sharder.errors import SourceError
 from parallel_sharder.options import SPLITS
-from parallel_sharder.sources.inside import InTar, SmallFile
+from parallel_sharder.sources.inside import SmallFile
+from parallel_sharder.sources.lists import Places
 from parallel_sharder.sources.tarindex import is_gzip
-
-META = "data/meta.mat"
-"""In the devkit."""
 
 _DEVKIT = "ILSVRC2012_devkit"
 """How the name of the devkit's folder begins."""
@@ -25,7 +23,7 @@ class Layout:
 
     `images` holds the images, in class folders or flat: a folder or an archive. `annotations` is a tree or an archive
     of their own, or None; if `xml_given`, the user has named it, and it is used whatever lies beside the images.
-    `class_list` is a meta.mat or a synset mapping, None for test. `val_labels` lists the places that a flat val
+    `class_list` is one of the forms in lists.class_lists, None for test. `val_labels` lists the places that a flat val
     folder's labels can come from.
     """
 
@@ -35,7 +33,7 @@ class Layout:
     annotations: Path | None
     xml_given: bool
     class_list: SmallFile | None
-    val_labels: tuple[SmallFile, ...]
+    val_labels: Places
     wants_annotations: bool = True
 
     def without_annotations(self) -> Layout:
@@ -63,26 +61,6 @@ class Layout:
     def needs_spool(self) -> bool:
         """Whether annotations have to be unpacked before they can be read."""
         return self.annotations is not None and is_gzip(str(self.annotations))
-
-
-def require_file(what: str, places: Sequence[SmallFile], remedy: str) -> SmallFile:
-    """The first of `places` that is a file; SourceError listing them all if none is."""
-    for place in places:
-        if place.is_file():
-            return place
-    looked = "\n".join(f"  {place}" for place in places)
-    raise SourceError(f"no {what} found. Looked for:\n{looked}\n{remedy}")
-
-
-def class_list(split: str, meta: Path | None, what: str, places: Sequence[SmallFile], remedy: str) -> SmallFile | None:
-    """The class list: `meta`, which the user has named, or the first of `places`; None for test, which needs none."""
-    if split == "test":
-        return None
-    if meta is None:
-        return require_file(f"class list ({what})", places, remedy)
-    if not meta.is_file():
-        raise SourceError(f"{meta}, named with --meta, is not a file")
-    return InTar(meta, META) if meta.name.endswith((".tar.gz", ".tgz", ".tar")) else meta
 
 
 def annotation_place(xml_root: Path | None, split: str, places: Iterable[Path]) -> Path | None:

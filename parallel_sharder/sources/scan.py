@@ -307,7 +307,7 @@ def _compare_labels(layout: Layout, classes: tuple[ImageClass, ...], images: _Fi
     if layout.split != "val" or labels is None:
         return ""
     try:
-        wnids = wnids_of(images.key_texts(), [labels], classes)
+        wnids = wnids_of(images.key_texts(), layout.val_labels, classes)
     except SourceError as error:
         return f"The class folders could not be compared with {labels}: {error}"
     folders = [classes[row].wnid for row in by_folder.tolist()]

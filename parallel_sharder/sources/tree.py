@@ -9,11 +9,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from parallel_sharder.sources.inside import InTar, SmallFile
-from parallel_sharder.sources.layout import META, Layout, annotation_place, class_list
+from parallel_sharder.sources.layout import Layout, annotation_place
+from parallel_sharder.sources.lists import (
+    DEVKIT,
+    GROUND_TRUTH,
+    META,
+    Places,
+    class_list,
+    class_lists,
+    labels_beside,
+    val_labels,
+)
 
 NAME = "classic tree"
-DEVKIT = "ILSVRC2012_devkit_t12"
-GROUND_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
 
 
 def places(root: Path, split: str) -> list[Path]:
@@ -33,22 +41,25 @@ def layout_around(
 
     `annotations` are places to look at before the tree's. Raises SourceError if the class list is missing.
     """
-    root = images.parent
-    devkits = [root / DEVKIT / "data", root.parent / DEVKIT / "data", root / "data", root]
-    packed = [root / f"{DEVKIT}.tar.gz", root.parent / f"{DEVKIT}.tar.gz"]
-    metas: list[SmallFile] = [devkit / "meta.mat" for devkit in devkits]
-    metas += [InTar(archive, META) for archive in packed]
-    remedy = f"Put {DEVKIT}.tar.gz, or what it holds, into {root}, or name the file with --meta."
-    classes = class_list(split, meta, "the devkit's meta.mat", metas, remedy)
+    root, above = images.parent, images.parent.parent
+    folders = [*images.parents[:3], root / DEVKIT]
+    devkits = [root / DEVKIT / "data", above / DEVKIT / "data", root / "data", root]
+    packed = [root / f"{DEVKIT}.tar.gz", above / f"{DEVKIT}.tar.gz"]
+    metas: list[SmallFile] = [
+        *(devkit / "meta.mat" for devkit in devkits),
+        *(InTar(archive, META) for archive in packed),
+    ]
+    classes = class_list(split, meta, "the devkit's meta.mat", Places.around(metas, folders, class_lists))
     if isinstance(classes, Path):
         devkits.insert(0, classes.parent)
-    elif isinstance(classes, InTar):
+    elif isinstance(classes, InTar) and classes.name == META:
         packed.insert(0, classes.archive)
-    in_trees = [root / "Annotations" / "CLS-LOC" / split, root / "Annotations" / split]
     ground_truths: list[SmallFile] = [
         *(devkit / GROUND_TRUTH for devkit in devkits),
         *(InTar(archive, f"data/{GROUND_TRUTH}") for archive in packed),
+        *labels_beside(classes),
     ]
+    in_trees = [root / "Annotations" / "CLS-LOC" / split, root / "Annotations" / split]
     return Layout(
         name,
         split,
@@ -56,5 +67,5 @@ def layout_around(
         annotation_place(xml_root, split, [*annotations, *in_trees]),
         xml_root is not None,
         classes,
-        tuple(dict.fromkeys(ground_truths)),
+        Places.around(ground_truths, folders, val_labels),
     )

@@ -5,22 +5,34 @@ from __future__ import annotations
 from pathlib import Path
 
 from parallel_sharder.sources.inside import InZip
-from parallel_sharder.sources.kaggle import MAPPING, VAL_SOLUTION
-from parallel_sharder.sources.layout import Layout, annotation_place, class_list
+from parallel_sharder.sources.layout import Layout, annotation_place
+from parallel_sharder.sources.lists import (
+    KAGGLE_ZIP,
+    MAPPING,
+    VAL_SOLUTION,
+    Places,
+    class_list,
+    class_lists,
+    labels_beside,
+    val_labels,
+)
 
 NAME = "Kaggle zip"
-ZIP = "imagenet-object-localization-challenge.zip"
 
 
 def places(root: Path, split: str) -> list[Path]:
     """Where this layout has its images, those of every `split`."""
     del split
-    return [root / ZIP]
+    return [root / KAGGLE_ZIP]
 
 
 def find(images: Path, split: str, xml_root: Path | None, meta: Path | None) -> Layout:
     """The layout with its images in the zip `images`; SourceError if the class list is missing."""
-    classes = class_list(split, meta, MAPPING, [InZip(images, MAPPING)], "It is in the zip; download that again.")
+    folders, own = images.parents[:3], InZip(images, MAPPING)
+    lists = Places.around([own], folders, class_lists)
+    if split != "test" and meta is None and not any(place.is_file() for place in lists):
+        own.read_bytes()  # raises, and says what the zip holds instead
+    classes = class_list(split, meta, MAPPING, lists)
     annotations = annotation_place(xml_root, split, [images])
-    labels = (InZip(images, VAL_SOLUTION),)
+    labels = Places.around([InZip(images, VAL_SOLUTION), *labels_beside(classes)], folders, val_labels)
     return Layout(NAME, split, images, annotations, xml_root is not None, classes, labels)

@@ -1,0 +1,123 @@
+"""Where class lists and val labels lie: in which forms, and in which folders around the images.
+
+Each layout names the forms that it usually has and the folders to look in. All other forms are looked for behind these,
+so that a devkit, Kaggle's LOC_ files, or a later devkit does for every layout. What a file holds is not looked at here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from parallel_sharder.errors import SourceError
+from parallel_sharder.sources.inside import InTar, InZip, SmallFile
+from parallel_sharder.synsets import META_TAKES
+
+DEVKIT = "ILSVRC2012_devkit_t12"
+META = "data/meta.mat"
+GROUND_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
+"""Its numbers are ILSVRC2012_IDs."""
+
+LATER_GROUND_TRUTH = "ILSVRC2015_clsloc_validation_ground_truth.txt"
+"""Its numbers, and those of other years' files called so, are those of the CLASS_MAP beside it."""
+
+CLASS_MAP = "map_clsloc.txt"
+"""Lines of `wnid number name`. The numbers need not be ILSVRC2012_IDs."""
+
+LATER_DEVKIT = "ILSVRC2017_devkit.tar.gz"
+LATER_DEVKITS = {
+    "devkit/data": LATER_GROUND_TRUTH,
+    "ILSVRC/devkit/data": LATER_GROUND_TRUTH,
+    "ILSVRC2017_devkit/ILSVRC/devkit/data": LATER_GROUND_TRUTH,
+    "ILSVRC2014_devkit/data": "ILSVRC2014_clsloc_validation_ground_truth.txt",
+    ".": LATER_GROUND_TRUTH,
+}
+"""Where the devkits of 2014 to 2017 have their data, and what the labels in it are called."""
+
+MAPPING = "LOC_synset_mapping.txt"
+VAL_SOLUTION = "LOC_val_solution.csv"
+KAGGLE_ZIP = "imagenet-object-localization-challenge.zip"
+
+
+class Places(tuple[SmallFile, ...]):
+    """Where a small file can lie; the first that is there counts. As text, one place a line, for people."""
+
+    folder: Path
+    text: str
+
+    @classmethod
+    def around(
+        cls, usual: Iterable[SmallFile], folders: Sequence[Path], forms: Callable[[Path], list[SmallFile]]
+    ) -> Places:
+        """The `usual` places, then all `forms` in each of `folders`."""
+        usual = list(usual)
+        near, elsewhere = forms(folders[0]), [place for folder in folders[1:] for place in forms(folder)]
+        places = cls(dict.fromkeys([*usual, *near, *elsewhere]))
+        shown = dict.fromkeys([*(place for place in usual if place in near or place not in elsewhere), *near])
+        others = dict.fromkeys(str(folder) for folder in folders[1:] if folder != folders[0])
+        same = [f"  and the same in {', '.join(others)}"] if others else []
+        places.folder = folders[0]
+        places.text = "\n".join([*(f"  {place}" for place in shown), *same])
+        return places
+
+    def require(self, what: str, remedy: str) -> SmallFile:
+        """The first that is a file; SourceError listing all places if none is."""
+        for place in self:
+            if place.is_file():
+                return place
+        raise SourceError(f"no {what} found. Looked for:\n{self.text}\n{remedy}")
+
+
+def class_list(split: str, meta: Path | None, what: str, places: Places) -> SmallFile | None:
+    """The class list: `meta`, which the user has named, or the first of `places`; None for test, which needs none."""
+    if split == "test":
+        return None
+    if meta is None:
+        remedy = f"Put {DEVKIT}.tar.gz or {MAPPING} into {places.folder}, or name the file with --meta."
+        return places.require(f"class list ({what})", remedy)
+    if meta.is_dir():
+        named = Places.around([], [meta, meta / "data"], class_lists)
+        return named.require(f"class list in {meta}, named with --meta,", META_TAKES)
+    if not meta.is_file():
+        raise SourceError(f"{meta}, named with --meta, is not a file. {META_TAKES}")
+    if meta.name.endswith((".tar.gz", ".tgz", ".tar")):
+        later = InTar(meta, f"data/{CLASS_MAP}")
+        return later if later.holds() else InTar(meta, META)
+    in_zip = InZip(meta, MAPPING)
+    return in_zip if meta.suffix == ".zip" and in_zip.is_file() else meta
+
+
+def class_lists(folder: Path) -> list[SmallFile]:
+    """All forms of a class list that can lie in `folder`, in the order in which they count."""
+    return [
+        folder / DEVKIT / META,
+        folder / META,
+        folder / "meta.mat",
+        InTar(folder / f"{DEVKIT}.tar.gz", META),
+        folder / MAPPING,
+        InZip(folder / KAGGLE_ZIP, MAPPING),
+        folder / "meta.bin",
+        *(folder / devkit / CLASS_MAP for devkit in LATER_DEVKITS),
+        InTar(folder / LATER_DEVKIT, f"data/{CLASS_MAP}"),
+    ]
+
+
+def val_labels(folder: Path) -> list[SmallFile]:
+    """All forms of val's labels that can lie in `folder`, in the order in which they count."""
+    return [
+        folder / DEVKIT / "data" / GROUND_TRUTH,
+        folder / "data" / GROUND_TRUTH,
+        folder / GROUND_TRUTH,
+        InTar(folder / f"{DEVKIT}.tar.gz", f"data/{GROUND_TRUTH}"),
+        folder / VAL_SOLUTION,
+        InZip(folder / f"{VAL_SOLUTION}.zip", VAL_SOLUTION),
+        InZip(folder / KAGGLE_ZIP, VAL_SOLUTION),
+        *(folder / devkit / ground_truth for devkit, ground_truth in LATER_DEVKITS.items()),
+        InTar(folder / LATER_DEVKIT, f"data/{LATER_GROUND_TRUTH}"),
+    ]
+
+
+def labels_beside(classes: SmallFile | None) -> list[SmallFile]:
+    """The places of val's labels beside a class list, which may be elsewhere than the images."""
+    names = (GROUND_TRUTH, VAL_SOLUTION, *dict.fromkeys(LATER_DEVKITS.values()))
+    return [classes.with_name(name) for name in names] if isinstance(classes, Path) else []
