@@ -270,7 +270,9 @@ def test_places_without_any_list(tmp_path: Path) -> None:
     lines = refusal(tmp_path / "set").splitlines()
     assert "no class list (the devkit's meta.mat) found. Looked for:" == lines[0]
     assert f"  {tmp_path}/set/LOC_synset_mapping.txt" in lines
-    assert f"  and the same in {tmp_path}, {tmp_path.parent}, {tmp_path}/set/{DEVKIT}" == lines[-2]
+    assert (
+        f"  and the same in {tmp_path}, {tmp_path.parent}, {tmp_path}/set/{DEVKIT}, {tmp_path}/set/train" == lines[-2]
+    )
     assert (
         f"Put {DEVKIT}.tar.gz or LOC_synset_mapping.txt into {tmp_path}/set, or name the file with --meta." == lines[-1]
     )

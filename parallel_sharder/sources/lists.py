@@ -63,8 +63,11 @@ class Places(tuple[SmallFile, ...]):
     def require(self, what: str, remedy: str) -> SmallFile:
         """The first that is a file; SourceError listing all places if none is."""
         for place in self:
-            if place.is_file():
-                return place
+            try:
+                if place.is_file():
+                    return place
+            except OSError as error:
+                raise SourceError(f"{place} cannot be looked at: {error.strerror}.") from error
         raise SourceError(f"no {what} found. Looked for:\n{self.text}\n{remedy}")
 
 

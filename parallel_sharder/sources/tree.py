@@ -34,6 +34,11 @@ def find(images: Path, split: str, xml_root: Path | None, meta: Path | None) -> 
     return layout_around(NAME, images, split, xml_root, meta)
 
 
+def find_alone(shape: str, images: Path, split: str, xml_root: Path | None, meta: Path | None) -> Layout:
+    """The layout of a folder of images, whatever its name is: `shape` says how they lie there, and is its own."""
+    return layout_around(shape, images, split, xml_root, meta)
+
+
 def layout_around(
     name: str, images: Path, split: str, xml_root: Path | None, meta: Path | None, annotations: Sequence[Path] = ()
 ) -> Layout:
@@ -42,7 +47,7 @@ def layout_around(
     `annotations` are places to look at before the tree's. Raises SourceError if the class list is missing.
     """
     root, above = images.parent, images.parent.parent
-    folders = [*images.parents[:3], root / DEVKIT]
+    folders = [*images.parents[:3], root / DEVKIT, images]
     devkits = [root / DEVKIT / "data", above / DEVKIT / "data", root / "data", root]
     packed = [root / f"{DEVKIT}.tar.gz", above / f"{DEVKIT}.tar.gz"]
     metas: list[SmallFile] = [

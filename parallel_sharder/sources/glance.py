@@ -1,0 +1,125 @@
+"""A glance at a folder: which split's images it seems to hold, and what is there, in a few words.
+
+For messages, and for folders that are called otherwise than usual. Only names are looked at, and never more than
+ENTRIES_LIMIT of a folder, so that a glance at any folder of any disk is soon over.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from parallel_sharder.model import WNID, printable
+
+ENTRIES_LIMIT = 10_000
+"""More would be slow on a network's disk; with fewer, the images behind a thousand annotations would be missed."""
+
+CLASSES_LIMIT = 20
+"""Class folders that are looked into, until one shows whose images they are; most sets show it in the first."""
+
+SHOWN_LIMIT = 3
+
+CLASS_FOLDERS, FLAT, PACKED = "class folders", "flat folder", "packed classes"
+
+_IMAGE = re.compile(
+    rf"(?:ILSVRC2012_(?P<split>val|test)_[0-9]{{8}}|{WNID.pattern}_[0-9]+)\.(?:jpe?g|png)", re.IGNORECASE
+)
+_PACKED = re.compile(rf"{WNID.pattern}\.tar")
+
+
+class Seen(NamedTuple):
+    """The images that a folder seems to hold: the split, and how they lie there."""
+
+    split: str
+    shape: str
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether they can be read as they lie; train's names alone do not make class folders."""
+        return self != ("train", FLAT)
+
+
+class Glance(NamedTuple):
+    """The names in a folder, sorted; not all of them if `is_whole` is false. Nothing for one that cannot be listed."""
+
+    folders: tuple[str, ...]
+    files: tuple[str, ...]
+    is_whole: bool
+
+    @classmethod
+    def at(cls, path: Path) -> Glance:
+        """A glance at the folder `path`."""
+        try:
+            with os.scandir(path) as entries:
+                some = list(itertools.islice(entries, ENTRIES_LIMIT + 1))
+        except OSError:
+            some = []
+        folders = {entry.name for entry in some if _is_folder(entry)}
+        files = {entry.name for entry in some}.difference(folders)
+        return cls(tuple(sorted(folders)), tuple(sorted(files)), len(some) <= ENTRIES_LIMIT)
+
+    @property
+    def classes(self) -> list[str]:
+        """Those folders that are named by a WordNet ID."""
+        return [name for name in self.folders if WNID.fullmatch(name)]
+
+    @property
+    def others(self) -> list[str]:
+        """Those folders that are not, and are not hidden."""
+        return [name for name in self.folders if not name.startswith(".") and not WNID.fullmatch(name)]
+
+    def __str__(self) -> str:
+        endings = Counter(map(_ending, self.files))
+        parts = []
+        if self.folders:
+            parts.append(f"{_counted(len(self.folders), 'folder')} ({_first(self.folders)})")
+        if self.files:
+            kinds = ", ".join(f"{count:,} {ending}" for ending, count in endings.most_common(SHOWN_LIMIT))
+            more = ", and others" if len(endings) > SHOWN_LIMIT else ""
+            parts.append(f"{_counted(len(self.files), 'file')} ({kinds}{more}; the first: {_first(self.files)})")
+        at_least = "" if self.is_whole else "at least "
+        return at_least + " and ".join(parts) if parts else "nothing"
+
+
+def seen_in(path: Path) -> Seen | None:
+    """The images that the folder at `path` seems to hold; None if it seems to hold none."""
+    glance = Glance.at(path)
+    for wnid in glance.classes[:CLASSES_LIMIT]:
+        split = _split(Glance.at(path / wnid).files) or _split(Glance.at(path / wnid / wnid).files)
+        if split is not None and split != "test":
+            return Seen(split, CLASS_FOLDERS)
+    split = _split(glance.files)
+    if split is not None:
+        return Seen(split, FLAT)
+    return Seen("train", PACKED) if any(map(_PACKED.fullmatch, glance.files)) else None
+
+
+def _ending(name: str) -> str:
+    stem, ending = os.path.splitext(name)
+    return (".tar" * stem.endswith(".tar") + ending) or "without ending"
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # such as a link to itself
+        return False
+
+
+def _split(names: Iterable[str]) -> str | None:
+    """The split that the first image among `names` is of."""
+    match = next(filter(None, map(_IMAGE.fullmatch, names)), None)
+    return (match["split"] or "train").lower() if match else None
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(map(printable, names[:SHOWN_LIMIT])) + (", ..." if len(names) > SHOWN_LIMIT else "")
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -1,0 +1,164 @@
+"""Nearby: what to tell someone whose images are not where they were looked for, and the one thing to do.
+
+Looks at what is there, a few folders up and down, by glances.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from parallel_sharder.errors import SourceError
+from parallel_sharder.options import LAYOUTS, SPLITS
+from parallel_sharder.sources.glance import FLAT, SHOWN_LIMIT, Glance, Seen, seen_in
+from parallel_sharder.sources.places import places, places_at
+
+LEVELS, FOLDERS_LIMIT = 3, 300
+"""How far below a folder others are looked at, and how many of them. More would be slow on a network's disk."""
+
+CLASSES_LIMIT = 20
+"""Folders of a folder that show whether all of them are classes under other names."""
+
+_TO_UNPACK = re.compile(r"ILSVRC20[0-9]{2}_CLS-LOC\w*\.tar(?:\.gz)?|imagenet_object_localization\w*\.tar(?:\.gz)?")
+
+_SORT_TRAIN = (
+    "cd {} && find . ! -type d -name 'n????????_*' ! -path './n????????/*' -exec sh -c 'for f; do n=${{f##*/}}; "
+    'mkdir -p "${{n%%_*}}"; mv -n "$f" "${{n%%_*}}/"; done\' sh {{}} + && find . -maxdepth 1 -type d -empty -delete'
+)
+_FLATTEN_VAL = (
+    "cd {} && find . -mindepth 2 ! -type d -name 'ILSVRC2012_val_*' -exec mv -n -t . {{}} + && "
+    "find . -maxdepth 1 -type d -empty -delete"
+)
+
+
+def nothing_found(root: Path, split: str, words: Sequence[str]) -> str:
+    """The message that `root` has no images of `split` in any of the layouts `words`."""
+    try:
+        with os.scandir(root):
+            os.stat(root / ".")
+    except OSError as error:
+        return f"{root} cannot be looked into: {error.strerror}. Your user has to be allowed to read and search it."
+    looked = "\n".join(f"  {place}" for place in places(root, split, words))
+    return (
+        f"no {split} images found under {root}. Looked for:\n{looked}\n{root} holds {Glance.at(root)}.\n"
+        f"{_advice(root, split, words)}"
+    )
+
+
+def refuse_unlike(images: Path, split: str) -> None:
+    """Raise SourceError if the folder `images` has none of `split` as they should lie there, but nearby or otherwise.
+
+    What is not plain from a glance is left to the scan.
+    """
+    glance = Glance.at(images)
+    if glance.classes or _holds(images, split):
+        return
+    sorting = _sorting(images, split)
+    if sorting:
+        raise SourceError(sorting)
+    siblings = [folder for folder in _within(images.parent) if folder != images]
+    nearby = _did_you_mean(_below(images, split), split) or _did_you_mean(siblings, split)
+    if nearby:
+        raise SourceError(f"{images} holds {glance}, and no {split} images as they should lie there.\n{nearby}")
+
+
+def _advice(root: Path, split: str, words: Sequence[str]) -> str:
+    """The one thing to do about a `root` without images of `split`."""
+    for place in places_at(root, split, LAYOUTS):
+        if place.word not in words:
+            return f"{place.path} is there: use --layout {place.word}, or leave --layout out."
+    glance, seen = Glance.at(root), seen_in(root)
+    if seen is not None and seen.split != split and seen.is_usable:
+        return f"It holds {seen.split} images; they are converted with --split {seen.split}."
+    remedy = _did_you_mean([*root.parents[:3], *_below(root, split)], split) or _sorting(root, split)
+    if remedy:
+        return remedy
+    for name in filter(_TO_UNPACK.fullmatch, glance.files):
+        return f"{name} has to be unpacked first (tar -xf {_quoted(root / name)} -C {_quoted(root)})."
+    for other in SPLITS:
+        if places_at(root, other, LAYOUTS):
+            return f"It holds {other} images; they are converted with --split {other}."
+    return "Name the folder that holds one of them with --root."
+
+
+def _did_you_mean(folders: Iterable[Path], split: str) -> str:
+    """The question whether one of `folders` was meant, or "". Whole sets come before folders of images alone."""
+    sets: dict[Path, Path] = {}
+    alone: list[Path] = []
+    for folder in folders:
+        for place in places_at(folder, split, LAYOUTS):
+            if not place.is_folder or _holds(place.path, split):
+                sets.setdefault(place.path, folder)
+        if _holds(folder, split):
+            alone.append(folder)
+    found = list(dict.fromkeys(sets.values())) or alone
+    if len(found) == 1:
+        return f"Did you mean --root {_quoted(found[0])}?" + (f" It holds {split} images." if not sets else "")
+    named = ", ".join(f"--root {_quoted(folder)}" for folder in found[:SHOWN_LIMIT])
+    more = f", and {len(found) - SHOWN_LIMIT:,} more" if len(found) > SHOWN_LIMIT else ""
+    return f"Several folders hold {split} images; choose one: {named}{more}." if found else ""
+
+
+def _sorting(folder: Path, split: str) -> str:
+    """How to sort the images of `folder`, or of one in it, if they are of `split` but not in class folders."""
+    for each in [folder, *_within(folder)]:
+        if _unnamed_classes(each, split):
+            return _how_to_sort(each, split, "in folders that are not named by WordNet ID")
+        if split == "train" and seen_in(each) == Seen("train", FLAT):
+            return _how_to_sort(each, split, "without class folders")
+    return ""
+
+
+def _how_to_sort(folder: Path, split: str, where: str) -> str:
+    if split == "train":
+        do = "Sort them into folders named by the WordNet ID that each image's name begins with"
+        command = _SORT_TRAIN
+    else:
+        do = (
+            "Which classes these names mean is not known. Move the images out of these folders, so that the ground "
+            "truth labels them"
+        )
+        command = _FLATTEN_VAL
+    here = _quoted(folder)
+    return (
+        f"{folder} holds {Glance.at(folder)}: {split} images {where}. {do}:\n"
+        f"  {command.format(here)}\n"
+        f"Then use --root {here}."
+    )
+
+
+def _unnamed_classes(folder: Path, split: str) -> bool:
+    """Whether the folders in `folder` are classes of `split` under other names than WordNet IDs."""
+    others = Glance.at(folder).others[:CLASSES_LIMIT] if split != "test" else []
+    names = [name for name in others if seen_in(folder / name) == (split, FLAT)]
+    if split == "val" and names:  # several copies of all of val are no classes
+        return all(map(str.isdecimal, names)) or (len(names) > 2 and not any("val" in name.lower() for name in names))
+    return len(names) > 1
+
+
+def _below(folder: Path, split: str) -> list[Path]:
+    """The folders below `folder`, level by level, but for those that are classes."""
+    found: list[Path] = []
+    level = [folder]
+    for _ in range(LEVELS):
+        level = [child for each in level if not _unnamed_classes(each, split) for child in _within(each)]
+        level = level[: FOLDERS_LIMIT - len(found)]
+        found += level
+    return found
+
+
+def _within(folder: Path) -> list[Path]:
+    return [folder / name for name in Glance.at(folder).others[:FOLDERS_LIMIT]]
+
+
+def _holds(folder: Path, split: str) -> bool:
+    """Whether `folder` holds images of `split` that can be read as they lie."""
+    seen = seen_in(folder)
+    return seen is not None and seen.split == split and seen.is_usable
+
+
+def _quoted(path: Path) -> str:
+    return shlex.quote(str(path))
