@@ -477,8 +477,8 @@ def test_zip_that_is_another(zipped: Path) -> None:
         for name in ("a.txt", "b/1.txt", "b/2.txt", "c.txt", "d.txt", "e/f/g.txt", "h.txt"):
             archive.writestr(name, b"")
     assert (
-        f"{zipped} holds no LOC_synset_mapping.txt; it holds a.txt, b/, c.txt, d.txt, e/ and 1 more. It is another "
-        "archive, or was cut short: download it again, or name the class list with --meta."
+        f"{zipped} holds no ILSVRC/, as Kaggle's zip does; it holds a.txt, b/, c.txt, d.txt, e/ and 1 more. It is "
+        "another zip, or was cut short. Download it again, or unzip it and name the folder of the data set with --root."
     ) == refusal(zipped.parent)
     assert (
         f"{zipped} holds nothing in ILSVRC/Data/CLS-LOC/test/, where Kaggle's zip has its images; it holds a.txt, b/, "

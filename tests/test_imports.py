@@ -109,7 +109,7 @@ ALLOWED = {
     "sources.tree": {"sources.inside", "sources.layout", "sources.lists"},
     "sources.val_labels": {"errors", "model", "sources.inside", "sources.lists", "textfile"},
     "sources.zipindex": {"errors", "model", "sources.contents", "sources.names", "sources.tarindex"},
-    "sources.zipped": {"sources.inside", "sources.layout", "sources.lists"},
+    "sources.zipped": {"sources.inside", "sources.layout", "sources.lists", "sources.zipindex"},
     "synsets": {"errors", "foreign", "model", "textfile"},
     "tarwriter": {"compress", "destination", "errors", "members", "model", "output", "ustar"},
     "textfile": {"errors"},

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from parallel_sharder.errors import SourceError
 from parallel_sharder.model import IMAGE_SUFFIX, WNID, XML_SUFFIX, Place, printable
 from parallel_sharder.sources.contents import NO_FILES, Contents, FileColumns, names_at_top, stranger, strangers
-from parallel_sharder.sources.names import FLAT_KEYS, TRAIN_KEY, JunkCount, Role, junk_folder, misfits
+from parallel_sharder.sources.names import FLAT_KEYS, TRAIN_KEY, JunkCount, Role, misfits
 from parallel_sharder.sources.tarindex import refusal
 
 _END = struct.Struct("<4sHHHHIIH")
@@ -93,13 +93,23 @@ def member_named(path: str, name: str) -> ZipMember | None:
     return None
 
 
+def refuse_another(path: str) -> None:
+    """Raise SourceError if the zip at `path` is not of Kaggle's tree, whole or in part; errors as of zip_members."""
+    if any(_ABOVE.match(member.name) for member in zip_members(path, with_folders=True)):
+        return
+    names = names_at_top(member.name for member in zip_members(path))
+    raise SourceError(
+        f"{path} holds no ILSVRC/, as Kaggle's zip does; it holds {names}. It is another zip, or was cut short. "
+        "Download it again, or unzip it and name the folder of the data set with --root."
+    )
+
+
 def _folder_above(path: str) -> str:
     """The folder that holds ILSVRC/ in the zip at `path`, with a slash; "" where that is the top, as in Kaggle's own.
 
     Who unpacks Kaggle's zip and packs the folder again has one folder more.
     """
-    found = (match[1] for member in zip_members(path) if (match := _ABOVE.match(member.name)))
-    return next((above for above in found if not junk_folder(above)), "")
+    return next((match[1] for member in zip_members(path) if (match := _ABOVE.match(member.name))), "")
 
 
 def index_zip(path: str, split: str) -> list[Contents]:

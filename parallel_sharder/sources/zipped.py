@@ -16,6 +16,7 @@ from parallel_sharder.sources.lists import (
     labels_beside,
     val_labels,
 )
+from parallel_sharder.sources.zipindex import refuse_another
 
 NAME = "Kaggle zip"
 
@@ -28,11 +29,9 @@ def places(root: Path, split: str) -> list[Path]:
 
 def find(images: Path, split: str, xml_root: Path | None, meta: Path | None) -> Layout:
     """The layout with its images in the zip `images`; SourceError if the class list is missing."""
-    folders, own = images.parents[:3], InZip(images, MAPPING)
-    lists = Places.around([own], folders, class_lists)
-    if split != "test" and meta is None and not any(place.is_file() for place in lists):
-        own.read_bytes()  # raises, and says what the zip holds instead
-    classes = class_list(split, meta, MAPPING, lists)
+    refuse_another(str(images))
+    folders = images.parents[:3]
+    classes = class_list(split, meta, MAPPING, Places.around([InZip(images, MAPPING)], folders, class_lists))
     annotations = annotation_place(xml_root, split, [images])
     labels = Places.around([InZip(images, VAL_SOLUTION), *labels_beside(classes)], folders, val_labels)
     return Layout(NAME, split, images, annotations, xml_root is not None, classes, labels)
