@@ -16,6 +16,7 @@ from typing import NamedTuple, Protocol
 
 from parallel_sharder.errors import SampleError
 from parallel_sharder.model import Kind, Place
+from parallel_sharder.text import counted
 
 _STORED, _DEFLATED = 0, 8
 _LOCAL_HEADER = struct.Struct("<4sHHHHHIIIHH")
@@ -61,7 +62,7 @@ class LooseFile(NamedTuple):
             raise SampleError(Kind.UNREADABLE, self.path, error.strerror or str(error)) from error
         if size != self.length:
             now = f"{size:,}" if size < self.length else "more"
-            raise SampleError(Kind.CHANGED, self.path, f"{self.length:,} bytes when scanned, {now} when read")
+            raise SampleError(Kind.CHANGED, self.path, f"{counted(self.length, 'byte')} when scanned, {now} when read")
 
     def announce(self) -> None:
         """As Blob says."""
@@ -87,7 +88,9 @@ class Stretch(NamedTuple):
         except OSError as error:
             raise SampleError(Kind.UNREADABLE, self.path, error.strerror or str(error)) from error
         if size != self.length:
-            raise SampleError(Kind.CHANGED, self.path, f"{self.length:,} bytes when indexed, {size:,} when read")
+            raise SampleError(
+                Kind.CHANGED, self.path, f"{counted(self.length, 'byte')} when indexed, {size:,} when read"
+            )
 
     def announce(self) -> None:
         """As Blob says."""
@@ -132,7 +135,9 @@ class ZipEntry(NamedTuple):
         except OSError as error:
             raise SampleError(Kind.UNREADABLE, self.path, error.strerror or str(error)) from error
         if size != self.packed:
-            raise SampleError(Kind.CHANGED, self.path, f"{self.packed:,} bytes when indexed, {size:,} when read")
+            raise SampleError(
+                Kind.CHANGED, self.path, f"{counted(self.packed, 'byte')} when indexed, {size:,} when read"
+            )
         data = bytes(packed) if method == _STORED else self._inflated(packed)
         if len(data) != self.length or zlib.crc32(data) != self.crc:
             raise SampleError(Kind.UNREADABLE, self.path, "damaged: its size or CRC-32 is not the zip directory's")

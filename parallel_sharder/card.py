@@ -20,7 +20,7 @@ from parallel_sharder.boxes import FIELDS
 from parallel_sharder.destination import CARD, braces, classes_beside, shard_name, text_at
 from parallel_sharder.errors import DestinationError, ManifestError
 from parallel_sharder.manifest import read_manifest
-from parallel_sharder.report import size
+from parallel_sharder.text import size
 
 MARK = "<!-- Written by parallel_sharder, whose --card writes it anew as long as this line is here. -->"
 

@@ -44,6 +44,7 @@ from parallel_sharder.sources.saved import SavedIndex
 from parallel_sharder.sources.scan import refuse_changed_archives, scan
 from parallel_sharder.sources.spool import spool_beside
 from parallel_sharder.synsets import read_classes
+from parallel_sharder.text import counted
 
 
 def convert(options: Options, monitor: Monitor | None = None) -> Report:
@@ -128,7 +129,8 @@ def _take_stock(
     """
     pattern = options.pattern
     if journal.unread_bytes:
-        note = f" ({pattern.journal_path} is damaged: its last {journal.unread_bytes:,} bytes may have told of it.)"
+        lost = counted(journal.unread_bytes, "byte")
+        note = f" ({pattern.journal_path} is damaged: its last {lost} may have told of it.)"
     else:
         note = ""
     refuse_taken(pattern, journal.paths_dealt(), note)  # before anything is removed
@@ -181,10 +183,11 @@ def _saying_what_is_needed(pattern: ShardPattern, plan: Plan, journal: Journal) 
             raise DestinationError(
                 f"{error} All shards are done. Mend that, and the same command writes the rest."
             ) from error
+        shards = counted(plan.shard_count, "shard")
+        done = counted(len(journal.done), f"of {shards} is done", f"of {shards} are done")
         raise DestinationError(
-            f"{error} {len(journal.done):,} of {plan.shard_count:,} shards are done; the others need up to {left:,} "
-            f"bytes, and {machine.free_bytes(pattern.folder):,} are free. Mend that, and the same command continues; "
-            "or choose another --dest."
+            f"{error} {done}; the others need up to {left:,} bytes, and {machine.free_bytes(pattern.folder):,} are "
+            "free. Mend that, and the same command continues; or choose another --dest."
         ) from error
 
 

@@ -15,6 +15,7 @@ from parallel_sharder.engines import Engine, Finished
 from parallel_sharder.errors import WorkerDiedError, WorkerError
 from parallel_sharder.model import Chunk, Job, Listing, Plan, ShardRecord
 from parallel_sharder.options import Options
+from parallel_sharder.text import counted
 
 TICK_SECONDS = 0.1
 """How often progress is told while no shard finishes."""
@@ -159,6 +160,6 @@ def _after_death(hand: _Hand, error: WorkerDiedError | MemoryError) -> _Hand:
     names = " to ".join(key.rstrip(b"\0").decode("ascii") for key in (first, last))
     cause = error.cause if isinstance(error, WorkerDiedError) else "out of memory"
     raise WorkerError(
-        f"{DEATHS} workers died writing {chunk.path} ({count:,} samples, {names}), the last {cause}. "
+        f"{DEATHS} workers died writing {chunk.path} ({counted(count, 'sample')}, {names}), the last {cause}. "
         f"If memory is short, use fewer --workers; if not, one of these samples may be the cause."
     ) from error

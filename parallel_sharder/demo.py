@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from parallel_sharder.cli import main as command_line
-from parallel_sharder.report import counted
 from parallel_sharder.synsets import ilsvrc_ids
+from parallel_sharder.text import counted
 
 CLASSES = {
     "n01440764": "tench, Tinca tinca",
@@ -141,10 +141,8 @@ def read_back(shards: Sequence[str]) -> None:
     import webdataset
 
     samples = list(webdataset.WebDataset(list(shards), shardshuffle=False).decode("pil"))
-    print(
-        f"\nwebdataset {webdataset.__version__} reads {len(samples)} samples from {counted(len(shards), 'shard')}; "
-        f"the first:"
-    )
+    read = f"{counted(len(samples), 'sample')} from {counted(len(shards), 'shard')}"
+    print(f"\nwebdataset {webdataset.__version__} reads {read}; the first:")
     for sample in samples[:3]:
         annotated = "annotation" in sample["json"]
         print(

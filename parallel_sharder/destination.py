@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from parallel_sharder import durable
 from parallel_sharder.errors import DestinationError
+from parallel_sharder.text import counted
 
 COMPRESSIONS = {".tar.gz": "gzip", ".tgz": "gzip", ".tar.zst": "zstd", ".tar": "none"}
 """What each ending means; longer endings first, because ".tar" is looked for last."""
@@ -304,8 +305,8 @@ def refuse_full(pattern: ShardPattern, needed_bytes: int, free_bytes: int) -> No
     """Raise DestinationError unless there is room for the shards."""
     if free_bytes < needed_bytes:
         raise DestinationError(
-            f"{os.path.abspath(pattern.folder)} has {free_bytes:,} bytes free, and the shards need up to "
-            f"{needed_bytes:,}. Make {needed_bytes - free_bytes:,} bytes of room, or choose another --dest."
+            f"{os.path.abspath(pattern.folder)} has {counted(free_bytes, 'byte')} free, and the shards need up to "
+            f"{needed_bytes:,}. Make {counted(needed_bytes - free_bytes, 'byte')} of room, or choose another --dest."
         )
 
 

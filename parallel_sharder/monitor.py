@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol, TextIO
 
 from parallel_sharder.model import Listing, Plan, ShardRecord
-from parallel_sharder.report import counted, duration, size
+from parallel_sharder.text import counted, duration, size
 
 LOG_INTERVAL_SECONDS = 10.0
 """Between two lines in a log: seldom enough for a run of hours, often enough to see that it lives."""
@@ -92,7 +92,7 @@ class Terminal(Silent):
         if self._bar is None or self._bar.unit != "folder":
             self.close()
             self._bar = self._new_bar(total=folders, unit="folder", desc="scanning", delay=1, leave=False)
-        self._bar.set_postfix_str(f"{images:,} images", refresh=False)
+        self._bar.set_postfix_str(counted(images, "image"), refresh=False)
         self._bar.update(folders_done - self._bar.n)
 
     def found(self, listing: Listing) -> None:
@@ -101,9 +101,10 @@ class Terminal(Silent):
         print_found(listing, self._stream)
 
     def planned(self, plan: Plan, kept: Sequence[ShardRecord]) -> None:
-        """Starts the bar, where an earlier run has left off."""
+        """Says what is to be written, and starts the bar, where an earlier run has left off."""
         self._started = time.monotonic()
-        self._kept = sum(record.samples + len(record.left_out) for record in kept)
+        self._kept = _samples_of(kept)
+        _print(_beginning(plan, kept), self._stream)
         self._bar = self._new_bar(total=len(plan.order), unit=" images", smoothing=0.05, initial=self._kept)
 
     def progress(self, samples: int, tar_bytes: int) -> None:
@@ -146,7 +147,9 @@ class Log(Silent):
     def scanning(self, folders_done: int, folders: int, images: int) -> None:
         """A line now and then."""
         if self._is_due():
-            self._print(f"scanning: {folders_done:,} of {folders:,} folders, {images:,} images")
+            _print(
+                f"scanning: {folders_done:,} of {counted(folders, 'folder')}, {counted(images, 'image')}", self._stream
+            )
 
     def found(self, listing: Listing) -> None:
         """Prints what was found, and where."""
@@ -155,13 +158,9 @@ class Log(Silent):
     def planned(self, plan: Plan, kept: Sequence[ShardRecord]) -> None:
         """Says what is to be written, and what is there from an earlier run."""
         self._samples = len(plan.order)
-        self._kept = sum(record.samples + len(record.left_out) for record in kept)
+        self._kept = _samples_of(kept)
         self._started = self._told = time.monotonic()
-        if len(kept) == plan.shard_count:
-            self._print(f"all {counted(len(kept), 'shard')} kept from an earlier run")
-            return
-        there = f"; {counted(len(kept), 'shard')} kept from an earlier run" if kept else ""
-        self._print(f"writing {counted(self._samples, 'sample')} to {counted(plan.shard_count, 'shard')}{there}")
+        _print(_beginning(plan, kept), self._stream)
 
     def progress(self, samples: int, tar_bytes: int) -> None:
         """A line now and then."""
@@ -170,15 +169,16 @@ class Log(Silent):
         elapsed = self._told - self._started
         done = self._kept + samples
         left = elapsed / samples * (self._samples - done)
-        self._print(
-            f"{done / self._samples:6.1%}  {done:,} of {self._samples:,} images, {size(tar_bytes)}, "
-            f"{samples / elapsed:,.0f} images/s, {tar_bytes / elapsed / 1e6:,.0f} MB/s, {duration(left)} left"
+        _print(
+            f"{done / self._samples:6.1%}  {done:,} of {counted(self._samples, 'image')}, {size(tar_bytes)}, "
+            f"{samples / elapsed:,.0f} images/s, {tar_bytes / elapsed / 1e6:,.0f} MB/s, {duration(left)} left",
+            self._stream,
         )
 
     def working(self, doing: str, done: int, total: int) -> None:
         """A line now and then."""
         if self._is_due():
-            self._print(f"{doing}: {done:,} of {total:,}")
+            _print(f"{doing}: {done:,} of {total:,}", self._stream)
 
     def _is_due(self) -> bool:
         now = time.monotonic()
@@ -187,15 +187,28 @@ class Log(Silent):
         self._told = now
         return True
 
-    def _print(self, line: str) -> None:
-        with contextlib.suppress(OSError):  # nobody listens any more; the shards are wanted all the same
-            print(line, file=self._stream, flush=True)
-
 
 def print_found(listing: Listing, stream: TextIO) -> None:
     """What the scan has found, a line a part, and what people should know of it."""
-    with contextlib.suppress(OSError):
-        for name, text in listing.found:
-            print(f"{name:<13}{text}", file=stream, flush=True)
-        for notice in listing.notices:
-            print(f"note: {notice}", file=stream, flush=True)
+    for name, text in listing.found:
+        _print(f"{name:<13}{text}", stream)
+    for notice in listing.notices:
+        _print(f"note: {notice}", stream)
+
+
+def _beginning(plan: Plan, kept: Sequence[ShardRecord]) -> str:
+    there = f"{counted(len(kept), 'shard')} kept from an earlier run"
+    if len(kept) == plan.shard_count:
+        return f"{there}, none to be written"
+    writing = f"writing {counted(len(plan.order), 'sample')} to {counted(plan.shard_count, 'shard')}"
+    return f"{writing}; {there}" if kept else writing
+
+
+def _samples_of(records: Sequence[ShardRecord]) -> int:
+    """Those that their shards were to hold."""
+    return sum(record.samples + len(record.left_out) for record in records)
+
+
+def _print(line: str, stream: TextIO) -> None:
+    with contextlib.suppress(OSError):  # nobody listens any more; the shards are wanted all the same
+        print(line, file=stream, flush=True)

@@ -14,6 +14,7 @@ import xxhash
 from parallel_sharder.columns import Int32s, Int64s, Keys
 from parallel_sharder.errors import PlanError
 from parallel_sharder.model import Plan
+from parallel_sharder.text import counted
 from parallel_sharder.ustar import END
 
 _ROWS_AT_A_TIME = 1 << 16
@@ -45,8 +46,9 @@ def make_plan(keys: Keys, order: Int32s, sample_bytes: Int64s, limits: Limits) -
     if limits.shards is not None:
         shard_count = limits.shards
         if not 1 <= shard_count <= len(keys):
+            samples = counted(len(keys), "sample")
             raise PlanError(
-                f"--shards {shard_count}: there are {len(keys):,} samples, and no shard is empty. "
+                f"--shards {shard_count}: there {'is' if len(keys) == 1 else 'are'} {samples}, and no shard is empty. "
                 f"Ask for at most {len(keys)}."
             )
     else:
@@ -100,7 +102,7 @@ def _refuse_oversized(keys: Keys, sample_bytes: Int64s, limits: Limits) -> None:
         count = int(np.count_nonzero(sample_bytes + len(END) > limits.maxsize))
         raise PlanError(
             f"{keys[largest].decode('ascii')} alone needs a shard of {needed:,} bytes, and --maxsize is "
-            f"{limits.maxsize:,} ({count:,} such samples). Set --maxsize to at least {needed}."
+            f"{limits.maxsize:,} ({counted(count, 'such sample')}). Set --maxsize to at least {needed}."
         )
 
 

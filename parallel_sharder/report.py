@@ -15,20 +15,21 @@ from parallel_sharder.destination import ShardPattern
 from parallel_sharder.model import Deviation, Kind, Listing, Plan, Problem, ShardRecord
 from parallel_sharder.options import Options
 from parallel_sharder.problems import problem_json
+from parallel_sharder.text import counted, duration, size
 
 _NAMED = 10
 """Files named for each kind in the text, and deviations of each shard; --json names all."""
 
 _MENDED = {
-    "swapped": "boxes swapped",
-    "clamped": "boxes clamped",
-    "dropped": "boxes dropped",
-    "names": "object names",
-    "filenames": "file names",
-    "folders": "folders",
-    "sizes": "sizes",
+    "swapped": ("box swapped", "boxes swapped"),
+    "clamped": ("box clamped", "boxes clamped"),
+    "dropped": ("box dropped", "boxes dropped"),
+    "names": ("object name", ""),
+    "filenames": ("file name", ""),
+    "folders": ("folder", ""),
+    "sizes": ("size", ""),
 }
-"""The fields of boxes.Mended, for people."""
+"""The fields of boxes.Mended, for people, one and many."""
 
 
 @dataclass(frozen=True)
@@ -86,21 +87,21 @@ class Preview:
     def text(self) -> str:
         """The preview, a line a fact."""
         few, many = self.samples_per_shard
-        each = f"{few:,}" if few == many else f"{few:,} or {many:,}"
+        samples = counted(many, "sample") if few == many else f"{few:,} or {counted(many, 'sample')}"
+        each = f"{samples}, at most" if self.shards == 1 else f"{samples} each, the largest at most"
         short = ": too little" if self.free_bytes < self.needed_bytes else ""
         rows = [
             *self.found,
             *_images(self.samples, self.problems),
             ("samples", f"{self.samples:,}"),
             ("left out", _what_is_left_out(_left_out(self.problems), self.problems)),
-            ("shards", f"{self.shards:,} of {each} samples, the largest at most {size(self.shard_bytes[1])}"),
+            ("shards", f"{self.shards:,} with {each} {size(self.shard_bytes[1])}"),
             ("pattern", self.braces),
             ("space", f"at most {size(self.needed_bytes)} needed, {size(self.free_bytes)} free{short}"),
         ]
         if self.taken:
-            rows.append(
-                ("taken", f"{len(self.taken):,} of these files are there, the first {self.taken[0]}: in the way")
-            )
+            there = counted(len(self.taken), "of these files is there", "of these files are there")
+            rows.append(("taken", f"{there}, the first {self.taken[0]}: in the way"))
         if self.in_the_way:
             rows.append(("in the way", self.in_the_way))
         return "\n".join([*_table(rows), *_notes(self.notices), *_problem_lines(self.problems)])
@@ -246,7 +247,7 @@ class Report:
         if self.card_path:
             rows.append(("card", self.card_path))
         if self.mended:
-            rows.append(("mended", ", ".join(f"{count:,} {_MENDED[name]}" for name, count in self.mended.items())))
+            rows.append(("mended", ", ".join(counted(count, *_MENDED[name]) for name, count in self.mended.items())))
         if self.problems:
             rows.append(("problems", f"{len(self.problems):,}, listed in {self.problems_path}"))
         if self.remade:
@@ -406,30 +407,6 @@ class Indexed:
     def json(self) -> dict[str, Any]:
         """The same for machines."""
         return asdict(self)
-
-
-def size(count: int) -> str:
-    """Bytes in the unit that suits: 151.2 GB."""
-    amount = float(count)
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if amount < 999.95:
-            return f"{amount:,.0f} {unit}" if unit == "bytes" else f"{amount:.1f} {unit}"
-        amount /= 1000
-    return f"{amount:,.1f} TB"
-
-
-def counted(count: int, noun: str, plural: str = "") -> str:
-    """1 shard, 2 shards."""
-    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
-
-
-def duration(seconds: float) -> str:
-    """0.4 s, 1:40 min, or 2:05:09 h."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02} h" if hours else f"{minutes}:{rest:02} min"
 
 
 def _place(workers: int) -> str:

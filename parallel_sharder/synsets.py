@@ -16,6 +16,7 @@ from typing import NamedTuple
 from parallel_sharder.errors import SourceError
 from parallel_sharder.foreign import is_from_torch, names_from_json, names_from_python, names_from_torch
 from parallel_sharder.model import WNID, ImageClass
+from parallel_sharder.text import counted
 from parallel_sharder.textfile import SmallFile, content_of, text_in
 
 LABEL_ORDERS = ("devkit", "sorted")
@@ -55,8 +56,8 @@ def read_classes(path: SmallFile, labels: str) -> tuple[ImageClass, ...]:
     if len(set(wnids)) < len(wnids):
         twice = next(wnid for wnid, other in pairwise(wnids) if wnid == other)
         raise SourceError(
-            f"{path}: {len(wnids):,} classes with {len(set(wnids)):,} different wnids; each must be there once, and "
-            f"{twice} is there again. Remove all but one of its lines."
+            f"{path}: {counted(len(wnids), 'class', 'classes')} with {counted(len(set(wnids)), 'different wnid')}; "
+            f"each must be there once, and {twice} is there again. Remove all but one of its lines."
         )
     if labels == "sorted":
         return tuple(ImageClass(label, *synset) for label, synset in enumerate(synsets))

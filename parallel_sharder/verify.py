@@ -41,6 +41,7 @@ from parallel_sharder.sources import find_layout
 from parallel_sharder.sources.scan import refuse_changed_archives, scan
 from parallel_sharder.sources.spool import spool_elsewhere
 from parallel_sharder.synsets import read_classes
+from parallel_sharder.text import counted
 from parallel_sharder.witness import ExpectedShard, ShardFindings, check_shard
 
 
@@ -125,7 +126,7 @@ def _verify_set(path: str, options: VerifyOptions, engine: Engine, monitor: Moni
         manifest = read_manifest(path)
     except ManifestError as error:
         progress = progress_of(journal_beside(path))
-        done = f" (the journal has {progress[0]:,} of {progress[1]:,} shards as done)" if progress else ""
+        done = f" (the journal has {progress[0]:,} of {counted(progress[1], 'shard')} as done)" if progress else ""
         detail = f"{error}{done}. Its shards were not looked at. The conversion, run again, makes what is missing."
         found.deviations.append(Deviation(path, detail))
         return found
@@ -233,7 +234,8 @@ def _class_counts(path: str, manifest: Mapping[str, Any], findings: list[ShardFi
     return [
         Deviation(
             path,
-            f"says that class {row['label']} has {row['count']:,} samples; the shards hold {counts[row['label']]:,}",
+            f"says that class {row['label']} has {counted(row['count'], 'sample')}; the shards hold "
+            f"{counts[row['label']]:,}",
         )
         for row in manifest["classes"]
         if row["count"] != counts[row["label"]]

@@ -26,6 +26,7 @@ from parallel_sharder.errors import SampleError
 from parallel_sharder.form import expected_boxes, fault_in_form
 from parallel_sharder.image import size_of
 from parallel_sharder.model import Deviation, ImageClass, printable
+from parallel_sharder.text import counted
 
 _READ_BYTES = 1 << 20
 _BLOCK_BYTES = tarfile.BLOCKSIZE
@@ -240,12 +241,13 @@ class _Check:
         except OSError as error:
             self._note(f"cannot be read: {error.strerror or error}")
         else:
-            self._compare("bytes", hashed.size, expected.file_bytes)
-            if hashed.size == expected.file_bytes:
-                self._compare("as digest (XXH3-128)", hashed.digest.hexdigest(), expected.xxh3_128)
+            self._compare_counts("byte", hashed.size, expected.file_bytes)
+            digest = hashed.digest.hexdigest()
+            if hashed.size == expected.file_bytes and digest != expected.xxh3_128:
+                self._note(f"has {digest} as digest (XXH3-128); the manifest says {expected.xxh3_128}")
             if expected.file_bytes != expected.tar_bytes:
-                self._compare("bytes before compression", tar.tell(), expected.tar_bytes)
-            self._compare("samples", len(self._keys), expected.samples)
+                self._compare_counts("byte", tar.tell(), expected.tar_bytes, " before compression")
+            self._compare_counts("sample", len(self._keys), expected.samples)
         findings = self._findings
         findings.keys, findings.offsets = "\n".join(self._keys), self._offsets.tobytes()
         findings.image_digests, findings.json_digests = bytes(self._image_digests), bytes(self._json_digests)
@@ -255,10 +257,9 @@ class _Check:
     def _note(self, detail: str, key: str = "", offset: int | None = None) -> None:
         self._deviations.append(Deviation(self._expected.path, detail, printable(key), offset))
 
-    def _compare(self, what: str, found: int | str, expected: int | str) -> None:
+    def _compare_counts(self, noun: str, found: int, expected: int, where: str = "") -> None:
         if found != expected:
-            both = [f"{each:,}" if isinstance(each, int) else each for each in (found, expected)]
-            self._note(f"has {both[0]} {what}; the manifest says {both[1]}")
+            self._note(f"has {counted(found, noun)}{where}; the manifest says {expected:,}")
 
     def _read(self, tar: _Tar) -> None:
         """All samples, and the end of the archive."""
@@ -285,7 +286,9 @@ class _Check:
                 padding = tar.read(-header.size % _BLOCK_BYTES)
                 end = header.offset_data + header.size + -header.size % _BLOCK_BYTES
                 if tar.tell() < end:
-                    self._note(f"ends within {printable(header.name)}, of {header.size:,} bytes", offset=tar.tell())
+                    self._note(
+                        f"ends within {printable(header.name)}, of {counted(header.size, 'byte')}", offset=tar.tell()
+                    )
                     return
                 if padding.count(0) < len(padding):
                     self._note(f"has other bytes than zero behind {printable(header.name)}", offset=end - len(padding))
@@ -308,7 +311,7 @@ class _Check:
         elif block:
             self._note("has neither a whole header nor the archive's end", offset=end)
         elif zeros != 2 * _BLOCK_BYTES:
-            self._note(f"ends with {zeros:,} bytes of zeros; a tar ends with {2 * _BLOCK_BYTES:,}", offset=end)
+            self._note(f"ends with {counted(zeros, 'byte')} of zeros; a tar ends with {2 * _BLOCK_BYTES:,}", offset=end)
 
     def _check_header(self, header: _Header) -> None:
         """The very bytes that tarfile would write for a file of this name and size."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
+from typing import TextIO
 
 import numpy as np
 import pytest
 
-from parallel_sharder.model import Plan
-from parallel_sharder.monitor import Log
-from parallel_sharder.report import counted, duration, size
+from parallel_sharder.model import Plan, ShardRecord
+from parallel_sharder.monitor import Log, Monitor, Terminal
+from parallel_sharder.text import counted, duration, size
 
 
 def plan_of(samples: int) -> Plan:
@@ -39,7 +41,7 @@ def test_log_writes_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.parametrize(
     ("count", "text"),
-    [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 kB"), (999_949, "999.9 kB"), (999_951, "1.0 MB"),
+    [(0, "0 bytes"), (1, "1 byte"), (999, "999 bytes"), (1000, "1.0 kB"), (999_949, "999.9 kB"), (999_951, "1.0 MB"),
      (151_230_000_000, "151.2 GB"), (12_345_600_000_000_000, "12,345.6 TB")],
 )  # fmt: skip
 def test_sizes_for_people(count: int, text: str) -> None:
@@ -56,6 +58,41 @@ def test_durations_for_people(seconds: float, text: str) -> None:
     assert text == duration(seconds)
 
 
-def test_counts_agree_with_their_nouns() -> None:
-    """One shard, two shards."""
-    assert ["0 shards", "1 shard", "1,281,167 shards"] == [counted(n, "shard") for n in (0, 1, 1_281_167)]
+@pytest.mark.parametrize(
+    ("count", "one", "many", "text"),
+    [
+        (0, "shard", "", "0 shards"),
+        (1, "shard", "", "1 shard"),
+        (1_281_167, "shard", "", "1,281,167 shards"),
+        (1, "class", "classes", "1 class"),
+        (2, "class", "classes", "2 classes"),
+        (1, "key stands", "keys stand", "1 key stands"),
+        (2, "key stands", "keys stand", "2 keys stand"),
+    ],
+)
+def test_counts_agree_with_their_nouns(count: int, one: str, many: str, text: str) -> None:
+    """One shard, two shards; and the verb that follows with them."""
+    assert text == counted(count, one, many)
+
+
+@pytest.mark.parametrize("make", [Log, Terminal])
+@pytest.mark.parametrize(
+    ("shards", "kept", "line"),
+    [
+        (1, 0, "writing 4 samples to 1 shard"),
+        (2, 0, "writing 4 samples to 2 shards"),
+        (2, 1, "writing 4 samples to 2 shards; 1 shard kept from an earlier run"),
+        (1, 1, "1 shard kept from an earlier run, none to be written"),
+        (2, 2, "2 shards kept from an earlier run, none to be written"),
+    ],
+)
+def test_shards_are_counted_before_they_are_written(
+    make: Callable[[TextIO], Monitor], shards: int, kept: int, line: str
+) -> None:
+    """A log and a terminal say alike how many shards there will be, and how many an earlier run has left."""
+    plan = Plan(np.arange(4, dtype=np.int32), np.linspace(0, 4, shards + 1, dtype=np.int64), np.full(shards, 9999))
+    stream = io.StringIO()
+    monitor = make(stream)
+    monitor.planned(plan, [ShardRecord(number, f"{number}.tar", 1, 1, 1, "") for number in range(kept)])
+    monitor.close()
+    assert line == stream.getvalue().splitlines()[0]

@@ -36,6 +36,7 @@ from parallel_sharder.sources.notices import notices_of
 from parallel_sharder.sources.saved import SavedIndex, archive_at
 from parallel_sharder.sources.survey import Progress, Survey, survey_annotations, survey_images
 from parallel_sharder.sources.val_labels import wnids_of
+from parallel_sharder.text import counted
 
 NAMED = 10
 """Images that a refusal names."""
@@ -137,8 +138,8 @@ def refuse_changed_archives(archives: Iterable[Archive]) -> None:
         now = archive_at(archive.path)
         if now != archive:
             raise SourceError(
-                f"{archive.path} has changed while it was read: it had {archive.size:,} bytes, now {now.size:,}, or "
-                "it has another time. When nobody writes to it any more, start anew with --overwrite."
+                f"{archive.path} has changed while it was read: it had {counted(archive.size, 'byte')}, now "
+                f"{now.size:,}, or it has another time. When nobody writes to it any more, start anew with --overwrite."
             )
 
 
@@ -207,8 +208,8 @@ class _Files:
         if len(repeats):
             one, other = (printable(self.path(row)) for row in (repeats[0], repeats[0] + 1))
             raise SourceError(
-                f"{len(repeats):,} keys stand twice, which readers would merge or mislabel; the first: {one} and "
-                f"{other}. Remove the wrong one of each."
+                f"{counted(len(repeats), 'key stands', 'keys stand')} twice, which readers would merge or mislabel; "
+                f"the first: {one} and {other}. Remove the wrong one of each."
             )
 
     def problems(self, kind: Kind, detail: str) -> list[Problem]:
@@ -253,7 +254,7 @@ def _listing(
         present = len(np.unique(class_index))
         found.append(("classes", f"{present:,} of the {len(classes):,} in {layout.class_list}"))
     count = np.count_nonzero(annotated)
-    where = f"{count:,} of {len(images):,} images, {annotations.found}" if count else "none found"
+    where = f"{count:,} of {counted(len(images), 'image')}, {annotations.found}" if count else "none found"
     found.append(("annotations", where if layout.wants_annotations else annotations.found))
     return Listing(
         tuple(found),

@@ -22,6 +22,7 @@ from parallel_sharder.sources.layout import Layout
 from parallel_sharder.sources.names import FLAT_KEYS, TRAIN_KEY, packed_class
 from parallel_sharder.sources.saved import SavedIndex
 from parallel_sharder.sources.zipindex import index_zip
+from parallel_sharder.text import counted
 
 ANY_TRAIN_KEY = TRAIN_KEY.format(WNID.pattern)
 
@@ -150,7 +151,7 @@ def _refuse_beside(layout: Layout, contents: Sequence[Contents]) -> None:
     for each in contents:
         if len(each.images):
             raise SourceError(
-                f"{layout.images} holds {len(each.images):,} images beside its class folders, the first "
+                f"{layout.images} holds {counted(len(each.images), 'image')} beside its class folders, the first "
                 f"{each.images.names(IMAGE_SUFFIX)[0]}. Sort all images into class folders, or none."
             )
 

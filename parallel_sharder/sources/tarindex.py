@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from parallel_sharder.errors import SourceError
 from parallel_sharder.model import printable
+from parallel_sharder.text import counted
 from parallel_sharder.ustar import BLOCK_BYTES
 
 _ZEROS = bytes(BLOCK_BYTES)
@@ -77,7 +78,7 @@ def tar_members(read: Read, start: int, end: int | None, archive: str) -> Iterat
         if size < 0:
             raise refusal(archive, position, f"{printable(name)} has a size of {size:,} bytes")
         if end is not None and data + size > end:
-            raise refusal(archive, position, f"it is cut short: {printable(name)} has {size:,} bytes")
+            raise refusal(archive, position, f"it is cut short: {printable(name)} has {counted(size, 'byte')}")
         yield TarMember(name, position, data, size)
         position = data + size + -size % BLOCK_BYTES
 

@@ -10,6 +10,7 @@ from parallel_sharder.errors import SourceError
 from parallel_sharder.model import WNID, ImageClass
 from parallel_sharder.sources.inside import SmallFile
 from parallel_sharder.sources.lists import CLASS_MAP, GROUND_TRUTH, Places
+from parallel_sharder.text import counted
 from parallel_sharder.textfile import content_of, text_in
 
 VAL_IMAGE_COUNT = 50_000
@@ -40,7 +41,7 @@ def _from_ground_truth(path: SmallFile, keys: Sequence[str], wnids: dict[str, st
     lines = _text(path).split()
     if len(lines) != VAL_IMAGE_COUNT:
         raise SourceError(
-            f"{path} has {len(lines):,} labels; the validation set has {VAL_IMAGE_COUNT:,}. "
+            f"{path} has {counted(len(lines), 'label')}; the validation set has {VAL_IMAGE_COUNT:,}. "
             f"Unpack the devkit again: every label after a missing line would be wrong."
         )
     for number, label in enumerate(lines, 1):
@@ -88,8 +89,8 @@ def _from_solution(path: SmallFile, keys: Sequence[str]) -> list[str]:
     missing = [key for key in keys if key not in labels]
     if missing:
         raise SourceError(
-            f"{path} has {len(labels):,} labels, and none for {len(missing):,} of the images, the first {missing[0]}. "
-            f"Unpack Kaggle's zip again."
+            f"{path} has {counted(len(labels), 'label')}, and none for {len(missing):,} of the images, the first "
+            f"{missing[0]}. Unpack Kaggle's zip again."
         )
     return [labels[key] for key in keys]
 

@@ -21,6 +21,7 @@ from parallel_sharder.model import IMAGE_SUFFIX, WNID, XML_SUFFIX, Place, printa
 from parallel_sharder.sources.contents import NO_FILES, Contents, FileColumns, names_at_top, stranger, strangers
 from parallel_sharder.sources.names import FLAT_KEYS, TRAIN_KEY, JunkCount, Role, misfits
 from parallel_sharder.sources.tarindex import refusal
+from parallel_sharder.text import counted
 
 _END = struct.Struct("<4sHHHHIIH")
 _END64_LOCATOR = struct.Struct("<4sIQI")
@@ -68,7 +69,9 @@ def zip_members(path: str, *, with_folders: bool = False) -> Iterator[ZipMember]
             at += entry_bytes
             entries += 1
         if entries != count:
-            raise refusal(path, at, f"its directory has {entries:,} entries, and should have {count:,}")
+            raise refusal(
+                path, at, f"its directory has {counted(entries, 'entry', 'entries')}, and should have {count:,}"
+            )
 
 
 def member_named(path: str, name: str) -> ZipMember | None:
@@ -214,7 +217,7 @@ def _directory(descriptor: int, size: int, path: str) -> tuple[int, int, int]:
                 raise refusal(path, end, "it has no zip64 end of the directory where it says so")
             *_, count, length, start = _END64.unpack(record)
     if disk not in (0, _FULL16) or start + length > end:
-        raise refusal(path, end, f"its directory of {length:,} bytes should start at {start:,}: it is damaged")
+        raise refusal(path, end, f"its directory of {counted(length, 'byte')} should start at {start:,}: it is damaged")
     return start, length, count
 
 
