@@ -10,6 +10,7 @@ import contextlib
 import errno
 import os
 import re
+import shlex
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,15 @@ _NO_FILES_WITHOUT_NAMES = frozenset((errno.EISDIR, errno.ENOENT, errno.EINVAL, e
 
 _SHARD = re.compile(rf"(?!\.)(.*?)([0-9]+)({'|'.join(map(re.escape, COMPRESSIONS))})")
 _NUMBER = re.compile(r"%0([1-9][0-9]?)d")
+_ARCHIVE = re.compile(r"\.(?:tar|tgz|zip)(?:\.\w+)?$", re.IGNORECASE)
+
+_DIGITS = 6
+"""Of the shard number, where nobody says it: enough for any set, and what the default --dest has."""
+
+_FOREIGN_NUMBER = re.compile(
+    r"%(?:\(\w*\))?[-+#0]*[0-9]*[dioux]|%s|\{[^{}]*\}|[*?]+|#+|\$\w+|(?<![0-9])00+[0-9]*$", re.IGNORECASE
+)
+"""How people, shells and other tools write a number: %d, {:06d}, {000000..000147}, *, ####, $i, 000000."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,25 +60,27 @@ class ShardPattern:
         dest = dest.replace("{split}", split)
         if "://" in dest:
             raise ValueError(f"{dest} is an address, not a path; write to a folder, and copy the shards from there")
-        if "%" not in dest:
-            if dest.endswith(tuple(COMPRESSIONS)):
-                raise ValueError(
-                    f"{dest} has no place for the shard number; write {_with_number(dest)}, or name a folder"
-                )
-            dest = os.path.join(dest, f"imagenet_{split}-%06d.tar")
+        instead = f"write {shlex.quote(_suggested(dest))}"
         folder, name = os.path.split(dest)
+        if not is_pattern(dest) and not _NUMBER.search(folder):
+            if _ARCHIVE.search(name):
+                raise ValueError(f"{dest} has no place for the shard number; {instead}, or name a folder")
+            folder, name = dest, f"imagenet_{split}-%06d.tar"
         match = _NUMBER.search(name)
-        if match is None or dest.count("%") != 1:
-            raise ValueError(f"{dest} needs exactly one shard number, in the file's name, of the form %06d")
+        if match is None or name.count("%") != 1 or _NUMBER.search(folder):
+            raise ValueError(f"{dest} needs exactly one shard number, in the file's name, of the form %06d; {instead}")
         suffix = name[match.end() :]
         if suffix not in COMPRESSIONS:
-            raise ValueError(f"{dest} ends in {suffix!r} after the number; shards end in {', '.join(COMPRESSIONS)}")
+            endings = ", ".join(COMPRESSIONS)
+            raise ValueError(f"{dest} ends in {suffix!r} after the number; shards end in {endings}; {instead}")
         prefix = name[: match.start()]
         if not prefix.isprintable():  # bytes that are no UTF-8 among them
-            raise ValueError(f"{dest!r}: a shard's name is printable text in UTF-8")
+            raise ValueError(f"{dest!r}: a shard's name is printable text in UTF-8; {instead}")
         # Readers index shards by name in text files separated by spaces, and in brace patterns.
         if re.search(r"[\s{},]", prefix) or prefix.startswith("."):
-            raise ValueError(f"{dest}: a shard's name cannot begin with a dot or hold spaces, commas or braces")
+            raise ValueError(
+                f"{dest}: a shard's name cannot begin with a dot or hold spaces, commas or braces; {instead}"
+            )
         return cls(folder, prefix, int(match[1]), suffix)
 
     @property
@@ -148,6 +160,11 @@ class ShardPattern:
         except OSError as error:
             raise DestinationError(_unusable(self, error)) from error
         return [os.path.join(self.folder, name) for name in sorted(names) if re.fullmatch(self.names, name)]
+
+
+def is_pattern(dest: str) -> bool:
+    """Whether that should be a pattern, not a folder or a file: by its last part, for a folder can have a % in it."""
+    return "%" in os.path.basename(dest)
 
 
 class ShardName(NamedTuple):
@@ -320,6 +337,27 @@ def _unusable(pattern: ShardPattern, error: OSError) -> str:
     return f"{folder} cannot hold the shards: {cause}{where}. Mend that, or choose another folder with --dest."
 
 
-def _with_number(dest: str) -> str:
-    suffix = next(suffix for suffix in COMPRESSIONS if dest.endswith(suffix))
-    return f"{dest.removesuffix(suffix)}-%06d{suffix}"
+def _suggested(dest: str) -> str:
+    """The pattern that a path which is none seems to mean, without what a shard's name cannot hold."""
+    folder, name = os.path.split(dest)
+    kept = "/".join(part for part in folder.split("/") if not _NUMBER.search(part))
+    folder = kept or "/" * folder.startswith("/")
+    suffix = next((suffix for suffix in COMPRESSIONS if name.lower().endswith(suffix)), "")
+    stem = name[: len(name) - len(suffix)] if suffix else _ARCHIVE.sub("", name)
+    numbers = [*_FOREIGN_NUMBER.finditer(stem)]
+    if numbers and not suffix:
+        stem = stem[: numbers[-1].end()]  # what follows is an ending that shards cannot have
+    prefix = re.sub(r"[^\w.-]+", "-", _FOREIGN_NUMBER.sub("", stem))
+    prefix = re.sub(r"-{2,}", "-", prefix).lstrip(".-")
+    if not numbers or numbers[-1].end() < len(stem):
+        prefix = f"{prefix.rstrip('-_.')}-".lstrip("-")
+    digits = _digits(numbers[-1][0]) if numbers else _DIGITS
+    return os.path.join(folder, f"{prefix}%0{digits}d{suffix or '.tar'}")
+
+
+def _digits(number: str) -> int:
+    """How many digits a number has that is written otherwise than here; the usual ones if that does not say it."""
+    runs = re.findall("[0-9]+", number)
+    is_width = runs and number[0] in "%{" and ".." not in number
+    digits = int(runs[-1]) if is_width else len(runs[-1]) if runs else number.count("#")
+    return digits if 0 < digits < 100 else _DIGITS

@@ -18,7 +18,7 @@ from itertools import starmap
 from typing import IO
 
 from parallel_sharder import machine
-from parallel_sharder.destination import ShardPattern, set_name, shard_name
+from parallel_sharder.destination import ShardPattern, is_pattern, set_name, shard_name
 from parallel_sharder.engines import Engine, open_engine
 from parallel_sharder.errors import DestinationError, SharderError, SourceError, WorkerDiedError, WorkerError
 from parallel_sharder.indexes import Columns, Member, Shard
@@ -181,7 +181,7 @@ def _sets_at(dest: str, readers: Collection[str]) -> tuple[str, list[ShardSet]]:
     Shards that no manifest lists belong to the set that their names tell. Raises DestinationError if there are none, if
     one of the `readers` cannot take compressed ones, and for a set of which some shards are compressed and some not.
     """
-    pattern = ShardPattern.parse(dest) if "%" in dest else None
+    pattern = ShardPattern.parse(dest) if is_pattern(dest) else None
     folder = pattern.folder if pattern else dest
     try:
         names = sorted(os.listdir(folder or "."))
