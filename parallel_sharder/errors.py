@@ -3,18 +3,50 @@
 Each class knows its exit code, so the command line maps an error to a status without a table of its own. A message
 names the path, key or shard, the value, the limit, and what to do next. A single bad sample is no error: it is a
 `model.Problem` in the record, and the run goes on.
+
+Messages are written with options as they are typed, `--on-bad`. Who calls the library reads the field instead,
+`on_bad`: see `worded`.
 """
 
 from __future__ import annotations
 
+import contextlib
+import re
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
+
+_OPTION = re.compile(r"(?<![\w/=.'\"-])(?:--([a-z][a-z0-9-]*)|DEST\b)")
+_FIELDS = {None: "dest", "for": "readers", "no-shuffle": "shuffle=False"}
+"""The fields whose names are not the option's; DEST is verify's and index's."""
+
+_typed = ContextVar("typed", default=False)
+
+
+@contextlib.contextmanager
+def options_as_typed() -> Iterator[None]:
+    """Within, messages name options as they are typed; it is entered by the command line."""
+    token = _typed.set(True)
+    try:
+        yield
+    finally:
+        _typed.reset(token)
+
+
+def worded(message: str) -> str:
+    """The message with the names its reader knows: `--on-bad` on the command line, `on_bad` in the library."""
+    if _typed.get():
+        return message
+    return _OPTION.sub(lambda match: _FIELDS.get(match[1]) or match[1].replace("-", "_"), message)
 
 
 class SharderError(Exception):
     """A run that cannot go on. The text is for the user, whole sentences and remedy included."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return worded(super().__str__())
 
 
 class OptionsError(SharderError):
@@ -23,8 +55,15 @@ class OptionsError(SharderError):
     exit_code = 2
 
     def __init__(self, complaints: Sequence[str]) -> None:
-        self.complaints = tuple(complaints)
-        super().__init__("\n".join(self.complaints))
+        super().__init__(tuple(complaints))
+
+    @property
+    def complaints(self) -> tuple[str, ...]:
+        """Each complaint, with the option or field that it is about."""
+        return tuple(map(worded, self.args[0]))
+
+    def __str__(self) -> str:
+        return "\n".join(self.complaints)
 
 
 class SourceError(SharderError):

@@ -8,18 +8,45 @@ from __future__ import annotations
 import multiprocessing
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
-from parallel_sharder.destination import ShardPattern
+from parallel_sharder.destination import ShardPattern, is_pattern
 from parallel_sharder.errors import OptionsError
-from parallel_sharder.synsets import LABEL_ORDERS
 
-SPLITS = ("train", "val", "test")
-LAYOUTS = ("tree", "kaggle", "archives", "zip")
+Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = get_args(Split)
+
+Labels = Literal["devkit", "sorted"]
+"""devkit: the ILSVRC2012_ID, from 1. sorted: the position of the wnid in sorted order, from 0 (torchvision, timm)."""
+LABELS: tuple[Labels, ...] = get_args(Labels)
+
+LayoutName = Literal["tree", "kaggle", "archives", "zip"]
 """tree: unpacked, as most people do; kaggle: as Kaggle's zip unpacks; archives, zip: as downloaded."""
+LAYOUTS: tuple[LayoutName, ...] = get_args(LayoutName)
+
+StartMethod = Literal["forkserver", "spawn", "fork"]
+"""multiprocessing's, of which a system may not have all."""
+
+Reader = Literal["wids", "dali", "energon", "timm", "openclip"]
+"""The readers that indexes can be written for; see the package `indexes`."""
+INDEXES: tuple[Reader, ...] = get_args(Reader)
+
+SEEKING: tuple[Reader, ...] = ("dali", "energon")
+"""Those of them that go to a place in a shard, which a compressed one does not have."""
+
+Annotations = Literal["original", "boxes", "none"]
+"""The form of a sample's JSON. original: xmltodict's, as the reference script has it. boxes: one shape for all samples,
+see the module boxes. none: label and words alone; annotations are not read."""
+ANNOTATIONS: tuple[Annotations, ...] = get_args(Annotations)
+
+OnBad = Literal["skip", "keep", "fail"]
+"""What becomes of broken samples. skip: left out and listed. keep: the image is stored as it is, and a broken
+annotation counts as none. fail: the first one stops the run."""
+ON_BAD: tuple[OnBad, ...] = get_args(OnBad)
 
 DEFAULT_DEST = "imagenet_{split}-%06d.tar"
 DEFAULT_MAXSIZE = 10**9
@@ -28,20 +55,6 @@ DEFAULT_MAXSIZE = 10**9
 SEED_LIMIT = 2**64
 WORKERS_LIMIT = 10_000
 
-INDEXES = ("wids", "dali", "energon", "timm", "openclip")
-"""The readers that indexes can be written for; see the package `indexes`."""
-
-SEEKING = ("dali", "energon")
-"""Those of them that go to a place in a shard, which a compressed one does not have."""
-
-ANNOTATIONS = ("original", "boxes", "none")
-"""The form of a sample's JSON. original: xmltodict's, as the reference script has it. boxes: one shape for all samples,
-see the module boxes. none: label and words alone; annotations are not read."""
-
-ON_BAD = ("skip", "keep", "fail")
-"""What becomes of broken samples. skip: left out and listed. keep: the image is stored as it is, and a broken
-annotation counts as none. fail: the first one stops the run."""
-
 _SIZE = re.compile(r"([0-9]{1,30}(?:\.[0-9]{1,30})?(?:e\+?[0-9]{1,2})?)\s*([kmgt]?)(i?)b?", re.IGNORECASE | re.ASCII)
 
 
@@ -49,46 +62,50 @@ _SIZE = re.compile(r"([0-9]{1,30}(?:\.[0-9]{1,30})?(?:e\+?[0-9]{1,2})?)\s*([kmgt
 class Options:
     """What to convert, to where, and how; see the README's table of options, which has the same names.
 
-    `dest` is a pattern or a folder. `workers` None means the cores this process may use, 0 this process itself.
-    `maxsize` is in bytes of the tar before compression. `shuffle` False keeps the order of the keys. `layout` is one of
-    LAYOUTS; None finds it. `check_archives` compares the official archives with their published MD5 before anything is
-    written. `start_method` is one of multiprocessing's; None takes a safe one. `overwrite` starts anew where an earlier
-    run has recorded its shards; `check` reads what that has left, and keeps only shards of the recorded digest.
-    `index` are some of INDEXES, or "all", or "none", as a tuple or with commas; that of wids is the manifest, which is
-    there in any case, and `md5` adds each shard's MD5 to it. `card` asks for a dataset card, README.md, of all sets in
-    the folder. Raises OptionsError, which holds every complaint.
+    `dest` is a pattern or a folder; a "~" that begins a path is the home folder. `workers` None means the cores this
+    process may use, 0 this process itself. `maxsize` is in bytes of the tar before compression, a number or text like
+    "1GB" (see parse_size). `shuffle` False keeps the order of the keys. `layout` None finds it. `check_archives`
+    compares the official archives with their published MD5 before anything is written. `start_method` None takes a safe
+    one. `overwrite` starts anew where an earlier run has recorded its shards; `check` reads what that has left, and
+    keeps only shards of the recorded digest. `index` are readers that want an index, "all", or "none"; that of wids is
+    the manifest, which is there in any case, and `md5` adds each shard's MD5 to it. `card` asks for a dataset card,
+    README.md, of all sets in the folder. Raises OptionsError, which holds every complaint.
     """
 
     root: str | Path = "."
-    split: str = "train"
+    split: Split = "train"
     dest: str | Path = DEFAULT_DEST
     workers: int | None = None
-    maxsize: int | float = DEFAULT_MAXSIZE
+    maxsize: int | float | str = DEFAULT_MAXSIZE
     maxcount: int | None = None
     shards: int | None = None
     seed: int = 0
     shuffle: bool = True
-    labels: str = "devkit"
-    annotations: str = "original"
-    on_bad: str = "skip"
+    labels: Labels = "devkit"
+    annotations: Annotations = "original"
+    on_bad: OnBad = "skip"
     xml_root: str | Path | None = None
     meta: str | Path | None = None
-    layout: str | None = None
+    layout: LayoutName | None = None
     check_archives: bool = False
-    start_method: str | None = None
+    start_method: StartMethod | None = None
     overwrite: bool = False
     check: bool = False
-    index: str | tuple[str, ...] = ("wids",)
+    index: Reader | Literal["all", "none"] | Sequence[Reader | Literal["all", "none"]] = ("wids",)
     md5: bool = False
     card: bool = False
 
     def __post_init__(self) -> None:
-        if isinstance(self.maxsize, float) and self.maxsize.is_integer():  # 1e9, as people write it
-            object.__setattr__(self, "maxsize", int(self.maxsize))
+        complaints = _expand(self, "root", "dest", "xml_root", "meta")
+        try:
+            size = _bytes(self.maxsize)
+            object.__setattr__(self, "maxsize", size)
+            complaints.append(_outside("--maxsize", size, 1, 2**60))
+        except ValueError as error:
+            complaints.append(f"--maxsize: {error}")
         object.__setattr__(self, "index", names_in(self.index))
-        complaints = self._complaints()
-        if complaints:
-            raise OptionsError(complaints)
+        complaints += self._complaints()
+        _refuse(complaints)
 
     @property
     def pattern(self) -> ShardPattern:
@@ -96,7 +113,7 @@ class Options:
         return ShardPattern.parse(os.fspath(self.dest), self.split)
 
     @property
-    def readers(self) -> tuple[str, ...]:
+    def readers(self) -> tuple[Reader, ...]:
         """Those of INDEXES that `index` means."""
         return _readers(names_in(self.index))
 
@@ -117,21 +134,28 @@ class Options:
     def _complaints(self) -> list[str]:
         complaints = [
             _not_among("--split", self.split, SPLITS),
-            _not_among("--labels", self.labels, LABEL_ORDERS),
+            _not_among("--labels", self.labels, LABELS),
             _not_among("--annotations", self.annotations, ANNOTATIONS),
             _not_among("--on-bad", self.on_bad, ON_BAD),
             _not_among("--layout", self.layout, (None, *LAYOUTS)),
             _not_among("--start-method", self.start_method, (None, *multiprocessing.get_all_start_methods())),
             _outside("--workers", self.workers, 0, WORKERS_LIMIT),
-            _outside("--maxsize", self.maxsize, 1, 2**60),
             _outside("--maxcount", self.maxcount, 1, None),
             _outside("--shards", self.shards, 1, None),
             _outside("--seed", self.seed, 0, SEED_LIMIT - 1),
         ]
+        if self.seed and not self.shuffle:
+            complaints.append(
+                f"--seed {self.seed} is for the shuffle, and --no-shuffle wants none; leave one of them out"
+            )
+        if self.check and self.overwrite:
+            complaints.append("--check keeps what is whole, and --overwrite keeps nothing; leave one of them out")
         if self.annotations == "none" and self.xml_root is not None:
             complaints.append("--xml-root tells where annotations are, and --annotations none wants none")
         index = names_in(self.index)
         complaints += _not_readers("--index", index, (*INDEXES, "all", "none"))
+        if not _is_path(self.dest):
+            return complaints
         try:
             compression = self.pattern.compression
         except ValueError as error:
@@ -143,7 +167,7 @@ class Options:
                     f"--index {','.join(index)}: {' and '.join(seeking)} cannot seek in compressed shards, and an "
                     "index would make them read garbage. Name the others, or a --dest that ends in .tar"
                 )
-        return [complaint for complaint in complaints if complaint]
+        return complaints
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,22 +182,18 @@ class VerifyOptions:
     source: str | Path | None = None
     xml_root: str | Path | None = None
     meta: str | Path | None = None
-    layout: str | None = None
+    layout: LayoutName | None = None
     workers: int | None = None
 
     def __post_init__(self) -> None:
-        complaints = [_outside("--workers", self.workers, 0, WORKERS_LIMIT)]
-        if "%" in os.fspath(self.dest):
-            try:
-                ShardPattern.parse(os.fspath(self.dest))
-            except ValueError as error:
-                complaints.append(f"DEST: {error}")
+        complaints = _expand(self, "dest", "source", "xml_root", "meta", dest="DEST")
+        complaints.append(_outside("--workers", self.workers, 0, WORKERS_LIMIT))
+        complaints.append(_not_a_pattern(self.dest))
         complaints.append(_not_among("--layout", self.layout, (None, *LAYOUTS)))
         for option, value in (("--xml-root", self.xml_root), ("--meta", self.meta), ("--layout", self.layout)):
             if value is not None and self.source is None:
                 complaints.append(f"{option} tells where a part of the source is; name that with --source")
-        if any(complaints):
-            raise OptionsError([complaint for complaint in complaints if complaint])
+        _refuse(complaints)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,26 +205,22 @@ class IndexOptions:
     """
 
     dest: str | Path
-    readers: str | tuple[str, ...] = ("wids",)
+    readers: Reader | Literal["all"] | Sequence[Reader | Literal["all"]] = ("wids",)
     md5: bool = False
     workers: int | None = None
 
     def __post_init__(self) -> None:
-        complaints = [_outside("--workers", self.workers, 0, WORKERS_LIMIT)]
+        complaints = _expand(self, "dest", dest="DEST")
+        complaints.append(_outside("--workers", self.workers, 0, WORKERS_LIMIT))
         readers = names_in(self.readers)
         complaints += _not_readers("--for", readers, (*INDEXES, "all"))
         object.__setattr__(self, "readers", _readers(readers))
         if self.md5 and "wids" not in self.readers:
             complaints.append("--md5 is for the index of wids; name that with --for")
-        if "energon" in self.readers and "%" in os.fspath(self.dest):
+        if "energon" in self.readers and _is_path(self.dest) and is_pattern(os.fspath(self.dest)):
             complaints.append("energon's index is of all shards in a folder; name that as DEST, not a pattern")
-        if "%" in os.fspath(self.dest):
-            try:
-                ShardPattern.parse(os.fspath(self.dest))
-            except ValueError as error:
-                complaints.append(f"DEST: {error}")
-        if any(complaints):
-            raise OptionsError([complaint for complaint in complaints if complaint])
+        complaints.append(_not_a_pattern(self.dest))
+        _refuse(complaints)
 
 
 def parse_size(text: str) -> int:
@@ -217,15 +233,63 @@ def parse_size(text: str) -> int:
     return int(Decimal(number) * (1024 if binary else 1000) ** exponent)
 
 
+def _expand(options: Any, *fields: str, **names: str) -> list[str]:
+    """Put the home folder for a "~" that begins one of these paths; complaints about what is no path.
+
+    `names` are what complaints call a field that is not given by the option of its name.
+    """
+    complaints = []
+    for field in fields:
+        name, value = names.get(field, f"--{field.replace('_', '-')}"), getattr(options, field)
+        if value is None and field not in ("root", "dest"):
+            continue
+        if not _is_path(value):
+            complaints.append(f"{name} {value!r} is not a path")
+        elif not os.fspath(value):
+            complaints.append(f"{name} is empty; name a path (this folder is .)")
+        elif os.fspath(value).startswith("~"):
+            object.__setattr__(options, field, os.path.expanduser(value))
+    return complaints
+
+
+def _is_path(value: object) -> bool:
+    return isinstance(value, (str, os.PathLike))
+
+
+def _not_a_pattern(dest: str | Path) -> str:
+    """The complaint about what would name shards, if it does not."""
+    try:
+        if _is_path(dest) and is_pattern(os.fspath(dest)):
+            ShardPattern.parse(os.fspath(dest))
+    except ValueError as error:
+        return f"DEST: {error}"
+    return ""
+
+
+def _refuse(complaints: Sequence[str]) -> None:
+    """Raise OptionsError with those that say something."""
+    if any(complaints):
+        raise OptionsError([*filter(None, complaints)])
+
+
+def _bytes(value: float | str) -> int | float:
+    """A size as people write it: 1e9, or text that parse_size takes. Raises ValueError for other text."""
+    if value is None or isinstance(value, str):
+        return parse_size(str(value))
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def _not_among(option: str, value: str | None, allowed: tuple[str | None, ...]) -> str:
     if value in allowed:
         return ""
     return f"{option} {value!r} is not one of {', '.join(filter(None, allowed))}"
 
 
-def names_in(text: str | tuple[str, ...]) -> tuple[str, ...]:
-    """The names in a list with commas, each once; a tuple as it is."""
-    return tuple(dict.fromkeys(filter(None, text.split(",")))) if isinstance(text, str) else text
+def names_in(names: str | Sequence[str]) -> tuple[str, ...]:
+    """The names, each once; in text they are separated by commas."""
+    if isinstance(names, str):
+        return tuple(dict.fromkeys(filter(None, names.split(","))))
+    return tuple(dict.fromkeys(names)) if isinstance(names, Sequence) else (names,)
 
 
 def _not_readers(option: str, names: tuple[str, ...], allowed: tuple[str, ...]) -> list[str]:
@@ -234,7 +298,7 @@ def _not_readers(option: str, names: tuple[str, ...], allowed: tuple[str, ...]) 
     return [_not_among(option, name, allowed) for name in names or ("",)]
 
 
-def _readers(names: tuple[str, ...]) -> tuple[str, ...]:
+def _readers(names: tuple[str, ...]) -> tuple[Reader, ...]:
     return INDEXES if "all" in names else tuple(name for name in INDEXES if name in names)
 
 

@@ -19,9 +19,6 @@ from parallel_sharder.model import WNID, ImageClass
 from parallel_sharder.text import counted
 from parallel_sharder.textfile import SmallFile, content_of, text_in
 
-LABEL_ORDERS = ("devkit", "sorted")
-"""devkit: the ILSVRC2012_ID, from 1. sorted: the position of the wnid in sorted order, from 0 (torchvision, timm)."""
-
 META_TAKES = (
     "--meta takes the devkit's meta.mat or its archive; a text with a WordNet ID and its words on each line, such as "
     "LOC_synset_mapping.txt; torchvision's meta.bin; the Hugging Face hub's classes.py; or imagenet_class_index.json."
@@ -42,7 +39,7 @@ class Synset(NamedTuple):
 
 
 def read_classes(path: SmallFile, labels: str) -> tuple[ImageClass, ...]:
-    """The classes that `path` lists, sorted by wnid, labelled in the order `labels` (one of LABEL_ORDERS).
+    """The classes that `path` lists, sorted by wnid, labelled in the order `labels` (one of options.LABELS).
 
     `path` is one of the files in META_TAKES. Raises SourceError, naming file and row, if it is not.
     """

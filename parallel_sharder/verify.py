@@ -21,7 +21,7 @@ import numpy as np
 
 from parallel_sharder import machine
 from parallel_sharder.comparison import Rows, compare_with_source
-from parallel_sharder.destination import ShardPattern, journal_beside, set_name, shard_name
+from parallel_sharder.destination import ShardPattern, is_pattern, journal_beside, set_name, shard_name
 from parallel_sharder.engines import Engine, open_engine
 from parallel_sharder.errors import (
     DestinationError,
@@ -84,7 +84,7 @@ def verify_shards(options: VerifyOptions, monitor: Monitor | None = None) -> Ver
 
 def _manifests(dest: str) -> list[str]:
     """The paths where the sets at `dest` have their manifests, whether these are there or not."""
-    if "%" in dest:
+    if is_pattern(dest):
         return [ShardPattern.parse(dest).manifest_path]
     if os.path.isfile(dest):
         if not dest.endswith(".json"):
@@ -256,7 +256,7 @@ def _source(choices: Mapping[str, Any], options: VerifyOptions, engine: Engine, 
             yield listing
             refuse_changed_archives(listing.archives)
     except SourceError as error:
-        raise SourceError(str(error).replace("--root", "--source")) from error  # as it is called here
+        raise SourceError(error.args[0].replace("--root", "--source")) from error  # as it is called here
 
 
 def _class_table(path: str, manifest: Mapping[str, Any], listing: Listing) -> list[Deviation]:

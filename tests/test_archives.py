@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 
 from parallel_sharder import Options, VerifyOptions, convert, preview, verify_shards
 from parallel_sharder.errors import DestinationError, SourceError
+from parallel_sharder.options import Split
 from parallel_sharder.sources import archived, archives, survey
 from parallel_sharder.sources.tarindex import Stream, tar_members
 from parallel_sharder.sources.zipindex import zip_members
@@ -102,7 +103,7 @@ def test_layouts_side_by_side(tmp_path: Path, raw: Path) -> None:
     """Tree and archives in one folder are an ambiguity, which --layout settles."""
     root = made.official_archives(tmp_path / "archives", raw)
     (root / "train").symlink_to(raw / "train")
-    assert "--layout tree) and" in refusal(root)
+    assert "layout tree) and" in refusal(root)
     for layout in ("tree", "archives"):
         assert 80 == preview(Options(root=root, workers=0, layout=layout)).samples
 
@@ -257,7 +258,7 @@ REMEDIES = "Download|Unpack|Unzip|Make the archive|Name|Decompress it once|Move|
 """How the sentence begins that says what to do about an archive."""
 
 
-def refusal(root: Path, split: str = "train") -> str:
+def refusal(root: Path, split: Split = "train") -> str:
     out = root.parent / "out"
     with pytest.raises(SourceError) as caught:
         convert(Options(root=root, split=split, dest=str(out), workers=0))

@@ -194,7 +194,7 @@ def test_keep_stores_what_is_there(broken: tuple[Path, dict[str, str]]) -> None:
 def test_fail_stops_at_the_first(broken: tuple[Path, dict[str, str]]) -> None:
     """The run ends with an error that names the file, and a status of 1; nothing is published as a set."""
     root, _ = broken
-    with pytest.raises(SourceError, match=r"train/.*: (an empty file|.*cut off|not well-formed).*\(--on-bad fail\)"):
+    with pytest.raises(SourceError, match=r"train/.*: (an empty file|.*cut off|not well-formed).*\(on_bad fail\)"):
         run(root, on_bad="fail")
     assert not (root.parent / "out" / "imagenet_train.json").exists()
 

@@ -16,6 +16,7 @@ from parallel_sharder import Options, convert, preview
 from parallel_sharder.boxes import FIELDS
 from parallel_sharder.card import MARK
 from parallel_sharder.errors import DestinationError
+from parallel_sharder.options import SPLITS, Split
 from tests import made
 from tests.test_bad import picture
 from tests.test_indexes import content_of
@@ -31,7 +32,7 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def run(raw: Path, out: Path, split: str, **choices: Any) -> str:
+def run(raw: Path, out: Path, split: Split, **choices: Any) -> str:
     """Convert with a card; its text."""
     choices = {"card": True, "workers": 0, "dest": str(out), **choices}
     convert(Options(root=raw, split=split, **choices))
@@ -56,7 +57,7 @@ def test_card_of_one_set(raw: Path, tmp_path: Path) -> None:
 
 def test_card_of_all_sets_in_the_folder(raw: Path, tmp_path: Path) -> None:
     """Whatever the order in which they were made: the same card, with a configuration for each form of samples."""
-    for folder, splits in (("a", ("train", "val", "test")), ("b", ("test", "val", "train"))):
+    for folder, splits in (("a", SPLITS), ("b", SPLITS[::-1])):
         for split in splits:
             form = "boxes" if split != "test" else "none"
             run(raw, tmp_path / folder, split, annotations=form)
@@ -104,7 +105,7 @@ def test_overwriting_withdraws(raw: Path, tmp_path: Path) -> None:
     for split in ("train", "val"):
         run(raw, tmp_path, split)
     again = Options(root=raw, dest=str(tmp_path), overwrite=True, workers=0, shards=2)
-    assert "a dataset card told of shards that went: --index and --card make them anew" in convert(again).text()
+    assert "a dataset card told of shards that went: index and card make them anew" in convert(again).text()
     assert not convert(again).withdrawn
     text = (tmp_path / "README.md").read_text()
     assert "| val | 40 |" in text

@@ -23,6 +23,7 @@ from parallel_sharder.engines import processes
 from parallel_sharder.errors import DestinationError, PlanError, WorkerError
 from parallel_sharder.model import Chunk, Kind, ShardRecord
 from parallel_sharder.monitor import Recording
+from parallel_sharder.options import Split
 from parallel_sharder.sources import find_layout
 from parallel_sharder.sources.contents import Contents
 from tests import made
@@ -138,7 +139,7 @@ def test_limits_and_manifest(large_set: Path, large_shards: Path) -> None:
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
-def test_real_samples_equal_the_reference(real_imagenet: Path, tmp_path: Path, split: str) -> None:
+def test_real_samples_equal_the_reference(real_imagenet: Path, tmp_path: Path, split: Split) -> None:
     """On the real images: 106 and 20 samples, every byte the reference's; the annotations without an image are named,
     and so are the classes that have nothing but these.
     """

@@ -65,7 +65,7 @@ ALLOWED = {
     "members": {"model"},
     "model": {"columns"},  # for type checkers only
     "monitor": {"model", "text"},
-    "options": {"destination", "errors", "synsets"},
+    "options": {"destination", "errors"},
     "output": {"durable"},
     "placed": {"bounds", "indexes", "members", "model", "ustar"},
     "plan": {"columns", "errors", "model", "text", "ustar"},

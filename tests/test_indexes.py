@@ -29,7 +29,10 @@ from parallel_sharder.cli import main
 from parallel_sharder.errors import DestinationError, OptionsError, SourceError
 from parallel_sharder.indexes import Columns, Member, columns_of, dali, energon, samples
 from parallel_sharder.monitor import Recording
+from parallel_sharder.options import Reader, Split
 from tests import made
+
+SHARDS: tuple[tuple[Split, int], ...] = (("train", 3), ("val", 2))
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +41,12 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("shards")
     made.classic_train(folder / "train", images=50)
     made.flat_val(folder / "val", images=20)
-    for split, count in (("train", 3), ("val", 2)):
+    for split, count in SHARDS:
         convert(Options(root=folder / split, split=split, dest=str(folder / "out"), shards=count, workers=0))
     return folder / "out"
 
 
-def index(folder: Path, *readers: str, workers: int = 0, md5: bool = False) -> list[str]:
+def index(folder: Path, *readers: Reader, workers: int = 0, md5: bool = False) -> list[str]:
     indexed = index_shards(IndexOptions(dest=folder, readers=readers, workers=workers, md5=md5))
     return sorted(Path(path).name for path in indexed.written)
 
@@ -182,7 +185,7 @@ def test_wids(shards: Path, tmp_path: Path) -> None:
 
 def convert_both(root: Path, out: Path, *readers: str, **choices: Any) -> None:
     """Train with three shards and val with two, side by side; what is broken is left out."""
-    for split, count in (("train", 3), ("val", 2)):
+    for split, count in SHARDS:
         all_choices = {"workers": 0, "index": readers, **choices}
         convert(Options(root=root / split, split=split, dest=str(out), shards=count, **all_choices))
 
@@ -319,7 +322,8 @@ def test_overwriting_withdraws(raw: Path, tmp_path: Path) -> None:
 
 def test_sets_beside_are_taken_in(raw: Path, tmp_path: Path) -> None:
     """A finished set made without indexes is in them; one that is in the making is not, nor a compressed one."""
-    for split, dest in (("train", "a-%02d.tar"), ("val", "b-%02d.tgz")):
+    sets: tuple[tuple[Split, str], ...] = (("train", "a-%02d.tar"), ("val", "b-%02d.tgz"))
+    for split, dest in sets:
         convert(Options(root=raw / split, split=split, dest=str(tmp_path / dest), workers=0))
     half = Options(root=raw / "val", split="val", dest=str(tmp_path / "half-%02d.tar"), workers=0)
     convert(half)
@@ -332,7 +336,10 @@ def test_sets_beside_are_taken_in(raw: Path, tmp_path: Path) -> None:
     }
     assert {"a-00.tar": 44, "c-00.tar": 17} == json.loads((tmp_path / "sizes.json").read_text())
     options["dest"] = str(tmp_path / "d-%02d.tar")
-    with pytest.raises(DestinationError, match=r"d-00.tar has the sample ILSVRC.*, which is there twice: .*--index"):
+    with pytest.raises(
+        DestinationError,
+        match=r"d-00.tar has the sample ILSVRC.*, which is there twice: .*Without that reader in index",
+    ):
         convert(Options(index=("energon",), **options))  # type: ignore[arg-type]
     assert not (tmp_path / ".nv-meta").exists()
 
@@ -373,9 +380,10 @@ def test_prefix_that_ends_in_a_digit(raw: Path, tmp_path: Path) -> None:
 def test_sets_of_one_split(raw: Path, tmp_path: Path) -> None:
     """Several sets of a split go by their own names, and one that goes takes nothing of the others with it."""
     for name in ("a", "b"):
-        root = raw / ("train" if name == "a" else "val")
-        split = root.name
-        options = Options(root=root, split=split, dest=str(tmp_path / f"{name}-%02d.tar"), workers=0, index=("timm",))
+        split: Split = "train" if name == "a" else "val"
+        options = Options(
+            root=raw / split, split=split, dest=str(tmp_path / f"{name}-%02d.tar"), workers=0, index=("timm",)
+        )
         convert(options)
         if name == "b":
             manifest = tmp_path / "a.json"  # as if it were another val set
@@ -419,7 +427,7 @@ def test_refusals_that_come_early(raw: Path, tmp_path: Path) -> None:
         convert(Options(index=("energon",), **options))
     assert [".nv-meta"] == os.listdir(tmp_path)
     (tmp_path / ".nv-meta").unlink()
-    with pytest.raises(DestinationError, match=r"holds no sample, and DALI refuses .*Without that reader in --index"):
+    with pytest.raises(DestinationError, match=r"holds no sample, and DALI refuses .*Without that reader in index"):
         convert(Options(index=("dali",), shards=20, **options))
     assert 3 == convert(Options(index=("openclip",), shards=20, **options)).exit_code
 
@@ -468,7 +476,7 @@ def test_md5_of_a_damaged_shard(raw: Path, tmp_path: Path) -> None:
     shard = tmp_path / "imagenet_val-000000.tar"
     sound = shard.read_bytes()
     shard.write_bytes(sound[:-1] + b"x")
-    with pytest.raises(DestinationError, match=r"is not as it was finished any more. With --check it is made anew"):
+    with pytest.raises(DestinationError, match=r"is not as it was finished any more. With check it is made anew"):
         convert(dataclasses.replace(options, md5=True))
     convert(dataclasses.replace(options, md5=True, check=True))
     assert sound == shard.read_bytes()
@@ -478,12 +486,12 @@ def test_md5_of_a_damaged_shard(raw: Path, tmp_path: Path) -> None:
 def test_refusals_in_time(raw: Path, tmp_path: Path) -> None:
     """Before anything is written: compressed shards for readers that seek, and files in the way."""
     options: dict[str, Any] = {"root": raw / "val", "split": "val", "workers": 0}
-    with pytest.raises(OptionsError, match="--index all: dali and energon cannot seek in compressed shards"):
+    with pytest.raises(OptionsError, match="index all: dali and energon cannot seek in compressed shards"):
         Options(dest=str(tmp_path / "x-%02d.tgz"), index=("all",))
-    with pytest.raises(OptionsError, match="--index dali,none: none goes with nothing else"):
+    with pytest.raises(OptionsError, match="index dali,none: none goes with nothing else"):
         Options(index=("dali", "none"))
-    with pytest.raises(OptionsError, match="--index 'coco' is not one of wids, .*, all, none"):
-        Options(index=("coco",))
+    with pytest.raises(OptionsError, match="index 'coco' is not one of wids, .*, all, none"):
+        Options(index=("coco",))  # type: ignore[arg-type]
     (tmp_path / "_info.json").write_text("{")
     with pytest.raises(DestinationError, match="_info.json is there and is something else"):
         convert(Options(dest=str(tmp_path), index=("timm",), **options))
@@ -556,7 +564,7 @@ def test_counts_of_compressed_shards(raw: Path, tmp_path: Path, suffix: str) -> 
         assert (
             f"{tmp_path}/a_val-00.{suffix} is compressed, and cannot be read by {unable}: they look for samples at "
             "places in a file, and a compressed one has none. Make uncompressed shards, name others by a pattern, or "
-            "write --for timm,openclip alone."
+            "write readers timm,openclip alone."
         ) == refusal(dest, reader)
     assert "cannot be read by wids and dali and energon:" in refusal(tmp_path, "all")
     assert expected == [path.read_bytes() for path in indexes]
@@ -589,7 +597,7 @@ def test_set_of_two_kinds(tmp_path: Path) -> None:
         assert 2 == json.loads((tmp_path / "sizes.json").read_text())[f"x-00.{suffix}"]
 
 
-def refusal(dest: Path | str, *readers: str) -> str:
+def refusal(dest: Path | str, *readers: Any) -> str:
     with pytest.raises((DestinationError, SourceError)) as caught:
         index_shards(IndexOptions(dest=dest, readers=readers, workers=0))
     return str(caught.value)
@@ -617,17 +625,19 @@ def test_refusals(tmp_path: Path) -> None:
 
 
 def test_options() -> None:
-    """All that is wrong is said at once; names may be given with commas."""
-    assert ("dali", "timm") == Options(index="timm,dali").readers == IndexOptions(dest=".", readers="dali,timm").readers
+    """All that is wrong is said at once; names may be given with commas, as on the command line."""
+    assert ("dali", "timm") == Options(index=("timm", "dali")).readers
+    assert ("dali", "timm") == Options(index="timm,dali").readers  # type: ignore[arg-type]
+    assert ("dali", "timm") == IndexOptions(dest=".", readers="dali,timm").readers  # type: ignore[arg-type]
     assert () == Options(index="none").readers
     with pytest.raises(OptionsError) as caught:
-        IndexOptions(dest="x-%d.tar", readers=("wids", "tfrecord"), workers=-1)
+        IndexOptions(dest="x-%d.tar", readers=("wids", "tfrecord"), workers=-1)  # type: ignore[arg-type]
     assert 3 == len(caught.value.complaints)
-    with pytest.raises(OptionsError, match="--md5 is for the index of wids"):
+    with pytest.raises(OptionsError, match="md5 is for the index of wids"):
         IndexOptions(dest=".", readers=("dali",), md5=True)
     with pytest.raises(OptionsError, match="energon's index is of all shards in a folder"):
         IndexOptions(dest="x-%06d.tar", readers=("energon",))
-    with pytest.raises(OptionsError, match="--for '' is not one of wids, dali, energon, timm, openclip, all"):
+    with pytest.raises(OptionsError, match="readers '' is not one of wids, dali, energon, timm, openclip, all"):
         IndexOptions(dest=".", readers=())
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from parallel_sharder import Options
-from parallel_sharder.errors import OptionsError
+from parallel_sharder import IndexOptions, Options, VerifyOptions
+from parallel_sharder.errors import DestinationError, OptionsError, options_as_typed
 from parallel_sharder.options import parse_size
 
 
@@ -49,10 +51,10 @@ def test_all_complaints_at_once() -> None:
     """Every wrong choice is named, with its value and what is allowed."""
     with pytest.raises(OptionsError) as caught:
         Options(
-            split="trian",
-            labels="random",
-            on_bad="pray",
-            start_method="magic",
+            split="trian",  # type: ignore[arg-type]
+            labels="random",  # type: ignore[arg-type]
+            on_bad="pray",  # type: ignore[arg-type]
+            start_method="magic",  # type: ignore[arg-type]
             workers=-1,
             maxsize=0,
             maxcount=0,
@@ -64,16 +66,16 @@ def test_all_complaints_at_once() -> None:
     assert 10 == len(caught.value.complaints)
     assert 2 == caught.value.exit_code
     for part in (
-        "--split 'trian' is not one of train, val, test",
-        "--labels 'random' is not one of devkit, sorted",
-        "--on-bad 'pray' is not one of skip, keep, fail",
-        "--start-method 'magic' is not one of ",
-        "--workers -1 is outside 0 to 10,000",
-        "--maxsize 0 is outside 1 to",
-        "--maxcount 0 is below 1",
-        "--shards 0 is below 1",
-        "--seed 18446744073709551616 is outside 0 to",
-        "--dest: x.tar has no place for the shard number",
+        "split 'trian' is not one of train, val, test",
+        "labels 'random' is not one of devkit, sorted",
+        "on_bad 'pray' is not one of skip, keep, fail",
+        "start_method 'magic' is not one of ",
+        "workers -1 is outside 0 to 10,000",
+        "maxsize 0 is outside 1 to",
+        "maxcount 0 is below 1",
+        "shards 0 is below 1",
+        "seed 18446744073709551616 is outside 0 to",
+        "dest: x.tar has no place for the shard number",
     ):
         assert part in text
 
@@ -86,9 +88,88 @@ def test_options_are_frozen() -> None:
 
 def test_values_as_people_write_them() -> None:
     """Paths may be text, and a size a float without a fraction; other types are complaints, not crashes later."""
+    assert 10**9 == Options(maxsize="1GB").maxsize
+    assert Options(maxsize="1GiB") == Options(maxsize=2**30)
     options = Options(root="/data", dest=Path("/shards"), meta="m.mat", maxsize=1e9)
     assert 10**9 == options.maxsize
     assert isinstance(options.maxsize, int)
     assert "/shards/imagenet_train-000000.tar" == options.pattern.path(0)
-    with pytest.raises(OptionsError, match=r"--workers '4' is not a whole number\n--maxsize 1.5 is not a whole number"):
+    with pytest.raises(OptionsError, match=r"maxsize 1.5 is not a whole number\nworkers '4' is not a whole number"):
         Options(maxsize=1.5, workers="4")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("choices", "complaint"),
+    [
+        ({"maxsize": "1XB"}, "maxsize: '1XB' is not a size; write bytes like 1000000000, 1e9, 500MB or 1GiB"),
+        ({"maxsize": None}, "maxsize: 'None' is not a size; write bytes like 1000000000, 1e9, 500MB or 1GiB"),
+        ({"root": ""}, "root is empty; name a path (this folder is .)"),
+        ({"root": None}, "root None is not a path"),
+        ({"dest": 5}, "dest 5 is not a path"),
+        ({"meta": b"m.mat"}, "meta b'm.mat' is not a path"),
+        ({"index": 5}, "index 5 is not one of wids, dali, energon, timm, openclip, all, none"),
+        (
+            {"shuffle": False, "seed": 3},
+            "seed 3 is for the shuffle, and shuffle=False wants none; leave one of them out",
+        ),
+        (
+            {"check": True, "overwrite": True},
+            "check keeps what is whole, and overwrite keeps nothing; leave one of them out",
+        ),
+    ],
+)
+def test_values_that_cannot_be(choices: dict[str, Any], complaint: str) -> None:
+    """Each is one complaint, which names the field, the value and what is allowed."""
+    with pytest.raises(OptionsError) as caught:
+        Options(**choices)
+    assert (complaint,) == caught.value.complaints
+
+
+def test_complaints_name_what_their_reader_knows() -> None:
+    """The library's fields, in all three kinds of options; on the command line, options as they are typed."""
+    with pytest.raises(OptionsError) as caught:
+        Options(on_bad="pray", maxsize="big", shuffle=False, seed=1)  # type: ignore[arg-type]
+    error = caught.value
+    assert ["maxsize:", "on_bad", "seed"] == [complaint.split()[0] for complaint in error.complaints]
+    assert "\n".join(error.complaints) == str(error)
+    with options_as_typed():
+        assert ["--maxsize:", "--on-bad", "--seed"] == [complaint.split()[0] for complaint in error.complaints]
+        assert "--no-shuffle wants none" in str(error)
+    assert error.complaints == pickle.loads(pickle.dumps(error)).complaints
+    with pytest.raises(OptionsError, match="^meta tells where a part of the source is; name that with source$"):
+        VerifyOptions(dest=".", meta="m.mat")
+    with pytest.raises(OptionsError, match="^dest: x-%d.tar needs exactly one"):
+        VerifyOptions(dest="x-%d.tar")
+    with pytest.raises(OptionsError, match="^md5 is for the index of wids; name that with readers$"):
+        IndexOptions(dest=".", readers="dali", md5=True)
+
+
+@pytest.mark.parametrize(
+    ("message", "in_library"),
+    [
+        ("Choose another --dest.", "Choose another dest."),
+        (
+            "(--on-bad fail) Use fewer --workers; or name --xml-root",
+            "(on_bad fail) Use fewer workers; or name xml_root",
+        ),
+        ("/data/--dest/x and /data/a--dest are paths, '--dest' is a value", None),
+        ("DEST is not /data/DEST", "dest is not /data/DEST"),
+    ],
+)
+def test_messages_name_fields_in_the_library(message: str, in_library: str | None) -> None:
+    """So do all errors, whichever module raises them; paths and values stay as they are."""
+    error = DestinationError(message)
+    assert (in_library or message) == str(error)
+    with options_as_typed():
+        assert message == str(error)
+
+
+def test_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ~ that begins a path is the home folder, in text and in Paths; elsewhere it is a ~."""
+    monkeypatch.setenv("HOME", "/home/me")
+    options = Options(root=Path("~/raw"), dest="~/x-%06d.tar", meta="~", xml_root="./~")
+    assert ("/home/me/raw", "/home/me/x-%06d.tar", "/home/me", "./~") == (
+        options.root, options.dest, options.meta, options.xml_root,
+    )  # fmt: skip
+    assert "/home/me/shards" == VerifyOptions(dest="~/shards").dest == IndexOptions(dest="~/shards").dest
+    assert "/home/me/raw" == VerifyOptions(dest=".", source="~/raw").source

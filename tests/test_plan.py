@@ -57,7 +57,7 @@ def test_fixed_number_of_shards(samples: int, shards: int) -> None:
     keys, sizes = keys_of(samples), np.full(samples, 512)
     order, limits = in_order(keys, 0), Limits(10**9, None, shards)
     if shards > samples:
-        with pytest.raises(PlanError, match=f"--shards {shards}: there are {samples} samples.*at most {samples}"):
+        with pytest.raises(PlanError, match=f"shards {shards}: there are {samples} samples.*at most {samples}"):
             make_plan(keys, order, sizes, limits)
     else:
         assert shards == make_plan(keys, order, sizes, limits).shard_count
@@ -108,9 +108,9 @@ def test_sample_that_no_shard_holds() -> None:
 def test_fixed_number_that_makes_shards_too_large() -> None:
     """--shards does not overrule --maxsize or --maxcount; the message says what would do."""
     sizes = np.full(10, 5_120)
-    with pytest.raises(PlanError, match=r"--shards 2 makes a shard of 26,624 bytes, and --maxsize is 20,000.*26624"):
+    with pytest.raises(PlanError, match=r"shards 2 makes a shard of 26,624 bytes, and maxsize is 20,000.*26624"):
         make_plan(keys_of(10), in_order(keys_of(10), 0), sizes, Limits(20_000, None, 2))
-    with pytest.raises(PlanError, match=r"--shards 2 puts 5 samples into a shard, and --maxcount is 4"):
+    with pytest.raises(PlanError, match=r"shards 2 puts 5 samples into a shard, and maxcount is 4"):
         make_plan(keys_of(10), in_order(keys_of(10), 0), sizes, Limits(10**6, 4, 2))
 
 

@@ -305,14 +305,14 @@ def test_no_layout(tmp_path: Path) -> None:
     assert f"no train images found under {tmp_path}" in text
     assert f"classic tree: {tmp_path}/train/" in text
     assert f"Kaggle tree: {tmp_path}/ILSVRC/Data/CLS-LOC/train/" in text
-    assert "--root" in text
+    assert "Name the folder that holds one of them with root." in text
     assert "is not a folder" in refusal(tmp_path / "missing")
 
 
 def test_root_a_level_off(tmp_path: Path) -> None:
     """The usual slips are recognised, and the right folder is named."""
     made.classic_train(tmp_path / "set")
-    remedy = f"Did you mean --root {tmp_path / 'set'}?"
+    remedy = f"Did you mean root {tmp_path / 'set'}?"
     for root in (tmp_path, tmp_path / "set" / "train" / WNIDS[0]):
         assert remedy in refusal(root)
 
@@ -323,14 +323,14 @@ def test_root_inside_kaggles_tree(tmp_path: Path) -> None:
     for root in ("ILSVRC/Data/CLS-LOC", "ILSVRC/Data"):
         listing = listing_of(tmp_path / root)
         check(listing, expected, stems(tmp_path, "**/train/*/*.JPEG"), stems(tmp_path, "**/train/*/*.xml"))
-    assert f"Did you mean --root {tmp_path}" in refusal(tmp_path / "ILSVRC" / "Annotations")
+    assert f"Did you mean root {tmp_path}" in refusal(tmp_path / "ILSVRC" / "Annotations")
 
 
 def test_two_layouts(tmp_path: Path) -> None:
     """A folder with both trees is ambiguous: nothing is chosen silently."""
     made.kaggle(tmp_path)
     (tmp_path / "train").mkdir()
-    assert f"holds the train images more than once: {tmp_path}/train (--layout tree) and" in refusal(tmp_path)
+    assert f"holds the train images more than once: {tmp_path}/train (layout tree) and" in refusal(tmp_path)
     assert "Kaggle tree" == find_layout(tmp_path, "train", None, None, "kaggle").name
 
 
@@ -340,7 +340,7 @@ def test_no_devkit(tmp_path: Path) -> None:
     (tmp_path / "ILSVRC2012_devkit_t12" / "data" / "meta.mat").unlink()
     text = refusal(tmp_path)
     assert f"{tmp_path}/ILSVRC2012_devkit_t12/data/meta.mat" in text
-    assert "--meta" in text
+    assert "or name the file with meta." in text
 
 
 def test_kaggle_without_its_mapping(tmp_path: Path) -> None:
@@ -362,7 +362,7 @@ def test_meta_elsewhere(tmp_path: Path) -> None:
     text = tmp_path / "classes.txt"
     text.write_text("".join(f"{wnid} {made.NAMES[wnid]}\n" for wnid in WNIDS))
     assert listing_of(tmp_path, meta=meta).classes == listing_of(tmp_path, meta=text).classes
-    assert "none.mat, named with --meta, is not a file" in refusal(tmp_path, meta=tmp_path / "none.mat")
+    assert "none.mat, named with meta, is not a file" in refusal(tmp_path, meta=tmp_path / "none.mat")
     meta.write_bytes(b"MATLAB 5.0 no, it is not")
     assert "m.mat is not the devkit's meta.mat" in refusal(tmp_path, meta=meta)
     assert "is neither a folder" in refusal(tmp_path, meta=text, xml_root=tmp_path / "none")
@@ -372,9 +372,9 @@ def test_meta_elsewhere(tmp_path: Path) -> None:
     ("lines", "message"),
     [
         ("n01440764 tench\ncat 5\n", "line 2 is 'cat 5': 'cat' is not a WordNet ID"),
-        ("n01440764 tench\nn01440764 tench\n", "2 classes with 1 different wnids"),
+        ("n01440764 tench\nn01440764 tench\n", "2 classes with 1 different wnid;"),
         ("", "0 classes"),
-        ("n00000001 a thing\n", "n00000001 is not one of the 1,000 classes of ILSVRC2012.*--labels sorted"),
+        ("n00000001 a thing\n", "n00000001 is not one of the 1,000 classes of ILSVRC2012.*labels sorted"),
     ],
 )
 def test_bad_class_lists(tmp_path: Path, lines: str, message: str) -> None:
@@ -487,12 +487,12 @@ def test_one_key_twice(tmp_path: Path) -> None:
     expected.image(f"val/{WNIDS[0]}", val_key(1), WNIDS[0])
     two = expected.image(f"val/{WNIDS[1]}", val_key(1), WNIDS[1])
     text = refusal(tmp_path, "val")
-    assert "1 keys stand twice" in text
+    assert "1 key stands twice" in text
     assert str(two) in text
     two.unlink()
     for wnid in WNIDS[:2]:
         expected.xml(f"xml/val/{wnid}", val_key(1))
-    assert "keys stand twice" in refusal(tmp_path, "val", xml_root=tmp_path / "xml")
+    assert "1 key stands twice" in refusal(tmp_path, "val", xml_root=tmp_path / "xml")
 
 
 @pytest.mark.parametrize("target", ["nowhere", f"train/{WNIDS[2]}"])

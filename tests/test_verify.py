@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from parallel_sharder import Options, Verdict, VerifyOptions, convert, verify_shards
 from parallel_sharder.errors import DestinationError, OptionsError
 from parallel_sharder.manifest import DIGEST
+from parallel_sharder.options import OnBad
 from parallel_sharder.witness import ExpectedShard, check_shard
 from tests import made
 from tests.test_bad import picture
@@ -120,7 +121,7 @@ def test_all_splits_in_one_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("on_bad", ["skip", "keep"])
-def test_broken_samples_are_as_the_list_of_problems_says(tmp_path: Path, on_bad: str) -> None:
+def test_broken_samples_are_as_the_list_of_problems_says(tmp_path: Path, on_bad: OnBad) -> None:
     """Left out with a note, or kept with a note: both are sound. Without the note they are not."""
     expected = made.classic_train(tmp_path / "raw", images=20, annotated=0)
     first, second, third = sorted(expected.wnids)[:3]

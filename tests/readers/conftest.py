@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 from parallel_sharder import Options, convert
+from parallel_sharder.options import Split
 from tests import made
 from tests.reference import expected_members
 
@@ -26,8 +27,8 @@ CHECKOUT = HERE.parents[1]
 LAST_WITH_WIDS = Path(sys.prefix) / "webdataset-0.2.111"
 
 # Train has as many shards as the real one, so that the README's lines, which count them, run as they stand.
-SAMPLES = {"train": 304, "val": 60}
-SHARDS = {"train": 152, "val": 4}
+SAMPLES: dict[Split, int] = {"train": 304, "val": 60}
+SHARDS: dict[Split, int] = {"train": 152, "val": 4}
 
 # Nothing here needs the network; what asks for it all the same is told so, or finds nobody at the proxy's place.
 OFFLINE = {

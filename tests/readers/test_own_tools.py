@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from parallel_sharder import IndexOptions, index_shards
+from parallel_sharder.options import Split
 from tests.readers.conftest import SAMPLES, SHARDS, Readers, needs_package, tool
 
 
@@ -89,7 +90,7 @@ def counted(shards: Path, split: str) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("split", list(SAMPLES))
-def test_timm(readers: Readers, shards: Path, split: str) -> None:
+def test_timm(readers: Readers, shards: Path, split: Split) -> None:
     """Timm takes the split's shards, their samples and the sum from `_info.json`; it has no tool that writes one."""
     needs_package("timm")
     counts = counted(shards, split)
@@ -97,7 +98,7 @@ def test_timm(readers: Readers, shards: Path, split: str) -> None:
 
 
 @pytest.mark.parametrize("split", list(SAMPLES))
-def test_open_clip(readers: Readers, split: str) -> None:
+def test_open_clip(readers: Readers, split: Split) -> None:
     """open_clip takes the number of samples from `sizes.json`; it has no tool that writes one."""
     needs_package("open_clip_torch")
     assert [SAMPLES[split], SHARDS[split]] == readers.read("open_clip_size", split)
