@@ -29,7 +29,7 @@ from parallel_sharder.destination import (
 )
 from parallel_sharder.engines import Engine, open_engine
 from parallel_sharder.errors import DestinationError, SharderError, SourceError, WorkerDiedError, WorkerError
-from parallel_sharder.journal import Journal
+from parallel_sharder.journal import Journal, Past, past_of, refuse_other
 from parallel_sharder.model import Chunk, Listing, Plan, ShardRecord
 from parallel_sharder.monitor import Monitor, Silent
 from parallel_sharder.options import Options
@@ -195,7 +195,7 @@ def preview(options: Options, monitor: Monitor | None = None) -> Preview:
     """What `convert` would do with `options`; writes nothing.
 
     Raises SharderError for what is wrong with source, plan or pattern. A destination that is taken or has too little
-    room is no error here, because there may be time to mend it; the preview says so.
+    room is no error here, because there may be time to mend it; the preview says so, and has `exit_code` 1.
     """
     monitor = monitor or Silent()
     workers = machine.usable_cores() if options.workers is None else options.workers
@@ -210,15 +210,29 @@ def preview(options: Options, monitor: Monitor | None = None) -> Preview:
     plan = _plan(options, listing)
     refuse_unfit(options.pattern, plan.shard_count)
     spool_bytes = int(listing.xml_size.clip(0).sum()) if layout.needs_spool else 0
+    past = past_of(options.pattern.journal_path)
+    return Preview.of(
+        listing,
+        plan,
+        options,
+        spool_bytes,
+        machine.free_bytes(options.pattern.folder),
+        past,
+        _in_the_way(options, listing, plan, past),
+    )
+
+
+def _in_the_way(options: Options, listing: Listing, plan: Plan, past: Past | None) -> str:
+    """What would stop the run that the plan is of, besides shards that no journal knows; "" if nothing does."""
     try:
         refuse_in_the_way(options)
         refuse_unwritable(options.pattern)
-        in_the_way = ""
+        if past is not None and not options.overwrite:
+            made_from, archives = fingerprint(options, listing, plan), archives_by_entry(listing)
+            refuse_other(options.pattern.journal_path, past.fingerprint, made_from, archives)
     except DestinationError as error:
-        in_the_way = str(error)
-    return Preview.of(
-        listing, plan, options.pattern, spool_bytes, machine.free_bytes(options.pattern.folder), in_the_way
-    )
+        return str(error)
+    return ""
 
 
 def _layout(options: Options) -> Layout:

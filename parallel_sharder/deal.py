@@ -111,6 +111,7 @@ def _deal(
     waiting = iter(chunks)
     done: dict[Future[ShardRecord], ShardRecord] = {}
     done_samples = done_bytes = 0
+    progress(0, 0)  # all there is to tell where every shard is there already
     while True:
         new = list(islice(waiting, len(free_slots)))
         recorder.record([*done.values()], [(chunk.number, chunk.path) for chunk in new])

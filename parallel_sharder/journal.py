@@ -21,7 +21,7 @@ import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import msgpack
 
@@ -173,38 +173,7 @@ class Journal:
         if header is None or not (self._dealt or self.done):
             self.begin_anew()
         elif not overwrite:
-            self._refuse_another(header)
-
-    def _refuse_another(self, header: Fingerprint) -> None:
-        """Raise DestinationError if the shards there were made from or with something else, or in another way."""
-        before, now = header.get("format", 0), self._fingerprint.get("format", 0)
-        if before != now:
-            which = "an earlier" if before < now else "a later"
-            raise DestinationError(
-                f"the shards there were begun by {which} version of parallel_sharder (format {before} in "
-                f"{self._path}, and this version's is {now}), and what it stores can differ. Go on with that version, "
-                "choose another --dest, or remove what it has made and start anew with --overwrite."
-            )
-        changes = _changes(header, self._fingerprint)
-        if changes:
-            lines = "".join(f"  {name}: {was}, now {now}\n" for name, (was, now) in changes.items())
-            raise DestinationError(
-                f"the shards there were made from or with something else:\n{lines}{self._lost_times(changes)}"
-                f"({self._path} has the record.) Go on as before, choose another --dest, or remove what that run has "
-                "made and start anew with --overwrite."
-            )
-
-    def _lost_times(self, changes: Mapping[str, tuple[Any, Any]]) -> str:
-        """How the set continues if times of archives are all that changed, because these were copied without them."""
-        if not all(name in self._archives and was for name, (was, _) in changes.items()):
-            return ""
-        one = len(changes) == 1
-        commands = [f"  touch -d {was} {shlex.quote(self._archives[name])}\n" for name, (was, _) in changes.items()]
-        return (
-            f"If {'this is the same archive' if one else 'these are the same archives'}, copied without "
-            f"{'its time' if one else 'their times'} (cp -p keeps {'it' if one else 'them'}), run\n{''.join(commands)}"
-            "and then the same command again, which continues.\n"
-        )
+            refuse_other(self._path, header, self._fingerprint, self._archives)
 
     def _replay(self, data: bytes) -> tuple[dict[str, Any] | None, int]:
         """Take in the records in `data`; the fingerprint, if there is one, and where the last whole record ends."""
@@ -249,21 +218,74 @@ class Journal:
         self._end += len(records)
 
 
-def progress_of(path: str) -> tuple[int, int] | None:
-    """How many shards the journal at `path` has as done, of how many; None if there is none. Does not want the lock."""
+def refuse_other(path: str, before: Fingerprint, now: Fingerprint, archives: Mapping[str, str]) -> None:
+    """Raise DestinationError if the journal at `path` is of another set, saying what changed.
+
+    `archives` are the paths of the source's archives, by the entries of their times in the fingerprint.
+    """
+    formats = before.get("format", 0), now.get("format", 0)
+    if formats[0] != formats[1]:
+        which = "an earlier" if formats[0] < formats[1] else "a later"
+        raise DestinationError(
+            f"the shards there were begun by {which} version of parallel_sharder (format {formats[0]} in {path}, and "
+            f"this version's is {formats[1]}), and what it stores can differ. Go on with that version, choose another "
+            "--dest, or remove what it has made and start anew with --overwrite."
+        )
+    if changes := _changes(before, now):
+        lines = "".join(f"  {name}: {was}, now {is_now}\n" for name, (was, is_now) in changes.items())
+        raise DestinationError(
+            f"the shards there were made from or with something else:\n{lines}{_lost_times(changes, archives)}"
+            f"({path} has the record.) Go on as before, choose another --dest, or remove what that run has made and "
+            "start anew with --overwrite."
+        )
+
+
+def _lost_times(changes: Mapping[str, tuple[Any, Any]], archives: Mapping[str, str]) -> str:
+    """How the set continues if times of archives are all that changed, because these were copied without them."""
+    if not all(name in archives and was for name, (was, _) in changes.items()):
+        return ""
+    one = len(changes) == 1
+    commands = [f"  touch -d {was} {shlex.quote(archives[name])}\n" for name, (was, _) in changes.items()]
+    return (
+        f"If {'this is the same archive' if one else 'these are the same archives'}, copied without "
+        f"{'its time' if one else 'their times'} (cp -p keeps {'it' if one else 'them'}), run\n{''.join(commands)}"
+        "and then the same command again, which continues.\n"
+    )
+
+
+class Past(NamedTuple):
+    """What a journal says of the run that began it: the names of what was dealt, and the numbers of shards done."""
+
+    fingerprint: Fingerprint
+    names: frozenset[str]
+    done: frozenset[int]
+
+
+def past_of(path: str) -> Past | None:
+    """What the journal at `path` says; None if there is none, or nothing was begun. Does not want the lock."""
     try:
         with open(path, "rb") as file:
             payloads = [payload for payload, _ in records_of(file.read())]
     except OSError:
         return None
-    shards, last = None, {}
+    fingerprint, names, last = None, {}, {}
     for payload in payloads:
         match payload:
-            case ["header", {"shard count": int(count)}]:
-                shards = count
-            case ["dealt" | "done" as word, int(number), *_]:
-                last[number] = word
-    return None if shards is None else (sum(word == "done" for word in last.values()), shards)
+            case ["header", dict(header)]:
+                fingerprint = header
+            case ["dealt" | "done" as word, int(number), str(name), *_]:
+                names[number], last[number] = name, word
+    if fingerprint is None or not names:
+        return None
+    done = frozenset(number for number, word in last.items() if word == "done")
+    return Past(fingerprint, frozenset(names.values()), done)
+
+
+def progress_of(path: str) -> tuple[int, int] | None:
+    """How many shards the journal at `path` has as done, of how many; None if there is none."""
+    past = past_of(path)
+    shards = past and past.fingerprint.get("shard count")
+    return (len(past.done), shards) if past and isinstance(shards, int) else None
 
 
 def records_of(data: bytes) -> Iterator[tuple[list[Any], int]]:

@@ -25,10 +25,15 @@ def usable_cores() -> int:
 
 def free_bytes(folder: str) -> int:
     """The bytes this user may still write in `folder`, or where it will be made."""
+    return int(psutil.disk_usage(nearest_folder(folder)).free)
+
+
+def nearest_folder(folder: str) -> str:
+    """`folder`, or the nearest above it that there is."""
     folder = os.path.abspath(folder)
     while not os.path.exists(folder):
         folder = os.path.dirname(folder)
-    return int(psutil.disk_usage(folder).free)
+    return folder
 
 
 def cgroup_quota(membership: Path, cgroups: Path) -> float:

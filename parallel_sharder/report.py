@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
+import re
 import shlex
 from collections import defaultdict
 from collections.abc import Sequence
@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from parallel_sharder.boxes import in_all
-from parallel_sharder.destination import ShardPattern
+from parallel_sharder.errors import worded
+from parallel_sharder.journal import Past
 from parallel_sharder.model import Deviation, Kind, Listing, Plan, Problem, ShardRecord
 from parallel_sharder.options import Options
 from parallel_sharder.problems import problem_json
@@ -19,6 +20,9 @@ from parallel_sharder.text import counted, duration, size
 
 _NAMED = 10
 """Files named for each kind in the text, and deviations of each shard; --json names all."""
+
+_BRACES = re.compile(r"\{([0-9]+)\.\.[0-9]+\}(?=[^/]*$)")
+"""The numbers in a brace pattern."""
 
 _MENDED = {
     "swapped": ("box swapped", "boxes swapped"),
@@ -44,6 +48,7 @@ class Preview:
     braces: str
     needed_bytes: int
     free_bytes: int
+    kept_shards: int
     taken: tuple[str, ...]
     problems: tuple[Problem, ...]
     in_the_way: str
@@ -54,16 +59,28 @@ class Preview:
         cls,
         listing: Listing,
         plan: Plan,
-        pattern: ShardPattern,
+        options: Options,
         spool_bytes: int,
         free_bytes: int,
+        past: Past | None,
         in_the_way: str,
     ) -> Preview:
         """The preview of carrying out `plan`, with `spool_bytes` needed besides the shards while it runs.
 
-        `in_the_way` says what would keep it from writing indexes or card, "" if nothing does.
+        `past` is what a journal says of an earlier run; `in_the_way` says what would stop this one, besides shards that
+        no journal knows, "" if nothing does.
         """
         counts = plan.cuts[1:] - plan.cuts[:-1]
+        pattern = options.pattern
+        there = {os.path.basename(path): path for path in pattern.existing()}
+        ours = [path for name, path in there.items() if past is not None and name in past.names]
+        kept = []
+        if options.overwrite:  # which removes them first
+            free_bytes += sum(os.path.getsize(path) for path in ours)
+        elif past is not None and not in_the_way:
+            kept = [
+                number for number in sorted(past.done) if number < plan.shard_count and pattern.path(number) in ours
+            ]
         return cls(
             listing.found,
             len(listing),
@@ -71,9 +88,10 @@ class Preview:
             (int(counts.min()), int(counts.max())),
             (int(plan.shard_bytes.min()), int(plan.shard_bytes.max())),
             pattern.braces(plan.shard_count),
-            int(plan.shard_bytes.sum()) + spool_bytes,
+            int(plan.shard_bytes.sum() - plan.shard_bytes[kept].sum()) + spool_bytes,
             free_bytes,
-            tuple(pattern.existing()),
+            len(kept),
+            tuple(path for path in there.values() if path not in ours),
             listing.problems,
             in_the_way,
             listing.notices,
@@ -81,8 +99,15 @@ class Preview:
 
     @property
     def exit_code(self) -> int:
-        """0 if all would be stored, 3 if something is left out already."""
-        return 3 if any(problem.leaves_out for problem in self.problems) else 0
+        """0 if the run would store all, 1 if it would be refused, 3 if something is left out already."""
+        left_out = any(problem.leaves_out for problem in self.problems)
+        return 1 if self._refused else 3 if left_out else 0
+
+    @property
+    def _refused(self) -> list[str]:
+        """Why the run would be refused."""
+        reasons = ["there is too little space"] if self.free_bytes < self.needed_bytes else []
+        return reasons + (["something is in the way"] if self.taken or self.in_the_way else [])
 
     def text(self) -> str:
         """The preview, a line a fact."""
@@ -96,14 +121,18 @@ class Preview:
             ("samples", f"{self.samples:,}"),
             ("left out", _what_is_left_out(_left_out(self.problems), self.problems)),
             ("shards", f"{self.shards:,} with {each} {size(self.shard_bytes[1])}"),
-            ("pattern", self.braces),
+            ("braces", self.braces),
             ("space", f"at most {size(self.needed_bytes)} needed, {size(self.free_bytes)} free{short}"),
         ]
+        if self.kept_shards:
+            rows.append(("kept", _kept(self.kept_shards, self.shards)))
         if self.taken:
             there = counted(len(self.taken), "of these files is there", "of these files are there")
             rows.append(("taken", f"{there}, the first {self.taken[0]}: in the way"))
         if self.in_the_way:
             rows.append(("in the way", self.in_the_way))
+        if self._refused:
+            rows.append(("outcome", f"the run would be refused, because {' and '.join(self._refused)}"))
         return "\n".join([*_table(rows), *_notes(self.notices), *_problem_lines(self.problems)])
 
     def json(self) -> dict[str, Any]:
@@ -117,6 +146,7 @@ class Preview:
             "braces": self.braces,
             "needed_bytes": self.needed_bytes,
             "free_bytes": self.free_bytes,
+            "kept_shards": self.kept_shards,
             "taken": list(self.taken),
             "in_the_way": self.in_the_way,
             **_counts(self.samples, self.problems),
@@ -222,7 +252,7 @@ class Report:
         return 3 if any(problem.leaves_out for problem in self.problems) else 0
 
     def text(self) -> str:
-        """The summary, with how to read the shards."""
+        """The summary, a line a fact."""
         elapsed = max(self.elapsed_seconds, 1e-9)
         packed = f", {size(self.tar_bytes)} before compression" if self.file_bytes != self.tar_bytes else ""
         further = [name for name in self.indexes if name != "wids"]
@@ -231,17 +261,16 @@ class Report:
             ("samples", f"{self.samples:,}"),
             ("shards", f"{self.shards:,}, {size(self.file_bytes)}{packed}"),
         ]
-        if self.kept_shards == self.shards:
-            rest = "all of them" if further or self.card_path else "all of them: nothing was left to do"
-            rows.append(("kept", rest))
+        if self.kept_shards == self.shards and (further or self.card_path):  # which were written
+            rows.append(("kept", "all of them"))
         elif self.kept_shards:
-            rows.append(("kept", f"{counted(self.kept_shards, 'shard')} of an earlier run"))
+            rows.append(("kept", _kept(self.kept_shards, self.shards)))
         rows.append(("elapsed", f"{duration(elapsed)} {_place(self.workers)}"))
         if self.made_samples:
             rate = f"{self.made_samples / elapsed:,.0f} images/s, {self.made_bytes / elapsed / 1e6:,.0f} MB/s"
             rows.append(("rate", rate))
         rows.append(("left out", _what_is_left_out(self.left_out, self.problems)))
-        rows += [("pattern", self.braces), ("manifest", self.manifest_path)]
+        rows += [("braces", self.braces), ("manifest", self.manifest_path)]
         if further:
             rows.append(("indexes", f"{', '.join(further)}, beside the shards"))
         if self.card_path:
@@ -256,10 +285,9 @@ class Report:
         else:
             lines = []
         if self.withdrawn and not (further and self.card_path):
-            lines.append("indexes or a dataset card told of shards that went: --index and --card make them anew")
-        return "\n".join(
-            [*_table(rows), *lines, *_notes(self.notices), *_problem_lines(self.problems), "", *self._example()]
-        )
+            told = "indexes or a dataset card told of shards that went: --index and --card make them anew"
+            lines.append(worded(told))
+        return "\n".join([*_table(rows), *lines, *_notes(self.notices), *_problem_lines(self.problems)])
 
     def json(self) -> dict[str, Any]:
         """The summary for machines; sizes in bytes."""
@@ -286,18 +314,29 @@ class Report:
             "problems": [problem_json(problem) for problem in self.problems],
         }
 
-    def _example(self) -> list[str]:
-        url = os.path.abspath(self.braces)
-        if url.endswith(".zst"):  # webdataset knows gzip, not zstd; the shell must not see what is in the folder's name
-            folder, name = os.path.split(url)
-            url = f"pipe:zstd -dc {shlex.quote(folder)}/{name}"
+    def example(self) -> str:
+        """Lines of Python that read the shards with webdataset, from whatever folder they are run in."""
         fields = ('"jpg", "cls"', "image, label") if self.has_classes else ('"jpg", "json"', "image, info")
-        return [
-            "Read them with",
-            "    import webdataset as wds",
-            f'    dataset = wds.WebDataset({json.dumps(url)}, shardshuffle=False).decode("pil").to_tuple({fields[0]})',
-            f"    {fields[1]} = next(iter(dataset))",
-        ]
+        return "\n".join(
+            [
+                "Read them with",
+                "    import webdataset as wds",
+                f'    dataset = wds.WebDataset({self._urls()}, shardshuffle=False).decode("pil").to_tuple({fields[0]})',
+                f"    {fields[1]} = next(iter(dataset))",
+            ]
+        )
+
+    def _urls(self) -> str:
+        """What webdataset opens, as Python: a brace pattern, or a list where it would take the path for several."""
+        path = os.path.abspath(self.braces)
+        begin, *rest = _BRACES.split(path)
+        packed = path.endswith(".zst")  # webdataset knows gzip, not zstd; the shell must not see what is in the path
+        opened = f"pipe:zstd -dc {shlex.quote(begin)}" if packed else begin
+        if not re.search(r"[{}\\]|::", begin):
+            return repr(opened + path.removeprefix(begin))
+        if not rest:
+            return f"[{opened!r}]"
+        return f'[{opened!r} + f"{{number:0{len(rest[0])}}}{rest[1]}" for number in range({self.shards})]'
 
 
 @dataclass(frozen=True)
@@ -407,6 +446,10 @@ class Indexed:
     def json(self) -> dict[str, Any]:
         """The same for machines."""
         return asdict(self)
+
+
+def _kept(shards: int, among: int) -> str:
+    return "all of them: nothing was left to do" if shards == among else f"{counted(shards, 'shard')} of an earlier run"
 
 
 def _place(workers: int) -> str:

@@ -336,7 +336,7 @@ def test_refusals_come_before_writing(tmp_path: Path) -> None:
     for choices, error, message in (
         ({"maxsize": 3000}, PlanError, "alone needs a shard of"),
         ({"shards": 61}, PlanError, "Ask for at most 60"),
-        ({"maxcount": 1, "dest": str(tmp_path / "out" / "x-%01d.tar")}, DestinationError, "Write %02d in --dest"),
+        ({"maxcount": 1, "dest": str(tmp_path / "out" / "x-%01d.tar")}, DestinationError, "Write %02d in dest"),
     ):
         options = Options(**{"root": tmp_path / "raw", "dest": str(tmp_path / "out"), "workers": 0, **choices})  # type: ignore[arg-type]
         with pytest.raises(error, match=message):
@@ -371,7 +371,7 @@ def test_unwritable_destination(tmp_path: Path, workers: int) -> None:
             (tmp_path / "out").rename(tmp_path / "away")
             (tmp_path / "out").symlink_to("/proc/1")  # no file can be made there
 
-    with pytest.raises(DestinationError, match=r"imagenet_train-\d+.tar cannot be written: .*--dest"):
+    with pytest.raises(DestinationError, match=r"imagenet_train-\d+.tar cannot be written: .*choose another dest"):
         convert(Options(root=tmp_path / "raw", dest=str(tmp_path / "out"), workers=workers, shards=9), Remover())
 
 
@@ -508,6 +508,17 @@ def test_progress_moves_within_a_shard(tmp_path: Path, workers: int, monkeypatch
     assert (5, 5, 4000) == monitor.scans[-1]
 
 
+def test_finished_run_tells_its_progress_once(tmp_path: Path) -> None:
+    """The last call has the totals of this run: of a small run all there is, of one with nothing left to do nothing."""
+    made.classic_train(tmp_path / "raw", images=1)
+    options = Options(root=tmp_path / "raw", dest=str(tmp_path / "out"), workers=0)
+    first, second = Recording(), Recording()
+    report = convert(options, first)
+    assert ((0, 0), (1, report.tar_bytes)) == (first.totals[0], first.totals[-1])
+    convert(options, second)
+    assert [(0, 0)] == second.totals
+
+
 def test_preview_is_what_convert_does(tmp_path: Path) -> None:
     """The dry run's numbers are those of the run, sizes as upper bounds, and nothing is written."""
     made.classic_train(tmp_path / "raw")
@@ -518,8 +529,9 @@ def test_preview_is_what_convert_does(tmp_path: Path) -> None:
     assert (plan.samples, plan.shards, plan.braces) == (report.samples, report.shards, report.braces)
     assert report.tar_bytes <= plan.needed_bytes <= 1.5 * report.tar_bytes
     assert plan.free_bytes > 0
-    assert () == plan.taken
-    assert 10 == len(preview(options).taken)  # nine shards and the manifest
+    assert ((), 0, 0) == (plan.taken, plan.kept_shards, plan.exit_code)
+    again = preview(options)
+    assert ((), 9, 0, 0) == (again.taken, again.kept_shards, again.needed_bytes, again.exit_code)
 
 
 def test_bounds_are_exact_without_annotations(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ ALLOWED = {
         "__init__", "card", "destination", "durable", "engines", "errors", "indexer", "indexes.folder",
         "indexes.sets", "journal", "lock", "manifest", "model", "monitor", "options", "placed", "problems", "worker",
     },
-    "report": {"boxes", "destination", "model", "options", "problems", "text"},
+    "report": {"boxes", "errors", "journal", "model", "options", "problems", "text"},
     "resume": {"errors", "journal", "model", "options", "worker"},
     "shapes": {"annotation", "errors"},
     "sources": {"errors", "options", "sources.layout", "sources.nearby", "sources.places"},
