@@ -10,25 +10,48 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import difflib
 import io
 import json
 import os
+import re
 import shlex
+import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import NoReturn, TypeVar
 
 from parallel_sharder import __version__
-from parallel_sharder.errors import OptionsError, SharderError
-from parallel_sharder.options import DEFAULT_DEST, INDEXES, IndexOptions, Options, VerifyOptions, parse_size
-
-if TYPE_CHECKING:
-    from parallel_sharder.report import Indexed, Preview, Report, Verdict
+from parallel_sharder.errors import OptionsError, SharderError, options_as_typed
+from parallel_sharder.options import DEFAULT_DEST, INDEXES, SPLITS, IndexOptions, Options, VerifyOptions
+from parallel_sharder.text import counted
 
 AnyOptions = Options | VerifyOptions | IndexOptions
+
+_NAME = "parallel-sharder"
+
+_MEANT = {
+    _NAME: {"--source": "--root", "--for": "--index", "--output": "--dest", "--force": "--overwrite"},
+    f"{_NAME} verify": {"--root": "--source", "--dest": "DEST"},
+    f"{_NAME} index": {"--index": "--for", "--dest": "DEST", "--root": "DEST"},
+}
+"""What is called otherwise elsewhere, and is not spelled alike."""
+
+_ARGPARSE = {
+    "^argument ": "",
+    ": not allowed with argument (.*)": r" and \1 exclude each other",
+    ": expected one argument": " needs a value",
+    ": ignored explicit argument ": " takes no value, and has ",
+    "^the following arguments are required: (.*)": r"\1 is missing",
+}
+"""Its refusals in our words."""
+
+_USAGE = """\
+parallel-sharder [option ...]              convert a raw data set
+       parallel-sharder verify DEST [option ...]  read finished shards again
+       parallel-sharder index DEST [option ...]   write indexes of finished shards for readers"""
 
 _EXAMPLES = """\
 examples:
@@ -58,7 +81,7 @@ examples:
 
 exit status:
   0 all samples stored; 1 stopped by an error; 2 wrong command line; 3 finished, some samples left out (they are
-  named); 130 or 143 stopped by Ctrl-C or SIGTERM
+  named); 130, 143 or 129 stopped by Ctrl-C, SIGTERM or SIGHUP
 """
 
 
@@ -70,8 +93,8 @@ examples:
     parallel-sharder verify /shards/imagenet_train.json --source /data/imagenet
 
 exit status:
-  0 nothing deviates; 1 deviations were found (they are named), or an error; 2 wrong command line; 130 or 143 stopped by
-  Ctrl-C or SIGTERM
+  0 nothing deviates; 1 deviations were found (they are named), or an error; 2 wrong command line; 130, 143 or 129
+  stopped by Ctrl-C, SIGTERM or SIGHUP
 """
 
 
@@ -81,6 +104,9 @@ examples:
     parallel-sharder index /shards --for dali,timm
   for wids, with MD5, of shards that another tool has made:
     parallel-sharder index '/shards/cc3m-%05d.tar' --for wids --md5
+
+exit status:
+  0 all written; 1 stopped by an error; 2 wrong command line; 130, 143 or 129 stopped by Ctrl-C, SIGTERM or SIGHUP
 """
 
 
@@ -88,6 +114,7 @@ _STARTED = time.time()
 """A journal that has not been touched since is not of this run."""
 
 
+@options_as_typed()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (default: the process's own) and return its exit status."""
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -151,9 +178,29 @@ def _how_to_continue(options: AnyOptions | None) -> str:
     progress = progress_of(path)
     if progress is None or (options.overwrite and os.path.getmtime(path) < _STARTED):
         return "Nothing was written yet."
-    done, shards = progress
-    words = [word for word in sys.orig_argv if word != "--overwrite"]  # which would throw away what is done
-    return f"{done:,} of {shards:,} shards are done. Continue with: {shlex.join(words)}"
+    shards = counted(progress[1], "shard")
+    done = counted(progress[0], f"of {shards} is done", f"of {shards} are done")
+    words = [word for word in _as_typed() if word != "--overwrite"]  # which would throw away what is done
+    return f"{done}. Continue with: {shlex.join(words)}"
+
+
+def _as_typed() -> list[str]:
+    """The command line with its first words: for an installed command Python has its own before them."""
+    script = sys.argv[0]
+    if os.path.basename(script) != _NAME:
+        return sys.orig_argv
+    found = shutil.which(_NAME)
+    return [_NAME if found and os.path.samefile(found, script) else script, *sys.argv[1:]]
+
+
+def _print(text: str) -> None:
+    """Print to standard output. Where nobody reads that any more, nothing is said; of other errors there is a word."""
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        sys.stdout = None  # or Python would try again at exit
+        if not isinstance(error, BrokenPipeError):
+            _complain(f"standard output cannot be written: {error.strerror}. All else is done.")
 
 
 def _complain(message: str) -> None:
@@ -162,7 +209,7 @@ def _complain(message: str) -> None:
 
 
 def _run(options: AnyOptions, arguments: argparse.Namespace) -> int:
-    from parallel_sharder import monitor  # what is imported here and below, --help does without
+    from parallel_sharder import monitor, report  # what is imported here and below, --help does without
 
     watcher: monitor.Monitor
     if arguments.quiet or sys.stderr is None:
@@ -171,7 +218,7 @@ def _run(options: AnyOptions, arguments: argparse.Namespace) -> int:
         watcher = monitor.Terminal(sys.stderr)
     else:
         watcher = monitor.Log(sys.stderr)
-    result: Preview | Report | Verdict | Indexed
+    result: report.Preview | report.Report | report.Verdict | report.Indexed
     if isinstance(options, VerifyOptions):
         from parallel_sharder.verify import verify_shards
 
@@ -184,24 +231,23 @@ def _run(options: AnyOptions, arguments: argparse.Namespace) -> int:
         from parallel_sharder import coordinator
 
         result = (coordinator.preview if arguments.dry_run else coordinator.convert)(options, watcher)
-    try:
-        print(json.dumps(result.json(), indent=1) if arguments.json else result.text(), flush=True)
-    except OSError as error:
-        _complain(f"the summary could not be printed: {error.strerror}; what it would have said is done all the same")
-        sys.stdout = None  # or Python would try again at exit
+    text = json.dumps(result.json(), indent=1) if arguments.json else result.text()
+    if isinstance(result, report.Report) and not (arguments.json or arguments.quiet):
+        text += f"\n\n{result.example()}"
+    _print(text)
     return result.exit_code
 
 
 def _parse(words: list[str]) -> tuple[argparse.Namespace, AnyOptions]:
     """The words as argparse has them, and as the options they mean. Raises OptionsError with all complaints."""
     if words[:1] == ["verify"]:
-        arguments = _verify_parser().parse_args(words[1:])
+        arguments = _verify_parser().parsed(words[1:])
         return arguments, _made(VerifyOptions, arguments, "workers")
     if words[:1] == ["index"]:
-        arguments = _index_parser().parse_args(words[1:])
+        arguments = _index_parser().parsed(words[1:])
         return arguments, _made(IndexOptions, arguments, "workers")
-    arguments = _parser().parse_args(words)
-    return arguments, _made(Options, arguments, "workers", "maxcount", "shards", "seed", "maxsize")
+    arguments = _parser().parsed(words)
+    return arguments, _made(Options, arguments, "workers", "maxcount", "shards", "seed")
 
 
 T = TypeVar("T", Options, VerifyOptions, IndexOptions)
@@ -214,11 +260,12 @@ def _made(make: type[T], arguments: argparse.Namespace, *numbers: str) -> T:
     """
     complaints: list[str] = []
     names = {field.name for field in dataclasses.fields(make)}
-    choices = {name: value for name, value in vars(arguments).items() if name in names and name not in numbers}
-    for name in numbers:
-        number = _number(arguments, name, complaints, parse_size if name == "maxsize" else int)
-        if number is not None:
-            choices[name] = number
+    choices = {name: value for name, value in vars(arguments).items() if name in names}
+    for name in choices.keys() & numbers:
+        try:
+            choices[name] = int(choices[name])
+        except ValueError:
+            complaints.append(f"--{name}: {choices.pop(name)!r} is not a whole number")
     try:
         options = make(**choices)
     except OptionsError as error:
@@ -228,38 +275,91 @@ def _made(make: type[T], arguments: argparse.Namespace, *numbers: str) -> T:
     return options
 
 
-def _number(
-    arguments: argparse.Namespace, name: str, complaints: list[str], parse: Callable[[str], int] = int
-) -> int | None:
-    """The number that option `name` gives; None if it is not given, or if it is none and that joins the complaints."""
-    text = getattr(arguments, name)
-    if text is None:
-        return None
-    try:
-        return parse(text)
-    except ValueError as error:
-        complaints.append(f"--{name}: {error if parse is parse_size else f'{text!r} is not a whole number'}")
-        return None
+class _Parser(argparse.ArgumentParser):
+    """A parser whose refusals are OptionsErrors of a sentence or two. What is not given is no attribute."""
+
+    def __init__(self, prog: str, description: str, examples: str, usage: str | None = None) -> None:
+        super().__init__(
+            prog=prog,
+            usage=usage,
+            description=description,
+            epilog=examples,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+            argument_default=argparse.SUPPRESS,  # each option's default is the field's
+        )
+        self.set_defaults(quiet=False, json=False, dry_run=False)
+
+    def parsed(self, words: Sequence[str]) -> argparse.Namespace:
+        """The words as argparse has them. Raises OptionsError for one that no option takes, with the nearest."""
+        arguments, strange = self.parse_known_args(words)
+        for word in strange:
+            if word.startswith("-"):
+                raise OptionsError([self._unknown_option(word.partition("=")[0])])
+        if strange:
+            raise OptionsError([_unknown_word(strange, self.prog, "root" in arguments)])
+        return arguments
+
+    def error(self, message: str) -> NoReturn:
+        """As argparse calls it."""
+        for theirs, ours in _ARGPARSE.items():
+            message = re.sub(theirs, ours, message)
+        raise OptionsError([f"{message}. {self.prog} --help shows all options."])
+
+    def _print_message(self, message: str, file: object = None) -> None:  # noqa: ARG002
+        """As argparse calls it for --help and --version."""
+        _print(message.rstrip("\n"))
+
+    def _unknown_option(self, word: str) -> str:
+        options = [option for action in self._actions for option in action.option_strings]
+        plain = "--" + word.lstrip("-").replace("_", "-").lower()
+        near = [option for option in options if option.startswith(plain)]
+        near = near or difflib.get_close_matches(plain, options, cutoff=0.7)[:1]
+        if plain in _MEANT[self.prog]:
+            near = [_MEANT[self.prog][plain]]
+        hint = f"Did you mean {' or '.join(near)}?" if near else f"{self.prog} --help shows all options."
+        return f"there is no option {word}{self.prog.removeprefix(_NAME).replace(' ', ' of ')}. {hint}"
 
 
-def _verify_parser() -> argparse.ArgumentParser:
-    parser = _new_parser(
+def _unknown_word(words: Sequence[str], prog: str, has_root: bool) -> str:
+    """What is wrong with the first of the words that belong to no option, and what was probably meant."""
+    word, *more = map(shlex.quote, words)
+    if prog != _NAME:
+        return f"{word} is one word too many: {prog} takes one DEST."
+    if word in ("verify", "index"):
+        return f"{word} is a command, which comes first: write {prog} {word} DEST."
+    if word in SPLITS:
+        return f"{word} belongs to no option. Name the split with --split {word}."
+    is_path = "/" in word or word.startswith(("~", ".")) or os.path.exists(words[0])
+    near = [] if is_path else difflib.get_close_matches(word, ("verify", "index", "convert", "help"), 1)
+    if near == ["convert"]:
+        return f"there is no command {word}: without a command, {prog} converts. Leave {word} out."
+    if near:
+        return f"there is no command {word}. Did you mean {prog} {'--help' if near == ['help'] else near[0]}?"
+    if has_root:
+        return f"{word} belongs to no option. Where shards go is named with --dest {word}."
+    dest = f", and where shards go with --dest {more[0]}" if len(more) == 1 else ""
+    return f"{word} belongs to no option. Name the data set with --root {word}{dest}."
+
+
+def _verify_parser() -> _Parser:
+    parser = _Parser(
         "parallel-sharder verify",
         "Read finished shards again, with other code than wrote them, and name all that deviates from their manifest "
         "and, with --source, from the raw data set.",
         _VERIFY_EXAMPLES,
     )
     parser.add_argument("dest", metavar="DEST", help="a folder of finished sets, a pattern with %%0Nd, or a manifest")
-    parser.add_argument("--source", metavar="ROOT", type=Path, help="the raw data set to compare every sample with")
-    parser.add_argument("--xml-root", metavar="DIR", type=Path, help="as in the conversion, if it was used there")
-    parser.add_argument("--meta", metavar="FILE", type=Path, help="as in the conversion, if it was used there")
+    parser.add_argument("--source", metavar="ROOT", help="the raw data set to compare every sample with")
+    parser.add_argument("--xml-root", metavar="DIR", help="as in the conversion, if it was used there")
+    parser.add_argument("--meta", metavar="FILE", help="as in the conversion, if it was used there")
     parser.add_argument("--layout", metavar="NAME", help="as in the conversion, if it was used there")
     _add_run(parser, "the verdict", "the verdict as JSON, with all deviations")
     return parser
 
 
-def _index_parser() -> argparse.ArgumentParser:
-    parser = _new_parser(
+def _index_parser() -> _Parser:
+    parser = _Parser(
         "parallel-sharder index",
         "Write the indexes that single readers want beside finished shards, anybody's, from their headers alone.",
         _INDEX_EXAMPLES,
@@ -269,7 +369,6 @@ def _index_parser() -> argparse.ArgumentParser:
         "--for",
         dest="readers",
         metavar="NAMES",
-        default="wids",
         help=f"some of {','.join(INDEXES)}, or all (default: wids)",
     )
     parser.add_argument("--md5", action="store_true", help="add the MD5 of each shard for wids; reads all of it")
@@ -277,36 +376,27 @@ def _index_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _new_parser(prog: str, description: str, examples: str) -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(
-        prog=prog,
-        description=description,
-        epilog=examples,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-
-
-def _add_run(parser: argparse.ArgumentParser, result: str, as_json: str) -> None:
+def _add_run(parser: _Parser, result: str, as_json: str) -> None:
     """The options that verify and index share: how they run, and how they tell of it."""
     parser.add_argument("--workers", metavar="N", help="worker processes; 0 runs in this process (default: the cores)")
     parser.add_argument("--quiet", action="store_true", help=f"print {result} and errors alone")
     parser.add_argument("--json", action="store_true", help=f"print {as_json}")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _new_parser(
+def _parser() -> _Parser:
+    parser = _Parser(
         "parallel-sharder",
-        "Turn a raw ImageNet into WebDataset shards, in parallel, the same bytes every time.",
+        "Turn a raw ImageNet into WebDataset shards, in parallel, the same bytes every time. Other data sets are not\n"
+        "taken; for these there is ShardWriter, which Python code hands its samples to (see the README).",
         _EXAMPLES,
+        _USAGE,
     )
     source = parser.add_argument_group("source")
-    source.add_argument("--root", metavar="DIR", type=Path, default=Path(), help="the raw data set (default: .)")
-    source.add_argument("--split", metavar="train|val|test", default="train", help="which part of it (default: train)")
+    source.add_argument("--root", metavar="DIR", help="the raw data set (default: .)")
+    source.add_argument("--split", metavar="train|val|test", help="which part of it (default: train)")
     source.add_argument(
         "--labels",
         metavar="devkit|sorted",
-        default="devkit",
         help="devkit: 1..1000 by ILSVRC2012_ID (default); sorted: 0..999 by sorted wnid, as torchvision and timm",
     )
     source.add_argument(
@@ -322,27 +412,23 @@ def _parser() -> argparse.ArgumentParser:
     source.add_argument(
         "--xml-root",
         metavar="PATH",
-        type=Path,
         help="annotations in a tree or tar archive of their own (default: found by itself)",
     )
     source.add_argument(
         "--meta",
         metavar="FILE",
-        type=Path,
         help="class list elsewhere: meta.mat, the devkit's archive, or a text of 'wnid words' lines "
         "(default: found by itself)",
     )
     source.add_argument(
         "--on-bad",
         metavar="skip|keep|fail",
-        default="skip",
         help="broken samples: leave out and list (default), store the image as it is, or stop at the first",
     )
     shards = parser.add_argument_group("shards")
     shards.add_argument(
         "--dest",
         metavar="PATTERN",
-        default=DEFAULT_DEST,
         help="where shards go: a pattern with %%0Nd, ending in .tar, .tgz, .tar.gz or .tar.zst, or a folder "
         f"(default: {DEFAULT_DEST.replace('%', '%%')})",
     )
@@ -353,18 +439,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     shards.add_argument("--maxcount", metavar="N", help="no shard holds more samples (default: no limit)")
     shards.add_argument("--shards", metavar="N", help="exactly so many shards (default: as few as the limits allow)")
-    shards.add_argument("--seed", metavar="N", help="seed of the shuffle, 0 to 2**64 - 1 (default: 0)")
-    shards.add_argument("--no-shuffle", dest="shuffle", action="store_false", help="store in the order of the keys")
+    order = shards.add_mutually_exclusive_group()
+    order.add_argument("--seed", metavar="N", help="seed of the shuffle, 0 to 2**64 - 1 (default: 0)")
+    order.add_argument("--no-shuffle", dest="shuffle", action="store_false", help="store in the order of the keys")
     shards.add_argument(
         "--annotations",
         metavar="original|boxes|none",
-        default="original",
         help="form of the JSON: as the XML has it (default), boxes and sizes in one shape for all samples, or neither",
     )
     shards.add_argument(
         "--index",
         metavar="NAMES",
-        default="wids",
         help=f"what readers want beside the shards: some of {','.join(INDEXES)}, or all, or none (default: wids, which "
         "is the manifest, and there in any case)",
     )

@@ -21,6 +21,7 @@ import psutil
 import pytest
 
 import parallel_sharder
+from parallel_sharder import Options, convert
 from parallel_sharder.cli import main
 from tests import made
 from tests.conftest import needs
@@ -51,7 +52,7 @@ def test_bare_command_in_the_data_sets_folder(tmp_path: Path) -> None:
         r"elapsed   [\d.]+ s with \d+ workers?",
         r"rate      [\d,]+ images/s, \d+ MB/s",
         r"left out  nothing",
-        r"pattern   imagenet_train-000000.tar",
+        r"braces    imagenet_train-000000.tar",
         r"manifest  imagenet_train.json",
         r"    import webdataset as wds",
     ):
@@ -59,21 +60,45 @@ def test_bare_command_in_the_data_sets_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["tar", "tgz", "tar.zst"])
-def test_example_in_the_summary_works(tmp_path: Path, suffix: str) -> None:
-    """The lines that the summary ends with, run as they are, give an image's bytes and its label, in any folder."""
-    made.classic_train(tmp_path / "raw")
-    tmp_path = tmp_path / 'user\'s "shards"'
+@pytest.mark.parametrize("shards", [1, 2])
+@pytest.mark.parametrize(
+    ("folder", "is_pattern"),
+    [
+        ("shards", True),
+        ('user\'s "shards" of 50% $HOME; \N{SNOWMAN} \N{GRINNING FACE}', True),
+        ("a{b}c", False),
+        ("{0..1}", False),
+        ("${HOME}", False),
+        ("a::b", False),
+        ("back\\slash", False),
+        ("it's {all}::100%\\ of 'it'", False),
+    ],
+)
+def test_example_in_the_summary_works(tmp_path: Path, folder: str, is_pattern: bool, shards: int, suffix: str) -> None:
+    """The lines that the summary ends with, run as they are, give the bytes of every image, in any folder."""
+    made.classic_train(tmp_path / "raw", images=6)
     if suffix == "tar.zst":
         needs("zstd")
-    done = run("--root", tmp_path.parent / "raw", "--dest", tmp_path / f"x-%06d.{suffix}", "--maxcount", "30")
-    lines = [line.strip() for line in done.stdout.splitlines() if line.startswith("    ")]
+    options = Options(root=tmp_path / "raw", dest=tmp_path / folder / f"x-%06d.{suffix}", shards=shards, workers=0)
+    title, *lines = convert(options).example().splitlines()
+    assert "Read them with" == title
     assert 3 == len(lines)
-    assert f"/x-{{000000..000001}}.{suffix}" in lines[1]
-    code = "\n".join(lines).replace('.decode("pil")', ".decode()")  # the made images do not decode
+    assert is_pattern == ("WebDataset([" not in lines[1])
+    code = "\n".join(map(str.strip, lines[:2])).replace('.decode("pil")', ".decode()")  # made images do not decode
     shown = subprocess.run(
-        [sys.executable, "-c", f"{code}\nprint(type(image), label)"], capture_output=True, text=True, check=True
-    )
-    assert re.fullmatch(r"<class 'bytes'> \d+\n", shown.stdout)
+        [sys.executable, "-c", f"{code}\nprint(*[type(image) for image, label in dataset])"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert ["<class 'bytes'>"] * 6 == re.findall("<.*?>", shown.stdout)
+
+
+def test_quiet_prints_no_example(tmp_path: Path) -> None:
+    """The summary alone, and nothing on standard error; without --quiet the example follows it."""
+    made.classic_train(tmp_path, images=5)
+    assert "\n\nRead them with\n    import webdataset" in run(cwd=tmp_path).stdout
+    done = run("--quiet", cwd=tmp_path)
+    assert (0, "") == (done.returncode, done.stderr)
+    assert "manifest  imagenet_train.json" == done.stdout.splitlines()[-1]
 
 
 def test_json_and_quiet(tmp_path: Path) -> None:
@@ -108,6 +133,73 @@ def test_output_that_nobody_takes(tmp_path: Path, redirection: str) -> None:
     assert {"imagenet_train-000000.tar", "imagenet_train.json"} <= set(os.listdir(tmp_path / "out"))
 
 
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["verify", "--help"], ["--dry-run"], []])
+def test_closed_output_is_silent(tmp_path: Path, words: list[str]) -> None:
+    """Where nobody reads standard output any more, as with `| head`, nothing is said of it, and the status is 0."""
+    made.classic_train(tmp_path, images=5)
+    end, start = os.pipe()
+    os.close(end)
+    done = subprocess.run(
+        [*COMMAND, *words], cwd=tmp_path, env=ENVIRONMENT, stdout=start, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(start)
+    assert 0 == done.returncode
+    assert "parallel-sharder" not in done.stderr
+    assert "Error" not in done.stderr
+
+
+def test_full_disk_under_the_output_is_said(tmp_path: Path) -> None:
+    """Once, with the cause; the shards are there all the same."""
+    made.classic_train(tmp_path, images=5)
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*COMMAND, "--quiet"], cwd=tmp_path, env=ENVIRONMENT, stdout=full, stderr=subprocess.PIPE, text=True,
+            check=False,
+        )  # fmt: skip
+    said = "parallel-sharder: standard output cannot be written: No space left on device. All else is done.\n"
+    assert (0, said) == (done.returncode, done.stderr)
+    assert (tmp_path / "imagenet_train.json").exists()
+
+
+def dry_run(capsys: pytest.CaptureFixture[str], root: Path, *words: str) -> tuple[int, str]:
+    """The status and the last line."""
+    status = main(["--root", str(root), "--dest", str(root / "out"), "--workers", "0", "--dry-run", *words])
+    return status, capsys.readouterr().out.splitlines()[-1]
+
+
+def test_dry_run_of_what_would_be_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends with 1 and says why: too little space, files of others, another set's journal."""
+    made.classic_train(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr("parallel_sharder.machine.free_bytes", lambda folder: 1000)
+        status, last = dry_run(capsys, tmp_path)
+        assert (1, "outcome      the run would be refused, because there is too little space") == (status, last)
+    refused = 1, "outcome      the run would be refused, because something is in the way"
+    (tmp_path / "out").mkdir()
+    foreign = tmp_path / "out" / "imagenet_train-000003.tar"
+    foreign.touch()
+    assert refused == dry_run(capsys, tmp_path)
+    foreign.unlink()
+    index = tmp_path / "out" / "_info.json"
+    index.write_text("mine")
+    assert refused == dry_run(capsys, tmp_path, "--index", "timm")
+    index.unlink()
+    assert 0 == main(["--root", str(tmp_path), "--dest", str(tmp_path / "out"), "--shards", "3", "--quiet"])
+    assert refused == dry_run(capsys, tmp_path, "--shards", "2")
+
+
+def test_dry_run_of_what_continues(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Shards of an earlier run of the same set are in nobody's way: they are kept, or removed with --overwrite."""
+    made.classic_train(tmp_path)
+    assert 0 == main(["--root", str(tmp_path), "--dest", str(tmp_path / "out"), "--shards", "3", "--quiet"])
+    assert (0, "kept         all of them: nothing was left to do") == dry_run(capsys, tmp_path, "--shards", "3")
+    (tmp_path / "out" / "imagenet_train-000001.tar").unlink()
+    assert (0, "kept         2 shards of an earlier run") == dry_run(capsys, tmp_path, "--shards", "3")
+    assert 0 == dry_run(capsys, tmp_path, "--shards", "2", "--overwrite")[0]
+
+
 def test_dry_run(tmp_path: Path) -> None:
     """It prints the plan, in text or JSON, and writes nothing at all."""
     made.classic_train(tmp_path)
@@ -117,8 +209,8 @@ def test_dry_run(tmp_path: Path) -> None:
     for line in (
         r"layout   +classic tree, train images in .*/train",
         r"samples  +60",
-        r"shards   +9 of 6 or 7 samples, the largest at most [\d.]+ kB",
-        r"pattern  +imagenet_train-\{000000\.\.000008\}\.tar",
+        r"shards   +9 with 6 or 7 samples each, the largest at most [\d.]+ kB",
+        r"braces   +imagenet_train-\{000000\.\.000008\}\.tar",
         r"space    +at most [\d.]+ kB needed, [\d,.]+ [GT]B free",
     ):
         assert re.search(f"^{line}$", done.stdout, re.MULTILINE), line
@@ -158,15 +250,27 @@ def test_left_out_samples_are_named_and_end_with_3(tmp_path: Path) -> None:
         (["--check-archives"], 1, "--check-archives: none of the archives whose MD5 is known is used here, but "),
         (["--labels", "mine"], 2, "--labels 'mine' is not one of devkit, sorted"),
         (["--dest", "x.tar"], 2, "--dest: x.tar has no place for the shard number; write x-%06d.tar"),
-        (["--frobnicate"], 2, "unrecognized arguments: --frobnicate"),
-        (["--work", "3"], 2, "unrecognized arguments: --work 3"),
-        (["verify"], 2, "the following arguments are required: DEST"),
+        (["--frobnicate"], 2, "there is no option --frobnicate. parallel-sharder --help shows all options."),
+        (["--workers"], 2, "--workers needs a value. parallel-sharder --help"),
+        (["--quiet=3"], 2, "--quiet takes no value, and has '3'. parallel-sharder --help"),
+        (["--no-shuffle", "--seed", "0"], 2, "--seed and --no-shuffle exclude each other."),
+        (
+            ["--check", "--overwrite"],
+            2,
+            "--check keeps what is whole, and --overwrite keeps nothing; leave one of them",
+        ),
+        (["--dest", ""], 2, "--dest is empty; name a path (this folder is .)"),
+        (["--root="], 2, "--root is empty; name a path"),
+        (["--meta", "", "--xml-root", ""], 2, "--xml-root is empty; name a path (this folder is .)\n--meta is empty; "),
+        (["verify", ""], 2, "DEST is empty; name a path"),
+        (["verify", "x", "--source", ""], 2, "--source is empty; name a path"),
+        (["index", ""], 2, "DEST is empty; name a path"),
+        (["verify"], 2, "DEST is missing. parallel-sharder verify --help shows all options."),
         (["verify", "x", "--workers", "two"], 2, "--workers: 'two' is not a whole number"),
         (["verify", "x-%d.tar"], 2, "DEST: x-%d.tar needs exactly one shard number"),
-        (["verify", "x", "--shards", "3"], 2, "unrecognized arguments: --shards 3"),
+        (["verify", "x", "--shards", "3"], 2, "there is no option --shards of verify. parallel-sharder verify --help"),
         (["verify", "nowhere"], 1, "nowhere cannot be read: No such file or directory. Name the folder of the shards."),
         (["verify", "."], 1, ". holds no set of shards with its manifest, such as imagenet_train.json."),
-        (["verfiy", "."], 2, "unrecognized arguments: verfiy ."),
         (["--root", "nowhere"], 1, "nowhere is not a folder"),
         (["--split", "val"], 1, "no val images found under"),
         (["--meta", "none.mat"], 1, "none.mat, named with --meta, is not a file"),
@@ -191,16 +295,82 @@ def test_wrong_input(
     made.classic_train(tmp_path)
     (tmp_path / "taken-000003.tar").touch()
     monkeypatch.chdir(tmp_path)
-    try:
-        returned = main([*words, "--quiet"])
-    except SystemExit as error:  # argparse's own refusals
-        returned = int(error.code or 0)
+    returned = main([*words, "--quiet"])
     captured = capsys.readouterr()
     assert status == returned
     assert message in captured.err
     assert "" == captured.out
     assert "Traceback" not in captured.err
     assert not list(tmp_path.glob("imagenet_train*"))
+
+
+@pytest.mark.parametrize(
+    ("words", "near"),
+    [
+        ("/data", "Name the data set with --root /data."),
+        ("~/data", "Name the data set with --root '~/data'."),
+        ("'my data'", "Name the data set with --root 'my data'."),
+        ("/data /shards", "Name the data set with --root /data, and where shards go with --dest /shards."),
+        ("--root /data /shards", "Where shards go is named with --dest /shards."),
+        ("convert --root /data", "Leave convert out."),
+        ("covnert", "Leave covnert out."),
+        ("verfiy /shards", "Did you mean parallel-sharder verify?"),
+        ("idnex", "Did you mean parallel-sharder index?"),
+        ("--quiet verify /shards", "verify is a command, which comes first: write parallel-sharder verify DEST."),
+        ("val", "Name the split with --split val."),
+        ("help", "Did you mean parallel-sharder --help?"),
+        ("--workrs 3", "Did you mean --workers?"),
+        ("--workers=3 --lables=sorted", "there is no option --lables. Did you mean --labels?"),
+        ("--work 3", "Did you mean --workers?"),
+        ("--max 3", "Did you mean --maxsize or --maxcount?"),
+        ("--max-size 3", "Did you mean --maxsize?"),
+        ("--on_bad fail", "Did you mean --on-bad?"),
+        ("-workers 3", "Did you mean --workers?"),
+        ("--num-workers 3", "Did you mean --workers?"),
+        ("--output x", "Did you mean --dest?"),
+        ("--source x", "Did you mean --root?"),
+        ("verify x --workrs 3", "there is no option --workrs of verify. Did you mean --workers?"),
+        ("verify x --root y", "Did you mean --source?"),
+        ("verify x y", "y is one word too many: parallel-sharder verify takes one DEST."),
+        ("index x --index dali", "Did you mean --for?"),
+    ],
+)
+def test_wrong_words_are_answered_with_the_nearest_right_one(
+    capsys: pytest.CaptureFixture[str], words: str, near: str
+) -> None:
+    """In one line, with status 2."""
+    assert 2 == main(shlex.split(words))
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.endswith(near)
+
+
+def test_suggested_options_are_taken(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is printed for a --dest that is no pattern is one, word for word."""
+    assert 2 == main(["--dest", "my shards/foo-{000000..000010}.tar", "--maxsize", "none"])
+    said = capsys.readouterr().err
+    match = re.search("; write (.*), or name a folder$", said, re.MULTILINE)
+    assert match, said
+    assert "'my shards/foo-%06d.tar'" == match[1]
+    assert 2 == main(["--dest", *shlex.split(match[1]), "--maxsize", "none"])
+    assert "--dest" not in capsys.readouterr().err
+
+
+def test_home_folder(tmp_path: Path) -> None:
+    """A ~ that no shell has expanded, as in --root=~/raw, is the home folder for every option that names a path."""
+    made.classic_train(tmp_path / "raw", images=5)
+    (tmp_path / "raw" / "ILSVRC2012_devkit_t12").rename(tmp_path / "devkit")
+    environment = {**ENVIRONMENT, "HOME": str(tmp_path)}
+    source = ["--meta=~/devkit/data/meta.mat", "--xml-root=~/raw/train"]
+    for words in (
+        ["--root=~/raw", "--dest=~/out/x-%06d.tar", *source],
+        ["verify", "~/out", "--source=~/raw", *source],
+        ["verify", "~/out/x-%06d.tar"],
+        ["index", "~/out", "--for", "timm"],
+    ):
+        done = subprocess.run([*COMMAND, *words], cwd=tmp_path, env=environment, capture_output=True, check=False)
+        assert 0 == done.returncode, done.stderr
+    assert {"x-000000.tar", "x.json", "_info.json"} <= set(os.listdir(tmp_path / "out"))
+    assert not (tmp_path / "~").exists()
 
 
 def test_verify(tmp_path: Path) -> None:
@@ -231,6 +401,13 @@ def test_help_and_version() -> None:
         assert option in done.stdout
     assert done.stdout.count("    parallel-sharder ") >= 6
     assert "imagenet_{split}-%06d.tar" in done.stdout
+    for fact in (
+        "parallel-sharder verify DEST",
+        "parallel-sharder index DEST",
+        "130, 143 or 129 stopped by Ctrl-C, SIGTERM or SIGHUP",
+        "Other data sets are not\ntaken; for these there is ShardWriter",
+    ):
+        assert fact in done.stdout
     assert f"parallel-sharder {parallel_sharder.__version__}\n" == run("--version").stdout
 
 
@@ -294,7 +471,9 @@ def test_signals(long_set: Path, tmp_path: Path, number: signal.Signals, whom: s
     # Python 3.12 and later rightly warn of fork; these tests show that it can be had all the same.
     said = re.sub(r".*fork\(\).*\n.*\n", "", errors)
     command = re.escape(shlex.join(map(str, process.args)))  # type: ignore[arg-type]
-    sentence = rf"parallel-sharder: stopped by {number.name}. (\d+) of 600 shards are done. Continue with: {command}\n"
+    sentence = (
+        rf"parallel-sharder: stopped by {number.name}. (\d+) of 600 shards (?:is|are) done. Continue with: {command}\n"
+    )
     match = re.fullmatch(sentence, said)
     assert match, said
     # One that was finished at the very moment of the signal may not be recorded; it will be made again.
@@ -309,7 +488,27 @@ def test_stopped_overwrite_continues_without_it(long_set: Path, tmp_path: Path) 
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     command = shlex.join(str(word) for word in process.args if word != "--overwrite")  # type: ignore[union-attr]
-    assert errors.endswith(f"shards are done. Continue with: {command}\n")
+    assert errors.endswith(f" done. Continue with: {command}\n")
+
+
+@pytest.mark.parametrize("is_found", [True, False])
+def test_command_that_continues_is_the_one_typed(long_set: Path, tmp_path: Path, is_found: bool) -> None:
+    """The installed command is named as it was: by its name where the shell finds it so, by its path elsewhere."""
+    script = Path(sys.executable).parent / "parallel-sharder"
+    if not script.exists():
+        pytest.skip("the command is not installed beside this Python")
+    words = f"--root {long_set} --dest {tmp_path}/out --workers 2 --shards 600 --quiet".split()
+    environment = {**ENVIRONMENT, "PATH": f"{script.parent}:/usr/bin:/bin" if is_found else "/usr/bin:/bin"}
+    process = subprocess.Popen(
+        [script, *words], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    while not list(tmp_path.glob("out/*.tar")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    name = "parallel-sharder" if is_found else str(script)
+    assert f"Continue with: {shlex.join([name, *words])}\n" == errors[errors.index("Continue") :]
 
 
 def test_ignored_signals_stay_ignored(long_set: Path, tmp_path: Path) -> None:
@@ -396,6 +595,7 @@ def test_bar_on_a_terminal(tmp_path: Path) -> None:
             break
     os.close(parent)
     assert 0 == process.wait(30)
+    assert "writing 3,000 samples to 1 shard\r\n" in shown.decode()
     last = shown.decode().replace("\r\n", "\n").split("\r")[-1]
     assert re.search(r"100%\|█+\| 3000/3000 \[\d\d:\d\d<00:00, +[\d.]+ images/s, [\d.]+ MB, [\d,]+ MB/s\]", last)
 
