@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from parallel_sharder.coordinator import convert, preview
-    from parallel_sharder.errors import SharderError
+    from parallel_sharder.errors import OptionsError, SharderError
     from parallel_sharder.indexer import index_shards
+    from parallel_sharder.monitor import Monitor, Silent
     from parallel_sharder.options import IndexOptions, Options, VerifyOptions
     from parallel_sharder.report import Indexed, Preview, Report, Verdict
     from parallel_sharder.tarwriter import ShardWriter
@@ -31,11 +32,14 @@ __version__ = "0.1.0"
 __all__ = [
     "IndexOptions",
     "Indexed",
+    "Monitor",
     "Options",
+    "OptionsError",
     "Preview",
     "Report",
     "ShardWriter",
     "SharderError",
+    "Silent",
     "Verdict",
     "VerifyOptions",
     "convert",
@@ -47,11 +51,14 @@ __all__ = [
 _HOMES = {
     "IndexOptions": "options",
     "Indexed": "report",
+    "Monitor": "monitor",
     "Options": "options",
+    "OptionsError": "errors",
     "Preview": "report",
     "Report": "report",
     "ShardWriter": "tarwriter",
     "SharderError": "errors",
+    "Silent": "monitor",
     "Verdict": "report",
     "VerifyOptions": "options",
     "convert": "coordinator",
@@ -65,3 +72,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, *(name for name in globals() if name.startswith("__"))]

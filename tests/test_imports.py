@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import ast
+import pydoc
+import re
 import subprocess
 import sys
+import typing
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import parallel_sharder
+from parallel_sharder import options
 
 PACKAGE = Path(parallel_sharder.__file__).parent
 
 # Each module and what it may import of ours, directly. model and errors know nothing of the rest.
 ALLOWED = {
     # For type checkers; lazily at run time.
-    "__init__": {"coordinator", "errors", "indexer", "options", "report", "tarwriter", "verify"},
+    "__init__": {"coordinator", "errors", "indexer", "monitor", "options", "report", "tarwriter", "verify"},
     "__main__": {"cli"},
     "ahead": {"blob"},
     "annotation": {"errors", "model"},
@@ -25,7 +31,9 @@ ALLOWED = {
     "bounds": {"annotation", "boxes", "columns", "errors", "members", "model", "ustar"},
     "boxes": {"annotation", "model"},
     "card": {"boxes", "destination", "durable", "errors", "manifest", "text"},
-    "cli": {"__init__", "coordinator", "errors", "indexer", "journal", "monitor", "options", "report", "verify"},
+    "cli": {
+        "__init__", "coordinator", "errors", "indexer", "journal", "monitor", "options", "report", "text", "verify",
+    },
     "columns": set(),
     "comparison": {"blob", "columns", "destination", "engines", "model", "monitor", "witness"},
     "compress": set(),
@@ -164,6 +172,7 @@ def test_scipy_and_xml_have_one_home() -> None:
             "import parallel_sharder.cli as c; c._parser().format_help()",
             {"numpy", "scipy", "tqdm", "xmltodict", "psutil"},
         ),
+        ("import parallel_sharder; dir(parallel_sharder)", {"numpy", "scipy", "tqdm", "xmltodict", "psutil"}),
         ("import parallel_sharder.engines.processes", {"numpy", "scipy", "tqdm", "psutil", "argparse"}),
         ("import parallel_sharder.witness", {"numpy", "scipy", "tqdm", "psutil"}),
         ("import parallel_sharder.sources.archived", {"numpy", "scipy", "tqdm", "psutil", "xmltodict"}),
@@ -184,3 +193,27 @@ def test_public_names() -> None:
         assert getattr(parallel_sharder, name).__name__ == name
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         parallel_sharder.nonsense  # noqa: B018
+
+
+def test_public_names_are_shown() -> None:
+    """By dir(), without importing any, and by help()."""
+    shown = [name for name in dir(parallel_sharder) if not name.startswith("__")]
+    assert sorted(parallel_sharder.__all__) == shown
+    text = pydoc.plain(pydoc.render_doc(parallel_sharder))
+    for name in parallel_sharder.__all__:
+        assert re.search(rf"^    (class )?{name}\(", text, re.MULTILINE), name
+    assert "on_bad: 'OnBad' = 'skip'" in text
+
+
+@pytest.mark.parametrize("name", ["SPLITS", "LABELS", "LAYOUTS", "INDEXES", "ANNOTATIONS", "ON_BAD"])
+def test_choices_have_one_place(name: str) -> None:
+    """The values that are checked for are those of the field's type."""
+    fields = typing.get_type_hints(parallel_sharder.Options)
+    field = {"SPLITS": "split", "LAYOUTS": "layout", "INDEXES": "index"}.get(name, name.lower())
+    assert set(getattr(options, name)) <= set(literals(fields[field])) - {None}
+
+
+def literals(hint: Any) -> Iterator[Any]:
+    """All values that a type names."""
+    for argument in typing.get_args(hint):
+        yield from literals(argument) if typing.get_args(argument) else [argument]
