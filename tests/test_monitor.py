@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import TextIO
 
 import numpy as np
 import pytest
 
 from parallel_sharder.model import Plan, ShardRecord
-from parallel_sharder.monitor import Log, Monitor, Terminal
+from parallel_sharder.monitor import Log, Monitor, Silent, Terminal
 from parallel_sharder.text import counted, duration, size
+from tests import made
 
 
 def plan_of(samples: int) -> Plan:
@@ -73,6 +76,22 @@ def test_durations_for_people(seconds: float, text: str) -> None:
 def test_counts_agree_with_their_nouns(count: int, one: str, many: str, text: str) -> None:
     """One shard, two shards; and the verb that follows with them."""
     assert text == counted(count, one, many)
+
+
+def test_example_of_the_readme(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A monitor that inherits from Silent hears the methods that it defines; every method is in the README."""
+    made.classic_train(tmp_path / "raw", images=5)
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    [example] = [block for block in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "(Silent)" in block]
+    for path, ours in (("/data/imagenet", tmp_path / "raw"), ("/shards", tmp_path / "out")):
+        example = example.replace(f'"{path}"', repr(str(ours)))
+    exec(example.replace("dest=", "workers=0, dest="), {"__name__": "__main__"})
+    lines = capsys.readouterr().out.splitlines()
+    tar_bytes = (tmp_path / "out" / "imagenet_train-000000.tar").stat().st_size
+    assert ["shards: 1 of which are there: 0", "images: 0 bytes: 0"] == lines[:2]
+    assert f"images: 5 bytes: {tar_bytes}" == lines[-1]
+    for name in (name for name in vars(Silent) if not name.startswith("_")):
+        assert f"\n| `{name}(" in readme
 
 
 @pytest.mark.parametrize("make", [Log, Terminal])

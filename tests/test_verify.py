@@ -465,9 +465,9 @@ def test_any_bytes_are_verified_without_an_error(
 @pytest.mark.parametrize(
     ("choices", "complaint"),
     [
-        ({"dest": "x-%d.tar"}, "DEST: x-%d.tar needs exactly one shard number"),
-        ({"dest": ".", "workers": -1}, "--workers -1 is outside 0 to 10,000"),
-        ({"dest": ".", "meta": "x"}, "--meta tells where a part of the source is; name that with --source"),
+        ({"dest": "x-%d.tar"}, "dest: x-%d.tar needs exactly one shard number"),
+        ({"dest": ".", "workers": -1}, "workers -1 is outside 0 to 10,000"),
+        ({"dest": ".", "meta": "x"}, "meta tells where a part of the source is; name that with source"),
     ],
 )
 def test_refused_options(choices: dict[str, Any], complaint: str) -> None:
