@@ -324,7 +324,7 @@ def test_changed_choices_are_refused(raw: Path, tmp_path: Path, choices: dict[st
     with pytest.raises(DestinationError) as caught:
         run(raw, tmp_path, **choices)
     assert f"  {change}\n" in str(caught.value)
-    assert "--overwrite" in str(caught.value)
+    assert str(caught.value).endswith("start anew with overwrite.")
     assert before == digests(tmp_path)
 
 

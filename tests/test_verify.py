@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parallel_sharder import Options, Verdict, VerifyOptions, convert, verify_shards
+from parallel_sharder.cli import main
 from parallel_sharder.errors import DestinationError, OptionsError
 from parallel_sharder.manifest import DIGEST
 from parallel_sharder.options import OnBad
@@ -475,6 +476,15 @@ def test_refused_options(choices: dict[str, Any], complaint: str) -> None:
     with pytest.raises(OptionsError) as caught:
         VerifyOptions(**choices)
     assert complaint in str(caught.value)
+
+
+def test_source_that_is_not_there(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is named as the reader calls it: by the field in the library, by the option on the command line."""
+    remedy = "nowhere is not a folder; name the data set's with"
+    [deviation] = verify_shards(VerifyOptions(dest=folder / "out", source=folder / "nowhere", workers=0)).deviations
+    assert deviation.detail.endswith(f"{remedy} source")
+    assert 1 == main(["verify", str(folder / "out"), "--source", str(folder / "nowhere"), "--workers", "0"])
+    assert f"{remedy} --source\n" in capsys.readouterr().out
 
 
 def test_places(folder: Path) -> None:
