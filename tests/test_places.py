@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from parallel_sharder.errors import SourceError
 from parallel_sharder.model import Listing
-from parallel_sharder.sources import find_layout
+from parallel_sharder.sources import archives, find_layout, kaggle, tree, zipped
 from parallel_sharder.synsets import ilsvrc_ids
 from tests import made
 from tests.made import NAMES, WNIDS, Made
@@ -108,7 +109,8 @@ def test_later_devkit_beside_the_devkit_of_2012(tmp_path: Path) -> None:
     data = made.write_devkit(tmp_path, labels_by(ilsvrc_ids(), expected))
     check_both(tmp_path, expected)
     (data / GROUND_TRUTH).unlink()
-    check_both(tmp_path, expected)
+    train, _ = check_both(tmp_path, expected)
+    assert dict(train.found)["classes"].endswith("meta.mat")
     (data / "meta.mat").unlink()
     (data / GROUND_TRUTH).write_text("".join(f"{label}\n" for label in labels_by(ilsvrc_ids(), expected)))
     check_both(tmp_path, expected)
@@ -312,3 +314,11 @@ def test_ground_truth_after_windows(tmp_path: Path) -> None:
     check(listing_of(tmp_path, "val"), expected, set(expected.wnids), set())
     path.write_bytes("\r\n".join([*lines[:9], "", *lines[10:], ""]).encode())
     assert "has 49,999 labels; the validation set has 50,000" in refusal(tmp_path, "val")
+
+
+@pytest.mark.parametrize("images", ["/train", "/CLS-LOC/train", "/Data/CLS-LOC/train", "/ILSVRC/Data/CLS-LOC/train"])
+def test_set_at_the_root_of_a_file_system(images: str) -> None:
+    """A set that is mounted at / has fewer folders above it than are looked into."""
+    for module in (kaggle, tree, archives, zipped):
+        with pytest.raises(SourceError, match=r"no class list .* Looked for"):
+            module.find(Path(images), "train", None, None)

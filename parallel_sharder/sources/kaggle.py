@@ -12,11 +12,9 @@ from parallel_sharder.sources.layout import Layout, annotation_place
 from parallel_sharder.sources.lists import (
     MAPPING,
     VAL_SOLUTION,
-    Places,
     class_list,
-    class_lists,
-    labels_beside,
-    val_labels,
+    class_list_places,
+    val_label_places,
 )
 
 NAME = "Kaggle tree"
@@ -31,11 +29,11 @@ def places(root: Path, split: str) -> list[Path]:
 
 def find(images: Path, split: str, xml_root: Path | None, meta: Path | None) -> Layout:
     """The layout with its images at `images`; SourceError if the class list is missing."""
-    cls_loc, data, ilsvrc, top, above = images.parents[:5]
-    folders = [top, ilsvrc, above, data, cls_loc]
-    lists = Places.around([top / MAPPING, ilsvrc / MAPPING], folders, class_lists)
+    ilsvrc = images.parent.parent.parent  # the file system's root is its own parent
+    top = ilsvrc.parent
+    folders = [top, ilsvrc, top.parent, images.parent.parent, images.parent]
+    lists = class_list_places([top / MAPPING, ilsvrc / MAPPING], folders)
     classes = class_list(split, meta, MAPPING, lists)
-    usual = [top / VAL_SOLUTION, ilsvrc / VAL_SOLUTION, *labels_beside(classes)]
     annotations = annotation_place(xml_root, split, [ilsvrc / "Annotations" / "CLS-LOC" / split])
-    labels = Places.around(usual, folders, val_labels)
+    labels = val_label_places([top / VAL_SOLUTION, ilsvrc / VAL_SOLUTION], folders, classes)
     return Layout(NAME, split, images, annotations, xml_root is not None, classes, labels)

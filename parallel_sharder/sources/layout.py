@@ -23,7 +23,7 @@ class Layout:
 
     `images` holds the images, in class folders or flat: a folder or an archive. `annotations` is a tree or an archive
     of their own, or None; if `xml_given`, the user has named it, and it is used whatever lies beside the images.
-    `class_list` is one of the forms in lists.class_lists, None for test. `val_labels` lists the places that a flat val
+    `class_list` is one of the forms in the module lists, None for test. `val_labels` lists the places that a flat val
     folder's labels can come from.
     """
 

@@ -39,6 +39,10 @@ VAL_SOLUTION = "LOC_val_solution.csv"
 KAGGLE_ZIP = "imagenet-object-localization-challenge.zip"
 
 
+Forms = Callable[[Path], list[SmallFile]]
+"""The forms of one kind of list: where in a folder it can lie, in the order in which they count."""
+
+
 class Places(tuple[SmallFile, ...]):
     """Where a small file can lie; the first that is there counts. As text, one place a line, for people."""
 
@@ -46,13 +50,12 @@ class Places(tuple[SmallFile, ...]):
     text: str
 
     @classmethod
-    def around(
-        cls, usual: Iterable[SmallFile], folders: Sequence[Path], forms: Callable[[Path], list[SmallFile]]
-    ) -> Places:
-        """The `usual` places, then all `forms` in each of `folders`."""
+    def around(cls, usual: Iterable[SmallFile], folders: Sequence[Path], *forms: Forms) -> Places:
+        """The `usual` places, then the first of `forms` in each of `folders`, then the next."""
         usual = list(usual)
-        near, elsewhere = forms(folders[0]), [place for folder in folders[1:] for place in forms(folder)]
-        places = cls(dict.fromkeys([*usual, *near, *elsewhere]))
+        near = [place for each in forms for place in each(folders[0])]
+        elsewhere = [place for each in forms for folder in folders[1:] for place in each(folder)]
+        places = cls(dict.fromkeys([*usual, *(p for each in forms for folder in folders for p in each(folder))]))
         shown = dict.fromkeys([*(place for place in usual if place in near or place not in elsewhere), *near])
         others = dict.fromkeys(str(folder) for folder in folders[1:] if folder != folders[0])
         same = [f"  and the same in {', '.join(others)}"] if others else []
@@ -79,7 +82,7 @@ def class_list(split: str, meta: Path | None, what: str, places: Places) -> Smal
         remedy = f"Put {DEVKIT}.tar.gz or {MAPPING} into {places.folder}, or name the file with --meta."
         return places.require(f"class list ({what})", remedy)
     if meta.is_dir():
-        named = Places.around([], [meta, meta / "data"], class_lists)
+        named = class_list_places([], [meta, meta / "data"])
         return named.require(f"class list in {meta}, named with --meta,", META_TAKES)
     if not meta.is_file():
         raise SourceError(f"{meta}, named with --meta, is not a file. {META_TAKES}")
@@ -90,8 +93,22 @@ def class_list(split: str, meta: Path | None, what: str, places: Places) -> Smal
     return in_zip if meta.suffix == ".zip" and in_zip.is_file() else meta
 
 
-def class_lists(folder: Path) -> list[SmallFile]:
-    """All forms of a class list that can lie in `folder`, in the order in which they count."""
+def class_list_places(usual: Iterable[SmallFile], folders: Sequence[Path]) -> Places:
+    """Where a class list can lie. Later devkits come last: their words are shorter than those of the others."""
+    return Places.around(usual, folders, _class_lists, _later_class_lists)
+
+
+def val_label_places(usual: Iterable[SmallFile], folders: Sequence[Path], classes: SmallFile | None) -> Places:
+    """Where val's labels can lie, also beside the class list `classes`, which may be elsewhere than the images."""
+    beside: list[SmallFile] = []
+    if isinstance(classes, Path):
+        is_later = classes.name == CLASS_MAP
+        names = dict.fromkeys(LATER_DEVKITS.values()) if is_later else (GROUND_TRUTH, VAL_SOLUTION, LATER_GROUND_TRUTH)
+        beside = [classes.with_name(name) for name in names]
+    return Places.around([*usual, *beside], folders, _val_labels, _later_val_labels)
+
+
+def _class_lists(folder: Path) -> list[SmallFile]:
     return [
         folder / DEVKIT / META,
         folder / META,
@@ -99,14 +116,18 @@ def class_lists(folder: Path) -> list[SmallFile]:
         InTar(folder / f"{DEVKIT}.tar.gz", META),
         folder / MAPPING,
         InZip(folder / KAGGLE_ZIP, MAPPING),
+    ]
+
+
+def _later_class_lists(folder: Path) -> list[SmallFile]:
+    return [
         folder / "meta.bin",
         *(folder / devkit / CLASS_MAP for devkit in LATER_DEVKITS),
         InTar(folder / LATER_DEVKIT, f"data/{CLASS_MAP}"),
     ]
 
 
-def val_labels(folder: Path) -> list[SmallFile]:
-    """All forms of val's labels that can lie in `folder`, in the order in which they count."""
+def _val_labels(folder: Path) -> list[SmallFile]:
     return [
         folder / DEVKIT / "data" / GROUND_TRUTH,
         folder / "data" / GROUND_TRUTH,
@@ -115,12 +136,11 @@ def val_labels(folder: Path) -> list[SmallFile]:
         folder / VAL_SOLUTION,
         InZip(folder / f"{VAL_SOLUTION}.zip", VAL_SOLUTION),
         InZip(folder / KAGGLE_ZIP, VAL_SOLUTION),
-        *(folder / devkit / ground_truth for devkit, ground_truth in LATER_DEVKITS.items()),
-        InTar(folder / LATER_DEVKIT, f"data/{LATER_GROUND_TRUTH}"),
     ]
 
 
-def labels_beside(classes: SmallFile | None) -> list[SmallFile]:
-    """The places of val's labels beside a class list, which may be elsewhere than the images."""
-    names = (GROUND_TRUTH, VAL_SOLUTION, *dict.fromkeys(LATER_DEVKITS.values()))
-    return [classes.with_name(name) for name in names] if isinstance(classes, Path) else []
+def _later_val_labels(folder: Path) -> list[SmallFile]:
+    return [
+        *(folder / devkit / ground_truth for devkit, ground_truth in LATER_DEVKITS.items()),
+        InTar(folder / LATER_DEVKIT, f"data/{LATER_GROUND_TRUTH}"),
+    ]

@@ -14,11 +14,9 @@ from parallel_sharder.sources.lists import (
     DEVKIT,
     GROUND_TRUTH,
     META,
-    Places,
     class_list,
-    class_lists,
-    labels_beside,
-    val_labels,
+    class_list_places,
+    val_label_places,
 )
 
 NAME = "classic tree"
@@ -47,14 +45,14 @@ def layout_around(
     `annotations` are places to look at before the tree's. Raises SourceError if the class list is missing.
     """
     root, above = images.parent, images.parent.parent
-    folders = [*images.parents[:3], root / DEVKIT, images]
+    folders = [*images.parents[:3], root / DEVKIT, *([images] if images.is_dir() else [])]
     devkits = [root / DEVKIT / "data", above / DEVKIT / "data", root / "data", root]
     packed = [root / f"{DEVKIT}.tar.gz", above / f"{DEVKIT}.tar.gz"]
     metas: list[SmallFile] = [
         *(devkit / "meta.mat" for devkit in devkits),
         *(InTar(archive, META) for archive in packed),
     ]
-    classes = class_list(split, meta, "the devkit's meta.mat", Places.around(metas, folders, class_lists))
+    classes = class_list(split, meta, "the devkit's meta.mat", class_list_places(metas, folders))
     if isinstance(classes, Path):
         devkits.insert(0, classes.parent)
     elif isinstance(classes, InTar) and classes.name == META:
@@ -62,7 +60,6 @@ def layout_around(
     ground_truths: list[SmallFile] = [
         *(devkit / GROUND_TRUTH for devkit in devkits),
         *(InTar(archive, f"data/{GROUND_TRUTH}") for archive in packed),
-        *labels_beside(classes),
     ]
     in_trees = [root / "Annotations" / "CLS-LOC" / split, root / "Annotations" / split]
     return Layout(
@@ -72,5 +69,5 @@ def layout_around(
         annotation_place(xml_root, split, [*annotations, *in_trees]),
         xml_root is not None,
         classes,
-        Places.around(ground_truths, folders, val_labels),
+        val_label_places(ground_truths, folders, classes),
     )

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from parallel_sharder.errors import SourceError
 from parallel_sharder.model import WNID, ImageClass
 from parallel_sharder.sources.inside import SmallFile
-from parallel_sharder.sources.lists import CLASS_MAP, GROUND_TRUTH, Places
+from parallel_sharder.sources.lists import CLASS_MAP, DEVKIT, GROUND_TRUTH, VAL_SOLUTION, Places
 from parallel_sharder.text import counted
 from parallel_sharder.textfile import content_of, text_in
 
@@ -24,8 +24,8 @@ def wnids_of(keys: Sequence[str], places: Places, classes: Sequence[ImageClass])
     """
     path = places.require(
         "labels for the flat val folder",
-        f"The devkit holds the ground truth, Kaggle's zip LOC_val_solution.csv: put one of them into {places.folder}, "
-        "or sort the images into class folders.",
+        f"Put {DEVKIT}.tar.gz, which holds them, or Kaggle's {VAL_SOLUTION} into {places.folder}, or sort the images "
+        "into class folders.",
     )
     if path.suffix == ".csv":
         return _from_solution(path, keys)

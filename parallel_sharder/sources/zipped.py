@@ -10,11 +10,9 @@ from parallel_sharder.sources.lists import (
     KAGGLE_ZIP,
     MAPPING,
     VAL_SOLUTION,
-    Places,
     class_list,
-    class_lists,
-    labels_beside,
-    val_labels,
+    class_list_places,
+    val_label_places,
 )
 from parallel_sharder.sources.zipindex import refuse_another
 
@@ -31,7 +29,7 @@ def find(images: Path, split: str, xml_root: Path | None, meta: Path | None) -> 
     """The layout with its images in the zip `images`; SourceError if the class list is missing."""
     refuse_another(str(images))
     folders = images.parents[:3]
-    classes = class_list(split, meta, MAPPING, Places.around([InZip(images, MAPPING)], folders, class_lists))
+    classes = class_list(split, meta, MAPPING, class_list_places([InZip(images, MAPPING)], folders))
     annotations = annotation_place(xml_root, split, [images])
-    labels = Places.around([InZip(images, VAL_SOLUTION), *labels_beside(classes)], folders, val_labels)
+    labels = val_label_places([InZip(images, VAL_SOLUTION)], folders, classes)
     return Layout(NAME, split, images, annotations, xml_root is not None, classes, labels)
