@@ -231,6 +231,17 @@ def test_lists_in_the_zip_beside_the_archives(tmp_path: Path) -> None:
     check_both(tmp_path / "set", expected)
 
 
+def test_archive_without_the_list_does_not_hide_another(tmp_path: Path) -> None:
+    """A devkit's archive that lacks a file is passed over, and named if there is no other."""
+    expected = made.flat_val(tmp_path)
+    truth = tmp_path / DEVKIT / "data" / GROUND_TRUTH
+    truth = truth.rename(tmp_path / GROUND_TRUTH)
+    archive = packed(tmp_path / DEVKIT, f"{DEVKIT}.tar.gz", DEVKIT)
+    check(listing_of(tmp_path, "val"), expected, set(expected.wnids), set())
+    truth.unlink()
+    assert f"\n{archive} holds no data/{GROUND_TRUTH}.\nPut " in refusal(tmp_path, "val")
+
+
 def test_usual_list_of_a_layout_comes_first(tmp_path: Path) -> None:
     """Where there are several, each layout has its own: the devkit for a classic tree, Kaggle's files for Kaggle's."""
     made.classic_train(tmp_path / "classic")

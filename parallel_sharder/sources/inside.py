@@ -34,10 +34,6 @@ class _InArchive:
         """As a Path's: the file called `name` in the same folder of the archive."""
         return dataclasses.replace(self, name=str(PurePosixPath(self.name).with_name(name)))
 
-    def is_file(self) -> bool:
-        """Whether the archive is there; what it holds is seen when it is read."""
-        return self.archive.is_file()
-
     def __str__(self) -> str:
         return f"{self.archive}:{self.name}"
 
@@ -53,9 +49,9 @@ class _InArchive:
 class InTar(_InArchive):
     """The file of a tar, compressed or not, whose name ends in `name`."""
 
-    def holds(self) -> bool:
-        """Whether the archive, which is there, has such a file. Raises SourceError if the archive is damaged."""
-        return self._content([]) is not None
+    def is_file(self) -> bool:
+        """Whether the archive is there and holds it. Raises SourceError if the archive is damaged."""
+        return self.archive.is_file() and self._content([]) is not None
 
     def read_bytes(self) -> bytes:
         """The content. Raises SourceError if the archive is damaged, or has no such file."""

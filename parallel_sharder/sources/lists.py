@@ -63,15 +63,24 @@ class Places(tuple[SmallFile, ...]):
         places.text = "\n".join([*(f"  {place}" for place in shown), *same])
         return places
 
-    def require(self, what: str, remedy: str) -> SmallFile:
-        """The first that is a file; SourceError listing all places if none is."""
+    def first(self) -> SmallFile | None:
+        """The first that is a file, also within an archive; None if none is."""
         for place in self:
             try:
                 if place.is_file():
                     return place
             except OSError as error:
                 raise SourceError(f"{place} cannot be looked at: {error.strerror}.") from error
-        raise SourceError(f"no {what} found. Looked for:\n{self.text}\n{remedy}")
+        return None
+
+    def require(self, what: str, remedy: str) -> SmallFile:
+        """The first that is a file; SourceError listing all places if none is."""
+        found = self.first()
+        if found is None:
+            archives = [place for place in self if not isinstance(place, Path) and place.archive.is_file()]
+            lacking = "".join(f"{place.archive} holds no {place.name}.\n" for place in archives)
+            raise SourceError(f"no {what} found. Looked for:\n{self.text}\n{lacking}{remedy}")
+        return found
 
 
 def class_list(split: str, meta: Path | None, what: str, places: Places) -> SmallFile | None:
@@ -88,7 +97,7 @@ def class_list(split: str, meta: Path | None, what: str, places: Places) -> Smal
         raise SourceError(f"{meta}, named with --meta, is not a file. {META_TAKES}")
     if meta.name.endswith((".tar.gz", ".tgz", ".tar")):
         later = InTar(meta, f"data/{CLASS_MAP}")
-        return later if later.holds() else InTar(meta, META)
+        return later if later.is_file() else InTar(meta, META)
     in_zip = InZip(meta, MAPPING)
     return in_zip if meta.suffix == ".zip" and in_zip.is_file() else meta
 
