@@ -294,5 +294,8 @@ def withdraw_card(folder: str, name: str) -> bool:
     text = text_at(os.path.join(folder, CARD)) or ""
     if MARK not in text or f"`{name}.json`" not in text:
         return False
-    write_card(folder, None, name)
+    try:
+        write_card(folder, None, name)
+    except DestinationError as error:
+        raise DestinationError(f"{error} Mend that, and type the same command again.") from error
     return True

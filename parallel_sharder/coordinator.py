@@ -98,9 +98,8 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
         times.append(time.monotonic())
     except WorkerDiedError as error:  # of those that read finished shards; deal and scan have words of their own
         raise WorkerError(f"a worker died ({error.cause}). If memory is short, use fewer --workers.") from error
-    except OSError as error:  # what no step expected, such as an old shard that may not be removed
-        place = f"{error.filename}: " if error.filename else ""
-        raise SharderError(f"{place}{error.strerror or error}. Mend that, and type the same command again.") from error
+    except OSError as error:
+        raise SharderError.unexpected(error) from error
     finally:
         monitor.close()
     seconds = dict(zip(("scan", "plan", "write"), np.diff(times).tolist(), strict=True))

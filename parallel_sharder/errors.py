@@ -48,6 +48,12 @@ class SharderError(Exception):
     def __str__(self) -> str:
         return worded(super().__str__())
 
+    @classmethod
+    def unexpected(cls, error: OSError) -> SharderError:
+        """The error for what no step expected of the system, such as an old shard that may not be removed."""
+        place = f"{error.filename}: " if error.filename else ""
+        return cls(f"{place}{error.strerror or error}. Mend that, and type the same command again.")
+
 
 class OptionsError(SharderError):
     """Choices that cannot be: every complaint at once, one a line."""

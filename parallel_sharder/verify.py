@@ -63,7 +63,7 @@ def verify_shards(options: VerifyOptions, monitor: Monitor | None = None) -> Ver
     except MemoryError as error:
         raise WorkerError("there is not enough memory. Use fewer --workers, or a machine with more.") from error
     except OSError as error:
-        raise SharderError(str(error)) from error
+        raise SharderError.unexpected(error) from error
     finally:
         monitor.close()
     return Verdict(

@@ -31,6 +31,7 @@ from parallel_sharder.indexes import Columns, Member, columns_of, dali, energon,
 from parallel_sharder.monitor import Recording
 from parallel_sharder.options import Reader, Split
 from tests import made
+from tests.conftest import without_privileges
 
 SHARDS: tuple[tuple[Split, int], ...] = (("train", 3), ("val", 2))
 
@@ -622,6 +623,20 @@ def test_refusals(tmp_path: Path) -> None:
     (tmp_path / "x-000001.tgz").touch()
     assert f"{tmp_path}/x-000001.tgz is compressed" in refusal(tmp_path, "dali")
     assert "holds no shards" in refusal(f"{tmp_path}/y-%06d.tar", "dali")
+
+
+def test_folder_that_may_not_be_written(shards: Path, tmp_path: Path) -> None:
+    """The folder, the cause and what to do are told, and nothing is read before."""
+    folder = copied(shards, tmp_path / "copy")
+    folder.chmod(0o500)
+    command = [*without_privileges(), sys.executable, "-m", "parallel_sharder", "index", str(folder), "--for", "dali"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    folder.chmod(0o700)
+    assert (
+        1,
+        f"parallel-sharder: {folder} cannot be locked with a file in it: Permission denied. Mend that, or use a folder "
+        "that can be written to, on a file system that has flock.\n",
+    ) == (done.returncode, done.stderr)
 
 
 def test_options() -> None:

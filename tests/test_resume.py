@@ -204,7 +204,8 @@ def test_unexpected_system_errors_are_ours_too(raw: Path, tmp_path: Path, monkey
             raise PermissionError(13, "Permission denied", path)
 
     monkeypatch.setattr("parallel_sharder.durable.remove", refuse)
-    with pytest.raises(SharderError, match="Permission denied: .*imagenet_train.json"):
+    message = f"{tmp_path}/imagenet_train.json: Permission denied. Mend that, and type the same command again."
+    with pytest.raises(SharderError, match=f"^{message}$"):
         run(raw, tmp_path)
 
 
