@@ -219,7 +219,7 @@ def _refuse_compressed(path: str, readers: Collection[str]) -> None:
     able = [name for name in INDEXES if name not in (*SEEKING, "wids")]
     if unable:
         raise DestinationError(
-            f"{path} is compressed, and cannot be read by {' and '.join(unable)}: they look for samples at places in a "
-            "file, and a compressed one has none. Make uncompressed shards, name others by a pattern, or write "
+            f"{path} is compressed, so its samples have no place in the file from which {' or '.join(unable)} could "
+            "read them. Make uncompressed shards, name others by a pattern, or write "
             f"--for {','.join(able)} alone."
         )

@@ -22,8 +22,8 @@ def locked_folder(folder: str) -> Iterator[None]:
         descriptor = _acquire(path)
     except OSError as error:
         raise DestinationError(
-            f"{os.path.abspath(folder)} cannot be locked with a file in it: {error.strerror or error}. Mend that, or use "
-            "a folder that can be written to, on a file system that has flock."
+            f"{os.path.abspath(folder)} cannot be locked with a file in it: {error.strerror or error}. Mend that, or "
+            "use a folder that can be written to, on a file system that has flock."
         ) from error
     try:
         yield
