@@ -8,6 +8,7 @@ by now is a problem of its sample.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import struct
 import zlib
@@ -59,7 +60,7 @@ class LooseFile(NamedTuple):
             finally:
                 os.close(descriptor)
         except OSError as error:
-            raise SampleError(Kind.UNREADABLE, self.path, error.strerror or str(error)) from error
+            raise _unreadable(self.path, error) from error
         if size != self.length:
             now = f"{size:,}" if size < self.length else "more"
             raise SampleError(Kind.CHANGED, self.path, f"{counted(self.length, 'byte')} when scanned, {now} when read")
@@ -86,7 +87,7 @@ class Stretch(NamedTuple):
         try:
             size = _fill_from(self.archive, view, self.offset)
         except OSError as error:
-            raise SampleError(Kind.UNREADABLE, self.path, error.strerror or str(error)) from error
+            raise _unreadable(self.path, error) from error
         if size != self.length:
             raise SampleError(
                 Kind.CHANGED, self.path, f"{counted(self.length, 'byte')} when indexed, {size:,} when read"
@@ -133,7 +134,7 @@ class ZipEntry(NamedTuple):
             packed = bytearray(self.packed)
             size = _fill_from(self.archive, memoryview(packed), self.offset + len(header) + name_bytes + extra_bytes)
         except OSError as error:
-            raise SampleError(Kind.UNREADABLE, self.path, error.strerror or str(error)) from error
+            raise _unreadable(self.path, error) from error
         if size != self.packed:
             raise SampleError(
                 Kind.CHANGED, self.path, f"{counted(self.packed, 'byte')} when indexed, {size:,} when read"
@@ -160,6 +161,13 @@ def blob_at(place: Place, name: str, length: int, extent: Sequence[int] = ()) ->
         return Stretch(place.path, extent[0], length, f"{place.name}:{name}")
     offset, packed, crc = extent
     return ZipEntry(place.path, offset, packed, crc, length, f"{place.name}:{name}")
+
+
+def _unreadable(path: str, error: OSError) -> SampleError:
+    """The problem of a sample that cannot be read; `error` itself is raised if the fault is not the file's."""
+    if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+        raise error
+    return SampleError(Kind.UNREADABLE, path, error.strerror or str(error))
 
 
 def _read(blob: Blob) -> bytes:

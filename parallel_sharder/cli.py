@@ -25,6 +25,7 @@ from typing import NoReturn, TypeVar
 
 from parallel_sharder import __version__
 from parallel_sharder.errors import OptionsError, SharderError, options_as_typed
+from parallel_sharder.limits import stopping_in_words
 from parallel_sharder.options import DEFAULT_DEST, INDEXES, SPLITS, IndexOptions, Options, VerifyOptions
 from parallel_sharder.text import counted
 
@@ -124,14 +125,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     options: AnyOptions | None = None
     try:
         arguments, options = _parse(list(sys.argv[1:] if argv is None else argv))
-        with _signals():
+        with _signals(), stopping_in_words():
             return _run(options, arguments)
     except SharderError as error:
         _complain(str(error))
         return error.exit_code
-    except OSError as error:
-        _complain(str(error))
-        return 1
     except _InterruptedError as error:
         _complain(f"stopped by {error.signal.name}. {_how_to_continue(options)}")
         return 128 + error.signal

@@ -28,8 +28,9 @@ from parallel_sharder.destination import (
     refuse_unwritable,
 )
 from parallel_sharder.engines import Engine, open_engine
-from parallel_sharder.errors import DestinationError, SharderError, SourceError, WorkerDiedError, WorkerError
+from parallel_sharder.errors import DestinationError, SourceError
 from parallel_sharder.journal import Journal, Past, past_of, refuse_other
+from parallel_sharder.limits import stopping_in_words
 from parallel_sharder.model import Chunk, Listing, Plan, ShardRecord
 from parallel_sharder.monitor import Monitor, Silent
 from parallel_sharder.options import Options
@@ -47,12 +48,13 @@ from parallel_sharder.synsets import read_classes
 from parallel_sharder.text import counted
 
 
+@stopping_in_words()
 def convert(options: Options, monitor: Monitor | None = None) -> Report:
     """Convert the data set that `options` name into shards and a manifest, and report what is there now.
 
     Continues where an earlier run with the same choices and the same source has stopped. Raises SharderError for what
-    stops a run; finished shards and the journal stay, and nothing else does. Where processes are started by spawn or
-    forkserver, the calling script needs the usual `if __name__ == "__main__":`.
+    stops a run; finished shards and the journal stay, and nothing else does. It can be called from anywhere: workers do
+    not import the calling script, so it needs no `if __name__ == "__main__":`.
     """
     monitor = monitor or Silent()
     pattern = options.pattern
@@ -96,10 +98,6 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
                     refuse_changed(records)
                     problems = publish(options, listing, plan, records, journal, engine, monitor)
         times.append(time.monotonic())
-    except WorkerDiedError as error:  # of those that read finished shards; deal and scan have words of their own
-        raise WorkerError(f"a worker died ({error.cause}). If memory is short, use fewer --workers.") from error
-    except OSError as error:
-        raise SharderError.unexpected(error) from error
     finally:
         monitor.close()
     seconds = dict(zip(("scan", "plan", "write"), np.diff(times).tolist(), strict=True))
@@ -190,6 +188,7 @@ def _saying_what_is_needed(pattern: ShardPattern, plan: Plan, journal: Journal) 
         ) from error
 
 
+@stopping_in_words()
 def preview(options: Options, monitor: Monitor | None = None) -> Preview:
     """What `convert` would do with `options`; writes nothing.
 

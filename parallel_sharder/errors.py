@@ -40,6 +40,10 @@ def worded(message: str) -> str:
     return _OPTION.sub(lambda match: _FIELDS.get(match[1]) or match[1].replace("-", "_"), message)
 
 
+NO_MEMORY_STATUS = 71
+"""The exit code of a worker process that has no memory to go on; 71 is "system error" among those of sysexits.h."""
+
+
 class SharderError(Exception):
     """A run that cannot go on. The text is for the user, whole sentences and remedy included."""
 
@@ -47,12 +51,6 @@ class SharderError(Exception):
 
     def __str__(self) -> str:
         return worded(super().__str__())
-
-    @classmethod
-    def unexpected(cls, error: OSError) -> SharderError:
-        """The error for what no step expected of the system, such as an old shard that may not be removed."""
-        place = f"{error.filename}: " if error.filename else ""
-        return cls(f"{place}{error.strerror or error}. Mend that, and type the same command again.")
 
 
 class OptionsError(SharderError):
@@ -101,7 +99,9 @@ class WorkerDiedError(Exception):
 
     @property
     def cause(self) -> str:
-        """How it ended, for people: "killed by SIGKILL", or "exit status 1"."""
+        """How it ended, for people: "killed by SIGKILL", "out of memory", or "exit status 1"."""
+        if self.exit_code == NO_MEMORY_STATUS:
+            return "out of memory"
         if self.exit_code < 0:
             return f"killed by {signal.Signals(-self.exit_code).name}"
         return f"exit status {self.exit_code}"

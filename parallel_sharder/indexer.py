@@ -20,10 +20,11 @@ from typing import IO
 from parallel_sharder import machine
 from parallel_sharder.destination import ShardPattern, is_pattern, set_name, shard_name
 from parallel_sharder.engines import Engine, open_engine
-from parallel_sharder.errors import DestinationError, SharderError, SourceError, WorkerDiedError, WorkerError
+from parallel_sharder.errors import DestinationError, SharderError, SourceError
 from parallel_sharder.indexes import Columns, Member, Shard
 from parallel_sharder.indexes.folder import FolderIndexes, Found, index_columns, index_members
 from parallel_sharder.indexes.sets import ShardSet, listed_sets, split_of
+from parallel_sharder.limits import stopping_in_words
 from parallel_sharder.lock import locked_folder
 from parallel_sharder.model import ShardRecord
 from parallel_sharder.monitor import Monitor, Silent
@@ -33,6 +34,7 @@ from parallel_sharder.sources.tarindex import Stream, TarMember, reader, tar_mem
 from parallel_sharder.worker import digests_of
 
 
+@stopping_in_words()
 def index_shards(options: IndexOptions, monitor: Monitor | None = None) -> Indexed:
     """Write the indexes that `options` name for the shards they name, and say what is there now.
 
@@ -53,8 +55,6 @@ def index_shards(options: IndexOptions, monitor: Monitor | None = None) -> Index
             for found in _told_by_headers(folder, names, options.readers, options.md5, engine, monitor):
                 indexes.add(found)
             written = indexes.publish()
-    except WorkerDiedError as error:
-        raise WorkerError(f"a worker died ({error.cause}). If memory is short, use fewer --workers.") from error
     except (OSError, sqlite3.Error) as error:
         raise SharderError(_unwritten(folder, error)) from error
     finally:

@@ -23,15 +23,9 @@ from parallel_sharder import machine
 from parallel_sharder.comparison import Rows, compare_with_source
 from parallel_sharder.destination import ShardPattern, is_pattern, journal_beside, set_name, shard_name
 from parallel_sharder.engines import Engine, open_engine
-from parallel_sharder.errors import (
-    DestinationError,
-    ManifestError,
-    SharderError,
-    SourceError,
-    WorkerDiedError,
-    WorkerError,
-)
+from parallel_sharder.errors import DestinationError, ManifestError, SourceError
 from parallel_sharder.journal import progress_of
+from parallel_sharder.limits import stopping_in_words
 from parallel_sharder.manifest import read_manifest
 from parallel_sharder.model import Deviation, Listing, Problem
 from parallel_sharder.monitor import Monitor, Silent
@@ -45,6 +39,7 @@ from parallel_sharder.text import counted
 from parallel_sharder.witness import ExpectedShard, ShardFindings, check_shard
 
 
+@stopping_in_words()
 def verify_shards(options: VerifyOptions, monitor: Monitor | None = None) -> Verdict:
     """Verify the finished sets that `options` name, and say what is there and what deviates.
 
@@ -58,12 +53,6 @@ def verify_shards(options: VerifyOptions, monitor: Monitor | None = None) -> Ver
         with open_engine(workers, None) as engine:
             for path in _manifests(os.fspath(options.dest)):
                 sets.append(_verify_set(path, options, engine, monitor))
-    except WorkerDiedError as error:
-        raise WorkerError(f"a worker died ({error.cause}). If memory is short, use fewer --workers.") from error
-    except MemoryError as error:
-        raise WorkerError("there is not enough memory. Use fewer --workers, or a machine with more.") from error
-    except OSError as error:
-        raise SharderError.unexpected(error) from error
     finally:
         monitor.close()
     return Verdict(

@@ -6,7 +6,6 @@ import math
 import os
 from pathlib import Path
 
-import psutil
 import pytest
 
 from parallel_sharder import machine
@@ -44,7 +43,7 @@ def test_no_quota(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("quota", "cores"), [(math.inf, 8), (2.5, 3), (0.2, 1), (64.0, 8)])
 def test_usable_cores(monkeypatch: pytest.MonkeyPatch, quota: float, cores: int) -> None:
     """The affinity, or the quota rounded up where that is less; never none."""
-    monkeypatch.setattr(psutil.Process, "cpu_affinity", lambda self: list(range(8)), raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
     monkeypatch.setattr(machine, "cgroup_quota", lambda *_: quota)
     assert cores == machine.usable_cores()
 

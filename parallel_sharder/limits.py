@@ -1,0 +1,96 @@
+"""Limits of the machine, in words: which one was reached, what its value is, and what to do.
+
+Of such a limit the system says "Resource temporarily unavailable", and Python often less. What stops a run without
+words of its own gets them here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import math
+import os
+import resource
+from collections.abc import Iterator
+
+from parallel_sharder.errors import OptionsError, SharderError, WorkerDiedError, WorkerError
+
+_REMEDY = "Use fewer --workers, or --workers 0, or raise the limit."
+
+
+@contextlib.contextmanager
+def stopping_in_words() -> Iterator[None]:
+    """Within, or in a function that this decorates, what the system refuses ends in a SharderError that says why."""
+    try:
+        yield
+    except SharderError as error:
+        explain(error)
+        raise
+    except WorkerDiedError as error:
+        raise WorkerError(f"a worker died ({error.cause}). If memory is short, use fewer --workers.") from error
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        remedy = _limit(error) or "Mend that, and type the same command again."
+        raise SharderError(f"{place}{error.strerror or error}. {remedy}") from error
+    except Exception as error:
+        if not (limit := _limit(error)):
+            raise
+        raise SharderError(limit) from error
+
+
+def explain(error: Exception) -> None:
+    """Add to the message of a SharderError which limit has caused it, if one has."""
+    if isinstance(error, SharderError) and not isinstance(error, OptionsError):
+        cause = error.__cause__
+        while isinstance(cause, SharderError):
+            cause = cause.__cause__
+        limit = _limit(cause)
+        message = error.args[0]
+        if limit and limit not in message:
+            error.args = (f"{message.removesuffix('.')}. {limit}",)
+
+
+def no_worker(error: OSError) -> WorkerError:
+    """What to raise if `error` keeps a worker process from being started."""
+    limit = _processes() if error.errno == errno.EAGAIN else _limit(error) or "Use --workers 0."
+    return WorkerError(f"a worker cannot be started: {error.strerror or error}. {limit}")
+
+
+def _limit(error: BaseException | None) -> str:
+    """The limit that is behind an error, and what to do, in sentences; nothing if there is none."""
+    number = error.errno if isinstance(error, OSError) else None
+    if number == errno.EMFILE:
+        return f"The limit on a process's open files is {_value(resource.RLIMIT_NOFILE):,} (ulimit -n). {_REMEDY}"
+    if number == errno.ENFILE:
+        return f"The limit is that on the open files of all processes (fs.file-max). {_REMEDY}"
+    if number == errno.ENOMEM or isinstance(error, MemoryError) or "failed to map segment" in str(error):  # a library's
+        return f"There is not enough memory. {_memory()}"
+    if "can't start new thread" in str(error) or "Allocation error" in str(error):  # Python's, zstd's
+        limit = _processes() if _value(resource.RLIMIT_AS) == math.inf else _memory()
+        return f"No thread can be started. {limit}"
+    return ""
+
+
+def _processes() -> str:
+    from parallel_sharder import machine  # not before it is wanted: it takes workers longer than all else
+
+    user = math.inf if os.geteuid() == 0 else _value(resource.RLIMIT_NPROC)  # which does not bind root
+    group = machine.cgroup_processes()
+    if user < group:
+        return f"The limit on a user's processes and threads is {user:,} (ulimit -u). {_REMEDY}"
+    if group < math.inf:
+        return f"The limit on the control group's processes and threads is {group:,} (pids.max). {_REMEDY}"
+    return "Use fewer --workers, or --workers 0."
+
+
+def _memory() -> str:
+    for kind, option in ((resource.RLIMIT_AS, "-v"), (resource.RLIMIT_DATA, "-d")):
+        if (limit := _value(kind)) < math.inf:
+            return f"The limit on a process's memory is {limit // 1024:,} KB (ulimit {option}). {_REMEDY}"
+    return "Use fewer --workers, or a machine with more."
+
+
+def _value(kind: int) -> float:
+    """The value of a limit of this process."""
+    value = resource.getrlimit(kind)[0]
+    return math.inf if value == resource.RLIM_INFINITY else value
