@@ -179,7 +179,7 @@ def _phases(chunk: Chunk, out: Path) -> dict[str, Callable[[], Any]]:
                 shard.advance(size)
             shard.publish()
 
-    board = Board(Board.local(1))
+    board = Board.local(1)
     return {
         "keys, paths and sizes": names,
         "open, read and close": read,

@@ -6,26 +6,41 @@ written, and one flag that tells every worker to stop. One writer a counter, so 
 
 from __future__ import annotations
 
-import ctypes
-from multiprocessing.context import BaseContext
-from typing import Any
+import contextlib
+import errno
+import mmap
+import os
+import tempfile
 
 
 class Board:
-    """Counters for `slots` chunks at a time, in `memory` of `words(slots)` 64-bit words, all zero to begin with."""
+    """Counters for some chunks at a time, in `memory` that is all zero to begin with."""
 
-    def __init__(self, memory: Any) -> None:
-        self._words = memoryview(memory).cast("B").cast("Q")
+    def __init__(self, memory: bytearray | mmap.mmap) -> None:
+        self._words = memoryview(memory).cast("Q")
+
+    @classmethod
+    def local(cls, slots: int) -> Board:
+        """A board of so many slots within one process."""
+        return cls(bytearray(8 * (1 + 2 * slots)))
+
+    @classmethod
+    def at(cls, descriptor: int) -> Board:
+        """The board in the file that `create` has made; all processes that have it open see the same."""
+        return cls(mmap.mmap(descriptor, 0))
 
     @staticmethod
-    def shared(context: BaseContext, slots: int) -> Any:
-        """Memory for a board that processes of `context` inherit; give it to `Board` on both sides."""
-        return context.RawArray(ctypes.c_uint64, 1 + 2 * slots)
+    def create(slots: int) -> int:
+        """The descriptor of a file without a name that holds a board of so many slots.
 
-    @staticmethod
-    def local(slots: int) -> Any:
-        """Memory for a board within one process."""
-        return bytearray(8 * (1 + 2 * slots))
+        The file is in memory if that can be, and else a temporary one. Raises OSError if there can be neither.
+        """
+        zeros = bytes(8 * (1 + 2 * slots))
+        with contextlib.suppress(AttributeError, OSError):  # not on this system, or not in this container
+            return _filled(os.memfd_create("parallel_sharder"), zeros)
+        with contextlib.suppress(OSError):
+            return _filled(_temporary("/dev/shm"), zeros)  # noqa: S108
+        return _filled(_temporary(None), zeros)
 
     @property
     def stopped(self) -> bool:
@@ -44,3 +59,20 @@ class Board:
     def read(self) -> tuple[int, int]:
         """Samples and tar bytes over all slots."""
         return sum(self._words[1::2]), sum(self._words[2::2])
+
+
+def _temporary(folder: str | None) -> int:
+    """The descriptor of a temporary file that has no name any more; None is the system's folder for such files."""
+    with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+        return os.dup(file.fileno())
+
+
+def _filled(descriptor: int, data: bytes) -> int:
+    """The descriptor, after `data` has been written to it: memory that is not there kills whoever touches it."""
+    try:
+        if os.write(descriptor, data) == len(data):
+            return descriptor
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    except OSError:
+        os.close(descriptor)
+        raise

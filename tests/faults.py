@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import errno
 import functools
-import multiprocessing
 import os
 import signal
 import sys
@@ -59,7 +58,7 @@ def _strike(fault: str, root: Path) -> None:
             os.kill(COORDINATOR, signal.SIGKILL)
             time.sleep(10)
         case "kill worker":
-            (multiprocessing.active_children()[0] if os.getpid() == COORDINATOR else psutil.Process()).kill()
+            (psutil.Process().children()[0] if os.getpid() == COORDINATOR else psutil.Process()).kill()
         case "SIGINT" | "SIGTERM":
             os.kill(COORDINATOR, signal.Signals[fault])
         case "disk full":

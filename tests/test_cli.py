@@ -552,13 +552,13 @@ def test_workers_do_not_outlive_the_coordinator(long_set: Path, tmp_path: Path, 
 
 
 def test_fork_server_that_dies(long_set: Path, tmp_path: Path) -> None:
-    """Its workers then look dead while they live; the run goes on or ends with an error, and never hangs."""
+    """Its workers live on, and so does the run."""
     process = start_long_run(long_set, tmp_path, "--quiet")
     [server] = [each for each in psutil.Process(process.pid).children() if "forkserver" in " ".join(each.cmdline())]
     server.kill()
     process.communicate(timeout=60)
-    assert process.returncode in (0, 1)
-    assert 0 == run(*process.args[3:]).returncode  # type: ignore[index]
+    assert 0 == process.returncode
+    assert 3 * 10 * 600 == len(members_of(list((tmp_path / "out").glob("*.tar"))))
 
 
 @pytest.mark.parametrize("delay", [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])

@@ -1,14 +1,15 @@
 """The process engine: an executor whose workers may die.
 
-A coordinator's thread holds a pipe to each worker and waits on all pipes and all processes at once, so a death is
-noticed when it happens, and is the error of the one task that died with it; a fresh worker takes the place. (The
-standard pools do not: multiprocessing.Pool loses the task and waits for ever, ProcessPoolExecutor ends every worker.)
+A coordinator's thread holds a pipe to each worker and waits on all pipes at once. A pipe ends with its worker, so a
+death is noticed when it happens, and is the error of the one task that died with it; a fresh worker takes the place.
+(The standard pools do not: multiprocessing.Pool loses the task and waits for ever, ProcessPoolExecutor ends every
+worker.)
 
            submit                  pipe                     pipe
     caller ------> waiting tasks ------> worker: fn(*args) ------> the task's Future
 
-Works with every start method. The default is forkserver, or spawn where that is missing: fork copies a coordinator
-with threads and locks in unknown states.
+Works with every start method (see starting). The default is forkserver: fork copies a coordinator with threads and
+locks in unknown states.
 """
 
 from __future__ import annotations
@@ -16,25 +17,23 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import pickle
 import selectors
 import signal
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field
-from multiprocessing import resource_tracker
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import BaseContext
-from multiprocessing.process import BaseProcess
+from concurrent.futures import Executor, Future, InvalidStateError
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from typing import Any, ParamSpec, TypeVar
 
+from parallel_sharder import limits
 from parallel_sharder.board import Board
-from parallel_sharder.engines import Engine
+from parallel_sharder.engines import Engine, inside
+from parallel_sharder.engines.starting import Fork, ForkServer, Spawn, Starter
 from parallel_sharder.errors import WorkerDiedError
-from parallel_sharder.model import Chunk, ShardRecord
-from parallel_sharder.worker import write_chunk
 
 CHUNKS_AHEAD = 2
 """Chunks dealt beyond one for each worker: with none a worker would wait for the coordinator between two chunks, with
@@ -46,27 +45,21 @@ GRACE_SECONDS = 1.5
 LAST_SECONDS = 0.3
 """What the dispatching thread has to reap workers that it has killed; then it is given up."""
 
-_board: Board
-
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 def open_engine(workers: int, start_method: str | None) -> Engine:
-    """An executor of `workers` processes, started by `start_method` or the safe default."""
-    context = multiprocessing.get_context(start_method or default_start_method())
-    if context.get_start_method() == "forkserver":
-        # Imported once in the server, not once in each worker. It is a hint: without it, workers start slower.
-        multiprocessing.set_forkserver_preload(["parallel_sharder.engines.processes"])
+    """An executor of `workers` processes, started by "forkserver" (the default), "spawn" or "fork".
+
+    Raises WorkerError if there cannot be one.
+    """
     slots = workers + CHUNKS_AHEAD
-    memory = Board.shared(context, slots)
-    board = Board(memory)
-    return Engine(WorkerPool(workers, context, memory, board), _write, board, slots)
-
-
-def default_start_method() -> str:
-    """The safest there is: "forkserver", or "spawn" where that is missing."""
-    return "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    try:
+        pool = WorkerPool(workers, start_method or "forkserver", Board.create(slots))
+    except OSError as error:
+        raise limits.no_worker(error) from error
+    return Engine(pool, inside.write, pool.board, slots)
 
 
 @dataclass
@@ -79,50 +72,56 @@ class _Task:
 class _Worker:
     """One process, and the task it has in hand."""
 
-    process: BaseProcess
+    pid: int
     pipe: Connection
     task: _Task | None = None
 
     def dismiss(self) -> None:
-        """Tell it that there are no more tasks. (Closing the pipe would not do: forked workers inherit both ends.)"""
+        """Tell it that there are no more tasks."""
         with contextlib.suppress(OSError):  # it has died already
-            self.pipe.send(None)
+            self.pipe.send_bytes(inside.DISMISSED)
 
 
-@dataclass
 class WorkerPool(Executor):
     """An executor of at most `workers` processes, started when there is work for them.
 
-    `memory` is the board's, which workers get; `board` is this side's view of it. A task whose worker dies fails with
-    WorkerDiedError, which holds the process's exit code.
+    `memory` is the descriptor of the board's, which belongs to the pool from now on; `board` is this side's view of it.
+    A task whose worker dies fails with WorkerDiedError, which holds the process's exit code; one that finds no worker,
+    because none can be started, with WorkerError.
     """
 
-    workers: int
-    context: BaseContext
-    memory: Any
-    board: Board
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _tasks: deque[_Task] = field(default_factory=deque)
-    _crew: set[_Worker] = field(default_factory=set)
-    _idle: list[_Worker] = field(default_factory=list)
-    _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
-    _closing: bool = False
-    _thread: threading.Thread | None = None
-
-    def __post_init__(self) -> None:
+    def __init__(self, workers: int, start_method: str, memory: int) -> None:
+        self.board = Board.at(memory)
+        self._workers = workers
+        self._memory = memory
+        self._lock = threading.Lock()
+        self._tasks: deque[_Task] = deque()
+        self._crew: set[_Worker] = set()
+        self._idle: list[_Worker] = []
+        self._pipes: set[Connection] = set()
+        self._closing = False
+        self._failure: Exception | None = None
+        self._thread: threading.Thread | None = None
+        self._selector = selectors.DefaultSelector()
         self._wake_reader, self._wake_writer = multiprocessing.Pipe(duplex=False)
         self._selector.register(self._wake_reader, selectors.EVENT_READ)
+        self._starter: Starter = (
+            ForkServer(memory) if start_method == "forkserver"
+            else Spawn(memory) if start_method == "spawn"
+            else Fork(self.board, self._release)
+        )  # fmt: skip
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Have a worker call `fn`, which it must be able to import, with arguments that can be pickled."""
         future: Future[T] = Future()
         with self._lock:
             if self._closing:
-                raise RuntimeError("the pool is shut down")
-            self._tasks.append(_Task(future, (fn, args, kwargs)))
+                raise self._failure or RuntimeError("the pool is shut down")
             if self._thread is None:
-                self._thread = threading.Thread(target=self._dispatch, name="dispatcher", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
+                thread.start()
+                self._thread = thread
+            self._tasks.append(_Task(future, (fn, args, kwargs)))
         self._wake()
         return future
 
@@ -133,28 +132,51 @@ class WorkerPool(Executor):
         board says stop, the workers are killed all the same, and the thread ends with this process.
         """
         with self._lock:
-            self._closing = True
+            first, self._closing = not self._closing, True
             if cancel_futures:
                 while self._tasks:
                     self._tasks.pop().future.cancel()
+        if self._thread is None:
+            if first:
+                self._close()
+            return
         self._wake()
-        if wait and self._thread is not None:
+        if wait:
             self._thread.join(GRACE_SECONDS + LAST_SECONDS if self.board.stopped else None)
             if self._thread.is_alive():
                 self.kill()
-            self._thread = None
+                self._starter.close()
 
     def kill(self) -> None:
         """End every worker at once, whatever it does."""
         for worker in list(self._crew):
-            with contextlib.suppress(ValueError):  # reaped meanwhile
-                worker.process.kill()
+            with contextlib.suppress(ProcessLookupError):  # it is dead, and who has started it knows
+                os.kill(worker.pid, signal.SIGKILL)
 
     def _wake(self) -> None:
-        self._wake_writer.send_bytes(b"")
+        with contextlib.suppress(OSError):  # the thread has ended
+            self._wake_writer.send_bytes(b"")
+
+    def _close(self) -> None:
+        """Close what this process has open for the workers, once they have ended."""
+        self._starter.close()
+        self._release()
+
+    def _run(self) -> None:
+        """The thread: `_dispatch`, and what must be done however that ends."""
+        # A worker inherits the mask of the thread that starts it: signals that reach the whole group, as Ctrl-C does,
+        # never reach workers, not even while they start; the coordinator alone decides what they mean.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+        try:
+            self._dispatch()
+        except Exception as error:  # without memory, say; nobody must wait for an answer for ever
+            self._fail(error)
+        while self._crew:
+            self._starter.wait(self._crew.pop().pid)
+        self._close()
 
     def _dispatch(self) -> None:
-        """The thread: hands out tasks, takes in answers and deaths, until the pool closes and all is answered."""
+        """Hand out tasks, take in answers and deaths, until the pool closes and all is answered."""
         deadline = float("inf")
         while True:
             self._hand_out()
@@ -167,77 +189,75 @@ class WorkerPool(Executor):
                 self.kill()
             # No time limit while all is well; a shutdown wakes this up.
             ready = self._selector.select(0.1 if self.board.stopped else None)
-            for worker in {key.data for key, _ in ready}:  # once, if its answer and its death come together
-                if worker is None:
+            for key, _ in ready:
+                if key.data is None:
                     self._wake_reader.recv_bytes()
                 else:
-                    self._take_in(worker)
+                    self._take_in(key.data)
         for worker in self._crew:
             worker.dismiss()
-        for worker in self._crew:
-            worker.process.join()
-            worker.process.close()
+
+    def _fail(self, error: Exception) -> None:
+        """Give up: this error is the answer to every task."""
+        with self._lock:
+            self._closing, self._failure = True, error
+            tasks = [*self._tasks, *(worker.task for worker in self._crew if worker.task)]
+            self._tasks.clear()
+        self.kill()
+        for task in tasks:
+            with contextlib.suppress(InvalidStateError):  # it is cancelled
+                task.future.set_exception(error)
 
     def _hand_out(self) -> None:
         while True:
             with self._lock:
                 if not self._tasks:
                     return
-                if not self._idle and len(self._crew) == self.workers:
+                if not self._idle and len(self._crew) == self._workers:
                     return
                 task = self._tasks.popleft()
             if not task.future.set_running_or_notify_cancel():
                 continue
             try:
+                call = pickle.dumps(task.call)
                 worker = self._idle.pop() if self._idle else self._start_worker()
             except Exception as error:
-                task.future.set_exception(error)
+                task.future.set_exception(limits.no_worker(error) if isinstance(error, OSError) else error)
                 continue
             worker.task = task
-            try:
-                worker.pipe.send(task.call)
-            except (BrokenPipeError, ConnectionResetError):
-                continue  # it has died; its sentinel says so
-            except Exception as error:  # it cannot be pickled, and the worker is still idle
-                worker.task = None
-                self._idle.append(worker)
-                task.future.set_exception(error)
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it has died, as select will say
+                worker.pipe.send_bytes(call)
 
     def _start_worker(self) -> _Worker:
         ours, theirs = multiprocessing.Pipe()
-        create = self.context.Process  # type: ignore[attr-defined]
-        process = create(target=_work, args=(theirs, self.memory), daemon=True)
-        # A worker inherits the mask of the thread that starts it: signals that reach the whole group, as Ctrl-C does,
-        # never reach workers, not even while they start; the coordinator alone decides what they mean. The resource
-        # tracker must run before, because starting it lifts the mask.
-        resource_tracker.ensure_running()
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
-        process.start()
-        theirs.close()
-        worker = _Worker(process, ours)
+        self._pipes.add(ours)
+        with theirs:
+            worker = _Worker(self._starter.start(theirs), ours)
+        self._selector.register(ours, selectors.EVENT_READ, worker)
         self._crew.add(worker)
-        for end in (ours, process.sentinel):
-            self._selector.register(end, selectors.EVENT_READ, worker)
         return worker
+
+    def _release(self) -> None:
+        """Close the coordinator's ends of all pipes, and the board's file. In a forked worker too: that the other end
+        is closed is how a worker sees that the coordinator has ended.
+        """
+        for end in (*self._pipes, self._wake_reader, self._wake_writer):
+            end.close()
+        self._selector.close()
+        os.close(self._memory)
 
     def _take_in(self, worker: _Worker) -> None:
         """The answer of a worker, or its death."""
         try:
-            if not worker.pipe.poll() and worker.process.pid is not None:
-                # Its sentinel alone is ready: the fork server has died, and it lives on, unknown to multiprocessing.
-                os.kill(worker.process.pid, signal.SIGKILL)
-            succeeded, answer = worker.pipe.recv()
+            succeeded, answer = pickle.loads(worker.pipe.recv_bytes())  # noqa: S301  it is the worker's
         except (EOFError, OSError):
-            worker.process.join()
-            answer = WorkerDiedError(worker.process.exitcode or 0)
-            succeeded = False
             self._crew.remove(worker)
             if worker in self._idle:
                 self._idle.remove(worker)
-            for end in (worker.pipe, worker.process.sentinel):
-                self._selector.unregister(end)
+            self._selector.unregister(worker.pipe)
+            self._pipes.remove(worker.pipe)
             worker.pipe.close()
-            worker.process.close()
+            succeeded, answer = False, WorkerDiedError(self._starter.wait(worker.pid))
         except Exception as error:  # an answer that cannot be unpickled
             succeeded, answer = False, error
         task, worker.task = worker.task, None
@@ -249,30 +269,3 @@ class WorkerPool(Executor):
             task.future.set_result(answer)
         else:
             task.future.set_exception(answer)
-
-
-def _work(pipe: Connection, memory: Any) -> None:
-    """A worker's life: tasks in, answers out, until it is dismissed."""
-    global _board
-    _board = Board(memory)
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-    with contextlib.suppress(EOFError, ConnectionError):  # the coordinator has died
-        while (task := pipe.recv()) is not None:
-            fn, args, kwargs = task
-            try:
-                answer = True, fn(*args, **kwargs)
-            except Exception as error:
-                answer = False, error
-            pipe.send(answer)
-
-
-def _die_with_parent() -> None:
-    """End this process when the coordinator has died, however: nobody would record what it goes on to write."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
-
-
-def _write(chunk: Chunk, slot: int) -> ShardRecord:
-    return write_chunk(chunk, slot, _board)

@@ -193,8 +193,7 @@ def _results(futures: Sequence[Future[Any]], path: str, progress: Progress) -> l
             results.append(future.result())
         except WorkerDiedError as error:
             raise WorkerError(
-                f"a worker died listing what is in {path}: {error.cause}. Called from a script, convert() needs "
-                f"`if __name__ == '__main__':` around it; otherwise memory may be short: use fewer --workers."
+                f"a worker died listing what is in {path}: {error.cause}. If memory is short, use fewer --workers."
             ) from error
         image_count += sum(len(each.images) for each in _as_list(results[-1]))
         progress(len(results), len(futures), image_count)
