@@ -205,7 +205,9 @@ def _sets_at(dest: str, readers: Collection[str]) -> tuple[str, list[ShardSet]]:
             )
         sets[its_set].append((int(parts.number), name))
     if not sets:
-        raise DestinationError(f"{dest} holds no shards, such as imagenet_train-000000.tar.")
+        raise DestinationError(
+            f"{dest} holds no shards, such as imagenet_train-000000.tar. Name their folder, or a pattern of theirs."
+        )
     splits = {each.name: each.split for each in listed}
     return folder, [
         ShardSet.of(name, splits.get(name) or split_of(name, {}), [each for _, each in sorted(some)])

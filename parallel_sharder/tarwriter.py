@@ -81,7 +81,10 @@ class ShardFile:
         return size
 
     def finish(self) -> ShardRecord:
-        """End the archive, sync it, and give it its final name. Raises OSError as `write` does."""
+        """End the archive, sync it, and give it its final name. Raises OSError as `write` does.
+
+        Where the file system refuses to sync at all (SMB for folders, some FUSE), that is passed over.
+        """
         self._refuse_closed()
         self._append(memoryview(ustar.END))
         self.tar_bytes += len(ustar.END)
