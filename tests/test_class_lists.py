@@ -7,13 +7,22 @@ import json
 import os
 import pickle
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from parallel_sharder.errors import SourceError
+from parallel_sharder.errors import SourceError, options_as_typed
 from parallel_sharder.synsets import META_TAKES, ilsvrc_ids, read_classes
+
+
+@pytest.fixture(autouse=True)
+def typed() -> Iterator[None]:
+    """Messages name options as they are typed."""
+    with options_as_typed():
+        yield
+
 
 TENCH, GOLDFISH = ("n01440764", "tench, Tinca tinca"), ("n01443537", "goldfish, Carassius auratus")
 CAFFE = f"{TENCH[0]} {TENCH[1]}\n{GOLDFISH[0]} {GOLDFISH[1]}\n"
@@ -153,7 +162,7 @@ def test_class_twice_in_json(tmp_path: Path) -> None:
     """A class that JSON has twice is refused like one in two lines: a dict would have hidden it."""
     path = tmp_path / "classes.json"
     path.write_text('{"n01440764": "tench", "n01440764": "goldfish"}')
-    with pytest.raises(SourceError, match="2 classes with 1 different wnids; .* n01440764 is there again"):
+    with pytest.raises(SourceError, match="2 classes with 1 different wnid; .* n01440764 is there again"):
         read_classes(path, "devkit")
 
 

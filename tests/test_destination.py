@@ -9,7 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +28,17 @@ from parallel_sharder.destination import (
     refuse_unfit,
     refuse_unwritable,
 )
-from parallel_sharder.errors import DestinationError
+from parallel_sharder.errors import DestinationError, options_as_typed
 from parallel_sharder.monitor import Recording
 from tests import made
 from tests.conftest import without_privileges
+
+
+@pytest.fixture(autouse=True)
+def typed() -> Iterator[None]:
+    """Messages name options as they are typed."""
+    with options_as_typed():
+        yield
 
 
 @pytest.mark.parametrize(

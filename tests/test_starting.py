@@ -352,7 +352,7 @@ def test_no_thread(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     ways = every_way(raw, tmp_path)
     monkeypatch.setattr(threading.Thread, "start", _raise(RuntimeError("can't start new thread")))
     for way in ways:
-        with pytest.raises(SharderError, match="^No thread can be started. .*--workers 0"):
+        with pytest.raises(SharderError, match="^No thread can be started. .*workers 0"):
             way()
     assert 60 == convert(Options(root=raw, dest=tmp_path / "out", workers=0)).samples
 
@@ -363,7 +363,7 @@ def test_no_memory_in_the_coordinator(raw: Path, tmp_path: Path, monkeypatch: py
     ways = every_way(raw, tmp_path)
     monkeypatch.setattr(processes.WorkerPool, "_hand_out", _raise(MemoryError()))
     for way in ways:
-        with pytest.raises(SharderError, match="^There is not enough memory. Use fewer --workers, or a machine with"):
+        with pytest.raises(SharderError, match="^There is not enough memory. Use fewer workers, or a machine with"):
             way()
 
 
@@ -390,7 +390,7 @@ def test_board_without_files_in_memory(raw: Path, tmp_path: Path, monkeypatch: p
     assert 60 == convert(Options(root=raw, dest=tmp_path / "two", workers=2)).samples
     assert ["/dev/shm", None] == made_in
     monkeypatch.setattr(board, "_temporary", _raise(OSError(28, "No space left on device")))
-    with pytest.raises(SharderError, match="^a worker cannot be started: No space left on device. Use --workers 0.$"):
+    with pytest.raises(SharderError, match="^a worker cannot be started: No space left on device. Use workers 0.$"):
         convert(Options(root=raw, dest=tmp_path / "three", workers=2))
 
 
@@ -407,5 +407,5 @@ def test_board_is_shared() -> None:
 def test_python_that_is_not_known(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A program that embeds Python has no sys.executable; that is said."""
     monkeypatch.setattr(sys, "executable", "")
-    with pytest.raises(SharderError, match="^a worker cannot be started: .*sys.executable.*--workers 0"):
+    with pytest.raises(SharderError, match="^a worker cannot be started: .*sys.executable.*workers 0"):
         convert(Options(root=raw, dest=tmp_path / "out", workers=2))

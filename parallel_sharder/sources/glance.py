@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from parallel_sharder.model import WNID, printable
+from parallel_sharder.sources.names import Role, packed_class, role
+from parallel_sharder.text import counted
 
 ENTRIES_LIMIT = 10_000
 """More would be slow on a network's disk; with fewer, the images behind a thousand annotations would be missed."""
@@ -26,10 +28,7 @@ SHOWN_LIMIT = 3
 
 CLASS_FOLDERS, FLAT, PACKED = "class folders", "flat folder", "packed classes"
 
-_IMAGE = re.compile(
-    rf"(?:ILSVRC2012_(?P<split>val|test)_[0-9]{{8}}|{WNID.pattern}_[0-9]+)\.(?:jpe?g|png)", re.IGNORECASE
-)
-_PACKED = re.compile(rf"{WNID.pattern}\.tar")
+_KEY = re.compile(rf"ILSVRC2012_(?P<split>val|test)_[0-9]{{8}}|{WNID.pattern}_[0-9]+")
 
 
 class Seen(NamedTuple):
@@ -77,11 +76,11 @@ class Glance(NamedTuple):
         endings = Counter(map(_ending, self.files))
         parts = []
         if self.folders:
-            parts.append(f"{_counted(len(self.folders), 'folder')} ({_first(self.folders)})")
+            parts.append(f"{counted(len(self.folders), 'folder')} ({_first(self.folders)})")
         if self.files:
             kinds = ", ".join(f"{count:,} {ending}" for ending, count in endings.most_common(SHOWN_LIMIT))
             more = ", and others" if len(endings) > SHOWN_LIMIT else ""
-            parts.append(f"{_counted(len(self.files), 'file')} ({kinds}{more}; the first: {_first(self.files)})")
+            parts.append(f"{counted(len(self.files), 'file')} ({kinds}{more}; the first: {_first(self.files)})")
         at_least = "" if self.is_whole else "at least "
         return at_least + " and ".join(parts) if parts else "nothing"
 
@@ -96,7 +95,7 @@ def seen_in(path: Path) -> Seen | None:
     split = _split(glance.files)
     if split is not None:
         return Seen(split, FLAT)
-    return Seen("train", PACKED) if any(map(_PACKED.fullmatch, glance.files)) else None
+    return Seen("train", PACKED) if any(map(packed_class, glance.files)) else None
 
 
 def _ending(name: str) -> str:
@@ -113,13 +112,10 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 def _split(names: Iterable[str]) -> str | None:
     """The split that the first image among `names` is of."""
-    match = next(filter(None, map(_IMAGE.fullmatch, names)), None)
-    return (match["split"] or "train").lower() if match else None
+    stems = (os.path.splitext(name)[0] for name in names if role(name) is Role.IMAGE)
+    match = next(filter(None, map(_KEY.fullmatch, stems)), None)
+    return match["split"] or "train" if match else None
 
 
 def _first(names: Sequence[str]) -> str:
     return ", ".join(map(printable, names[:SHOWN_LIMIT])) + (", ..." if len(names) > SHOWN_LIMIT else "")
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -11,9 +11,11 @@ from importlib import resources
 
 import numpy as np
 
+from parallel_sharder.errors import worded
 from parallel_sharder.model import IMAGE_SUFFIX, Listing, printable
 from parallel_sharder.sources.layout import Layout
 from parallel_sharder.sources.survey import Survey
+from parallel_sharder.text import counted
 
 IMAGE_COUNTS = {"train": 1_281_167, "val": 50_000, "test": 100_000}
 """Of ILSVRC2012."""
@@ -33,7 +35,7 @@ def notices_of(layout: Layout, listing: Listing, survey: Survey, compared: str) 
     `compared` is what was said when class folders were compared with labels, "" if nothing.
     """
     said = _archives(layout), _counts(layout, listing), _endings(listing), _nested(layout, survey), _junk(survey)
-    return (*(sentence for sentences in said for sentence in sentences), *filter(None, [compared]))
+    return tuple(map(worded, (*(sentence for sentences in said for sentence in sentences), *filter(None, [compared]))))
 
 
 def _archives(layout: Layout) -> Iterator[str]:
@@ -41,8 +43,8 @@ def _archives(layout: Layout) -> Iterator[str]:
         official, size = ARCHIVE_BYTES.get(os.path.basename(path)), os.path.getsize(path)
         if official not in (None, size):
             yield (
-                f"{path} has {size:,} bytes, and the official one {official:,}. What is in it is whole, and is "
-                "converted. --check-archives compares it with the official MD5."
+                f"{path} has {counted(size, 'byte')}, and the official one {official:,}. What is in it is whole, and "
+                "is converted. --check-archives compares it with the official MD5."
             )
 
 
@@ -53,12 +55,15 @@ def _counts(layout: Layout, listing: Listing) -> Iterator[str]:
     whole_set = layout.archives or (len(listing.classes) == 1000 and by_class.all())
     if count >= official or not whole_set:
         return
-    sentence = f"There are {count:,} images, and the official {layout.split} set has {official:,}."
+    sentence = (
+        f"{counted(count, 'image was', 'images were')} found, and the official {layout.split} set has {official:,}."
+    )
     if layout.split == "train":
         expected = train_counts()
         rows = zip(listing.classes, by_class.tolist(), strict=True)
         short = [f"{row.wnid} ({has:,} of {expected(row.wnid):,})" for row, has in rows if has < expected(row.wnid)]
-        sentence += f" {_classes(len(short))} fewer than there, such as {', '.join(short[:_NAMED])}."
+        classes = counted(len(short), "class has", "classes have")
+        sentence += f" {classes} fewer than there, such as {', '.join(short[:_NAMED])}."
     yield sentence
 
 
@@ -79,8 +84,8 @@ def _endings(listing: Listing) -> Iterator[str]:
     others = {ending: count for ending, count in counts.items() if ending != IMAGE_SUFFIX and count}
     if others:
         yield (
-            f"{sum(others.values()):,} of {len(listing):,} images do not end in {IMAGE_SUFFIX}: {_each(others)}. "
-            "They are stored like the others: untouched, in the field jpg, under a key without the ending."
+            f"Not all names of images end in {IMAGE_SUFFIX}: of {len(listing):,}, {_each(others)}. They are stored "
+            "like the others: untouched, in the field jpg, under a key without the ending."
         )
 
 
@@ -88,10 +93,8 @@ def _nested(layout: Layout, survey: Survey) -> Iterator[str]:
     top = str(layout.images)
     nested = [path for path in (each.place.path for each in survey.contents) if _is_nested(path) and path != top]
     if nested:
-        folders = f"1 folder within a folder of the same name: {printable(nested[0])}"
-        if len(nested) > 1:
-            folders = f"{len(nested):,} folders within folders of the same name, such as {printable(nested[0])}"
-        yield f"Images were read from {folders}."
+        folders = counted(len(nested), "folder that lies", "folders that lie")
+        yield f"Images were read from {folders} in a folder of the same name, such as {printable(nested[0])}."
 
 
 def _is_nested(path: str) -> bool:
@@ -101,15 +104,9 @@ def _is_nested(path: str) -> bool:
 
 def _junk(survey: Survey) -> Iterator[str]:
     if survey.junk:
-        yield (
-            f"{survey.junk.total():,} files and folders that systems leave behind were passed over: "
-            f"{_each(survey.junk)}."
-        )
+        some = counted(survey.junk.total(), "file or folder was", "files and folders were")
+        yield f"{some} passed over, because systems leave them behind: {_each(survey.junk)}."
 
 
 def _each(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items()))
-
-
-def _classes(count: int) -> str:
-    return "1 class has" if count == 1 else f"{count:,} classes have"
