@@ -118,6 +118,7 @@ _STARTED = time.time()
 @options_as_typed()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (default: the process's own) and return its exit status."""
+    _open_standard_files()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as standard error is: paths can hold any bytes
     # numpy is not here yet; when it comes, it starts a thread a core for linear algebra that nobody asks for.
@@ -133,6 +134,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except _InterruptedError as error:
         _complain(f"stopped by {error.signal.name}. {_how_to_continue(options)}")
         return 128 + error.signal
+
+
+def _open_standard_files() -> None:
+    """Let no other file have the number of a standard one that is closed: what a worker says would be written there."""
+    with contextlib.suppress(OSError):  # without /dev/null, it stays as it is
+        while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+            os.set_inheritable(descriptor, True)
+        os.close(descriptor)
 
 
 class _InterruptedError(KeyboardInterrupt):

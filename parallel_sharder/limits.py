@@ -53,7 +53,8 @@ def explain(error: Exception) -> None:
 def no_worker(error: OSError) -> WorkerError:
     """What to raise if `error` keeps a worker process from being started."""
     limit = _processes() if error.errno == errno.EAGAIN else _limit(error) or "Use --workers 0."
-    return WorkerError(f"a worker cannot be started: {error.strerror or error}. {limit}")
+    where = f"{error.filename}: " if error.filename else ""
+    return WorkerError(f"a worker cannot be started: {where}{error.strerror or error}. {limit}")
 
 
 def _limit(error: BaseException | None) -> str:

@@ -117,6 +117,17 @@ def test_places(raw: Path, tmp_path: Path, place: str) -> None:
     check_all_commands(raw, tmp_path, lambda *words: run(*words, before=before))
 
 
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("before", ['exec "$@" <&- >&- 2>&-', 'rmdir "$PWD"; exec "$@"'])
+def test_without_standard_files_or_a_working_folder(raw: Path, tmp_path: Path, before: str, method: str) -> None:
+    """Descriptors that are closed, and a working folder that is removed, are not missed."""
+    (tmp_path / "here").mkdir()
+    words = f"--root {raw} --dest {tmp_path}/out --workers 2 --quiet --start-method {method}".split()
+    done = run(*words, before=("bash", "-c", before, "bash"), cwd=tmp_path / "here")
+    assert (0, "") == (done.returncode, done.stderr)
+    assert 0 == verify_shards(VerifyOptions(dest=tmp_path / "out", workers=0)).exit_code
+
+
 STRAYS = [
     *sorted({*sys.stdlib_module_names} - {*sys.builtin_module_names}),
     "isal", "msgpack", "numpy", "parallel_sharder", "psutil", "scipy", "tqdm", "xmltodict", "xxhash", "zstandard",
@@ -402,6 +413,14 @@ def test_board_is_shared() -> None:
     theirs.write(2, 5, 700)
     ours.stop()
     assert ((5, 700), True) == (ours.read(), theirs.stopped)
+
+
+def test_answer_that_cannot_be_pickled() -> None:
+    """What a task returns and cannot cross is the error of that task."""
+    with processes.open_engine(1, None) as engine:
+        with pytest.raises(TypeError, match="cannot pickle"):
+            engine.executor.submit(threading.Lock).result()
+        assert 3 == engine.executor.submit(len, "abc").result()
 
 
 def test_python_that_is_not_known(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,20 +53,20 @@ def work(descriptor: int, board: Board) -> None:
             threading.Thread(target=_die_with_coordinator, args=(descriptor,), daemon=True).start()
         except RuntimeError as error:  # the limit on threads
             pipe.recv_bytes()
-            pipe.send((False, error))
+            pipe.send_bytes(pickle.dumps((False, error)))
             return
         while (task := pipe.recv_bytes()) != DISMISSED:
-            pipe.send(_answer(task))
+            pipe.send_bytes(_answer(task))
 
 
-def _answer(task: bytes) -> tuple[bool, object]:
-    """Whether the pickled call of a function succeeded, and what it has returned or raised."""
+def _answer(task: bytes) -> bytes:
+    """Whether the call of a function succeeded, and what it has returned or raised; all pickled."""
     try:
         function, args, kwargs = pickle.loads(task)  # noqa: S301  it is the coordinator's
-        return True, function(*args, **kwargs)
+        return pickle.dumps((True, function(*args, **kwargs)))
     except Exception as error:
         explain(error)  # its cause does not cross
-        return False, error
+        return pickle.dumps((False, error))
 
 
 def _die_with_coordinator(descriptor: int) -> None:

@@ -146,6 +146,7 @@ class WorkerPool(Executor):
             if self._thread.is_alive():
                 self.kill()
                 self._starter.close()
+            self._thread = None
 
     def kill(self) -> None:
         """End every worker at once, whatever it does."""

@@ -164,6 +164,6 @@ def import_path() -> list[str]:
     users.add(os.path.dirname(os.path.realpath(script)))
     path = [os.path.join(here, entry) for entry in sys.path if isinstance(entry, str)]
     library = os.path.dirname(os.__file__)
-    before = path[: path.index(library)] if library in path else []
+    before = path[: path.index(library)] if library in path else path
     first = [entry for entry in before if os.path.realpath(entry) in users]
     return [entry for entry in path if entry not in first] + first
