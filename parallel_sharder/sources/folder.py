@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from parallel_sharder.errors import SourceError
 from parallel_sharder.model import IMAGE_SUFFIX, XML_SUFFIX, Kind, Place, Problem, printable
+from parallel_sharder.regular import kind_of
 from parallel_sharder.sources.contents import MISPLACED, Contents, FileColumns, refuse_repeat, strangers
 from parallel_sharder.sources.names import Role, junk, misfits, role
 
@@ -23,14 +24,6 @@ UNREADABLE = -1
 """The size of an annotation that is there but cannot be read: its image must not pass for one without."""
 
 _SEARCHABLE = "Give this user the right to read and search it (chmod u+rx for its owner)."
-
-_NOT_FILES = {
-    stat.S_IFDIR: "a folder",
-    stat.S_IFIFO: "a pipe",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-}
 
 NOT_READ = "it lies in a folder further down, which is not read"
 
@@ -145,7 +138,7 @@ def why_unreadable(path: str) -> str:
         if error.errno == errno.ENOENT:
             return f"a broken link to {target}"
         return f"a link to {target}, which cannot be followed: {error.strerror or error}"
-    what = _NOT_FILES.get(stat.S_IFMT(status.st_mode))
+    what = kind_of(status.st_mode)
     return f"{what}, not a regular file" if what else "it could not be read when the folder was listed, and can be now"
 
 
