@@ -78,6 +78,8 @@ def make_imagenet(root: Path, images: int, classes: int, scale: float) -> None:
     data.mkdir(parents=True)
     write_meta(data / "meta.mat", {wnid: f"class {wnid}" for wnid in ilsvrc_ids()})
     for wnid, count in zip(sorted(ilsvrc_ids()), class_sizes(images, classes), strict=False):
+        if not count:  # a folder without an image would be one that is left out
+            continue
         folder = root / "train" / wnid
         folder.mkdir(parents=True)
         for key in keys_of(draw, wnid, count):

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from parallel_sharder import Options, VerifyOptions, convert, preview, verify_shards
 from parallel_sharder.errors import DestinationError, SourceError
-from parallel_sharder.options import Split
+from parallel_sharder.options import SPLITS, Split
 from parallel_sharder.sources import archived, archives, survey
 from parallel_sharder.sources.tarindex import Stream, tar_members
 from parallel_sharder.sources.zipindex import zip_members
@@ -477,21 +477,22 @@ def test_zip_that_is_another(zipped: Path) -> None:
     with zipfile.ZipFile(zipped, "w") as archive:
         for name in ("a.txt", "b/1.txt", "b/2.txt", "c.txt", "d.txt", "e/f/g.txt", "h.txt"):
             archive.writestr(name, b"")
-    assert (
-        f"{zipped} holds no ILSVRC/, as Kaggle's zip does; it holds a.txt, b/, c.txt, d.txt, e/ and 1 more. It is "
-        "another zip, or was cut short. Download it again, or unzip it and name the folder of the data set with --root."
-    ) == refusal(zipped.parent)
-    assert (
-        f"{zipped} holds nothing in ILSVRC/Data/CLS-LOC/test/, where Kaggle's zip has its images; it holds a.txt, b/, "
-        "c.txt, d.txt, e/ and 1 more. Download it again, or unzip it and name the folder of the data set with --root."
-    ) == refusal(zipped.parent, "test")
+    for split in SPLITS:
+        assert (
+            f"{zipped} holds no ILSVRC/, as Kaggle's zip does; it holds a.txt, b/, c.txt, d.txt, e/ and 1 more. It is "
+            "another zip, or was cut short. Download it again, or unzip it and name the folder of the data set with "
+            "root."
+        ) == refusal(zipped.parent, split)
     with zipfile.ZipFile(zipped, "w") as archive:
         archive.writestr("LOC_synset_mapping.txt", (zipped.parents[1] / "raw" / "LOC_synset_mapping.txt").read_text())
         archive.writestr("ILSVRC/Data/CLS-LOC/val/ILSVRC2012_val_00000001.JPEG", b"\xff\xd8\xff\xd9")
     assert (
-        f"{zipped} holds no LOC_val_solution.csv; it holds LOC_synset_mapping.txt, ILSVRC/. It is another archive, or "
-        "was cut short: download it again."
-    ) == refusal(zipped.parent, "val")
+        f"{zipped} holds nothing in ILSVRC/Data/CLS-LOC/test/, where Kaggle's zip has its images; it holds "
+        "LOC_synset_mapping.txt, ILSVRC/. Download it again, or unzip it and name the folder of the data set with root."
+    ) == refusal(zipped.parent, "test")
+    assert f"labels for the flat val folder found. Looked for:\n  {zipped}:LOC_val_solution.csv" in refusal(
+        zipped.parent, "val"
+    )
 
 
 def test_zip_cut_short(zipped: Path) -> None:

@@ -161,7 +161,7 @@ def test_what_is_there_is_not_overwritten(tmp_path: Path) -> None:
         (tmp_path / other).touch()
     refuse_taken(pattern)
     (tmp_path / "x-000123.tar").touch()
-    with pytest.raises(DestinationError, match=r"x-000123.tar is already there.*choose another dest"):
+    with pytest.raises(DestinationError, match=r"x-000123.tar is already there.*choose another --dest"):
         refuse_taken(pattern)
     (tmp_path / "x.json").touch()
     with pytest.raises(DestinationError, match=r"x-000123.tar and 1 more, up to .*x.json, are already there"):

@@ -13,7 +13,7 @@ import pytest
 
 from parallel_sharder.errors import SourceError
 from parallel_sharder.model import Listing
-from parallel_sharder.sources import archives, find_layout, kaggle, tree, zipped
+from parallel_sharder.sources import archives, find_layout, kaggle, tree
 from parallel_sharder.synsets import ilsvrc_ids
 from tests import made
 from tests.made import NAMES, WNIDS, Made
@@ -178,7 +178,7 @@ def test_folder_for_meta_without_a_class_list(tmp_path: Path) -> None:
     made.classic_train(tmp_path)
     (tmp_path / "empty").mkdir()
     text = refusal(tmp_path, meta=tmp_path / "empty")
-    assert f"no class list in {tmp_path / 'empty'}, named with --meta, found. Looked for:\n" in text
+    assert f"no class list in {tmp_path / 'empty'}, named with meta, found. Looked for:\n" in text
     assert f"  {tmp_path}/empty/meta.mat\n" in text
     assert "--meta takes the devkit's meta.mat" in text
 
@@ -287,7 +287,7 @@ def test_places_without_any_list(tmp_path: Path) -> None:
         f"  and the same in {tmp_path}, {tmp_path.parent}, {tmp_path}/set/{DEVKIT}, {tmp_path}/set/train" == lines[-2]
     )
     assert (
-        f"Put {DEVKIT}.tar.gz or LOC_synset_mapping.txt into {tmp_path}/set, or name the file with --meta." == lines[-1]
+        f"Put {DEVKIT}.tar.gz or LOC_synset_mapping.txt into {tmp_path}/set, or name the file with meta." == lines[-1]
     )
 
 
@@ -330,6 +330,6 @@ def test_ground_truth_after_windows(tmp_path: Path) -> None:
 @pytest.mark.parametrize("images", ["/train", "/CLS-LOC/train", "/Data/CLS-LOC/train", "/ILSVRC/Data/CLS-LOC/train"])
 def test_set_at_the_root_of_a_file_system(images: str) -> None:
     """A set that is mounted at / has fewer folders above it than are looked into."""
-    for module in (kaggle, tree, archives, zipped):
+    for module in (kaggle, tree, archives):
         with pytest.raises(SourceError, match=r"no class list .* Looked for"):
             module.find(Path(images), "train", None, None)
