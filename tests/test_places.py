@@ -180,7 +180,7 @@ def test_folder_for_meta_without_a_class_list(tmp_path: Path) -> None:
     text = refusal(tmp_path, meta=tmp_path / "empty")
     assert f"no class list in {tmp_path / 'empty'}, named with meta, found. Looked for:\n" in text
     assert f"  {tmp_path}/empty/meta.mat\n" in text
-    assert "--meta takes the devkit's meta.mat" in text
+    assert "meta takes the devkit's meta.mat" in text
 
 
 @pytest.mark.parametrize("place", [".", "set", "set/ILSVRC2012_devkit_t12"])

@@ -350,7 +350,7 @@ def test_set_of_another_version(
     assert str(caught.value) == (
         f"the shards there were begun by {which} version of parallel_sharder (format {number} in "
         f"{tmp_path}/.imagenet_train.journal, and this version's is {FORMAT}), and what it stores can differ. Go on "
-        "with that version, choose another --dest, or remove what it has made and start anew with --overwrite."
+        "with that version, choose another dest, or remove what it has made and start anew with overwrite."
     )
     assert before == digests(tmp_path)
     assert () == verify_shards(VerifyOptions(dest=str(tmp_path), source=raw, workers=0)).deviations

@@ -482,7 +482,7 @@ def test_source_that_is_not_there(folder: Path, capsys: pytest.CaptureFixture[st
     """It is named as the reader calls it: by the field in the library, by the option on the command line."""
     remedy = "nowhere is not a folder; name the data set's with"
     [deviation] = verify_shards(VerifyOptions(dest=folder / "out", source=folder / "nowhere", workers=0)).deviations
-    assert deviation.detail.endswith(f"{remedy} source")
+    assert deviation.detail.endswith(f"{remedy} source.")
     assert 1 == main(["verify", str(folder / "out"), "--source", str(folder / "nowhere"), "--workers", "0"])
     assert f"{remedy} --source\n" in capsys.readouterr().out
 
