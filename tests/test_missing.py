@@ -7,6 +7,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import tarfile
 import zipfile
 from collections.abc import Callable, Sequence
@@ -186,6 +187,54 @@ def test_official_counts() -> None:
     count = train_counts()
     assert 1_281_167 == sum(map(count, ilsvrc_ids()))
     assert (732, 1300) == (count("n02089078"), count("n01440764"))
+
+
+# Downloads.
+
+
+@pytest.mark.parametrize("end", [".aria2", ".part", ".crdownload", ".partial"])
+@pytest.mark.parametrize(
+    "name", ["ILSVRC2012_img_train.tar", "ILSVRC2012_devkit_t12.tar.gz", "ILSVRC2012_bbox_train_v2.tar.gz"]
+)
+def test_unfinished_downloads(archives: Path, name: str, end: str) -> None:
+    """An archive that a program is still downloading is refused, whether it is under its name already or not."""
+    (archives / f"ILSVRC2012_img_val.tar{end}").touch()  # which is not wanted
+    assert 24 == run(archives, dest=archives.parent / "before").samples
+    mark = archives / f"{name}{end}"
+    mark.touch()
+    told = f"{mark} shows that the download of {name} is not finished. Finish it, or remove {mark.name} if {name} is"
+    assert told in refusal(archives)
+    if (archives / name).exists() and "devkit" not in name:
+        (archives / name).unlink()
+        assert told in refusal(archives)
+
+
+@pytest.mark.parametrize("form", ["{} (1){}", "{}(2){}", "{}{}.1", "{} - Copy{}"])
+def test_second_copies(archives: Path, form: str) -> None:
+    """A copy alone is taken for the archive, whose size is known; with the archive beside it, it is refused."""
+    expected = run(archives, dest=archives.parent / "before")
+    for path in [*archives.iterdir()]:
+        stem, dot, ending = path.name.partition(".")
+        path.rename(path.with_name(form.format(stem, dot + ending)))
+    report = run(archives)
+    assert (24, 0) == (report.samples, report.exit_code)
+    assert expected.notices[0].partition(" has ")[2] == report.notices[0].partition(" has ")[2]
+    copy = archives / form.format("ILSVRC2012_img_train", ".tar")
+    (archives / "ILSVRC2012_img_train.tar").write_bytes(copy.read_bytes())
+    with pytest.raises(SourceError, match=re.escape(f"ILSVRC2012_img_train.tar and {copy.name} are both there")):
+        run(archives, dest=archives.parent / "again")
+
+
+def test_copies_and_downloads_of_the_zip(tmp_path: Path) -> None:
+    """So it is with Kaggle's zip."""
+    made.kaggle(tmp_path / "raw")
+    zipped = made.kaggle_zip(tmp_path / "zip", tmp_path / "raw")
+    copy = zipped.rename(zipped.with_name(zipped.name + ".1"))
+    assert 40 == run(zipped.parent).samples
+    mark = copy.with_name(copy.name + ".part")
+    mark.touch()
+    with pytest.raises(SourceError, match="is not finished. Finish it"):
+        run(zipped.parent, dest=tmp_path / "again")
 
 
 # Classes that are not there.

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from parallel_sharder.errors import SourceError
 from parallel_sharder.options import LAYOUTS
+from parallel_sharder.sources.downloads import refuse_doubtful
 from parallel_sharder.sources.layout import Layout
 from parallel_sharder.sources.nearby import nothing_found, refuse_unlike
 from parallel_sharder.sources.places import place_itself, places_at
@@ -41,4 +42,6 @@ def find_layout(
     [place] = there
     if place.is_folder:
         refuse_unlike(place.path, split)
-    return place.find(split, xml_root, meta)
+    found = place.find(split, xml_root, meta)
+    refuse_doubtful(found.downloads)
+    return found

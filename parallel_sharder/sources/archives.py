@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from parallel_sharder.sources.downloads import downloaded, refuse_unfinished
 from parallel_sharder.sources.layout import Layout
 from parallel_sharder.sources.tree import layout_around
 
@@ -37,11 +38,15 @@ MD5 = {
 
 def places(root: Path, split: str) -> list[Path]:
     """Where this layout can have its images: the first there is counts."""
-    there = [root / name for name in IMAGES[split] if (root / name).is_file()]
-    return there[:1] or [root / IMAGES[split][0]]
+    paths = [downloaded(root, name) for name in IMAGES[split]]
+    return [next((path for path in paths if path.is_file()), paths[0])]
 
 
 def find(images: Path, split: str, xml_root: Path | None, meta: Path | None) -> Layout:
     """The layout with its images in the archive `images`; SourceError if the class list is missing."""
-    annotations = [images.parent / name for name in ANNOTATIONS[split]]
-    return layout_around(NAME, images, split, xml_root, meta, annotations)
+    annotations = [downloaded(images.parent, name) for name in ANNOTATIONS[split]]
+    layout = layout_around(NAME, images, split, xml_root, meta, annotations)
+    if layout.annotations is None:  # or all images would count as not annotated
+        for path in annotations:
+            refuse_unfinished(path)
+    return layout

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 
 from parallel_sharder.errors import SourceError
 from parallel_sharder.sources.archives import MD5
+from parallel_sharder.sources.downloads import official_name
 from parallel_sharder.sources.inside import InTar
 from parallel_sharder.sources.layout import Layout
 
@@ -25,7 +26,7 @@ def check_archives(layout: Layout, progress: Callable[[str, int, int], None]) ->
     """
     devkits = [str(file.archive) for file in (layout.class_list, *layout.val_labels) if isinstance(file, InTar)]
     there = dict.fromkeys(path for path in (*layout.archives, *devkits) if os.path.isfile(path))
-    paths = [path for path in there if os.path.basename(path) in MD5]
+    paths = [path for path in there if official_name(path) in MD5]
     if not paths:
         raise SourceError(
             f"--check-archives: none of the archives whose MD5 is known is used here, but {layout.images}. Known are "
@@ -41,9 +42,9 @@ def check_archives(layout: Layout, progress: Callable[[str, int, int], None]) ->
         finally:
             stop.set()
     wrong = [
-        f"  {path}: {task.result()}, and should be {MD5[os.path.basename(path)]}"
+        f"  {path}: {task.result()}, and should be {MD5[official_name(path)]}"
         for path, task in zip(paths, tasks, strict=True)
-        if task.result() != MD5[os.path.basename(path)]
+        if task.result() != MD5[official_name(path)]
     ]
     if wrong:
         raise SourceError(

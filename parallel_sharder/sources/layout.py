@@ -9,7 +9,7 @@ from pathlib import Path
 
 from parallel_sharder.errors import SourceError
 from parallel_sharder.options import SPLITS
-from parallel_sharder.sources.inside import SmallFile
+from parallel_sharder.sources.inside import InTar, InZip, SmallFile
 from parallel_sharder.sources.lists import Places
 from parallel_sharder.sources.tarindex import is_gzip
 
@@ -45,6 +45,13 @@ class Layout:
         """The paths of those of `images` and `annotations` that are archives, each once."""
         both = [path for path in (self.images, self.annotations) if path is not None and not path.is_dir()]
         return tuple(dict.fromkeys(map(str, both)))
+
+    @property
+    def downloads(self) -> list[Path]:
+        """All archives that are read: of images, of annotations, and of class list and labels."""
+        lists = [self.class_list, self.val_labels.first()] if self.split == "val" else [self.class_list]
+        packed = [file.archive for file in lists if isinstance(file, InTar | InZip)]
+        return [*dict.fromkeys([*map(Path, self.archives), *packed])]
 
     @property
     def folders(self) -> list[Path]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from parallel_sharder.errors import SourceError
+from parallel_sharder.sources.downloads import downloaded
 from parallel_sharder.sources.inside import InTar, InZip, SmallFile
 from parallel_sharder.synsets import META_TAKES
 
@@ -122,9 +123,9 @@ def _class_lists(folder: Path) -> list[SmallFile]:
         folder / DEVKIT / META,
         folder / META,
         folder / "meta.mat",
-        InTar(folder / f"{DEVKIT}.tar.gz", META),
+        InTar(downloaded(folder, f"{DEVKIT}.tar.gz"), META),
         folder / MAPPING,
-        InZip(folder / KAGGLE_ZIP, MAPPING),
+        InZip(downloaded(folder, KAGGLE_ZIP), MAPPING),
     ]
 
 
@@ -141,10 +142,10 @@ def _val_labels(folder: Path) -> list[SmallFile]:
         folder / DEVKIT / "data" / GROUND_TRUTH,
         folder / "data" / GROUND_TRUTH,
         folder / GROUND_TRUTH,
-        InTar(folder / f"{DEVKIT}.tar.gz", f"data/{GROUND_TRUTH}"),
+        InTar(downloaded(folder, f"{DEVKIT}.tar.gz"), f"data/{GROUND_TRUTH}"),
         folder / VAL_SOLUTION,
         InZip(folder / f"{VAL_SOLUTION}.zip", VAL_SOLUTION),
-        InZip(folder / KAGGLE_ZIP, VAL_SOLUTION),
+        InZip(downloaded(folder, KAGGLE_ZIP), VAL_SOLUTION),
     ]
 
 

@@ -13,7 +13,10 @@ from pathlib import Path
 
 from parallel_sharder.errors import SourceError
 from parallel_sharder.options import LAYOUTS, SPLITS
+from parallel_sharder.sources.archives import IMAGES
+from parallel_sharder.sources.downloads import refuse_unfinished
 from parallel_sharder.sources.glance import FLAT, SHOWN_LIMIT, Glance, Seen, seen_in
+from parallel_sharder.sources.lists import KAGGLE_ZIP
 from parallel_sharder.sources.places import places, places_at
 
 LEVELS, FOLDERS_LIMIT = 3, 300
@@ -70,6 +73,8 @@ def _advice(root: Path, split: str, words: Sequence[str]) -> str:
     for place in places_at(root, split, LAYOUTS):
         if place.word not in words:
             return f"{place.path} is there: use --layout {place.word}, or leave --layout out."
+    for name in (*IMAGES[split], KAGGLE_ZIP):
+        refuse_unfinished(root / name)
     glance, seen = Glance.at(root), seen_in(root)
     if seen is not None and seen.split != split and seen.is_usable:
         return f"It holds {seen.split} images; they are converted with --split {seen.split}."

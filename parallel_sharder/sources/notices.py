@@ -13,6 +13,7 @@ import numpy as np
 
 from parallel_sharder.errors import worded
 from parallel_sharder.model import IMAGE_SUFFIX, Listing, printable
+from parallel_sharder.sources.downloads import official_name
 from parallel_sharder.sources.layout import Layout
 from parallel_sharder.sources.survey import Survey
 from parallel_sharder.text import counted
@@ -40,7 +41,7 @@ def notices_of(layout: Layout, listing: Listing, survey: Survey, compared: str) 
 
 def _archives(layout: Layout) -> Iterator[str]:
     for path in layout.archives:
-        official, size = ARCHIVE_BYTES.get(os.path.basename(path)), os.path.getsize(path)
+        official, size = ARCHIVE_BYTES.get(official_name(path)), os.path.getsize(path)
         if official not in (None, size):
             yield (
                 f"{path} has {counted(size, 'byte')}, and the official one {official:,}. What is in it is whole, and "

@@ -17,6 +17,7 @@ from parallel_sharder.errors import SourceError, WorkerDiedError, WorkerError
 from parallel_sharder.model import IMAGE_SUFFIX, WNID, ImageClass, Kind, Place, Problem, printable
 from parallel_sharder.sources.archived import index_annotations, index_images, inner_archives
 from parallel_sharder.sources.contents import NO_FILES, Contents
+from parallel_sharder.sources.downloads import official_name
 from parallel_sharder.sources.folder import NO_KEYS, list_class, list_folder, stray_folders, with_nested
 from parallel_sharder.sources.layout import Layout
 from parallel_sharder.sources.names import FLAT_KEYS, TRAIN_KEY, packed_class
@@ -81,7 +82,7 @@ def _index(layout: Layout, classes: tuple[ImageClass, ...], executor: Executor, 
     path, split = str(layout.images), layout.split
     pattern = FLAT_KEYS.get(split, TRAIN_KEY)
     try:
-        if path.endswith(".zip"):
+        if official_name(path).endswith(".zip"):
             [contents] = _results([executor.submit(index_zip, path, split)], path, progress)
             return list(contents)
         if split != "train":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from parallel_sharder.sources.downloads import downloaded
 from parallel_sharder.sources.inside import InZip
 from parallel_sharder.sources.layout import Layout, annotation_place
 from parallel_sharder.sources.lists import (
@@ -22,7 +23,7 @@ NAME = "Kaggle zip"
 def places(root: Path, split: str) -> list[Path]:
     """Where this layout has its images, those of every `split`."""
     del split
-    return [root / KAGGLE_ZIP]
+    return [downloaded(root, KAGGLE_ZIP)]
 
 
 def find(images: Path, split: str, xml_root: Path | None, meta: Path | None) -> Layout:
