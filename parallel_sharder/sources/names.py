@@ -115,6 +115,5 @@ def lost_images(names: Iterable[str], key_pattern: str, known: Collection[str]) 
 
     So `n01440764_1.JPEG.part` counts where there is no image n01440764_1, and does not where there is.
     """
-    fits = re.compile(key_pattern).fullmatch
     by_key = {name.lstrip(".").partition(".")[0]: name for name in sorted(names, reverse=True)}
-    return {name for key, name in by_key.items() if key not in known and fits(key)}
+    return {name for key, name in by_key.items() if key not in known and re.fullmatch(key_pattern, key)}
