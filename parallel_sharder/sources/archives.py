@@ -6,6 +6,7 @@ lie unpacked beside them, as in the classic tree.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from parallel_sharder.sources.downloads import downloaded, refuse_unfinished
@@ -39,7 +40,7 @@ MD5 = {
 def places(root: Path, split: str) -> list[Path]:
     """Where this layout can have its images: the first there is counts."""
     paths = [downloaded(root, name) for name in IMAGES[split]]
-    return [next((path for path in paths if path.is_file()), paths[0])]
+    return [next((path for path in paths if os.path.isfile(path)), paths[0])]
 
 
 def find(images: Path, split: str, xml_root: Path | None, meta: Path | None) -> Layout:

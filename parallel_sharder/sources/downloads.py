@@ -32,7 +32,7 @@ def official_name(path: str | Path) -> str:
 def downloaded(folder: Path, name: str) -> Path:
     """The archive called `name` in `folder`, or a copy of it under another name if that is all there is."""
     path = folder / name
-    return path if path.exists() else next(iter(_copies(path)), path)
+    return path if os.path.exists(path) else next(iter(_copies(path)), path)
 
 
 def refuse_doubtful(paths: Iterable[Path]) -> None:
@@ -40,7 +40,7 @@ def refuse_doubtful(paths: Iterable[Path]) -> None:
     for path in paths:
         refuse_unfinished(path)
         own = path.with_name(official_name(path))
-        there = [each for each in (own, *_copies(own)) if each.exists()]
+        there = [each for each in (own, *_copies(own)) if os.path.exists(each)]
         if len(there) > 1:
             raise SourceError(
                 f"{there[0]} and {there[1].name} are both there, and one may be unfinished. Keep the one that is "
@@ -53,7 +53,7 @@ def refuse_unfinished(path: Path) -> None:
     for each in (path, path.with_name(official_name(path))):
         for end in _UNFINISHED:
             mark = each.with_name(each.name + end)
-            if mark.exists():
+            if os.path.exists(mark):
                 raise SourceError(
                     f"{mark} shows that the download of {each.name} is not finished. Finish it, or remove {mark.name} "
                     f"if {each.name} is whole; --check-archives compares it with the official MD5."
@@ -63,4 +63,4 @@ def refuse_unfinished(path: Path) -> None:
 def _copies(path: Path) -> list[Path]:
     stem, dot, ending = path.name.partition(".")
     names = [*(f"{stem}{copy}{dot}{ending}" for copy in _COPIES), *(path.name + number for number in _NUMBERED)]
-    return [each for each in map(path.with_name, names) if each.is_file()]
+    return [each for each in map(path.with_name, names) if os.path.isfile(each)]
