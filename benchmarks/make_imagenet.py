@@ -33,26 +33,30 @@ SIZE_QUANTILES = (
 
 
 def _segment(code: int, length: int) -> bytes:
-    content = bytes(length)
-    if code == 0xC0:  # 8 bits, 375 lines of 500 pixels, three components
-        content = bytes((8, *divmod(375, 256), *divmod(500, 256), 3)).ljust(length, b"\0")
+    content = {
+        0xC0: bytes((8, *divmod(375, 256), *divmod(500, 256), 3, 1, 0x22, 0, 2, 0x11, 1, 3, 0x11, 1)),
+        0xDA: bytes((3, 1, 0, 2, 0x11, 3, 0x11, 0, 63, 0)),
+    }.get(code, bytes(length))
+    assert len(content) == length
     return bytes((0xFF, code)) + (length + 2).to_bytes(2) + content
 
 
 # What precedes the image data of a colour JPEG without extras: JFIF, two quantisation tables, the frame's header, four
-# Huffman tables, the scan's header (ITU-T T.81, annex B).
+# Huffman tables, the scan's header (ITU-T T.81, annex B). A JPEG that is too small for that has the headers alone.
 _HEADERS = b"\xff\xd8" + b"".join(
     _segment(code, length)
     for code, length in (
         (0xE0, 14), (0xDB, 65), (0xDB, 65), (0xC0, 15), (0xC4, 29), (0xC4, 179), (0xC4, 29), (0xC4, 179), (0xDA, 10)
     )
 )  # fmt: skip
+_SMALLEST = b"\xff\xd8" + _segment(0xC0, 15) + _segment(0xDA, 10)
 
 
 def image_bytes(draw: random.Random, size: int) -> bytes:
-    """Something of `size` bytes that begins and ends as a JPEG does; one too small for headers has only the markers."""
-    head = _HEADERS if size > len(_HEADERS) + 2 else _HEADERS[:2]
-    return head + draw.randbytes(max(0, size - len(head) - 2)) + b"\xff\xd9"
+    """A JPEG of `size` bytes, or of 37 if that is more, whose tables are empty and whose image data are random."""
+    head = _HEADERS if size > len(_HEADERS) + 2 else _SMALLEST
+    data = draw.randbytes(max(0, size - len(head) - 2))
+    return head + data.replace(b"\xff", b"\xfe") + b"\xff\xd9"
 
 
 def image_size(draw: random.Random) -> int:

@@ -19,9 +19,25 @@ WNIDS = sorted(ilsvrc_ids())
 NAMES = {wnid: f"thing {wnid}, the '{number}th' of its kind" for wnid, number in ilsvrc_ids().items()}
 
 
+_BEFORE_SCAN = b"".join(
+    (
+        b"\xff\xd8",
+        b"\xff\xe0\0\2",
+        b"\xff\xc0\0\x0b\x08\0\x3c\0\x5a\1\1\x11\0",  # 8 bits, 60 lines of 90 pixels, one component
+        b"\xff\xda\0\x08\1\1\0\0\x3f\0",
+    )
+)
+"""What a grey JPEG has before its data, but for tables: the start, a frame's header, a scan's (ITU-T T.81, annex B)."""
+
+
 def image_bytes(draw: random.Random, size: int) -> bytes:
-    """Bytes that begin and end as a JPEG's do."""
-    return b"\xff\xd8\xff\xe0" + draw.randbytes(max(0, size - 6)) + b"\xff\xd9"
+    """A JPEG of `size` bytes, 32 or more, that is sound in all but its image data, which are random."""
+    data = draw.randbytes(size - len(_BEFORE_SCAN) - 2)
+    return _BEFORE_SCAN + data.replace(b"\xff", b"\xfe") + b"\xff\xd9"
+
+
+JPEG = image_bytes(random.Random(0), 40)
+"""A small one."""
 
 
 def write_devkit(root: Path, labels: Sequence[int] = ()) -> Path:

@@ -293,7 +293,7 @@ def special(name: str, kind: bytes, linkname: str = "") -> tarfile.TarInfo:
 
 
 WNID = made.WNIDS[0]
-IMAGE = (f"{WNID}_1.JPEG", b"\xff\xd8\xff\xd9")
+IMAGE = (f"{WNID}_1.JPEG", made.JPEG)
 SOUND = inner_tar(IMAGE)
 
 BAD_INNER = {
@@ -318,7 +318,7 @@ BAD_INNER = {
     "two archives in a row": (SOUND + SOUND, r"it has an end of archive, and goes on behind it"),
     "a chain of long names": (special("././@LongLink", b"L").tobuf() * 3000, "there is no tar header"),
     "no end": (SOUND[:1024], rf"{WNID}.tar, at offset 1,536: it is cut short: there is no end .* behind {IMAGE[0]}"),
-    "cut within a member": (SOUND[:514], rf"at offset 512: it is cut short: {IMAGE[0]} has 4 bytes"),
+    "cut within a member": (SOUND[:514], rf"at offset 512: it is cut short: {IMAGE[0]} has 40 bytes"),
     "cut within a header": (SOUND[:300], r"at offset 512: it is cut short|there is no tar header"),
     "no tar": (b"it is none" * 100, rf"{WNID}.tar, at offset 512: there is no tar header"),
     "compressed": (gzip.compress(SOUND), rf"{WNID}.tar, at offset 512: it is compressed"),
@@ -485,7 +485,7 @@ def test_zip_that_is_another(zipped: Path) -> None:
         ) == refusal(zipped.parent, split)
     with zipfile.ZipFile(zipped, "w") as archive:
         archive.writestr("LOC_synset_mapping.txt", (zipped.parents[1] / "raw" / "LOC_synset_mapping.txt").read_text())
-        archive.writestr("ILSVRC/Data/CLS-LOC/val/ILSVRC2012_val_00000001.JPEG", b"\xff\xd8\xff\xd9")
+        archive.writestr("ILSVRC/Data/CLS-LOC/val/ILSVRC2012_val_00000001.JPEG", made.JPEG)
     assert (
         f"{zipped} holds nothing in ILSVRC/Data/CLS-LOC/test/, where Kaggle's zip has its images; it holds "
         "LOC_synset_mapping.txt, ILSVRC/. Download it again, or unzip it and name the folder of the data set with root."

@@ -23,10 +23,9 @@ from parallel_sharder.sources.names import Role, role
 from parallel_sharder.sources.notices import train_counts
 from parallel_sharder.synsets import ilsvrc_ids
 from tests import made
-from tests.made import WNIDS
+from tests.made import JPEG, WNIDS
 from tests.reference import members_of
 
-JPEG = b"\xff\xd8\xff\xd9"
 WNID = WNIDS[0]
 
 

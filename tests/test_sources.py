@@ -245,7 +245,7 @@ def test_a_name_of_two_lines_is_not_two_images(tmp_path: Path) -> None:
     expected = made.classic_train(tmp_path, classes=1, images=10, annotated=0)
     keys = set(expected.wnids)
     odd = tmp_path / "train" / WNIDS[0] / f"{WNIDS[0]}_1\n{WNIDS[0]}_2.JPEG"
-    odd.write_bytes(b"\xff\xd8\xff\xd9")
+    odd.write_bytes(made.JPEG)
     listing = listing_of(tmp_path)
     check(listing, expected, keys, set())
     assert [("misplaced-image", rf"{WNIDS[0]}_1\n{WNIDS[0]}_2.JPEG")] == problems_of(listing)
