@@ -27,7 +27,7 @@ from parallel_sharder import __version__
 from parallel_sharder.errors import OptionsError, SharderError, options_as_typed
 from parallel_sharder.limits import stopping_in_words
 from parallel_sharder.options import DEFAULT_DEST, INDEXES, SPLITS, IndexOptions, Options, VerifyOptions
-from parallel_sharder.text import counted
+from parallel_sharder.text import counted, shown
 
 AnyOptions = Options | VerifyOptions | IndexOptions
 
@@ -212,7 +212,7 @@ def _print(text: str) -> None:
 
 def _complain(message: str) -> None:
     with contextlib.suppress(OSError):
-        print(f"parallel-sharder: {message}", file=sys.stderr, flush=True)
+        print(f"parallel-sharder: {shown(message)}", file=sys.stderr, flush=True)
 
 
 def _run(options: AnyOptions, arguments: argparse.Namespace) -> int:

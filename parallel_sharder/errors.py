@@ -5,7 +5,8 @@ names the path, key or shard, the value, the limit, and what to do next. A singl
 `model.Problem` in the record, and the run goes on.
 
 Messages are written with options as they are typed, `--on-bad`. Who calls the library reads the field instead,
-`on_bad`: see `worded`.
+`on_bad`: see `worded`. Each line of a message is an argument of its own: what is a newline within one has come with a
+name from the data, and is escaped (see text).
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import re
 import signal
 from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
+
+from parallel_sharder.text import printable
 
 _OPTION = re.compile(r"(?<![\w/=.'\"-])(?:--([a-z][a-z0-9-]*)|DEST\b)")
 _FIELDS = {None: "dest", "for": "readers", "no-shuffle": "shuffle=False"}
@@ -45,12 +48,22 @@ NO_MEMORY_STATUS = 71
 
 
 class SharderError(Exception):
-    """A run that cannot go on. The text is for the user, whole sentences and remedy included."""
+    """A run that cannot go on. Its arguments are lines for the user, whole sentences and remedy included."""
 
     exit_code = 1
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The lines of the message, with the names that its reader knows, and printable."""
+        return tuple(printable(worded(line)) for line in self.args)
+
+    @property
+    def in_one_line(self) -> str:
+        """The message where it becomes a part of another, or of a note."""
+        return " ".join(map(str.strip, self.lines))
+
     def __str__(self) -> str:
-        return worded(super().__str__())
+        return "\n".join(self.lines)
 
 
 class OptionsError(SharderError):
@@ -64,10 +77,12 @@ class OptionsError(SharderError):
     @property
     def complaints(self) -> tuple[str, ...]:
         """Each complaint, with the option or field that it is about."""
-        return tuple(map(worded, self.args[0]))
+        return self.lines
 
-    def __str__(self) -> str:
-        return "\n".join(self.complaints)
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The complaints."""
+        return tuple(printable(worded(complaint)) for complaint in self.args[0])
 
 
 class SourceError(SharderError):

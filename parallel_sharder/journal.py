@@ -232,25 +232,26 @@ def refuse_other(path: str, before: Fingerprint, now: Fingerprint, archives: Map
             "--dest, or remove what it has made and start anew with --overwrite."
         )
     if changes := _changes(before, now):
-        lines = "".join(f"  {name}: {was}, now {is_now}\n" for name, (was, is_now) in changes.items())
         raise DestinationError(
-            f"the shards there were made from or with something else:\n{lines}{_lost_times(changes, archives)}"
+            "the shards there were made from or with something else:",
+            *(f"  {name}: {was}, now {is_now}" for name, (was, is_now) in changes.items()),
+            *_lost_times(changes, archives),
             f"({path} has the record.) Go on as before, choose another --dest, or remove what that run has made and "
-            "start anew with --overwrite."
+            "start anew with --overwrite.",
         )
 
 
-def _lost_times(changes: Mapping[str, tuple[Any, Any]], archives: Mapping[str, str]) -> str:
-    """How the set continues if times of archives are all that changed, because these were copied without them."""
+def _lost_times(changes: Mapping[str, tuple[Any, Any]], archives: Mapping[str, str]) -> list[str]:
+    """The lines that say how the set continues if times of archives are all that changed, which copying loses."""
     if not all(name in archives and was for name, (was, _) in changes.items()):
-        return ""
+        return []
     one = len(changes) == 1
-    commands = [f"  touch -d {was} {shlex.quote(archives[name])}\n" for name, (was, _) in changes.items()]
-    return (
+    return [
         f"If {'this is the same archive' if one else 'these are the same archives'}, copied without "
-        f"{'its time' if one else 'their times'} (cp -p keeps {'it' if one else 'them'}), run\n{''.join(commands)}"
-        "and then the same command again, which continues.\n"
-    )
+        f"{'its time' if one else 'their times'} (cp -p keeps {'it' if one else 'them'}), run",
+        *(f"  touch -d {was} {shlex.quote(archives[name])}" for name, (was, _) in changes.items()),
+        "and then the same command again, which continues.",
+    ]
 
 
 class Past(NamedTuple):

@@ -45,9 +45,9 @@ def explain(error: Exception) -> None:
         while isinstance(cause, SharderError):
             cause = cause.__cause__
         limit = _limit(cause)
-        message = error.args[0]
-        if limit and limit not in message:
-            error.args = (f"{message.removesuffix('.')}. {limit}",)
+        *lines, last = error.args
+        if limit and limit not in last:
+            error.args = (*lines, f"{last.removesuffix('.')}. {limit}")
 
 
 def no_worker(error: OSError) -> WorkerError:

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgpack
 
+from parallel_sharder.text import printable
+
 if TYPE_CHECKING:
     from parallel_sharder.columns import Bytes, Extents, Int32s, Int64s, Keys
 
@@ -94,7 +96,8 @@ _LEAVES_OUT_SAMPLE = frozenset(
 class Problem:
     """One file of the source with which something is the matter; `key` is "" where the file is no sample's.
 
-    `kept` tells of a broken sample that it is stored all the same, because the user wants it so.
+    `kept` tells of a broken sample that it is stored all the same, because the user wants it so. The text is for
+    people: it is made printable here, whatever names and values it has from the data.
     """
 
     kind: Kind
@@ -102,6 +105,9 @@ class Problem:
     key: str
     detail: str
     kept: bool = False
+
+    def __post_init__(self) -> None:
+        _make_printable(self, "path", "key", "detail")
 
     @property
     def leaves_out_sample(self) -> bool:
@@ -124,7 +130,7 @@ class Deviation:
     """Something in a finished set that is not as it should be, in the file at `path`.
 
     `offset` counts bytes of the tar before compression, None where there is no such place; `key` is "" where it is not
-    about one sample.
+    about one sample. The text is made printable here, as a Problem's is.
     """
 
     path: str
@@ -132,11 +138,13 @@ class Deviation:
     key: str = ""
     offset: int | None = None
 
+    def __post_init__(self) -> None:
+        _make_printable(self, "path", "detail", "key")
 
-def printable(path: str) -> str:
-    """`path` as one line that every terminal and JSON file takes: odd bytes and control characters escaped."""
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
-    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
+
+def _make_printable(value: Problem | Deviation, *fields: str) -> None:
+    for field in fields:
+        object.__setattr__(value, field, printable(getattr(value, field)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol, TextIO
 
 from parallel_sharder.model import Listing, Plan, ShardRecord
-from parallel_sharder.text import counted, duration, size
+from parallel_sharder.text import counted, duration, printable, size
 
 LOG_INTERVAL_SECONDS = 10.0
 """Between two lines in a log: seldom enough for a run of hours, often enough to see that it lives."""
@@ -211,4 +211,4 @@ def _samples_of(records: Sequence[ShardRecord]) -> int:
 
 def _print(line: str, stream: TextIO) -> None:
     with contextlib.suppress(OSError):  # nobody listens any more; the shards are wanted all the same
-        print(line, file=stream, flush=True)
+        print(printable(line), file=stream, flush=True)

@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from parallel_sharder.journal import Past
 from parallel_sharder.model import Deviation, Kind, Listing, Plan, Problem, ShardRecord
 from parallel_sharder.options import Options
 from parallel_sharder.problems import problem_json
-from parallel_sharder.text import counted, duration, size
+from parallel_sharder.text import counted, duration, printable, size
 
 _NAMED = 10
 """Files named for each kind in the text, and deviations of each shard; --json names all."""
@@ -130,10 +130,11 @@ class Preview:
             there = counted(len(self.taken), "of these files is there", "of these files are there")
             rows.append(("taken", f"{there}, the first {self.taken[0]}: in the way"))
         if self.in_the_way:
-            rows.append(("in the way", self.in_the_way))
+            first, *further = self.in_the_way.split("\n")  # each is printable already
+            rows += [("in the way", first), *(("", line) for line in further)]
         if self._refused:
             rows.append(("outcome", f"the run would be refused, because {' and '.join(self._refused)}"))
-        return "\n".join([*_table(rows), *_notes(self.notices), *_problem_lines(self.problems)])
+        return _text([*_table(rows), *_notes(self.notices), *_problem_lines(self.problems)])
 
     def json(self) -> dict[str, Any]:
         """The preview for machines; sizes in bytes."""
@@ -287,7 +288,7 @@ class Report:
         if self.withdrawn and not (further and self.card_path):
             told = "indexes or a dataset card told of shards that went: --index and --card make them anew"
             lines.append(worded(told))
-        return "\n".join([*_table(rows), *lines, *_notes(self.notices), *_problem_lines(self.problems)])
+        return _text([*_table(rows), *lines, *_notes(self.notices), *_problem_lines(self.problems)])
 
     def json(self) -> dict[str, Any]:
         """The summary for machines; sizes in bytes."""
@@ -393,7 +394,7 @@ class Verdict:
             place = ", ".join(filter(None, (offset, each.key)))
             by_path[each.path].append(f"  {place}: {each.detail}" if place else f"  {each.detail}")
         lines = [line for path, some in by_path.items() for line in (path, *_some(some))]
-        return "\n".join([*_table(rows), *_notes(self.notices), *_problem_lines(self.problems), *lines])
+        return _text([*_table(rows), *_notes(self.notices), *_problem_lines(self.problems), *lines])
 
     def json(self) -> dict[str, Any]:
         """The verdict for machines, with all deviations; sizes and offsets in bytes."""
@@ -441,7 +442,7 @@ class Indexed:
                 counted(len(self.written), "file") if self.written else "nothing: the manifests are indexes already",
             ),
         ]
-        return "\n".join([*_table(rows), *_some([f"  {path}" for path in reversed(self.written)])])
+        return _text([*_table(rows), *_some([f"  {path}" for path in reversed(self.written)])])
 
     def json(self) -> dict[str, Any]:
         """The same for machines."""
@@ -454,6 +455,11 @@ def _kept(shards: int, among: int) -> str:
 
 def _place(workers: int) -> str:
     return f"with {counted(workers, 'worker')}" if workers else "in this process"
+
+
+def _text(lines: Iterable[str]) -> str:
+    """The lines as people are shown them, whatever names from the data they have."""
+    return "\n".join(map(printable, lines))
 
 
 def _table(rows: Sequence[tuple[str, str]]) -> list[str]:

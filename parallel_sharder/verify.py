@@ -148,7 +148,7 @@ def _verify_set(path: str, options: VerifyOptions, engine: Engine, monitor: Moni
                 found.notices = listing.notices
                 found.deviations += compared.deviations
         except (SourceError, DestinationError) as error:  # which takes nothing from what was found
-            found.deviations.append(Deviation(path, f"cannot be compared with its source: {error}"))
+            found.deviations.append(Deviation(path, f"cannot be compared with its source: {error.in_one_line}"))
     return found
 
 
@@ -245,7 +245,8 @@ def _source(choices: Mapping[str, Any], options: VerifyOptions, engine: Engine, 
             yield listing
             refuse_changed_archives(listing.archives)
     except SourceError as error:
-        raise SourceError(error.args[0].replace("--root", "--source")) from error  # as it is called here
+        lines = (line.replace("--root", "--source") for line in error.args)  # as it is called here
+        raise SourceError(*lines) from error
 
 
 def _class_table(path: str, manifest: Mapping[str, Any], listing: Listing) -> list[Deviation]:

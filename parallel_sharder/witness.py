@@ -25,8 +25,8 @@ from parallel_sharder.blob import Blob
 from parallel_sharder.errors import SampleError
 from parallel_sharder.form import expected_boxes, fault_in_form
 from parallel_sharder.image import size_of
-from parallel_sharder.model import Deviation, ImageClass, printable
-from parallel_sharder.text import counted
+from parallel_sharder.model import Deviation, ImageClass
+from parallel_sharder.text import counted, printable
 
 _READ_BYTES = 1 << 20
 _BLOCK_BYTES = tarfile.BLOCKSIZE

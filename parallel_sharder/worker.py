@@ -35,7 +35,6 @@ from parallel_sharder.model import (
     Kind,
     Problem,
     ShardRecord,
-    printable,
 )
 from parallel_sharder.shapes import Shapes
 from parallel_sharder.tarwriter import ShardFile
@@ -121,7 +120,7 @@ def _write(chunk: Chunk, slot: int, board: Board) -> ShardRecord:
             except SampleError as error:
                 if job.on_bad == "fail":
                     raise SourceError(
-                        f"{printable(error.path)}: {error.detail} (--on-bad fail). Mend it and start with --overwrite, "
+                        f"{error.path}: {error.detail} (--on-bad fail). Mend it and start with --overwrite, "
                         "or choose --on-bad skip or keep with it."
                     ) from error
                 left_out.append(position)
@@ -198,7 +197,7 @@ def _annotated(read: Callable[[_Row, Blob], T], row: _Row, job: Job, problems: l
 
 
 def _oddities(row: _Row, odd: Iterable[tuple[Kind, str]]) -> list[Problem]:
-    return [Problem(kind, printable(row.xml.path), row.key, detail) for kind, detail in odd] if row.xml else []
+    return [Problem(kind, row.xml.path, row.key, detail) for kind, detail in odd] if row.xml else []
 
 
 def _store_image(
@@ -213,7 +212,7 @@ def _store_image(
         problems.append(_problem(row, error, kept=True))
         shard.write(sample_members(row.key, row.image, metadata, row.image_class))
     if image.found is not None:
-        problems.append(Problem(image.found[0], printable(row.image.path), row.key, image.found[1]))
+        problems.append(Problem(image.found[0], row.image.path, row.key, image.found[1]))
 
 
 def _metadata(row: _Row, xml: Blob) -> tuple[bytes, list[tuple[Kind, str]]]:
@@ -278,7 +277,7 @@ class _MeasuredImage(_ExaminedImage):
 
 
 def _problem(row: _Row, error: SampleError, *, kept: bool = False) -> Problem:
-    return Problem(Kind(error.kind), printable(error.path), row.key, error.detail, kept)
+    return Problem(Kind(error.kind), error.path, row.key, error.detail, kept)
 
 
 @functools.lru_cache(maxsize=1)

@@ -53,7 +53,7 @@ ALLOWED = {
     "engines.inside": {"board", "errors", "limits", "model", "worker"},
     "engines.processes": {"board", "engines", "engines.inside", "engines.starting", "errors", "limits"},
     "engines.starting": {"board", "engines.inside", "errors"},
-    "errors": set(),
+    "errors": {"text"},
     "foreign": {"model"},
     "form": {"model"},
     "image": {"model"},
@@ -76,7 +76,7 @@ ALLOWED = {
     "machine": set(),
     "manifest": {"boxes", "durable", "errors", "model"},
     "members": {"model"},
-    "model": {"columns"},  # for type checkers only
+    "model": {"columns", "text"},  # for type checkers only
     "monitor": {"model", "text"},
     "options": {"destination", "errors"},
     "output": {"durable"},
@@ -123,7 +123,7 @@ ALLOWED = {
         "errors", "model", "sources.archived", "sources.contents", "sources.downloads", "sources.folder",
         "sources.layout", "sources.names", "sources.saved", "sources.zipindex", "text",
     },
-    "sources.tarindex": {"errors", "model", "text", "ustar"},
+    "sources.tarindex": {"errors", "text", "ustar"},
     "sources.tree": {"sources.inside", "sources.layout", "sources.lists"},
     "sources.val_labels": {"errors", "model", "sources.inside", "sources.lists", "text", "textfile"},
     "sources.zipindex": {"errors", "model", "sources.contents", "sources.names", "sources.tarindex", "text"},

@@ -35,7 +35,7 @@ def find_layout(
     wanted = LAYOUTS if layout is None else (layout,)
     there = places_at(root, split, wanted) or place_itself(root, split, wanted)
     if not there:
-        raise SourceError(nothing_found(root, split, wanted))
+        raise SourceError(*nothing_found(root, split, wanted))
     if len(there) > 1:
         all_of_them = " and ".join(f"{place.path} (--layout {place.word})" for place in there)
         raise SourceError(f"{root} holds the {split} images more than once: {all_of_them}. Choose one with --layout.")

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from parallel_sharder import durable
 from parallel_sharder.errors import DestinationError, SourceError
-from parallel_sharder.model import IMAGE_SUFFIX, WNID, XML_SUFFIX, Place, Problem, printable
+from parallel_sharder.model import IMAGE_SUFFIX, WNID, XML_SUFFIX, Place, Problem
 from parallel_sharder.sources.contents import NO_FILES, Contents, FileColumns, stranger, strangers
 from parallel_sharder.sources.names import JunkCount, Role
 from parallel_sharder.sources.tarindex import GZIP_MAGIC, Read, Stream, TarMember, is_gzip, reader, refusal, tar_members
@@ -56,12 +56,12 @@ def inner_archives(path: str) -> tuple[list[tuple[str, int, int]], JunkCount]:
                 raise refusal(
                     path,
                     member.offset,
-                    f"{printable(member.name)} is not the archive of a class, <wnid>.tar, which is all that this "
+                    f"{member.name} is not the archive of a class, <wnid>.tar, which is all that this "
                     "archive should hold",
                     packed + _UNPACK,
                 )
             if match[1] in found:
-                raise refusal(path, member.offset, f"{printable(member.name)} is there twice", _UNPACK)
+                raise refusal(path, member.offset, f"{member.name} is there twice", _UNPACK)
             found[match[1]] = match[1], member.data, member.size
     return sorted(found.values()), junk
 
@@ -94,10 +94,10 @@ def index_images(path: str, name: str, start: int, size: int, key_pattern: str, 
                 continue
             key, ending = os.path.splitext(base)
             if (folder and folder not in folders) or not fits(key):
-                detail = f"{printable(member.name)} does not belong into this archive"
+                detail = f"{member.name} does not belong into this archive"
                 raise refusal(archive, member.offset, detail, _UNPACK)
             if key in sizes:
-                raise refusal(archive, member.offset, f"{printable(member.name)} is there twice", _UNPACK)
+                raise refusal(archive, member.offset, f"{member.name} is there twice", _UNPACK)
             sizes[key] = member.size
             extents[key] = (member.data,)
             if ending != IMAGE_SUFFIX:
@@ -164,10 +164,10 @@ class _AnnotationIndex:
             key, ending = os.path.splitext(base)
             wnid = os.path.basename(folder)
             if not self._fits(key) or (WNID.fullmatch(wnid) and WNID.match(key) and not key.startswith(wnid)):
-                detail = f"{printable(member.name)} does not belong where it is in this archive"
+                detail = f"{member.name} does not belong where it is in this archive"
                 raise refusal(archive, member.offset, detail, _NAME_ANOTHER)
             if key in self._sizes:
-                raise refusal(archive, member.offset, f"{printable(member.name)} is there twice", _NAME_ANOTHER)
+                raise refusal(archive, member.offset, f"{member.name} is there twice", _NAME_ANOTHER)
             if ending != XML_SUFFIX:
                 self._endings[key] = ending
             self._sizes[key] = member.size
@@ -191,7 +191,7 @@ class _AnnotationIndex:
             return 0
         data = read(member.data, member.size)
         if len(data) < member.size:
-            raise refusal(archive, member.offset, f"it is cut short within {printable(member.name)}")
+            raise refusal(archive, member.offset, f"it is cut short within {member.name}")
         return self._spool.append(data)
 
     def contents(self, place: Place) -> Contents:
@@ -256,7 +256,7 @@ def _place(member: TarMember, archive: str) -> tuple[str, str]:
         return "", member.name
     parts = [part for part in member.name.split("/") if part != "."]
     if ".." in parts or member.name.startswith("/"):
-        detail = f"{printable(member.name)} would lie outside of the archive's folder"
+        detail = f"{member.name} would lie outside of the archive's folder"
         raise refusal(archive, member.offset, detail, _UNPACK)
     return "/".join(parts[:-1]), parts[-1]
 

@@ -48,13 +48,9 @@ def check_archives(layout: Layout, progress: Callable[[str, int, int], None]) ->
     ]
     if wrong:
         raise SourceError(
-            "\n".join(
-                [
-                    "archives are not the official ones, by their MD5:",
-                    *wrong,
-                    "Download them again, or leave out --check-archives.",
-                ]
-            )
+            "archives are not the official ones, by their MD5:",
+            *wrong,
+            "Download them again, or leave out --check-archives.",
         )
     return [os.path.basename(path) for path in paths]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from parallel_sharder.errors import SourceError
-from parallel_sharder.model import Kind, Place, Problem, printable
+from parallel_sharder.model import Kind, Place, Problem
 from parallel_sharder.sources.names import lost_images
 
 MISPLACED = "no image of this name belongs in this folder"
@@ -85,7 +85,7 @@ class Contents:
 
 def stranger(path: str) -> Problem:
     """What is said of the file at `path`, in a folder or an archive, that is nothing of the set."""
-    return Problem(Kind.NOT_AN_IMAGE, printable(path), "", STRANGER)
+    return Problem(Kind.NOT_AN_IMAGE, path, "", STRANGER)
 
 
 def strangers(top: str, names: Sequence[str], key_pattern: str, known: Collection[str]) -> Iterator[Problem]:
@@ -97,21 +97,19 @@ def strangers(top: str, names: Sequence[str], key_pattern: str, known: Collectio
     for name in names:
         if (base := os.path.basename(name)) in lost:
             key = base.lstrip(".").partition(".")[0]
-            yield Problem(Kind.OTHER_ENDING, printable(top + name), key, "no image's ending; it may be unfinished")
+            yield Problem(Kind.OTHER_ENDING, top + name, key, "no image's ending; it may be unfinished")
         else:
             yield stranger(top + name)
 
 
 def refuse_repeat(one: str, other: str) -> NoReturn:
     """Raise SourceError: the two files have one key."""
-    raise SourceError(
-        f"{printable(one)} and {printable(other)} have one key, and readers would merge the two. Remove the wrong one."
-    )
+    raise SourceError(f"{one} and {other} have one key, and readers would merge the two. Remove the wrong one.")
 
 
 def names_at_top(paths: Iterable[str]) -> str:
     """The first names at the top of an archive of these paths, for people."""
     parts = (path.removeprefix("./").partition("/") for path in paths)
-    names = [*dict.fromkeys(printable(top + slash) for top, slash, _ in parts)]
+    names = [*dict.fromkeys(top + slash for top, slash, _ in parts)]
     more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
     return (", ".join(names[:_NAMED]) or "nothing") + more

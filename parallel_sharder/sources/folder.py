@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from parallel_sharder.errors import SourceError
-from parallel_sharder.model import IMAGE_SUFFIX, XML_SUFFIX, Kind, Place, Problem, printable
+from parallel_sharder.model import IMAGE_SUFFIX, XML_SUFFIX, Kind, Place, Problem
 from parallel_sharder.regular import kind_of
 from parallel_sharder.sources.contents import MISPLACED, Contents, FileColumns, refuse_repeat, strangers
 from parallel_sharder.sources.names import Role, junk, misfits, role
@@ -67,7 +67,7 @@ def list_folder(path: str, key_pattern: str) -> Contents:
             os.close(descriptor)
     except OSError as error:
         remedy = _SEARCHABLE if error.errno == errno.EACCES else "Mend or remove it."
-        raise SourceError(f"{printable(path)}: cannot be listed: {error.strerror}. {remedy}") from error
+        raise SourceError(f"{path}: cannot be listed: {error.strerror}. {remedy}") from error
 
     found = _Files.of(path, images, unusual_images, IMAGE_SUFFIX, key_pattern)
     annotations = _Files.of(path, xmls, unusual_xmls, XML_SUFFIX, key_pattern)
@@ -124,7 +124,7 @@ def with_nested(contents: Contents, key_pattern: str) -> list[Contents]:
 def stray_folders(path: str, names: Iterable[str]) -> list[Problem]:
     """The problems with sub-folders of `path` that nothing is read from."""
     detail = "a folder or broken link, not looked into"
-    return [Problem(Kind.NOT_AN_IMAGE, printable(os.path.join(path, name)), "", detail) for name in names]
+    return [Problem(Kind.NOT_AN_IMAGE, os.path.join(path, name), "", detail) for name in names]
 
 
 def why_unreadable(path: str) -> str:
@@ -134,7 +134,7 @@ def why_unreadable(path: str) -> str:
     except OSError as error:
         if not os.path.islink(path):
             return error.strerror or str(error)
-        target = printable(os.readlink(path))
+        target = os.readlink(path)
         if error.errno == errno.ENOENT:
             return f"a broken link to {target}"
         return f"a link to {target}, which cannot be followed: {error.strerror or error}"
@@ -157,7 +157,7 @@ def _refuse_unsearchable(entry: os.DirEntry[str], folder: str) -> None:
     try:
         entry.stat(follow_symlinks=False)
     except PermissionError as error:
-        raise SourceError(f"{printable(folder)}: cannot be searched: {error.strerror}. {_SEARCHABLE}") from error
+        raise SourceError(f"{folder}: cannot be searched: {error.strerror}. {_SEARCHABLE}") from error
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -205,7 +205,7 @@ class _Files(NamedTuple):
 
 
 def _problem(kind: Kind, path: str, name: str, key: str, detail: str) -> Problem:
-    return Problem(kind, printable(os.path.join(path, name)), key, detail)
+    return Problem(kind, os.path.join(path, name), key, detail)
 
 
 def _not_read(path: str, key_pattern: str, known: Contents) -> list[Problem]:

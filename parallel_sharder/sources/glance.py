@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from parallel_sharder.model import WNID, printable
+from parallel_sharder.model import WNID
 from parallel_sharder.sources.names import Role, packed_class, role
 from parallel_sharder.text import counted
 
@@ -118,4 +118,4 @@ def _split(names: Iterable[str]) -> str | None:
 
 
 def _first(names: Sequence[str]) -> str:
-    return ", ".join(map(printable, names[:SHOWN_LIMIT])) + (", ..." if len(names) > SHOWN_LIMIT else "")
+    return ", ".join(names[:SHOWN_LIMIT]) + (", ..." if len(names) > SHOWN_LIMIT else "")

@@ -45,10 +45,10 @@ Forms = Callable[[Path], list[SmallFile]]
 
 
 class Places(tuple[SmallFile, ...]):
-    """Where a small file can lie; the first that is there counts. As text, one place a line, for people."""
+    """Where a small file can lie; the first that is there counts. `shown` are lines for people."""
 
     folder: Path
-    text: str
+    shown: tuple[str, ...]
 
     @classmethod
     def around(cls, usual: Iterable[SmallFile], folders: Sequence[Path], *forms: Forms) -> Places:
@@ -61,7 +61,7 @@ class Places(tuple[SmallFile, ...]):
         others = dict.fromkeys(str(folder) for folder in folders[1:] if folder != folders[0])
         same = [f"  and the same in {', '.join(others)}"] if others else []
         places.folder = folders[0]
-        places.text = "\n".join([*(f"  {place}" for place in shown), *same])
+        places.shown = (*(f"  {place}" for place in shown), *same)
         return places
 
     def first(self) -> SmallFile | None:
@@ -79,8 +79,8 @@ class Places(tuple[SmallFile, ...]):
         found = self.first()
         if found is None:
             archives = [place for place in self if not isinstance(place, Path) and place.archive.is_file()]
-            lacking = "".join(f"{place.archive} holds no {place.name}.\n" for place in archives)
-            raise SourceError(f"no {what} found. Looked for:\n{self.text}\n{lacking}{remedy}")
+            lacking = [f"{place.archive} holds no {place.name}." for place in archives]
+            raise SourceError(f"no {what} found. Looked for:", *self.shown, *lacking, remedy)
         return found
 
 

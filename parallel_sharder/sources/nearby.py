@@ -37,18 +37,19 @@ _FLATTEN_VAL = (
 )
 
 
-def nothing_found(root: Path, split: str, words: Sequence[str]) -> str:
-    """The message that `root` has no images of `split` in any of the layouts `words`."""
+def nothing_found(root: Path, split: str, words: Sequence[str]) -> list[str]:
+    """The lines of the message that `root` has no images of `split` in any of the layouts `words`."""
     try:
         with os.scandir(root):
             os.stat(root / ".")
     except OSError as error:
-        return f"{root} cannot be looked into: {error.strerror}. Your user has to be allowed to read and search it."
-    looked = "\n".join(f"  {place}" for place in places(root, split, words))
-    return (
-        f"no {split} images found under {root}. Looked for:\n{looked}\n{root} holds {Glance.at(root)}.\n"
-        f"{_advice(root, split, words)}"
-    )
+        return [f"{root} cannot be looked into: {error.strerror}. Your user has to be allowed to read and search it."]
+    return [
+        f"no {split} images found under {root}. Looked for:",
+        *(f"  {place}" for place in places(root, split, words)),
+        f"{root} holds {Glance.at(root)}.",
+        *_advice(root, split, words),
+    ]
 
 
 def refuse_unlike(images: Path, split: str) -> None:
@@ -61,32 +62,33 @@ def refuse_unlike(images: Path, split: str) -> None:
         return
     sorting = _sorting(images, split)
     if sorting:
-        raise SourceError(sorting)
+        raise SourceError(*sorting)
     siblings = [folder for folder in _within(images.parent) if folder != images]
     nearby = _did_you_mean(_below(images, split), split) or _did_you_mean(siblings, split)
     if nearby:
-        raise SourceError(f"{images} holds {glance}, and no {split} images as they should lie there.\n{nearby}")
+        raise SourceError(f"{images} holds {glance}, and no {split} images as they should lie there.", nearby)
 
 
-def _advice(root: Path, split: str, words: Sequence[str]) -> str:
-    """The one thing to do about a `root` without images of `split`."""
+def _advice(root: Path, split: str, words: Sequence[str]) -> list[str]:
+    """The one thing to do about a `root` without images of `split`, in lines."""
     for place in places_at(root, split, LAYOUTS):
         if place.word not in words:
-            return f"{place.path} is there: use --layout {place.word}, or leave --layout out."
+            return [f"{place.path} is there: use --layout {place.word}, or leave --layout out."]
     for name in (*IMAGES[split], KAGGLE_ZIP):
         refuse_unfinished(root / name)
     glance, seen = Glance.at(root), seen_in(root)
     if seen is not None and seen.split != split and seen.is_usable:
-        return f"It holds {seen.split} images; they are converted with --split {seen.split}."
-    remedy = _did_you_mean([*root.parents[:3], *_below(root, split)], split) or _sorting(root, split)
-    if remedy:
-        return remedy
+        return [f"It holds {seen.split} images; they are converted with --split {seen.split}."]
+    if question := _did_you_mean([*root.parents[:3], *_below(root, split)], split):
+        return [question]
+    if sorting := _sorting(root, split):
+        return sorting
     for name in filter(_TO_UNPACK.fullmatch, glance.files):
-        return f"{name} has to be unpacked first (tar -xf {_quoted(root / name)} -C {_quoted(root)})."
+        return [f"{name} has to be unpacked first (tar -xf {_quoted(root / name)} -C {_quoted(root)})."]
     for other in SPLITS:
         if places_at(root, other, LAYOUTS):
-            return f"It holds {other} images; they are converted with --split {other}."
-    return "Name the folder that holds one of them with --root."
+            return [f"It holds {other} images; they are converted with --split {other}."]
+    return ["Name the folder that holds one of them with --root."]
 
 
 def _did_you_mean(folders: Iterable[Path], split: str) -> str:
@@ -107,17 +109,17 @@ def _did_you_mean(folders: Iterable[Path], split: str) -> str:
     return f"Several folders hold {split} images; choose one: {named}{more}." if found else ""
 
 
-def _sorting(folder: Path, split: str) -> str:
-    """How to sort the images of `folder`, or of one in it, if they are of `split` but not in class folders."""
+def _sorting(folder: Path, split: str) -> list[str]:
+    """Lines that say how to sort images of `split`, in `folder` or one in it, if they are not in class folders."""
     for each in [folder, *_within(folder)]:
         if _unnamed_classes(each, split):
             return _how_to_sort(each, split, "in folders that are not named by WordNet ID")
         if split == "train" and seen_in(each) == Seen("train", FLAT):
             return _how_to_sort(each, split, "without class folders")
-    return ""
+    return []
 
 
-def _how_to_sort(folder: Path, split: str, where: str) -> str:
+def _how_to_sort(folder: Path, split: str, where: str) -> list[str]:
     if split == "train":
         do = "Sort them into folders named by the WordNet ID that each image's name begins with"
         command = _SORT_TRAIN
@@ -128,11 +130,11 @@ def _how_to_sort(folder: Path, split: str, where: str) -> str:
         )
         command = _FLATTEN_VAL
     here = _quoted(folder)
-    return (
-        f"{folder} holds {Glance.at(folder)}: {split} images {where}. {do}:\n"
-        f"  {command.format(here)}\n"
-        f"Then use --root {here}."
-    )
+    return [
+        f"{folder} holds {Glance.at(folder)}: {split} images {where}. {do}:",
+        f"  {command.format(here)}",
+        f"Then use --root {here}.",
+    ]
 
 
 def _unnamed_classes(folder: Path, split: str) -> bool:

@@ -12,7 +12,7 @@ from importlib import resources
 import numpy as np
 
 from parallel_sharder.errors import worded
-from parallel_sharder.model import IMAGE_SUFFIX, Listing, printable
+from parallel_sharder.model import IMAGE_SUFFIX, Listing
 from parallel_sharder.sources.downloads import official_name
 from parallel_sharder.sources.layout import Layout
 from parallel_sharder.sources.survey import Survey
@@ -95,7 +95,7 @@ def _nested(layout: Layout, survey: Survey) -> Iterator[str]:
     nested = [path for path in (each.place.path for each in survey.contents) if _is_nested(path) and path != top]
     if nested:
         folders = counted(len(nested), "folder that lies", "folders that lie")
-        yield f"Images were read from {folders} in a folder of the same name, such as {printable(nested[0])}."
+        yield f"Images were read from {folders} in a folder of the same name, such as {nested[0]}."
 
 
 def _is_nested(path: str) -> bool:

@@ -27,7 +27,6 @@ from parallel_sharder.model import (
     Listing,
     Place,
     Problem,
-    printable,
 )
 from parallel_sharder.sources.contents import Contents, FileColumns
 from parallel_sharder.sources.folder import UNREADABLE, why_unreadable
@@ -124,7 +123,7 @@ def _annotations(layout: Layout, survey: Survey, images: _Files, executor: Execu
 
     unreadable = matched & (xmls.sizes == UNREADABLE)
     unread = [xmls.path(row) for row in np.flatnonzero(unreadable).tolist()]
-    problems += [Problem(Kind.UNREADABLE, printable(path), "", why_unreadable(path)) for path in unread]
+    problems += [Problem(Kind.UNREADABLE, path, "", why_unreadable(path)) for path in unread]
     xml_of = np.full(len(images), -1)
     xml_of[rows[matched]] = np.flatnonzero(matched)
     readable = np.ones(len(images), np.bool_)
@@ -206,7 +205,7 @@ class _Files:
     def refuse_repeats(self) -> None:
         repeats = np.flatnonzero(self.keys[:-1] == self.keys[1:])
         if len(repeats):
-            one, other = (printable(self.path(row)) for row in (repeats[0], repeats[0] + 1))
+            one, other = (self.path(row) for row in (repeats[0], repeats[0] + 1))
             raise SourceError(
                 f"{counted(len(repeats), 'key stands', 'keys stand')} twice, which readers would merge or mislabel; "
                 f"the first: {one} and {other}. Remove the wrong one of each."
@@ -214,7 +213,7 @@ class _Files:
 
     def problems(self, kind: Kind, detail: str) -> list[Problem]:
         """One problem for each of these annotations."""
-        return [Problem(kind, printable(self.path(row)), "", detail) for row in range(len(self))]
+        return [Problem(kind, self.path(row), "", detail) for row in range(len(self))]
 
 
 def _rows_of(keys: Keys, among: Keys) -> tuple[Int64s, Bools]:
@@ -310,16 +309,17 @@ def _compare_labels(layout: Layout, classes: tuple[ImageClass, ...], images: _Fi
     try:
         wnids = wnids_of(images.key_texts(), layout.val_labels, classes)
     except SourceError as error:
-        return f"The class folders could not be compared with {labels}: {error}"
+        return f"The class folders could not be compared with {labels}: {error.in_one_line}"
     folders = [classes[row].wnid for row in by_folder.tolist()]
     wrong = [row for row, (folder, wnid) in enumerate(zip(folders, wnids, strict=True)) if folder != wnid]
     if wrong:
-        named = "".join(f"\n  {printable(images.path(row))}: {wnids[row]} by the labels" for row in wrong[:NAMED])
-        more = f"\n  and {len(wrong) - NAMED:,} more" if len(wrong) > NAMED else ""
+        more = [f"  and {len(wrong) - NAMED:,} more"] if len(wrong) > NAMED else []
         raise SourceError(
-            f"the class folders and {labels} contradict each other, for {len(wrong):,} of {len(images):,} images:"
-            f"{named}{more}\nIf the labels are right, move the images into the folders of their classes. If the "
-            "folders are right, move the file of labels away; labels of another release do not fit these images."
+            f"the class folders and {labels} contradict each other, for {len(wrong):,} of {len(images):,} images:",
+            *(f"  {images.path(row)}: {wnids[row]} by the labels" for row in wrong[:NAMED]),
+            *more,
+            "If the labels are right, move the images into the folders of their classes. If the folders are right, "
+            "move the file of labels away; labels of another release do not fit these images.",
         )
     return ""
 

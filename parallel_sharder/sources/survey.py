@@ -14,7 +14,7 @@ from concurrent.futures import Executor, Future
 from typing import Any, NamedTuple
 
 from parallel_sharder.errors import SourceError, WorkerDiedError, WorkerError
-from parallel_sharder.model import IMAGE_SUFFIX, WNID, ImageClass, Kind, Place, Problem, printable
+from parallel_sharder.model import IMAGE_SUFFIX, WNID, ImageClass, Kind, Place, Problem
 from parallel_sharder.sources.archived import index_annotations, index_images, inner_archives
 from parallel_sharder.sources.contents import NO_FILES, Contents
 from parallel_sharder.sources.downloads import official_name
@@ -144,7 +144,7 @@ def _with_missing_classes(
     empty = {each.name: each.place.name for each in reversed(contents) if each.name not in held | packed}
     for wnid, place in sorted(empty.items()):
         path = place if os.path.isdir(place) else f"{place}:{wnid}"
-        found.append(Problem(Kind.EMPTY_CLASS, printable(path), "", f"it holds no image of {wnid}"))
+        found.append(Problem(Kind.EMPTY_CLASS, path, "", f"it holds no image of {wnid}"))
     return found
 
 
@@ -207,7 +207,7 @@ def _as_list(found: Contents | list[Contents]) -> list[Contents]:
 
 def _refuse_unknown(wnids: Sequence[str], layout: Layout, classes: tuple[ImageClass, ...]) -> None:
     known = {row.wnid for row in classes}
-    unknown = [printable(wnid) for wnid in wnids if wnid not in known]
+    unknown = [wnid for wnid in wnids if wnid not in known]
     if unknown:
         what = "folders" if layout.images.is_dir() else "archives or folders"
         more = f" and {len(unknown) - 10:,} more" if len(unknown) > 10 else ""

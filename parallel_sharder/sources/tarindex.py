@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from parallel_sharder.errors import SourceError
-from parallel_sharder.model import printable
 from parallel_sharder.text import counted
 from parallel_sharder.ustar import BLOCK_BYTES
 
@@ -73,24 +72,24 @@ def tar_members(read: Read, start: int, end: int | None, archive: str) -> Iterat
                 continue
             name, size = member.name, member.size
             if not member.isreg() or member.issparse():
-                detail = f"{printable(name)} is no plain file, but a {_kind(member)}"
+                detail = f"{name} is no plain file, but a {_kind(member)}"
                 raise refusal(archive, position, detail, _PLAIN_FILES)
         if size < 0:
-            raise refusal(archive, position, f"{printable(name)} has a size of {size:,} bytes")
+            raise refusal(archive, position, f"{name} has a size of {size:,} bytes")
         if end is not None and data + size > end:
-            raise refusal(archive, position, f"it is cut short: {printable(name)} has {counted(size, 'byte')}")
+            raise refusal(archive, position, f"it is cut short: {name} has {counted(size, 'byte')}")
         yield TarMember(name, position, data, size)
         position = data + size + -size % BLOCK_BYTES
 
 
 def _behind(name: str) -> str:
     """Where something is wrong, by the member before it, if there is one."""
-    return f" behind {printable(name)}" if name else ""
+    return f" behind {name}" if name else ""
 
 
 def refusal(archive: str, offset: int, detail: str, remedy: str = "Download or copy it again.") -> SourceError:
     """The error that `archive` cannot be used, because of what is at `offset`."""
-    return SourceError(f"{printable(archive)}, at offset {offset:,}: {detail}. {remedy}")
+    return SourceError(f"{archive}, at offset {offset:,}: {detail}. {remedy}")
 
 
 def is_gzip(path: str) -> bool:
@@ -235,7 +234,7 @@ def _by_tarfile(read: Read, position: int, archive: str, behind: str) -> tuple[t
 
 def _kind(member: tarfile.TarInfo) -> str:
     if member.issym() or member.islnk():
-        return f"link to {printable(member.linkname)}"
+        return f"link to {member.linkname}"
     if member.isdev():
         return "device or pipe"
     return "sparse file" if member.issparse() else f"member of type {member.type!r}"

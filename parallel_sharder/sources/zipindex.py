@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from parallel_sharder.errors import SourceError
-from parallel_sharder.model import IMAGE_SUFFIX, WNID, XML_SUFFIX, Place, printable
+from parallel_sharder.model import IMAGE_SUFFIX, WNID, XML_SUFFIX, Place
 from parallel_sharder.sources.contents import NO_FILES, Contents, FileColumns, names_at_top, stranger, strangers
 from parallel_sharder.sources.names import FLAT_KEYS, TRAIN_KEY, JunkCount, Role, misfits
 from parallel_sharder.sources.tarindex import refusal
@@ -64,7 +64,7 @@ def zip_members(path: str, *, with_folders: bool = False) -> Iterator[ZipMember]
             member, entry_bytes = _entry(buffer, at - buffered, at, path)
             if with_folders or not member.name.endswith("/"):
                 if member.extent[0] + member.extent[1] > start:
-                    raise refusal(path, at, f"{printable(member.name)} should lie behind the directory's start")
+                    raise refusal(path, at, f"{member.name} should lie behind the directory's start")
                 yield member
             at += entry_bytes
             entries += 1
@@ -128,7 +128,7 @@ def index_zip(path: str, split: str) -> list[Contents]:
     junk = JunkCount()
     for member in zip_members(path, with_folders=True):
         if ".." in member.name.split("/") or member.name.startswith("/"):
-            detail = f"{printable(member.name)} would lie outside of the zip's folder"
+            detail = f"{member.name} would lie outside of the zip's folder"
             raise refusal(path, member.extent[0], detail, _UNZIP)
         folder, _, name = member.name.rpartition("/")
         role = junk.role(folder, name)
@@ -147,7 +147,7 @@ def index_zip(path: str, split: str) -> list[Contents]:
     contents = []
     for folder in sorted({*images, *xmls}):
         if folder and not WNID.fullmatch(folder):
-            raise SourceError(f"{path}: {_IMAGES}/{split}/{printable(folder)} is no class's folder. {_UNZIP}")
+            raise SourceError(f"{path}: {_IMAGES}/{split}/{folder} is no class's folder. {_UNZIP}")
         pattern = FLAT_KEYS.get(split) or TRAIN_KEY.format(folder)
         columns = [
             found[folder].columns(pattern, f"{path}:{top}/{split}/{folder}", suffix)
@@ -185,14 +185,14 @@ class _Found:
         for name, size, *extent in zip(self._names, *[numbers] * 4, strict=True):
             key, ending = os.path.splitext(name)
             if key in sizes:
-                raise refusal(f"{folder}/{printable(name)}", extent[0], "it is there twice", _UNZIP)
+                raise refusal(f"{folder}/{name}", extent[0], "it is there twice", _UNZIP)
             sizes[key], extents[key] = size, tuple(extent)
             if ending != usual:
                 endings[key] = ending
         for key in misfits([*sizes], key_pattern):
             name = key + endings.get(key, usual)
             detail = "it does not belong into its folder"
-            raise refusal(f"{folder}/{printable(name)}", extents[key][0], detail, _UNZIP)
+            raise refusal(f"{folder}/{name}", extents[key][0], detail, _UNZIP)
         return FileColumns.of(sizes, usual, extents, endings)
 
 
@@ -240,12 +240,12 @@ def _entry(buffer: bytes, at: int, offset: int, path: str) -> tuple[ZipMember, i
         size, packed, header = _from_zip64(extra, (size, packed, header), name, offset, path)
     if method not in _METHODS or flags & _ENCRYPTED:
         how = "is encrypted" if flags & _ENCRYPTED else f"is compressed by method {method}"
-        detail = f"{printable(name)} {how}; zips with stored and deflated files can be read"
+        detail = f"{name} {how}; zips with stored and deflated files can be read"
         raise refusal(path, offset, detail, _UNZIP)
     if made_by >> 8 == _MADE_BY_UNIX and stat.S_IFMT(mode >> 16) not in (0, stat.S_IFREG):
-        raise refusal(path, offset, f"{printable(name)} is no plain file, but a link or a device", _UNZIP)
+        raise refusal(path, offset, f"{name} is no plain file, but a link or a device", _UNZIP)
     if size >= _SIZE_LIMIT_BYTES:
-        raise refusal(path, offset, f"{printable(name)} should have {size:,} bytes")
+        raise refusal(path, offset, f"{name} should have {size:,} bytes")
     return ZipMember(name, size, (header, packed, crc)), entry_bytes
 
 
@@ -262,4 +262,4 @@ def _from_zip64(extra: bytes, numbers: tuple[int, int, int], name: str, offset: 
                 break
             return size, packed, header
         at += 4 + length
-    raise refusal(path, offset, f"{printable(name)} has no zip64 sizes, and needs them")
+    raise refusal(path, offset, f"{name} has no zip64 sizes, and needs them")
