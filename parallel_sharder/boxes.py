@@ -10,41 +10,41 @@ import functools
 import json
 import re
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from parallel_sharder.annotation import Described, DescribedObject, names_image
 from parallel_sharder.model import IMAGE_SUFFIX, WNID, ImageClass, Kind, ShardRecord
 
 
 class Field(NamedTuple):
-    """A field of the form: its name, its type for people and for the Hugging Face hub (YAML), and its meaning."""
+    """A field of the form: its name, its type for people and for the Hugging Face hub, and its meaning."""
 
     name: str
     type_name: str
-    hub_type: str
+    hub_type: dict[str, Any]
     meaning: str
     of_a_class: bool = False
 
 
 FIELDS = (
-    Field("cls", "integer", "dtype: int64", "the label of the image's class", of_a_class=True),
-    Field("cname", "text", "dtype: string", "the words of that class", of_a_class=True),
-    Field("wnid", "text", "dtype: string", "its WordNet ID", of_a_class=True),
-    Field("filename", "text", "dtype: string", "the image's file in ImageNet"),
-    Field("width", "integer", "dtype: int32", "pixels, as annotated; without annotation those of the file"),
-    Field("height", "integer", "dtype: int32", "pixels, likewise"),
-    Field("annotated", "boolean", "dtype: bool", "whether there is an annotation; if not, the lists are empty"),
+    Field("cls", "integer", {"dtype": "int64"}, "the label of the image's class", of_a_class=True),
+    Field("cname", "text", {"dtype": "string"}, "the words of that class", of_a_class=True),
+    Field("wnid", "text", {"dtype": "string"}, "its WordNet ID", of_a_class=True),
+    Field("filename", "text", {"dtype": "string"}, "the image's file in ImageNet"),
+    Field("width", "integer", {"dtype": "int32"}, "pixels, as annotated; without annotation those of the file"),
+    Field("height", "integer", {"dtype": "int32"}, "pixels, likewise"),
+    Field("annotated", "boolean", {"dtype": "bool"}, "whether there is an annotation; if not, the lists are empty"),
     Field(
         "boxes",
         "list of four integers",
-        "list:\n  list: int32\n  length: 4",
+        {"list": {"list": "int32", "length": 4}},
         "of each object `[xmin, ymin, xmax, ymax]` in pixels of width and height (torchvision's XYXY): "
         "0 <= xmin < xmax <= width, 0 <= ymin < ymax <= height",
     ),
-    Field("names", "list of texts", "list: string", "of each object the WordNet ID"),
-    Field("labels", "list of integers", "list: int64", "of each object the label; -1 if it is no class of the set"),
-    Field("truncated", "list of integers", "list: int8", "of each object 1 if it goes on outside of its box, else 0"),
-    Field("difficult", "list of integers", "list: int8", "of each object 1 if it is hard to recognise, else 0"),
+    Field("names", "list of texts", {"list": "string"}, "of each object the WordNet ID"),
+    Field("labels", "list of integers", {"list": "int64"}, "of each object the label; -1 if it is no class of the set"),
+    Field("truncated", "list of integers", {"list": "int8"}, "of each object 1 if it goes on outside its box, else 0"),
+    Field("difficult", "list of integers", {"list": "int8"}, "of each object 1 if it is hard to recognise, else 0"),
 )
 """In the order in which they are stored. Those of a class are not there in a set without classes (test)."""
 

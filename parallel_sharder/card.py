@@ -12,7 +12,9 @@ import glob
 import json
 import os
 import re
+import shlex
 from collections.abc import Mapping, Sequence
+from itertools import chain, count
 from typing import Any, NamedTuple
 
 from parallel_sharder import durable
@@ -20,7 +22,8 @@ from parallel_sharder.boxes import FIELDS
 from parallel_sharder.destination import CARD, braces, classes_beside, shard_name, text_at
 from parallel_sharder.errors import DestinationError, ManifestError
 from parallel_sharder.manifest import read_manifest
-from parallel_sharder.text import size
+from parallel_sharder.text import code, size, tsv
+from parallel_sharder.yamltext import to_yaml
 
 MARK = "<!-- Written by parallel_sharder, whose --card writes it anew as long as this line is here. -->"
 
@@ -51,23 +54,26 @@ class CardedSet(NamedTuple):
     has_classes: bool
     table: str | None
     tool: str
+    pattern: str
 
     @classmethod
     def of(cls, manifest: Mapping[str, Any], folder: str) -> CardedSet:
         """The set in `folder` with this manifest, of this tool's."""
         choices, totals = manifest["options"], manifest["totals"]
         table = classes_beside(f"{manifest['name']}.json")
+        urls = [shard["url"] for shard in manifest["shardlist"]]
         return cls(
             manifest["name"],
             choices["split"],
             totals["samples"],
             totals["filesize"],
-            tuple(shard["url"] for shard in manifest["shardlist"]),
+            tuple(urls),
             choices["labels"],
             choices.get("annotations", "original"),
             bool(manifest["classes"]),
             table if os.path.exists(os.path.join(folder, table)) else None,
             f"{manifest['tool']['name']} {manifest['tool']['version']}",
+            _glob(urls[-1]),
         )
 
     @property
@@ -77,16 +83,17 @@ class CardedSet(NamedTuple):
         return parts.suffix if parts else ".tar"
 
     @property
-    def pattern(self) -> str:
-        """A pattern, as `glob` has them, for its shards and nothing else."""
-        parts = shard_name(self.urls[-1])
-        assert parts is not None
-        return glob.escape(parts.prefix) + "[0-9]" * len(parts.number) + glob.escape(parts.suffix)
-
-    @property
     def form(self) -> tuple[bool, str]:
         """What the fields of its samples depend on: only sets that agree in it can be one configuration."""
         return self.has_classes, self.annotations
+
+
+def _glob(name: str) -> str:
+    """A pattern, as `glob` has them, for the shards of the set with this one, and nothing else."""
+    parts = shard_name(name)
+    if parts is None:
+        return glob.escape(name)
+    return glob.escape(parts.prefix) + "[0-9]" * len(parts.number) + glob.escape(parts.suffix)
 
 
 def card(sets: Sequence[CardedSet]) -> bytes:
@@ -99,31 +106,43 @@ def card(sets: Sequence[CardedSet]) -> bytes:
 
 
 def _front_matter(sets: Sequence[CardedSet]) -> str:
-    configurations: list[str] = []
-    features: list[str] = []
-    for some in _configurations(sets):
-        name = "-".join(each.name for each in some) if configurations else "default"
-        splits = [f"  - split: {HUB_SPLITS[each.split]}\n    path: {json.dumps(each.pattern)}" for each in some]
-        configurations.append("\n".join([f"- config_name: {name}", "  data_files:", *splits]))
-        features.append(f"- config_name: {name}\n  features:\n{_features(*some[0].form)}")
     total = sum(each.samples for each in sets)
-    category = next((name for limit, name in _CATEGORIES if total < limit), "10M<n<100M")
     tasks = ["image-classification"]
     if any(each.annotations == "boxes" for each in sets):
         tasks.append("object-detection")
-    lines = [
-        "---",
-        "pretty_name: ImageNet (ILSVRC2012) in WebDataset shards",
-        "license: other",
-        "license_name: imagenet-terms-of-access",
-        "license_link: https://www.image-net.org/download.php",
-        f"task_categories: {json.dumps(tasks)}",
-        f"size_categories: {json.dumps([category])}",
-        "tags: [webdataset, imagenet]",
-    ]
-    if configurations:
-        lines += ["configs:", *configurations, "dataset_info:", *features]
-    return "\n".join([*lines, "---"])
+    content: dict[str, Any] = {
+        "pretty_name": "ImageNet (ILSVRC2012) in WebDataset shards",
+        "license": "other",
+        "license_name": "imagenet-terms-of-access",
+        "license_link": "https://www.image-net.org/download.php",
+        "task_categories": tasks,
+        "size_categories": [next((name for limit, name in _CATEGORIES if total < limit), "10M<n<100M")],
+        "tags": ["webdataset", "imagenet"],
+    }
+    if configurations := _configurations(sets):
+        names = _config_names(configurations)
+        content["configs"] = [
+            {
+                "config_name": name,
+                "data_files": [{"split": HUB_SPLITS[each.split], "path": each.pattern} for each in some],
+            }
+            for name, some in zip(names, configurations, strict=True)
+        ]
+        content["dataset_info"] = [
+            {"config_name": name, "features": _features(*some[0].form)}
+            for name, some in zip(names, configurations, strict=True)
+        ]
+    return f"---\n{to_yaml(content)}---"
+
+
+def _config_names(configurations: Sequence[Sequence[CardedSet]]) -> list[str]:
+    """What the configurations are called: the first default, others by their sets, of characters `datasets` takes."""
+    names = ["default"]
+    for some in configurations[1:]:
+        name = re.sub(r"[^\w.-]", "_", "-".join(each.name for each in some))
+        further = (f"{name}-{number}" for number in count(2))
+        names.append(next(each for each in chain([name], further) if each not in names))
+    return names
 
 
 def _configurations(sets: Sequence[CardedSet]) -> list[list[CardedSet]]:
@@ -141,35 +160,28 @@ def _configurations(sets: Sequence[CardedSet]) -> list[list[CardedSet]]:
     return groups
 
 
-def _features(has_classes: bool, annotations: str) -> str:
+def _features(has_classes: bool, annotations: str) -> list[dict[str, Any]]:
     """The types of a sample's fields, as `datasets` writes them."""
-    lines = [
-        "- name: __key__",
-        "  dtype: string",
-        "- name: __url__",
-        "  dtype: string",
-        "- name: jpg",
-        "  dtype: image",
-    ]
-    if has_classes:
-        lines += ["- name: cls", "  dtype: int64"]
-    lines.append("- name: json")
+    label = [{"name": "cls", "dtype": "int64"}] if has_classes else []
+    fields: dict[str, Any] = {"dtype": "json"}
     if annotations == "boxes":
-        lines.append("  struct:")
-        for field in FIELDS:
-            if has_classes or not field.of_a_class:
-                lines += [f"  - name: {field.name}", *(f"    {line}" for line in field.hub_type.split("\n"))]
+        of_form = [field for field in FIELDS if has_classes or not field.of_a_class]
+        fields = {"struct": [{"name": field.name, **field.hub_type} for field in of_form]}
     elif annotations == "none" and has_classes:
-        lines += ["  struct:", "  - name: cls", "    dtype: int64", "  - name: cname", "    dtype: string"]
-    else:
-        lines.append("  dtype: json")
-    return "\n".join(f"  {line}" for line in lines)
+        fields = {"struct": [*label, {"name": "cname", "dtype": "string"}]}
+    return [
+        {"name": "__key__", "dtype": "string"},
+        {"name": "__url__", "dtype": "string"},
+        {"name": "jpg", "dtype": "image"},
+        *label,
+        {"name": "json", **fields},
+    ]
 
 
 def _splits(sets: Sequence[CardedSet]) -> str:
     rows = [
-        f"| {each.split} | {each.samples:,} | {len(each.urls):,} | {size(each.file_bytes)} | `{braces(each.urls)}` | "
-        f"`{each.name}.json` |"
+        f"| {each.split} | {each.samples:,} | {len(each.urls):,} | {size(each.file_bytes)} | "
+        f"{code(braces(each.urls))} | {code(f'{each.name}.json')} |"
         for each in sets
     ]
     return "\n".join(
@@ -200,7 +212,7 @@ def _labels(sets: Sequence[CardedSet]) -> str:
         some = [each for each in labelled if each.labels == order]
         of = f" in {', '.join(each.split for each in some)}" if len({each.labels for each in labelled}) > 1 else ""
         lines.append(f"{_LABELS[order]}{of}.")
-        if tables := " and ".join(f"`{each.table}`" for each in some if each.table):
+        if tables := " and ".join(code(each.table) for each in some if each.table):
             lines.append(f"Label, WordNet ID and words of all classes are in {tables}.")
     lines.append("All of that, and how many samples each class has, is in the manifest.")
     return "\n".join(lines)
@@ -209,9 +221,9 @@ def _labels(sets: Sequence[CardedSet]) -> str:
 def _loading(first: CardedSet) -> str:
     fields = ('"jpg", "cls"', "image, label") if first.has_classes else ('"jpg", "json"', "image, info")
     names = braces(first.urls)
-    url = f"pipe:zstd -dc {names}" if first.suffix == ".tar.zst" else names
+    url = f"pipe:zstd -dc {shlex.quote(names)}" if first.suffix == ".tar.zst" else names
     blocks = [
-        f"import webdataset as wds\n\ndataset = wds.WebDataset({json.dumps(url)}, shardshuffle=False)\n"
+        f"import webdataset as wds\n\ndataset = wds.WebDataset({_python(url)}, shardshuffle=False)\n"
         f'{fields[1]} = next(iter(dataset.decode("pil").to_tuple({fields[0]})))'
     ]
     if first.suffix != ".tar.zst":
@@ -222,12 +234,18 @@ def _loading(first: CardedSet) -> str:
         )
     if first.suffix == ".tar":
         blocks.append(
-            f'import wids\n\ndataset = wids.ShardListDataset("{first.name}.json", cache_dir=".")\nsample = dataset[0]'
+            f"import wids\n\ndataset = wids.ShardListDataset({_python(f'{first.name}.json')}, "
+            'cache_dir=".")\nsample = dataset[0]'
         )
     text = "## Load them\n\nIn the folder of the shards"
     if first.annotations == "original":
         text += " (`datasets` from 4.7.0 on)"
     return "\n\n".join([text + ":", *(f"```python\n{block}\n```" for block in blocks)])
+
+
+def _python(text: str) -> str:
+    """The text as a literal, in double quotes where the two languages agree on it."""
+    return json.dumps(text) if text.isascii() else ascii(text)
 
 
 def _origin(sets: Sequence[CardedSet]) -> str:
@@ -253,13 +271,14 @@ def refuse_foreign_card(folder: str) -> None:
 def write_class_table(path: str, manifest: bytes) -> None:
     """Write the classes of a set as text: a line of names, then label, WordNet ID and words of each, separated by tabs.
 
-    Without classes (test) there is no such file. Raises DestinationError if it cannot be written.
+    What text.tsv escapes in the words is escaped. Without classes (test) there is no such file. Raises DestinationError
+    if it cannot be written.
     """
     classes = json.loads(manifest)["classes"]
-    rows = [f"{row['label']}\t{row['wnid']}\t{row['name']}\n" for row in classes]
+    rows = [tsv((str(row["label"]), row["wnid"], row["name"])) for row in classes]
     try:
         if rows:
-            durable.write_file(path, "".join(["label\twnid\tname\n", *rows]).encode("utf-8"))
+            durable.write_file(path, "".join([tsv(("label", "wnid", "name")), *rows]).encode("utf-8"))
     except OSError as error:
         raise DestinationError(f"{path} cannot be written: {error.strerror or error}.") from error
 
@@ -274,8 +293,10 @@ def write_card(folder: str, own: bytes | None, name: str) -> None:
     for file in sorted(os.listdir(folder or ".")):
         if file.endswith(".json") and file != f"{name}.json":
             with contextlib.suppress(ManifestError):  # damaged, or nobody's
-                manifests.append(read_manifest(os.path.join(folder, file)))
-    sets = [CardedSet.of(manifest, folder) for manifest in manifests if manifest is not None]
+                manifest = read_manifest(os.path.join(folder, file))
+                if manifest is not None and f"{manifest['name']}.json" == file:  # and no copy
+                    manifests.append(manifest)
+    sets = [CardedSet.of(manifest, folder) for manifest in manifests]
     path = os.path.join(folder, CARD)
     try:
         durable.remove_partials(folder, re.escape(CARD))
@@ -292,7 +313,7 @@ def withdraw_card(folder: str, name: str) -> bool:
     tool's. The folder should be locked.
     """
     text = text_at(os.path.join(folder, CARD)) or ""
-    if MARK not in text or f"`{name}.json`" not in text:
+    if MARK not in text or code(f"{name}.json") not in text:
         return False
     try:
         write_card(folder, None, name)

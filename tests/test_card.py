@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from parallel_sharder import Options, convert, preview
 from parallel_sharder.boxes import FIELDS
@@ -39,6 +39,12 @@ def run(raw: Path, out: Path, split: Split, **choices: Any) -> str:
     return (out / "README.md").read_text()
 
 
+def front_matter(card: str) -> dict[str, Any]:
+    """What the card says to machines."""
+    content: dict[str, Any] = yaml.safe_load(card.split("---\n")[1])
+    return content
+
+
 def test_card_of_one_set(raw: Path, tmp_path: Path) -> None:
     """Counts, label order, class table, brace pattern and examples are those of the set; the table has all classes."""
     text = run(raw, tmp_path, "train", shards=3, labels="sorted")
@@ -47,9 +53,18 @@ def test_card_of_one_set(raw: Path, tmp_path: Path) -> None:
     assert "`cls` counts from 0 to 999, by the WordNet ID in sorted order" in text
     assert 'wds.WebDataset("imagenet_train-{000000..000002}.tar"' in text
     assert 'wids.ShardListDataset("imagenet_train.json"' in text
-    assert '  - split: train\n    path: "imagenet_train-[0-9][0-9][0-9][0-9][0-9][0-9].tar"\ndataset_info:' in text
-    assert "  - name: json\n    dtype: json\n---" in text
-    assert 'size_categories: ["n<1K"]' in text
+    front = front_matter(text)
+    [configuration] = front["configs"]
+    [info] = front["dataset_info"]
+    assert {
+        "config_name": "default",
+        "data_files": [{"split": "train", "path": "imagenet_train-[0-9][0-9][0-9][0-9][0-9][0-9].tar"}],
+    } == configuration
+    assert "default" == info["config_name"]
+    assert [("__key__", "string"), ("__url__", "string"), ("jpg", "image"), ("cls", "int64"), ("json", "json")] == [
+        (field["name"], field["dtype"]) for field in info["features"]
+    ]
+    assert ["n<1K"] == front["size_categories"]
     table = (tmp_path / "imagenet_train.classes.tsv").read_text().splitlines()
     assert ("label\twnid\tname", 1001) == (table[0], len(table))
     assert f"0\tn01440764\t{made.NAMES['n01440764']}" == table[1]
@@ -63,14 +78,15 @@ def test_card_of_all_sets_in_the_folder(raw: Path, tmp_path: Path) -> None:
             run(raw, tmp_path / folder, split, annotations=form)
     assert content_of(tmp_path / "a") == content_of(tmp_path / "b")
     text = (tmp_path / "a" / "README.md").read_text()
-    assert [("default", "imagenet_test")] == re.findall(
-        r"config_name: (\w+)\n  data_files:.*config_name: (\w+)\n  data_files:", text, re.DOTALL
-    )
-    assert re.search(r"  - split: train\n    path: .*\n  - split: validation\n", text)
-    assert '["image-classification", "object-detection"]' in text
+    front = front_matter(text)
+    assert [("default", ["train", "validation"]), ("imagenet_test", ["test"])] == [
+        (each["config_name"], [files["split"] for files in each["data_files"]]) for each in front["configs"]
+    ]
+    assert ["image-classification", "object-detection"] == front["task_categories"]
+    struct = front["dataset_info"][0]["features"][-1]["struct"]
+    assert [{"name": field.name, **field.hub_type} for field in FIELDS] == struct
     for field in FIELDS:
         assert f"| `{field.name}` | {field.type_name} |" in text
-        assert f"    - name: {field.name}\n" in text
     assert not (tmp_path / "a" / "imagenet_test.classes.tsv").exists()
 
 
@@ -82,7 +98,8 @@ def test_compressed_sets(raw: Path, tmp_path: Path) -> None:
     assert "load_dataset" not in text
     assert "wids" not in text.partition("## Load")[2]
     text = run(raw, tmp_path, "train", dest=str(tmp_path / "t-%02d.tgz"))
-    assert '    path: "t-[0-9][0-9].tgz"\n' in text
+    [configuration] = front_matter(text)["configs"]
+    assert [{"split": "train", "path": "t-[0-9][0-9].tgz"}] == configuration["data_files"]
     assert "load_dataset" in text
 
 
@@ -139,15 +156,16 @@ def test_names_that_others_begin_with(raw: Path, tmp_path: Path) -> None:
     for dest in ("t-%03d.tar", "t-2012-%06d.tar", "x[1]-%02d.tar", "x2%03d.tar"):
         run(raw, tmp_path, "val", dest=str(tmp_path / dest), shards=2)
     text = run(raw, tmp_path, "val", dest=str(tmp_path / "x[1]-%02d.tar"), shards=2)
-    patterns = re.findall(r'path: ("[^\n]+")', text)
-    found = [sorted(path.name for path in tmp_path.glob(json.loads(pattern))) for pattern in patterns]
+    front = front_matter(text)
+    patterns = [files["path"] for each in front["configs"] for files in each["data_files"]]
+    found = [sorted(path.name for path in tmp_path.glob(pattern)) for pattern in patterns]
     assert [
         ["t-000.tar", "t-001.tar"],
         ["t-2012-000000.tar", "t-2012-000001.tar"],
         ["x2000.tar", "x2001.tar"],
         ["x[1]-00.tar", "x[1]-01.tar"],
     ] == sorted(found)
-    names = re.findall(r"config_name: (\S+)\n  data_files", text)
+    names = [each["config_name"] for each in front["configs"]]
     assert ("default", 4) == (names[0], len({*names}))
 
 

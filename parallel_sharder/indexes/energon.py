@@ -27,6 +27,7 @@ import xxhash
 from parallel_sharder.destination import braces, shard_name
 from parallel_sharder.indexes import Columns, Member, Shard, samples
 from parallel_sharder.ustar import BLOCK_BYTES
+from parallel_sharder.yamltext import from_yaml, to_yaml
 
 FOLDER = ".nv-meta"
 TABLE = "index.sqlite"
@@ -51,7 +52,6 @@ CACHE_KB = 32_000
 
 _SPLITS = ("train", "val", "test")
 _NO_SAMPLE = "holds no sample, and energon refuses an empty shard"
-_EXCLUDED = re.compile(r"^exclude:.*(?:\n[ #-].*)*", re.MULTILINE)
 _IS_META = re.compile(r"__[^/]*__($|/)")
 
 _TABLES = """
@@ -118,6 +118,9 @@ def rows_of(members: Iterable[Member]) -> Rows:
             rows.part_sizes.append(field.member.size)
     if not rows.keys:
         raise ValueError(_NO_SAMPLE)
+    for name in (*rows.keys, *rows.part_names):
+        if re.search("[\ud800-\udfff]", name):
+            raise ValueError(f"holds {name!r}, which is no UTF-8, and energon's table is in UTF-8")
     rows.starts.append(end)
     return rows
 
@@ -187,27 +190,34 @@ def info(shards: Sequence[Shard]) -> bytes:
     return json.dumps(content, indent=2).encode("ascii")
 
 
-def split_yaml(splits: Mapping[str, Sequence[Shard]], before: str = "") -> bytes:
-    """`split.yaml`: the shards of each split, as one brace pattern where their numbers have no gaps.
+def excluded_in(text: str) -> list[str]:
+    """What a `split.yaml` excludes. Raises ValueError, which says why, for text that is none."""
+    content = from_yaml(text)
+    excluded = (content.get("exclude") or []) if isinstance(content, dict) else None
+    if not isinstance(excluded, list) or not all(isinstance(each, str) for each in excluded):
+        raise ValueError("it has no list of names under exclude")
+    return excluded
 
-    Train, val and test are always there, because energon's lint asks for them. What was excluded `before`, in the file
-    that this one replaces, stays excluded: somebody has written that by hand.
+
+def split_yaml(splits: Mapping[str, Sequence[Shard]], excluded: Sequence[str] = ()) -> bytes:
+    """`split.yaml`: the shards of each split, as one brace pattern where their numbers have no gaps; what is excluded.
+
+    Train, val and test are always there, because energon's lint asks for them.
     """
-    excluded = _EXCLUDED.search(before)
-    lines = ["split_parts:"]
-    for name in dict.fromkeys((*_SPLITS, *sorted(splits))):
-        parts = _collapsed([shard.name for shard in splits.get(name, ())])
-        lines += [f"  {name}:{'' if parts else ' []'}", *(f"  - {each}" for each in parts)]
-    return "\n".join([*lines, excluded[0].rstrip() if excluded else "exclude: []", ""]).encode("utf-8")
+    names = dict.fromkeys((*_SPLITS, *sorted(splits)))
+    parts = {name: _collapsed([shard.name for shard in splits.get(name, ())]) for name in names}
+    return to_yaml({"split_parts": parts, "exclude": [*excluded]}).encode("ascii")
 
 
-def _collapsed(names: Sequence[str]) -> Sequence[str]:
+def _collapsed(names: Sequence[str]) -> list[str]:
+    """Names as energon expands them: braces and backslashes that are their own have a backslash before them."""
+    literal = [re.sub(r"([\\{}])", r"\\\1", name) for name in names]
     first = shard_name(names[0]) if names else None
     if first is None:
-        return names
+        return literal
     numbers = range(int(first.number), int(first.number) + len(names))
     expected = [f"{first.prefix}{number:0{len(first.number)}d}{first.suffix}" for number in numbers]
-    return [braces(names)] if expected == [*names] else names
+    return [braces(literal)] if expected == [*names] else literal
 
 
 def uuid_of(digests: Iterable[bytes]) -> bytes:
