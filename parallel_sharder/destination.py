@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from parallel_sharder import durable
 from parallel_sharder.errors import DestinationError
+from parallel_sharder.regular import open_regular
 from parallel_sharder.text import counted
 
 COMPRESSIONS = {".tar.gz": "gzip", ".tgz": "gzip", ".tar.zst": "zstd", ".tar": "none"}
@@ -219,7 +220,7 @@ def classes_beside(manifest_path: str) -> str:
 def text_at(path: str) -> str | None:
     """The text of a file that may have to stay as it is; None if there is none. Raises DestinationError as it says."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
+        with open(path, encoding="utf-8", errors="replace", opener=open_regular) as file:
             return file.read()
     except FileNotFoundError:
         return None

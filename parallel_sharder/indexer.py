@@ -6,6 +6,7 @@ written as soon as its members are known, what tells of the whole folder last (s
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import gzip
 import os
@@ -23,15 +24,24 @@ from parallel_sharder.engines import Engine, open_engine
 from parallel_sharder.errors import DestinationError, SharderError, SourceError
 from parallel_sharder.indexes import Columns, Member, Shard
 from parallel_sharder.indexes.folder import FolderIndexes, Found, index_columns, index_members
-from parallel_sharder.indexes.sets import ShardSet, listed_sets, split_of
+from parallel_sharder.indexes.sets import ShardSet, listed_sets, names_set, refuse_unfinished, split_of
 from parallel_sharder.limits import stopping_in_words
 from parallel_sharder.lock import locked_folder
 from parallel_sharder.model import ShardRecord
 from parallel_sharder.monitor import Monitor, Silent
 from parallel_sharder.options import INDEXES, SEEKING, IndexOptions
+from parallel_sharder.regular import open_regular
 from parallel_sharder.report import Indexed
 from parallel_sharder.sources.tarindex import Stream, TarMember, reader, tar_members
 from parallel_sharder.worker import digests_of
+
+
+@contextlib.contextmanager
+def _locked(folder: str, sets: Sequence[ShardSet]) -> Iterator[None]:
+    """Within, the folder is locked, and these sets are finished."""
+    with locked_folder(folder):
+        refuse_unfinished(folder, sets)
+        yield
 
 
 @stopping_in_words()
@@ -48,7 +58,7 @@ def index_shards(options: IndexOptions, monitor: Monitor | None = None) -> Index
     names = [name for each in sets for name in each.names]
     try:
         with (
-            locked_folder(folder),
+            _locked(folder, sets),
             open_engine(workers, None) as engine,
             FolderIndexes(folder, sets, options.readers) as indexes,
         ):
@@ -80,7 +90,7 @@ def index_made(
     folder = pattern.folder
     own = ShardSet.made(pattern, split, len(made))
     told = {own: _told_by_plan(made, readers, monitor)}
-    for each, shards in listed_sets(folder):
+    for each, shards, _ in listed_sets(folder, own.owns):
         if each.name != own.name and all(_is_there(folder, name) for name in each.names):
             if "energon" in readers:
                 told[each] = _told_by_headers(folder, each.names, ("energon",), False, engine, monitor)
@@ -117,10 +127,11 @@ def _told_by_plan(
 ) -> Iterator[Found]:
     """What there is to tell of shards that a run has made."""
     for done, (record, columns) in enumerate(made, 1):
+        shard = Shard(os.path.basename(record.path), record.samples, record.file_bytes)
         if any(name in SEEKING for name in readers):
-            yield index_columns(record.path, record.file_bytes, columns(), readers)
+            yield index_columns(shard, record.path, columns(), readers)
         else:
-            yield Found(Shard(os.path.basename(record.path), record.samples, record.file_bytes))
+            yield Found(shard)
         monitor.working("indexing shards", done, len(made))
 
 
@@ -139,15 +150,15 @@ def _index_shard(path: str, *, readers: Collection[str], with_md5: bool) -> Foun
     """Read the headers of a shard, all of it for the MD5, and write the indexes that stand beside it."""
     gc.disable()  # none of a hundred thousand small values is garbage, and looking for that takes a tenth of the time
     try:
-        with open(path, "rb", buffering=0) as file:
+        with open(path, "rb", buffering=0, opener=open_regular) as file:
             size = os.fstat(file.fileno()).st_size
             members = [*starmap(Member, _members_of(file, size, path))]
-        md5 = digests_of(path)[1] if with_md5 else ""
+        _, md5, xxh3_128 = digests_of(path) if with_md5 else ("", "", "")
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror or error}. Mend that, or copy it again.") from error
     finally:
         gc.enable()
-    return index_members(path, size, members, readers, md5)
+    return index_members(Shard(os.path.basename(path), 0, size, md5, xxh3_128), path, members, readers)
 
 
 def _members_of(file: IO[bytes], size: int, path: str) -> Iterator[TarMember]:
@@ -185,10 +196,10 @@ def _sets_at(dest: str, readers: Collection[str]) -> tuple[str, list[ShardSet]]:
     folder = pattern.folder if pattern else dest
     try:
         names = sorted(os.listdir(folder or "."))
-        listed = [each for each, _ in listed_sets(folder)]
+        listed = [each for each in listed_sets(folder) if names_set(each.set.name, each.set.names[0])]
     except OSError as error:
         raise DestinationError(f"{folder} cannot be read: {error.strerror}. Name the folder of the shards.") from error
-    listed_in = {name: each.name for each in listed for name in each.names}
+    listed_in = {name: each.set.name for each in listed for name in each.set.names}
     sets: dict[str, list[tuple[int, str]]] = defaultdict(list)
     suffixes: dict[str, str] = {}
     for name in names:
@@ -208,8 +219,9 @@ def _sets_at(dest: str, readers: Collection[str]) -> tuple[str, list[ShardSet]]:
         raise DestinationError(
             f"{dest} holds no shards, such as imagenet_train-000000.tar. Name their folder, or a pattern of theirs."
         )
-    splits = {each.name: each.split for each in listed}
-    return folder, [
+    splits = {each.set.name: each.set.split for each in listed}
+    missing = [each.set for each in listed if each.is_ours and each.set.name not in sets and not pattern]
+    return folder, missing + [
         ShardSet.of(name, splits.get(name) or split_of(name, {}), [each for _, each in sorted(some)])
         for name, some in sorted(sets.items())
     ]

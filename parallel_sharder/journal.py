@@ -28,6 +28,7 @@ import msgpack
 from parallel_sharder import durable
 from parallel_sharder.errors import DestinationError
 from parallel_sharder.model import Kind, Problem, ShardRecord
+from parallel_sharder.regular import open_regular
 
 FORMAT = 3
 """Of the journal and of what it promises about the shards, such as which files are stored; part of the fingerprint."""
@@ -280,6 +281,18 @@ def past_of(path: str) -> Past | None:
         return None
     done = frozenset(number for number, word in last.items() if word == "done")
     return Past(fingerprint, frozenset(names.values()), done)
+
+
+def is_held(path: str) -> bool:
+    """Whether a run holds the journal at `path`, and so is writing there."""
+    try:
+        with open(path, "rb", opener=open_regular) as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # not there, or not to be locked
+        return False
+    return False
 
 
 def progress_of(path: str) -> tuple[int, int] | None:

@@ -1,4 +1,4 @@
-"""The manifest: the index of a finished set, written last.
+"""The manifest: the index of a finished set, written last, and read only if it is as this tool writes it.
 
 A wids index (`wids-shard-index-v1`), so that wids and webdataset read it as it is, with further keys for people and
 tools. It is a function of the source, the choices and the tool's version: what differs from run to run (times, rates,
@@ -10,15 +10,24 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import xxhash
 
 from parallel_sharder import durable
 from parallel_sharder.boxes import in_all
+from parallel_sharder.destination import ShardPattern, set_name, shard_name
 from parallel_sharder.errors import DestinationError, ManifestError
-from parallel_sharder.model import ImageClass, ShardRecord
+from parallel_sharder.model import WNID, ImageClass, ShardRecord
+from parallel_sharder.options import ANNOTATIONS, LABELS, ON_BAD, SEED_LIMIT, SPLITS
+from parallel_sharder.regular import read_regular
+from parallel_sharder.schema import MANY, Kind, Shape, fault, instead, matching, one_of, optional, or_null, whole_number
+from parallel_sharder.ustar import BLOCK_BYTES, END
+
+TOOL = "parallel_sharder"
 
 DIGEST = "xxh3_128"
 """The manifest's last entry: the digest of its text without that entry."""
@@ -56,7 +65,7 @@ def manifest(
             }
             for record in records
         ],
-        "tool": {"name": "parallel_sharder", "version": tool_version},
+        "tool": {"name": TOOL, "version": tool_version},
         "options": dict(choices),
         "totals": {
             "samples": sum(record.samples for record in records),
@@ -69,49 +78,212 @@ def manifest(
             {"label": row.label, "wnid": row.wnid, "name": row.name, "count": int(count)} for row, count in table
         ],
     }
-    return _with_digest(content)
+    return signed(content)
 
 
-def with_md5(content: Mapping[str, Any], md5: Mapping[str, str]) -> bytes:
-    """The manifest with this content, and with the MD5, in hex, of the shards of these names."""
+def with_md5(content: Mapping[str, Any], digests: Mapping[str, tuple[str, str]]) -> bytes:
+    """The manifest with this content, and with the MD5 of each shard, of which MD5 and XXH3-128 are given by its name.
+
+    Raises ManifestError for a shard that has not the digest that the manifest has.
+    """
     shards = []
     for entry in content["shardlist"]:
+        name = entry["url"]
+        md5, xxh3_128 = digests[name]
+        if xxh3_128 != entry[DIGEST]:
+            raise ManifestError(
+                f"has {entry[DIGEST]} as digest (XXH3-128) of {name}, and the file has {xxh3_128}: it is not as it was "
+                "finished. No MD5 was written. Copy it again, or convert again with --check, which makes it anew."
+            )
         fields: dict[str, Any] = {}
-        for name, value in entry.items():
-            if name != "md5sum":
-                fields[name] = value
-            if name == "filesize":  # where `manifest` has it
-                fields["md5sum"] = md5[entry["url"]]
+        for field, value in entry.items():
+            if field != "md5sum":
+                fields[field] = value
+            if field == "filesize":  # where `manifest` has it
+                fields["md5sum"] = md5
         shards.append(fields)
-    return _with_digest({**content, "shardlist": shards})
+    return signed({**content, "shardlist": shards})
 
 
-def _with_digest(content: Mapping[str, Any]) -> bytes:
+def signed(content: Mapping[str, Any]) -> bytes:
+    """The manifest with this content, and with the digest of it."""
     rest = {name: value for name, value in content.items() if name != DIGEST}
     return _text({**rest, DIGEST: xxhash.xxh3_128_hexdigest(_text(rest))})
 
 
 def read_manifest(path: str) -> dict[str, Any] | None:
-    """The manifest at `path`, or None if what is there is JSON, but not one of ours.
+    """The manifest at `path`, as `manifest_in` gives it, or None if what is there is JSON, but not one of ours.
 
-    Raises ManifestError if it is missing, or damaged: not JSON, or not to the byte what its digest was made of.
+    Raises ManifestError if it is missing or cannot be read too.
     """
     try:
-        with open(path, "rb") as file:
-            data = file.read()
-        content = json.loads(data)
+        data = read_regular(path)
     except FileNotFoundError as error:
         raise ManifestError("is missing: the set is not finished") from error
     except OSError as error:
         raise ManifestError(f"cannot be read: {error.strerror}") from error
+    return manifest_in(data)
+
+
+def manifest_in(data: bytes) -> dict[str, Any] | None:
+    """The manifest that these bytes are, or None if they are JSON, but not one of ours.
+
+    Each field is there, with a value that can be, and those that follow from others agree with them; only "annotations"
+    may be missing among the options, which is "original" then, and each shard's "md5sum". Raises ManifestError if it is
+    damaged: not JSON, not to the byte what its digest was made of, or not so; then the message says where.
+    """
+    try:
+        content = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise ManifestError(f"is damaged: it is not JSON: {error}") from error
-    if not isinstance(content, dict) or not {"tool", DIGEST} & content.keys():
+    if not isinstance(content, dict) or not is_ours(content):
         return None
     rest = {name: value for name, value in content.items() if name != DIGEST}
-    if data != _text(content) or content.get(DIGEST) != xxhash.xxh3_128_hexdigest(_text(rest)):
+    try:
+        holds = data == _text(content) and content.get(DIGEST) == xxhash.xxh3_128_hexdigest(_text(rest))
+    except RecursionError:
+        holds = False
+    if not holds:
         raise ManifestError("is damaged: its content does not give the digest that it ends with")
+    if found := fault(content, _SHAPE) or _contradiction(content):
+        raise ManifestError(f"is damaged: {found}")
     return content
+
+
+def is_ours(content: Mapping[str, Any]) -> bool:
+    """Whether that is, or was, a manifest of this tool."""
+    tool = content.get("tool")
+    return DIGEST in content or (isinstance(tool, dict) and tool.get("name") == TOOL)
+
+
+_COUNT = whole_number(0)
+_HEX_DIGEST = matching("[0-9a-f]{32}", "32 hexadecimal digits")
+_TEXT = Kind("text", lambda value: isinstance(value, str) and not re.search("[\ud800-\udfff]", value))
+_SHAPE: Shape = {
+    "__kind__": one_of("wids-shard-index-v1"),
+    "wids_version": whole_number(1, 1),
+    "name": _TEXT,
+    "shardlist": [
+        {
+            "url": _TEXT,
+            "nsamples": _COUNT,
+            "filesize": _COUNT,
+            "md5sum": optional(_HEX_DIGEST),
+            "tar_bytes": _COUNT,
+            "xxh3_128": _HEX_DIGEST,
+        }
+    ],
+    "tool": {"name": one_of(TOOL), "version": _TEXT},
+    "options": {
+        "split": one_of(*SPLITS),
+        "labels": one_of(*LABELS),
+        "annotations": optional(one_of(*ANNOTATIONS)),
+        "seed": or_null(whole_number(0, SEED_LIMIT - 1)),
+        "maxsize": whole_number(1),
+        "maxcount": or_null(whole_number(1)),
+        "shards": or_null(whole_number(1)),
+        "on_bad": one_of(*ON_BAD),
+    },
+    "totals": {"samples": _COUNT, "shards": _COUNT, "filesize": _COUNT, "tar_bytes": _COUNT},
+    "classes": [
+        {
+            "label": whole_number(0, 2**31 - 1),
+            "wnid": matching(WNID.pattern, "a WordNet ID, such as n01440764"),
+            "name": _TEXT,
+            "count": _COUNT,
+        }
+    ],
+}
+
+
+def _contradiction(content: Mapping[str, Any]) -> str:
+    """What cannot be in a manifest of which each field by itself can; "" if there is nothing."""
+    found = (check(content) for check in (_fault_in_names, _fault_in_sizes, _fault_in_totals, _fault_in_classes))
+    return next(filter(None, found), "")
+
+
+def _fault_in_names(content: Mapping[str, Any]) -> str:
+    """Shards have the names that a pattern gives, from number 0 on, and the set is called as these say."""
+    if not content["shardlist"]:
+        return "shardlist is empty, and a set has shards"
+    name, first = content["name"], content["shardlist"][0]["url"]
+    pattern = pattern_of(name, first)
+    if pattern is None:
+        return instead("shardlist[0].url", first, f"the name of shard 0 of the set {json.dumps(name)}")
+    for number, entry in enumerate(content["shardlist"]):
+        if entry["url"] != pattern.path(number):
+            return instead(f"shardlist[{number}].url", entry["url"], json.dumps(pattern.path(number)))
+    return ""
+
+
+def _fault_in_sizes(content: Mapping[str, Any]) -> str:
+    """Each shard is a tar within the limits of the options, and as many bytes as its file if that is not compressed."""
+    choices = content["options"]
+    samples = whole_number(0, MANY if choices["maxcount"] is None else choices["maxcount"])
+    tar = whole_number(len(END), max(len(END), choices["maxsize"]))
+    for number, entry in enumerate(content["shardlist"]):
+        where, size = f"shardlist[{number}]", entry["tar_bytes"]
+        found = fault(entry["nsamples"], samples, f"{where}.nsamples") or fault(size, tar, f"{where}.tar_bytes")
+        if found:
+            return found
+        if size % BLOCK_BYTES:
+            return instead(f"{where}.tar_bytes", size, f"a multiple of {BLOCK_BYTES}")
+        if entry["url"].endswith(".tar") and entry["filesize"] != size:
+            return instead(f"{where}.filesize", entry["filesize"], f"{size}, as its tar_bytes")
+    return ""
+
+
+def _fault_in_totals(content: Mapping[str, Any]) -> str:
+    """Totals are the sums of what is counted."""
+    shards, totals = content["shardlist"], content["totals"]
+    sums = {
+        "samples": sum(entry["nsamples"] for entry in shards),
+        "shards": len(shards),
+        "filesize": sum(entry["filesize"] for entry in shards),
+        "tar_bytes": sum(entry["tar_bytes"] for entry in shards),
+    }
+    for name, total in sums.items():
+        if totals[name] != total:
+            return instead(f"totals.{name}", totals[name], f"{total}, as the shards have it")
+    wanted = content["options"]["shards"]
+    return "" if wanted in (None, len(shards)) else instead("options.shards", wanted, f"{len(shards)}, or null")
+
+
+def _fault_in_classes(content: Mapping[str, Any]) -> str:
+    """Each class is there once, in the order of the labels, and the samples are those of the classes; test has none."""
+    classes, choices = content["classes"], content["options"]
+    if not classes:
+        return "" if choices["split"] == "test" else f"classes is empty, and {choices['split']} has classes"
+    if choices["split"] == "test":
+        return "classes has entries, and test has no classes"
+    wnids = [row["wnid"] for row in classes]
+    for number, (before, row) in enumerate(pairwise(classes), 1):
+        if row["label"] <= before["label"]:
+            return instead(f"classes[{number}].label", row["label"], f"above {before['label']}, the one before it")
+    if choices["labels"] == "sorted":
+        for number, (row, wnid) in enumerate(zip(classes, sorted(wnids), strict=True)):
+            if (row["label"], row["wnid"]) != (number, wnid):
+                found = f"{row['label']}, {row['wnid']}"
+                return f"classes[{number}] is {found}, and should be {number}, {wnid}, because labels are sorted"
+    if len({*wnids}) < len(wnids):
+        twice = next(wnid for wnid, other in pairwise(sorted(wnids)) if wnid == other)
+        return f"classes has the wnid {twice} twice"
+    total = sum(row["count"] for row in classes)
+    samples = content["totals"]["samples"]
+    return "" if total == samples else f"classes have {total} samples in all, and totals.samples is {samples}"
+
+
+def pattern_of(name: str, first: str) -> ShardPattern | None:
+    """The pattern of the set of this name whose shard 0 is called `first`; None if no set has both."""
+    parts = shard_name(first)
+    if parts is None:
+        return None
+    for digits in range(1, len(parts.number) + 1):
+        prefix = parts.prefix + parts.number[:-digits]
+        if not parts.number[-digits:].strip("0") and set_name(prefix) == name:
+            with contextlib.suppress(ValueError):
+                return ShardPattern.parse(f"{prefix}%0{digits}d{parts.suffix}")
+    return None
 
 
 def _text(content: Mapping[str, Any]) -> bytes:
@@ -121,8 +293,8 @@ def _text(content: Mapping[str, Any]) -> bytes:
 def write_manifest(path: str, content: bytes) -> None:
     """Put the manifest in its place, whole and synced, if it is not there. Raises DestinationError if it cannot be."""
     try:
-        with contextlib.suppress(OSError), open(path, "rb") as file:
-            if file.read() == content:
+        with contextlib.suppress(OSError):
+            if read_regular(path) == content:
                 return
         durable.write_file(path, content)
     except OSError as error:

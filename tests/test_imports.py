@@ -19,7 +19,7 @@ from parallel_sharder import options
 
 PACKAGE = Path(parallel_sharder.__file__).parent
 
-# Each module and what it may import of ours, directly. model and errors know nothing of the rest.
+# Each module and what it may import of ours, directly. model, errors and text know nothing of the rest.
 ALLOWED = {
     # For type checkers; lazily at run time.
     "__init__": {"coordinator", "errors", "indexer", "monitor", "options", "report", "tarwriter", "verify"},
@@ -30,7 +30,7 @@ ALLOWED = {
     "board": set(),
     "bounds": {"annotation", "boxes", "columns", "errors", "members", "model", "ustar"},
     "boxes": {"annotation", "model"},
-    "card": {"boxes", "destination", "durable", "errors", "manifest", "text"},
+    "card": {"boxes", "destination", "durable", "errors", "manifest", "text", "yamltext"},
     "cli": {
         "__init__", "coordinator", "errors", "indexer", "journal", "limits", "monitor", "options", "report", "text",
         "verify",
@@ -45,7 +45,7 @@ ALLOWED = {
     },
     "deal": {"destination", "durable", "engines", "errors", "model", "options", "text"},
     "demo": {"cli", "synsets", "text"},
-    "destination": {"durable", "errors", "text"},
+    "destination": {"durable", "errors", "regular", "text"},
     "durable": set(),
     "engines": {"board", "engines.inline", "engines.processes", "model"},
     "engines.helper": {"board", "engines.inside", "errors"},
@@ -59,24 +59,24 @@ ALLOWED = {
     "image": {"model"},
     "indexer": {
         "destination", "engines", "errors", "indexes", "indexes.folder", "indexes.sets", "limits", "lock", "machine",
-        "model", "monitor", "options", "report", "sources.tarindex", "worker",
+        "model", "monitor", "options", "regular", "report", "sources.tarindex", "worker",
     },
     "indexes": {"ustar"},
-    "indexes.counts": {"indexes"},
+    "indexes.counts": {"indexes", "ustar"},
     "indexes.dali": {"indexes"},
-    "indexes.energon": {"destination", "indexes", "ustar"},
+    "indexes.energon": {"destination", "indexes", "ustar", "yamltext"},
     "indexes.folder": {
         "destination", "durable", "errors", "indexes", "indexes.counts", "indexes.dali", "indexes.energon",
-        "indexes.sets", "manifest", "members",
+        "indexes.sets", "manifest", "members", "regular",
     },
-    "indexes.sets": {"destination", "errors", "indexes"},
-    "journal": {"durable", "errors", "model"},
+    "indexes.sets": {"destination", "errors", "indexes", "journal", "manifest", "regular", "schema", "text"},
+    "journal": {"durable", "errors", "model", "regular"},
     "limits": {"errors", "machine"},
     "lock": {"durable", "errors"},
     "machine": set(),
-    "manifest": {"boxes", "durable", "errors", "model"},
+    "manifest": {"boxes", "destination", "durable", "errors", "model", "options", "regular", "schema", "ustar"},
     "members": {"model"},
-    "model": {"columns", "text"},  # for type checkers only
+    "model": {"columns", "text"},  # columns for type checkers only
     "monitor": {"model", "text"},
     "options": {"destination", "errors"},
     "output": {"durable"},
@@ -90,6 +90,7 @@ ALLOWED = {
     "regular": set(),
     "report": {"boxes", "errors", "journal", "model", "options", "problems", "text"},
     "resume": {"errors", "journal", "model", "options", "worker"},
+    "schema": set(),
     "shapes": {"annotation", "errors"},
     "sources": {"errors", "options", "sources.downloads", "sources.layout", "sources.nearby", "sources.places"},
     "sources.archived": {"durable", "errors", "model", "sources.contents", "sources.names", "sources.tarindex"},
@@ -142,6 +143,7 @@ ALLOWED = {
         "ahead", "annotation", "blob", "board", "boxes", "errors", "image", "members", "model", "shapes",
         "tarwriter",
     },
+    "yamltext": set(),
 }  # fmt: skip
 
 
@@ -169,10 +171,11 @@ def test_imports_follow_the_table() -> None:
 
 
 def test_scipy_and_xml_have_one_home() -> None:
-    """Only synsets imports scipy (and the demo, which makes a meta.mat), and only annotation xmltodict."""
+    """Only synsets imports scipy (and the demo, which makes a meta.mat), annotation xmltodict, yamltext PyYAML."""
     sources = {module_name(path): path.read_text() for path in PACKAGE.rglob("*.py")}
     assert {"synsets", "demo"} == {name for name, text in sources.items() if "import scipy" in text}
     assert {"annotation"} == {name for name, text in sources.items() if "import xmltodict" in text}
+    assert {"yamltext"} == {name for name, text in sources.items() if "import yaml" in text}
 
 
 @pytest.mark.parametrize(
@@ -180,14 +183,14 @@ def test_scipy_and_xml_have_one_home() -> None:
     [
         (
             "import parallel_sharder.cli as c; c._parser().format_help()",
-            {"numpy", "scipy", "tqdm", "xmltodict", "psutil"},
+            {"numpy", "scipy", "tqdm", "xmltodict", "psutil", "yaml"},
         ),
-        ("import parallel_sharder; dir(parallel_sharder)", {"numpy", "scipy", "tqdm", "xmltodict", "psutil"}),
-        ("import parallel_sharder.engines.inside", {"numpy", "scipy", "tqdm", "psutil", "argparse"}),
-        ("import parallel_sharder.witness", {"numpy", "scipy", "tqdm", "psutil"}),
-        ("import parallel_sharder.sources.archived", {"numpy", "scipy", "tqdm", "psutil", "xmltodict"}),
-        ("import parallel_sharder.sources.zipindex", {"numpy", "scipy", "tqdm", "psutil", "xmltodict"}),
-        ("import parallel_sharder.sources.folder", {"numpy", "scipy", "tqdm", "psutil", "xmltodict"}),
+        ("import parallel_sharder; dir(parallel_sharder)", {"numpy", "scipy", "tqdm", "xmltodict", "psutil", "yaml"}),
+        ("import parallel_sharder.engines.inside", {"numpy", "scipy", "tqdm", "psutil", "argparse", "yaml"}),
+        ("import parallel_sharder.witness", {"numpy", "scipy", "tqdm", "psutil", "yaml"}),
+        ("import parallel_sharder.sources.archived", {"numpy", "scipy", "tqdm", "psutil", "xmltodict", "yaml"}),
+        ("import parallel_sharder.sources.zipindex", {"numpy", "scipy", "tqdm", "psutil", "xmltodict", "yaml"}),
+        ("import parallel_sharder.sources.folder", {"numpy", "scipy", "tqdm", "psutil", "xmltodict", "yaml"}),
     ],
 )
 def test_light_starts(code: str, unwanted: set[str]) -> None:

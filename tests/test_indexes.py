@@ -28,6 +28,7 @@ from parallel_sharder import IndexOptions, Options, VerifyOptions, convert, inde
 from parallel_sharder.cli import main
 from parallel_sharder.errors import DestinationError, OptionsError, SourceError
 from parallel_sharder.indexes import Columns, Member, columns_of, dali, energon, samples
+from parallel_sharder.manifest import signed
 from parallel_sharder.monitor import Recording
 from parallel_sharder.options import Reader, Split
 from tests import made
@@ -387,8 +388,9 @@ def test_sets_of_one_split(raw: Path, tmp_path: Path) -> None:
         )
         convert(options)
         if name == "b":
-            manifest = tmp_path / "a.json"  # as if it were another val set
-            manifest.write_text(manifest.read_text().replace('"split": "train"', '"split": "val"'))
+            content = json.loads((tmp_path / "a.json").read_text())
+            content["options"]["split"] = "val"  # as if it were another val set
+            (tmp_path / "a.json").write_bytes(signed(content))
             convert(options)
     splits = json.loads((tmp_path / "_info.json").read_text())["splits"]
     assert {"a": ["a-00.tar"], "b": ["b-00.tar"]} == {name: split["filenames"] for name, split in splits.items()}
@@ -535,7 +537,7 @@ def test_foreign_shards(tmp_path: Path) -> None:
         f"v1.2 3\nseg.png {at['a/b/1.seg.png']} 3 a/b/1.seg.png txt {at['a/b/1.txt']} 3 a/b/1.txt\n"
         f"txt {at['a/c/1.txt']} 3 a/c/1.txt\njpg {at['2.jpg']} 3 2.jpg\n"
     ) == (tmp_path / "cc3m-00007.idx").read_text()
-    assert 3 == json.loads((tmp_path / "cc3m.json").read_text())["shardlist"][0]["nsamples"]
+    assert 4 == json.loads((tmp_path / "cc3m.json").read_text())["shardlist"][0]["nsamples"]  # the hidden one too
 
 
 def test_names_that_are_numbers_or_end_in_one(tmp_path: Path) -> None:

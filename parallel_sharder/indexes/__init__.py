@@ -13,6 +13,7 @@ must not be compressed for energon and dali, because there is no place to point 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, pairwise
 from typing import NamedTuple
@@ -35,12 +36,17 @@ class Member(NamedTuple):
 
 
 class Shard(NamedTuple):
-    """What the indexes of a whole set tell of one shard; `md5` is "" if it was not asked for."""
+    """What the indexes of a whole set tell of one shard; its digests, in hex, are "" if no MD5 was asked for.
+
+    `wids_samples` are the samples as wids counts them, None if they are not known, or were not asked for.
+    """
 
     name: str
     samples: int
     file_bytes: int
     md5: str = ""
+    xxh3_128: str = ""
+    wids_samples: int | None = None
 
 
 class Columns(NamedTuple):
@@ -59,10 +65,9 @@ class Columns(NamedTuple):
 def columns_of(members: Sequence[Member]) -> Columns | None:
     """The samples with these members as columns, which takes less time than `samples`; None if they are not all alike.
 
-    Names are ASCII without blanks and slashes then, and no header has anything before it.
+    Names are printable ASCII without blanks, slashes and backslashes then, and no header has anything before it.
     """
-    text = "".join(member.name for member in members)
-    if not text.isascii() or "/" in text or text.split() != [text]:
+    if not re.fullmatch(r"[!-.0-\[\]-~]+", "".join(member.name for member in members)):
         return None
     parts = [member.name.partition(".") for member in members]
     keys = [key for key, _, _ in parts]
@@ -90,17 +95,17 @@ class Field(NamedTuple):
     member: Member
 
 
-def samples(members: Iterable[Member]) -> Iterator[list[Field]]:
-    """The samples of a shard, each as its fields, in order.
+def samples(members: Iterable[Member], *, as_wds2idx: bool = False) -> Iterator[list[Field]]:
+    """The samples of a shard, each as its fields, in order; members of one key that lie apart are several samples.
 
     Key and field part at the first dot of a name's last part; what has no dot there, or nothing before it, is no
-    sample's, for webdataset and for DALI alike.
+    sample's for webdataset. For wds2idx a name without a dot is a field of this name, whose key lacks the last letter.
     """
-    fields = filter(None, map(_field, members))
-    return (list(some) for _, some in groupby(fields, lambda field: field.key))
+    fields = (_field(member) for member in members if as_wds2idx or "." in member.name.rpartition("/")[2])
+    return (list(some) for _, some in groupby(filter(None, fields), lambda field: field.key))
 
 
 def _field(member: Member) -> Field | None:
-    dot = member.name.find(".", member.name.rfind("/") + 1)
+    dot = member.name.find(".", member.name.rfind("/") + 1)  # -1 without one, and so cuts as wds2idx does
     key, name = member.name[:dot], member.name[dot + 1 :]
-    return Field(key, name, member) if dot > 0 and not key.endswith("/") else None
+    return Field(key, name, member) if key and not key.endswith("/") else None

@@ -8,19 +8,36 @@ others stays.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 from parallel_sharder.indexes import Shard
+from parallel_sharder.ustar import NAME_LIMIT_BYTES
 
 TIMM = "_info.json"
 OPENCLIP = "sizes.json"
+
+_WIDS_NAME = re.compile(r"((?:.*/)?.*?)\..*")
 
 
 def is_timm(content: Mapping[str, Any]) -> bool:
     """Whether that is what an `_info.json` says."""
     splits = content.get("splits")
-    return isinstance(splits, dict) and all(isinstance(split, dict) for split in splits.values())
+    return isinstance(splits, dict) and all(map(_is_timm_split, splits.values()))
+
+
+def _is_timm_split(split: object) -> bool:
+    if not isinstance(split, dict):
+        return False
+    files, lengths = split.get("filenames", []), split.get("shard_lengths", [])
+    return (
+        isinstance(files, list)
+        and isinstance(lengths, list)
+        and all(isinstance(file, str) for file in files)
+        and all(type(length) is int for length in lengths)
+    )
 
 
 def is_openclip(content: Mapping[str, Any]) -> bool:
@@ -70,11 +87,28 @@ def openclip(before: Mapping[str, Any], shards: Sequence[Shard]) -> bytes:
 def wids(name: str, shards: Sequence[Shard]) -> bytes:
     """The index that `widsindex create` writes of these shards; without their MD5 where that was not asked for."""
     entries = [
-        {"url": shard.name, **({"md5sum": shard.md5} if shard.md5 else {}), "nsamples": shard.samples,
+        {"url": shard.name, **({"md5sum": shard.md5} if shard.md5 else {}), "nsamples": shard.wids_samples,
          "filesize": shard.file_bytes}
         for shard in sorted(shards)
     ]  # fmt: skip
     return _text({"__kind__": "wids-shard-index-v1", "wids_version": 1, "shardlist": entries, "name": name})
+
+
+def wids_samples(names: Iterable[str]) -> int:
+    """How many samples wids finds in a shard whose members, in order, are called so.
+
+    It looks at a name once, and at none without a dot; the key ends at the first dot behind a folder, and can be empty:
+    so a hidden file is a sample of its own. Raises ValueError for a name that wids does not read as it is.
+    """
+    found = dict.fromkeys(names)
+    for name in found:
+        size = len(name.encode("utf-8", "surrogateescape"))
+        if size > NAME_LIMIT_BYTES:
+            raise ValueError(f"holds {name!r}, of {size} bytes, and wids reads the first {NAME_LIMIT_BYTES} of a name")
+        if "\n" in name or re.search("[\ud800-\udfff]", name):
+            raise ValueError(f"holds {name!r}, and wids reads only names of one line in UTF-8")
+    keys = (match[1] for match in map(_WIDS_NAME.fullmatch, found) if match)
+    return sum(1 for _ in groupby(keys))
 
 
 def _text(content: Mapping[str, Any]) -> bytes:

@@ -5,6 +5,7 @@ Source: tools/wds2idx.py of NVIDIA DALI, format v1.2; its C++ reader takes offse
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from parallel_sharder.indexes import Columns, Field
@@ -44,6 +45,6 @@ def index_of(columns: Columns) -> bytes:
 
 def _text(field: Field) -> str:
     name, _, data, size = field.member
-    if not name.isascii() or name.split() != [name]:
-        raise ValueError(f"holds {name!r}, and DALI's index takes only ASCII without blanks")
+    if not re.fullmatch(r"[!-\[\]-~]+", name):  # wds2idx has the rest as GNU tar prints it, in other words
+        raise ValueError(f"holds {name!r}, and DALI's index takes only ASCII without blanks, and no backslash")
     return f"{field.name} {data} {size} {name}"

@@ -9,18 +9,19 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from parallel_sharder import durable
 from parallel_sharder.destination import text_at
-from parallel_sharder.errors import DestinationError, SourceError
+from parallel_sharder.errors import DestinationError, ManifestError, SourceError
 from parallel_sharder.indexes import Columns, Member, Shard, columns_of, counts, dali, energon, samples
 from parallel_sharder.indexes.sets import ShardSet, is_wids, json_at
-from parallel_sharder.manifest import with_md5
+from parallel_sharder.manifest import read_manifest, with_md5
 from parallel_sharder.members import fields
+from parallel_sharder.regular import open_regular
 
 _NAMES = "|".join([r".*\.idx", *map(re.escape, (counts.TIMM, counts.OPENCLIP, *energon.REMADE, energon.DATASET))])
 """A regular expression for the names of what is written under the lock."""
@@ -34,28 +35,33 @@ class Found(NamedTuple):
     rows: energon.Rows | None = None
 
 
-def index_members(path: str, size: int, members: Sequence[Member], readers: Collection[str], md5: str = "") -> Found:
-    """Write what lies beside the shard at `path`, of `size` bytes, which has these members; what to tell of it.
+def index_members(shard: Shard, path: str, members: Sequence[Member], readers: Collection[str]) -> Found:
+    """Write what lies beside the `shard` at `path`, which has these members; what to tell of it, samples counted.
 
     Raises SourceError for a shard that a reader cannot take.
     """
+    if "wids" in readers:
+        try:
+            shard = shard._replace(wids_samples=counts.wids_samples(member.name for member in members))
+        except ValueError as error:
+            raise SourceError(_unfit(path, error)) from error
     columns = columns_of(members)
     if columns is not None:
-        return index_columns(path, size, columns, readers, md5)
+        return index_columns(shard, path, columns, readers)
     all_samples = [*samples(members)]
     return _index(
-        Shard(os.path.basename(path), len(all_samples), size, md5),
+        shard._replace(samples=len(all_samples)),
         path,
         tuple(field.name for field in all_samples[0]) if all_samples else (),
         readers,
-        partial(dali.index_bytes, all_samples),
+        lambda: dali.index_bytes(samples(members, as_wds2idx=True)),
         partial(energon.rows_of, members),
     )
 
 
-def index_columns(path: str, size: int, columns: Columns, readers: Collection[str], md5: str = "") -> Found:
+def index_columns(shard: Shard, path: str, columns: Columns, readers: Collection[str]) -> Found:
     """The same of a shard whose samples are all alike."""
-    shard = Shard(os.path.basename(path), len(columns.keys), size, md5)
+    shard = shard._replace(samples=len(columns.keys))
     return _index(
         shard, path, columns.fields, readers, partial(dali.index_of, columns), partial(energon.rows_in, columns)
     )
@@ -77,8 +83,12 @@ def _index(
         rows = energon_rows()
         durable.write_file(energon.index_path(path), rows.offsets)
     except ValueError as error:
-        raise SourceError(f"{path} {error}") from error
+        raise SourceError(_unfit(path, error)) from error
     return Found(shard, fields, rows)
+
+
+def _unfit(path: str, error: ValueError) -> str:
+    return f"{path} {error}. Leave that reader out, or make the shard anew without that."
 
 
 class FolderIndexes:
@@ -162,11 +172,12 @@ class FolderIndexes:
         if "wids" in self._readers:
             for name, some in shards.items():
                 path = os.path.join(self._folder, f"{name}.json")
-                before = _before(path, is_wids)
-                if "tool" not in before:
+                manifest = read_manifest(path) if os.path.lexists(path) else None
+                if manifest is None:
+                    _before(path, is_wids)
                     files[path] = counts.wids(name, some)
                 elif some[0].md5:  # a manifest of ours is an index already, and lacks this alone
-                    files[path] = with_md5(before, {shard.name: shard.md5 for shard in some})
+                    files[path] = _with_md5(path, manifest, some)
         if "openclip" in self._readers:
             path = os.path.join(self._folder, counts.OPENCLIP)
             sizes = counts.openclip_without(_before(path, counts.is_openclip), self._owns)
@@ -180,7 +191,7 @@ class FolderIndexes:
             split_path = os.path.join(meta, "split.yaml")
             dataset_path = os.path.join(meta, energon.DATASET)
             files[os.path.join(meta, ".info.json")] = energon.info(ordered)
-            files[split_path] = energon.split_yaml(self._by_split(shards), text_at(split_path) or "")
+            files[split_path] = energon.split_yaml(self._by_split(shards), _excluded(self._folder))
             files[os.path.join(meta, "index.uuid")] = energon.uuid_of(self._digests[name] for name in self._names)
             is_ours = any(each.fields == fields(has_classes=True) for each in self._found.values())
             if is_ours and not os.path.exists(dataset_path):  # or people know better
@@ -193,9 +204,9 @@ class FolderIndexes:
     def _by_split(
         self, shards: Mapping[str, Sequence[Shard]], taken: Collection[str] = ()
     ) -> dict[str, Sequence[Shard]]:
-        """The shards of each split; where that has several sets, or is `taken`, of each set by its own name."""
-        sets = Counter(each.split for each in self._sets)
-        alone = {each.name for each in self._sets if sets[each.split] == 1 and each.split not in taken}
+        """The shards of each split; of each set by its own name, where the split's is `taken`, or one of several."""
+        uses = Counter(name for each in self._sets for name in {each.split, each.name})
+        alone = {each.name for each in self._sets if uses[each.split] == 1 and each.split not in taken}
         return {each.split if each.name in alone else each.name: shards[each.name] for each in self._sets}
 
 
@@ -209,8 +220,10 @@ def refuse_foreign(folder: str, readers: Collection[str], names: Collection[str]
         for name in names:
             _before(os.path.join(folder, f"{name}.json"), is_wids)
     meta = os.path.join(folder, energon.FOLDER)
-    if "energon" in readers and os.path.lexists(meta) and not os.path.isdir(meta):
-        raise DestinationError(_in_the_way(meta))
+    if "energon" in readers:
+        if os.path.lexists(meta) and not os.path.isdir(meta):
+            raise DestinationError(_in_the_way(meta))
+        _excluded(folder)
 
 
 def refuse_foreign_beside(folder: str, owner: ShardSet, readers: Collection[str]) -> None:
@@ -276,7 +289,7 @@ def _beside(folder: str, owner: ShardSet) -> Iterator[tuple[str, str]]:
 def _is_index(path: str) -> bool:
     """Whether a file is what DALI or energon reads beside a shard: text that names its version, or offsets from 0."""
     try:
-        with open(path, "rb") as file:
+        with open(open_regular(path), "rb") as file:
             head = file.read(8)
             return head.startswith(b"v1.") or (head == bytes(8) and os.fstat(file.fileno()).st_size % 8 == 0)
     except OSError:
@@ -291,6 +304,22 @@ def _before(path: str, is_of_kind: Callable[[Mapping[str, Any]], bool]) -> dict[
     if content is None and not os.path.lexists(path):
         return {}
     raise DestinationError(_in_the_way(path))
+
+
+def _excluded(folder: str) -> list[str]:
+    """What people have excluded in energon's split.yaml, which stays so. Raises DestinationError for another file."""
+    path = os.path.join(folder, energon.FOLDER, "split.yaml")
+    try:
+        return energon.excluded_in(text_at(path) or "{}")
+    except ValueError as error:
+        raise DestinationError(f"{path} is there, and {error}. Mend it, or move it out of the way.") from error
+
+
+def _with_md5(path: str, manifest: Mapping[str, Any], shards: Iterable[Shard]) -> bytes:
+    try:
+        return with_md5(manifest, {shard.name: (shard.md5, shard.xxh3_128) for shard in shards})
+    except ManifestError as error:
+        raise ManifestError(f"{path} {error.args[0]}") from error
 
 
 def _in_the_way(path: str) -> str:

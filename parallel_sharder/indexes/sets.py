@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from parallel_sharder.destination import ShardPattern, shard_name
-from parallel_sharder.errors import DestinationError
+from parallel_sharder.destination import ShardPattern, set_name, shard_name
+from parallel_sharder.errors import DestinationError, ManifestError
 from parallel_sharder.indexes import Shard
+from parallel_sharder.journal import is_held, past_of, progress_of
+from parallel_sharder.manifest import is_ours, read_manifest
+from parallel_sharder.regular import read_regular
+from parallel_sharder.schema import Kind, Shape, fault, whole_number
+from parallel_sharder.text import counted
 
 
 @dataclass(frozen=True, order=True)
@@ -43,25 +48,110 @@ class ShardSet:
         return re.fullmatch(self.owned, name) is not None or name in self.names
 
 
-def listed_sets(folder: str) -> list[tuple[ShardSet, tuple[Shard, ...]]]:
-    """The finished sets in a folder, each with its shards as its manifest, or wids index, has them."""
+class ListedSet(NamedTuple):
+    """A finished set, and its shards as they are listed: in a manifest of ours, or in a wids index of others."""
+
+    set: ShardSet
+    shards: list[Shard]
+    is_ours: bool
+
+
+def listed_sets(folder: str, is_known: Callable[[str], bool] = lambda _: False) -> list[ListedSet]:
+    """The finished sets in a folder, each with its shards as its manifest, or wids index, has them.
+
+    Each shard is there once, and none that `is_known` already: what a manifest lists comes before what a wids index
+    does, and one that is called as its shards are before another, such as that of a subset. A manifest under another
+    name than its set's is a copy, and a damaged one is none.
+    """
     found = []
     for file in sorted(os.listdir(folder or ".")):
-        name = file.removesuffix(".json")
-        if name == file:
-            continue
-        content = json_at(os.path.join(folder, file)) or {}
-        if is_wids(content) and (shards := _shards(content)):
-            names = [shard.name for shard in shards]
-            found.append((ShardSet.of(name, split_of(name, content), names), shards))
-    return found
+        content = _index_at(os.path.join(folder, file)) if file.endswith(".json") else None
+        if content is not None:
+            name = file.removesuffix(".json")
+            shards = [*_shards(content)]
+            is_named = bool(shards) and names_set(name, shards[0].name)
+            found.append((not is_ours(content), not is_named, name, content, shards))
+    sets: list[ListedSet] = []
+    known: set[str] = set()
+    for _, _, name, content, shards in sorted(found, key=lambda each: each[:3]):
+        its_own = {shard.name: shard for shard in shards if shard.name not in known and not is_known(shard.name)}
+        if its_own:
+            known |= its_own.keys()
+            shard_set = ShardSet.of(name, split_of(name, content), [*its_own])
+            sets.append(ListedSet(shard_set, [*its_own.values()], is_ours(content)))
+    return sorted(sets)
 
 
-def split_of(name: str, manifest: Mapping[str, Any]) -> str:
+def refuse_unfinished(folder: str, sets: Sequence[ShardSet]) -> None:
+    """Raise DestinationError, or ManifestError, unless all that a conversion makes of these sets is there.
+
+    An index of a part would be taken for the whole, and one in the manifest's place would be in its way.
+    """
+    shards = {name for each in sets for name in each.names}
+    for file in sorted(os.listdir(folder or ".")):
+        match = re.fullmatch(r"\.(.+)\.journal", file)
+        if match:
+            past = past_of(os.path.join(folder, file))
+            if match[1] in {each.name for each in sets} or (past and past.names & shards):
+                _refuse_unfinished(os.path.join(folder, file), os.path.join(folder, f"{match[1]}.json"))
+    for each in sets:
+        _refuse_others(os.path.join(folder, f"{each.name}.json"), folder, each)
+
+
+def _refuse_unfinished(journal: str, manifest_path: str) -> None:
+    if is_held(journal):
+        raise DestinationError(f"a run is writing there: it holds {journal}. Wait for its end, then index the set.")
+    if _manifest_at(manifest_path) is None:
+        progress = progress_of(journal)
+        done = f" Of its {counted(progress[1], 'shard')}, {progress[0]:,} are done." if progress else ""
+        aside = f"move {manifest_path} away, which is no manifest, and " if os.path.lexists(manifest_path) else ""
+        raise DestinationError(
+            f"the set whose journal is {journal} is not finished.{done} An index of a part would be taken for the "
+            f"whole: {aside}type the command of its conversion again, and then this one."
+        )
+
+
+def _refuse_others(manifest_path: str, folder: str, shard_set: ShardSet) -> None:
+    """Raise DestinationError unless the shards are those of the manifest, if there is one."""
+    manifest = _manifest_at(manifest_path)
+    if manifest is None:
+        return
+    listed = [entry["url"] for entry in manifest["shardlist"]]
+    missing = [name for name in listed if not os.path.lexists(os.path.join(folder, name))]
+    if missing:
+        more = f", and {len(missing) - 1:,} more" if len(missing) > 1 else ""
+        raise DestinationError(
+            f"{manifest_path} lists {missing[0]}{more}, which {'are' if more else 'is'} not there. Copy "
+            f"{'them' if more else 'it'} again, or type the command of the conversion again, which makes the rest."
+        )
+    further = sorted({*shard_set.names}.difference(listed))
+    if further:
+        raise DestinationError(
+            f"{os.path.join(folder, further[0])} is called as a shard of the set is, and {manifest_path} does not list "
+            "it. Move it to another folder."
+        )
+
+
+def _manifest_at(path: str) -> dict[str, Any] | None:
+    """Our manifest at `path`, None if there is none. Raises ManifestError for a damaged one."""
+    try:
+        return read_manifest(path) if os.path.lexists(path) else None
+    except ManifestError as error:
+        raise ManifestError(
+            f"{path} {error.args[0]}. Copy it again, or type the command of its conversion again, which writes it anew."
+        ) from error
+
+
+def names_set(name: str, shard: str) -> bool:
+    """Whether a set with such a shard can be called so."""
+    parts = shard_name(shard)
+    digits = range(len(parts.number)) if parts else ()
+    return parts is not None and any(set_name(parts.prefix + parts.number[:end]) == name for end in digits)
+
+
+def split_of(name: str, index: Mapping[str, Any]) -> str:
     """The split of a set: what its manifest says, or the last word of its name."""
-    choices = manifest.get("options")
-    split = choices.get("split") if isinstance(choices, dict) else None
-    return split if isinstance(split, str) else re.split("[-_]", name)[-1]
+    return index["options"]["split"] if is_ours(index) else re.split("[-_]", name)[-1]
 
 
 def is_wids(content: Mapping[str, Any]) -> bool:
@@ -75,8 +165,7 @@ def json_at(path: str) -> dict[str, Any] | None:
     Raises DestinationError if it cannot be read.
     """
     try:
-        with open(path, "rb") as file:
-            content = json.loads(file.read())
+        content = json.loads(read_regular(path))
     except (FileNotFoundError, ValueError, RecursionError):
         return None
     except OSError as error:
@@ -84,15 +173,25 @@ def json_at(path: str) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else None
 
 
-def _shards(index: Mapping[str, Any]) -> tuple[Shard, ...]:
+def _index_at(path: str) -> dict[str, Any] | None:
+    """The manifest, or wids index of others, in a file; None if it is neither, or a copy of a manifest."""
+    try:
+        manifest = read_manifest(path)
+        content = manifest or json_at(path) or {}
+    except (ManifestError, DestinationError):  # damaged, or nobody's
+        return None
+    is_copy = manifest is not None and f"{manifest['name']}.json" != os.path.basename(path)
+    return content if is_wids(content) and not is_copy else None
+
+
+def _shards(index: Mapping[str, Any]) -> Iterator[Shard]:
     """The shards of a wids index that lie beside it."""
     entries = index.get("shardlist")
-    return tuple(_each(entries)) if isinstance(entries, list) else ()
+    for entry in entries if isinstance(entries, list) else ():
+        if not fault(entry, _ENTRY) and "/" not in entry["url"]:
+            size = entry.get("filesize")
+            yield Shard(entry["url"], entry["nsamples"], size if type(size) is int else 0)
 
 
-def _each(entries: list[Any]) -> Iterator[Shard]:
-    for entry in entries:
-        match entry:
-            case {"url": str(name), "nsamples": int(samples), **more} if "/" not in name:
-                size = more.get("filesize")
-                yield Shard(name, samples, size if isinstance(size, int) else 0)
+_ENTRY: Shape = {"url": Kind("a name", lambda value: isinstance(value, str)), "nsamples": whole_number(0)}
+"""What others have in a wids index of each shard, and more."""
