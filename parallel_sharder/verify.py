@@ -51,7 +51,8 @@ def verify_shards(options: VerifyOptions, monitor: Monitor | None = None) -> Ver
     sets = []
     try:
         with open_engine(workers, None) as engine:
-            for path in _manifests(os.fspath(options.dest)):
+            paths, others = _manifests(os.fspath(options.dest))
+            for path in paths:
                 sets.append(_verify_set(path, options, engine, monitor))
     finally:
         monitor.close()
@@ -64,34 +65,44 @@ def verify_shards(options: VerifyOptions, monitor: Monitor | None = None) -> Ver
         sum(each.compared for each in sets),
         sum(each.left_out for each in sets),
         tuple(problem for each in sets for problem in each.problems),
-        tuple(dict.fromkeys(notice for each in sets for notice in each.notices)),
+        tuple(dict.fromkeys([*others, *(notice for each in sets for notice in each.notices)])),
         tuple(deviation for each in sets for deviation in each.deviations),
         workers,
         time.monotonic() - start,
     )
 
 
-def _manifests(dest: str) -> list[str]:
-    """The paths where the sets at `dest` have their manifests, whether these are there or not."""
+def _manifests(dest: str) -> tuple[list[str], list[str]]:
+    """The paths where our sets at `dest` have their manifests, whether these are there or not; what to say of others."""
     if is_pattern(dest):
-        return [ShardPattern.parse(dest).manifest_path]
+        return [ShardPattern.parse(dest).manifest_path], []
     if os.path.isfile(dest):
         if not dest.endswith(".json"):
             raise DestinationError(
                 f"{dest} is no manifest. Name that, such as imagenet_train.json, or the folder of the shards."
             )
-        return [dest]
+        return [dest], []
     try:
         names = sorted(os.listdir(dest))
     except OSError as error:
         raise DestinationError(f"{dest} cannot be read: {error.strerror}. Name the folder of the shards.") from error
-    journals = [match[1] for name in names if (match := re.fullmatch(r"\.(.+)\.journal", name))]
-    shards = {set_name(parts.prefix) for parts in map(shard_name, names) if parts}
-    stems = [name.removesuffix(".json") for name in names if name.endswith(".json")]
-    sets = sorted({*journals, *(stem for stem in stems if stem in shards)})
+    set_of = {name: set_name(parts.prefix) for name in names if (parts := shard_name(name))}
+    sets = {match[1] for name in names if (match := re.fullmatch(r"\.(.+)\.journal", name))}
+    listed: set[str] = set()
+    for name in (name.removesuffix(".json") for name in names if name.endswith(".json")):
+        try:
+            manifest = read_manifest(os.path.join(dest, f"{name}.json"))
+        except ManifestError:
+            sets |= {name} & {*set_of.values()}  # or it is something else
+        else:
+            if manifest is not None and manifest["name"] == name:  # or it is a copy
+                sets.add(name)
+                listed.update(entry["url"] for entry in manifest["shardlist"])
     if not sets:
         raise DestinationError(f"{dest} holds no set of shards with its manifest, such as imagenet_train.json.")
-    return [os.path.join(dest, f"{name}.json") for name in sets]
+    others = sorted({its_set for name, its_set in set_of.items() if name not in listed} - sets)
+    notices = [f"{dest} holds shards of {name} too, and no manifest of theirs to verify them by." for name in others]
+    return [os.path.join(dest, f"{name}.json") for name in sorted(sets)], notices
 
 
 @dataclass

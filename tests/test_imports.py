@@ -74,7 +74,7 @@ ALLOWED = {
     "limits": {"errors", "machine"},
     "lock": {"durable", "errors"},
     "machine": set(),
-    "manifest": {"boxes", "destination", "durable", "errors", "model", "options", "regular", "schema", "ustar"},
+    "manifest": {"boxes", "destination", "durable", "errors", "model", "options", "regular", "schema"},
     "members": {"model"},
     "model": {"columns", "text"},  # columns for type checkers only
     "monitor": {"model", "text"},
@@ -114,7 +114,7 @@ ALLOWED = {
         "options", "sources.archives", "sources.glance", "sources.kaggle", "sources.layout", "sources.tree",
         "sources.zipped",
     },
-    "sources.saved": {"durable", "errors", "model", "sources.contents", "sources.layout"},
+    "sources.saved": {"durable", "errors", "model", "regular", "sources.contents", "sources.layout"},
     "sources.scan": {
         "blob", "columns", "errors", "model", "sources.contents", "sources.folder", "sources.layout",
         "sources.notices", "sources.saved", "sources.survey", "sources.val_labels", "text",

@@ -85,6 +85,8 @@ def seal(out: Path) -> None:
         data = (out / entry["url"]).read_bytes()
         entry["filesize"] = entry["tar_bytes"] = len(data)
         entry["xxh3_128"] = xxhash.xxh3_128_hexdigest(data)
+    for name in ("filesize", "tar_bytes"):
+        manifest["totals"][name] = sum(entry[name] for entry in manifest["shardlist"])
     del manifest[DIGEST]
     manifest[DIGEST] = xxhash.xxh3_128_hexdigest(f"{json.dumps(manifest, indent=1)}\n".encode())
     path.write_text(json.dumps(manifest, indent=1) + "\n")

@@ -3,15 +3,17 @@
     file = head, contents ..., digest        msgpack of [format, archive, split, count] and of each Contents, as lists;
                                              XXH3-128 of all that
 
-It counts only while the archive has the size and the time that it had.
+It counts only while the archive has the size and the time that it had, and if all in it is as it can be in an archive.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import os
+import re
+from array import array
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import msgpack
 import xxhash
@@ -19,6 +21,7 @@ import xxhash
 from parallel_sharder import durable
 from parallel_sharder.errors import DestinationError, SourceError
 from parallel_sharder.model import Archive, Kind, Place, Problem
+from parallel_sharder.regular import read_regular
 from parallel_sharder.sources.contents import Contents, FileColumns
 from parallel_sharder.sources.layout import Layout
 
@@ -26,6 +29,11 @@ FORMAT = 2
 _DIGEST_BYTES = 16
 _PATHS: dict[str, str] = {"unicode_errors": "surrogateescape"}
 """Paths are any bytes."""
+
+_KEY = re.compile("[A-Za-z0-9_]+")
+_ENDING = re.compile(r"\.[A-Za-z0-9]{1,5}")
+
+T = TypeVar("T")
 
 
 def archive_at(path: str) -> Archive:
@@ -79,28 +87,61 @@ class SavedIndex:
     def _load(self) -> list[Contents] | None:
         """What the file holds; None if there is none, or it is of another archive, or damaged: it can be made again."""
         try:
-            with open(self._path, "rb") as file:
-                data = file.read()
+            data = read_regular(self._path)
         except OSError:
             return None
         payload = memoryview(data)[:-_DIGEST_BYTES]
         if len(data) < _DIGEST_BYTES or xxhash.xxh3_128_digest(payload) != data[-_DIGEST_BYTES:]:
             return None
-        values = msgpack.Unpacker(max_buffer_size=len(data), **_PATHS)
-        values.feed(payload)
-        *key, count = values.unpack()
-        return [_contents(*values.unpack()) for _ in range(count)] if key == self._key else None
+        try:
+            values = msgpack.Unpacker(max_buffer_size=len(data), **_PATHS)
+            values.feed(payload)
+            *key, count = values.unpack()
+            return [_contents(values.unpack(), self.archive) for _ in range(count)] if key == self._key else None
+        except MemoryError:
+            raise
+        except Exception:  # whoever has put it there can have put in anything, and each kind raises another error
+            return None
 
 
-def _contents(
-    place: list[Any],
-    name: str,
-    images: list[Any],
-    xmls: list[Any],
-    folders: list[str],
-    problems: list[list[Any]],
-    junk: list[tuple[str, int]],
-) -> Contents:
-    listed = tuple(Problem(Kind(kind), *rest) for kind, *rest in problems)
-    columns = FileColumns(*images), FileColumns(*xmls)
-    return Contents(Place(*place), name, *columns, tuple(folders), listed, tuple((word, count) for word, count in junk))
+def _contents(value: Any, archive: Archive) -> Contents:
+    """The Contents of these values. Raises ValueError, and others, for what no part of the archive can hold."""
+    place, name, images, xmls, folders, problems, junk = value
+    if place[0] != archive.path:
+        raise ValueError("it is of another file")
+    columns = _columns(archive, *images), _columns(archive, *xmls)
+    listed = tuple(
+        Problem(Kind(kind), _text(path), _text(key), _text(detail), _a(bool, kept))
+        for kind, path, key, detail, kept in problems
+    )
+    counts = tuple((_text(word), _a(int, count)) for word, count in junk)
+    return Contents(Place(*map(_text, place)), _text(name), *columns, tuple(map(_text, folders)), listed, counts)
+
+
+def _columns(archive: Archive, keys: str, sizes: bytes, extents: bytes, endings: str) -> FileColumns:
+    all_sizes, all_extents = array("q", sizes), array("q", extents)
+    count, names, suffixes = len(all_sizes), keys.split("\n") if keys else [], endings.split("\n") if endings else []
+    width = len(all_extents) // count if count else 0
+    is_sound = (
+        len(names) == count
+        and all(map(_KEY.fullmatch, names))
+        and min(all_sizes, default=0) >= 0
+        and len(all_extents) == count * width
+        and width in ((1, 3) if count else (0,))  # as columns.Extents says
+        and all(0 <= offset <= archive.size for offset in all_extents[:: width or 1])
+        and len(suffixes) in (0, count)
+        and all(map(_ENDING.fullmatch, suffixes))
+    )
+    if not is_sound:
+        raise ValueError("its columns are not those of files in the archive")
+    return FileColumns(keys, sizes, extents, endings)
+
+
+def _text(value: object) -> str:
+    return _a(str, value)
+
+
+def _a(kind: type[T], value: object) -> T:
+    if type(value) is not kind:
+        raise TypeError(f"{value!r} is no {kind.__name__}")
+    return value
