@@ -76,7 +76,7 @@ class Output:
         while view:
             some = view[: BUFFER_BYTES - ALIGNMENT_BYTES]
             room = self.reserve(len(some))
-            assert room is not None
+            assert room is not None  # noqa: S101 - so little is always had
             room[:] = some
             self.advance(len(some))
             view = view[len(some) :]

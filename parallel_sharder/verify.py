@@ -73,7 +73,7 @@ def verify_shards(options: VerifyOptions, monitor: Monitor | None = None) -> Ver
 
 
 def _manifests(dest: str) -> tuple[list[str], list[str]]:
-    """The paths where our sets at `dest` have their manifests, whether these are there or not; what to say of others."""
+    """The paths where our sets at `dest` have their manifests, whether these are there or not; notices on others."""
     if is_pattern(dest):
         return [ShardPattern.parse(dest).manifest_path], []
     if os.path.isfile(dest):
@@ -245,7 +245,7 @@ def _class_counts(path: str, manifest: Mapping[str, Any], findings: list[ShardFi
 @contextlib.contextmanager
 def _source(choices: Mapping[str, Any], options: VerifyOptions, engine: Engine, monitor: Monitor) -> Iterator[Listing]:
     """The Listing of the source, which can be read until the end of the context."""
-    assert options.source is not None
+    assert options.source is not None  # noqa: S101 - or nobody asks
     try:
         layout = find_layout(options.source, choices["split"], options.xml_root, options.meta, options.layout)
         if choices.get("annotations") == "none":

@@ -99,7 +99,7 @@ class ForkServer:
             self._open()
         answer = self._ask(0, [pipe.fileno()])
         if answer is None:
-            assert self._server is not None
+            assert self._server is not None  # noqa: S101 - _open has set it
             raise WorkerDiedError(self._server.wait())
         if answer < 0:
             raise OSError(-answer, os.strerror(-answer))
@@ -126,7 +126,7 @@ class ForkServer:
 
     def _ask(self, number: int, descriptors: Sequence[int] = ()) -> int | None:
         """What the server answers; None if it is dead."""
-        assert self._channel is not None
+        assert self._channel is not None  # noqa: S101 - _open has set it
         try:
             socket.send_fds(self._channel, [inside.NUMBER.pack(number)], descriptors)
             answer = self._channel.recv(inside.NUMBER.size)

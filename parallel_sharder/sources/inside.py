@@ -67,9 +67,8 @@ class InTar(_InArchive):
             with tarfile.open(self.archive) as archive:
                 for member in archive:
                     names.append(member.name)
-                    if member.isreg() and f"/{member.name}".endswith(f"/{self.name}"):
-                        file = archive.extractfile(member)
-                        assert file is not None
+                    is_it = member.isreg() and f"/{member.name}".endswith(f"/{self.name}")
+                    if is_it and (file := archive.extractfile(member)):
                         return file.read()
         except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
             cause = str(error).partition(":\n")[0]  # behind which tarfile says what it has tried
