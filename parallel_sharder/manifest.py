@@ -172,7 +172,7 @@ _SHAPE: Shape = {
             "xxh3_128": _HEX_DIGEST,
         }
     ],
-    "tool": {"name": one_of(TOOL), "version": _TEXT},
+    "tool": {"name": one_of(TOOL), "version": matching("[0-9A-Za-z.+!_-]+", "a version")},
     "options": {
         "split": one_of(*SPLITS),
         "labels": one_of(*LABELS),

@@ -48,6 +48,9 @@ def read_classes(path: SmallFile, labels: str) -> tuple[ImageClass, ...]:
     for wnid in wnids:
         if not WNID.fullmatch(wnid):
             raise SourceError(f"{path}: {wnid[:60]!r} is not a WordNet ID (n and eight digits). {META_TAKES}")
+    for synset in synsets:
+        if re.search("[\ud800-\udfff]", synset.name):
+            raise SourceError(f"{path}: the words of {synset.wnid}, {synset.name!r}, are no text. Mend its line.")
     if not wnids:
         raise SourceError(f"{path} lists 0 classes. {META_TAKES}")
     if len(set(wnids)) < len(wnids):

@@ -15,8 +15,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-_STRUCTURE = re.compile(r"[!-/:-@\[-`{-~]")
-"""What can mean something in Markdown or HTML: all ASCII but letters, digits and blanks."""
+_STRUCTURE = re.compile(r"[!-,/:-@\[-`{-~]")
+"""What can mean something in Markdown or HTML: all ASCII but letters, digits, blanks, dots and hyphens."""
 
 
 def printable(text: str) -> str:

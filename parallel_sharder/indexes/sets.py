@@ -103,7 +103,8 @@ def _refuse_unfinished(journal: str, manifest_path: str) -> None:
         raise DestinationError(f"a run is writing there: it holds {journal}. Wait for its end, then index the set.")
     if _manifest_at(manifest_path) is None:
         progress = progress_of(journal)
-        done = f" Of its {counted(progress[1], 'shard')}, {progress[0]:,} are done." if progress else ""
+        shards = progress and counted(progress[1], "shard")
+        done = " " + counted(progress[0], f"of {shards} is done.", f"of {shards} are done.") if progress else ""
         aside = f"move {manifest_path} away, which is no manifest, and " if os.path.lexists(manifest_path) else ""
         raise DestinationError(
             f"the set whose journal is {journal} is not finished.{done} An index of a part would be taken for the "
