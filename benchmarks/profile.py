@@ -124,8 +124,8 @@ def _phases(chunk: Chunk, out: Path) -> dict[str, Callable[[], Any]]:
     view = output._memory(BUFFER_BYTES)
     texts = [(row.xml.read() if row.xml else None, row) for row in rows]
     sizes = [row.image.length for row in rows]
-    for row in rows[:1]:
-        row.image.read_into(view[: row.image.length])  # an image, for what looks at one
+    largest = max((row.image for row in rows), key=lambda image: image.length)
+    largest.read_into(view[: largest.length])  # an image, for what looks at one
 
     def names() -> None:
         for _ in worker._rows(chunk, job):
@@ -154,8 +154,10 @@ def _phases(chunk: Chunk, out: Path) -> dict[str, Callable[[], Any]]:
         end = view[:2].tobytes() == b"\xff\xd8"
         assert end
         for size in sizes:
+            behind = view[size - 2 : size].tobytes()
             view[size - 2 : size] = b"\xff\xd9"
             examine(view[:size])
+            view[size - 2 : size] = behind  # or that would be the end of larger ones
 
     def lay_out() -> None:
         with patch("parallel_sharder.tarwriter.Output", _Nowhere), ShardFile(str(out / "x.tar")) as shard:

@@ -10,6 +10,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import struct
 import sys
 import tarfile
@@ -18,8 +19,12 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import atheris
+from PIL import Image
+
+from tests.made import JPEG
 
 with atheris.instrument_imports(include=["parallel_sharder", "xmltodict", "tarfile"]):
     import msgpack
@@ -40,6 +45,7 @@ with atheris.instrument_imports(include=["parallel_sharder", "xmltodict", "tarfi
     from parallel_sharder.witness import ExpectedShard, _Check, _Tar
 
 FRAME = struct.Struct(">II")
+FRAME_HEADER = re.compile(rb"\xff[\xc0-\xc3\xc5-\xc7\xc9-\xcb\xcd-\xcf]")
 CLASS = ImageClass(7, "n01440764", "it", 7)
 
 
@@ -76,13 +82,24 @@ def fuzz_shapes(data: bytes) -> None:
 
 
 def fuzz_image(data: bytes) -> None:
-    """Whatever is not said to be broken has a format's first bytes, and if it is a JPEG an end."""
+    """Whatever is not said to be broken has what a whole image has, whatever is behind it, and less of it has not."""
     size = size_of(memoryview(data))
     assert size is None or min(size) > 0
     found = examine(memoryview(data))
     if found is None or found[0] is Kind.CMYK:
+        frame = FRAME_HEADER.search(data)
         assert data.startswith(b"\xff\xd8")
-        assert b"\xff\xd9" in data[2:]
+        assert frame is not None
+        assert data.index(b"\xff\xda", frame.end()) < data.rindex(b"\xff\xd9")
+        assert found == examine(memoryview(data + b"\xff\xd8 behind"))
+        assert _is_bad(data[: frame.end()])
+    elif found[0] is Kind.OTHER_FORMAT:
+        assert _is_bad(data[:3])
+
+
+def _is_bad(image: bytes) -> bool:
+    found = examine(memoryview(image))
+    return found is not None and found[0] is Kind.BAD_IMAGE
 
 
 def fuzz_journal(data: bytes) -> None:
@@ -154,6 +171,12 @@ def _with_checksums(data: bytes) -> bytes:
     return bytes(blocks)
 
 
+def _picture(image_format: str, **options: Any) -> bytes:
+    data = io.BytesIO()
+    Image.new("RGB", (9, 6)).save(data, image_format, **options)
+    return data.getvalue()
+
+
 def _zip() -> bytes:
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -165,7 +188,7 @@ def _zip() -> bytes:
 def _shard(samples: int) -> bytes:
     data = b""
     for number in range(samples):
-        for field, content in (("cls", b"7"), ("jpg", b"\xff\xd8\xff\xd9"), ("json", b'{"cls": 7, "cname": "it"}')):
+        for field, content in (("cls", b"7"), ("jpg", JPEG), ("json", b'{"cls": 7, "cname": "it"}')):
             header = tarfile.TarInfo(f"n01440764_{number}.{field}")
             header.size, header.mode, header.uname, header.gname = len(content), 0o444, "bigdata", "bigdata"
             data += header.tobuf(tarfile.USTAR_FORMAT) + content + bytes(-len(content) % 512)
@@ -176,7 +199,11 @@ EXPECTED = ExpectedShard("x.tar", 2, 0, 0, "", {7: ("n01440764", "it")}, True, N
 XML = b"""<annotation><folder>n01440764</folder><filename>n01440764_36</filename><size><width>500</width><height>375
 </height><depth>3</depth></size><object><name>n01440764</name><bndbox><xmin>1</xmin><ymin>2</ymin><xmax>30</xmax>
 <ymax>40</ymax></bndbox></object></annotation>"""
-JPEG = b"\xff\xd8\xff\xe0\x00\x04ab\xff\xc0\x00\x11\x08\x00\x10\x00\x10\x03\x01\x11\x00\xff\xda\x00\x02data\xff\xd9"
+PICTURES = [
+    *map(_picture, ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "AVIF", "JPEG2000")),
+    _picture("JPEG", progressive=True, restart_marker_rows=1),
+    _picture("TIFF", big_tiff=True),
+]
 RECORDS = [
     ["header", {"seed": 0, "shard count": 3}],
     ["dealt", 1, "x-1.tar"],
@@ -192,7 +219,7 @@ TARGETS: dict[str, tuple[Callable[[bytes], None], list[bytes]]] = {
         ],
     ),
     "shapes": (fuzz_shapes, [XML + b"\xff" + XML.replace(b"<xmin>1<", b"<xmin>23<")]),
-    "image": (fuzz_image, [JPEG, b"\x89PNG\r\n\x1a\n"]),
+    "image": (fuzz_image, [JPEG, *PICTURES]),
     "journal": (fuzz_journal, [b"\xff" + b"\xff\xfe".join(msgpack.packb(record) for record in RECORDS)]),
     "archive": (fuzz_archive, [b"\xff" + _shard(2), b"\0" + _shard(1)]),
     "zip": (fuzz_zip, [_zip()]),

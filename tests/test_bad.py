@@ -84,7 +84,7 @@ def test_cut_images(data: bytes, share: float) -> None:
         (b"RIFF" + bytes(4) + b"AVI LIST" + bytes(40), Kind.BAD_IMAGE, "not an image"),
         (picture("JPEG2000"), Kind.OTHER_FORMAT, "JPEG 2000"),
         (picture("JPEG2000", no_jp2=True), Kind.OTHER_FORMAT, "JPEG 2000"),
-        (b"\0\0\0\x0cJXL \r\n\x87\n\0\0\0\x14ftypjxl ", Kind.OTHER_FORMAT, "JPEG XL"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n" + _ftyp(b"jxl ", b"jxl "), Kind.OTHER_FORMAT, "JPEG XL"),
         (b"\xff\x0a\xfa\x7f\x01", Kind.OTHER_FORMAT, "JPEG XL"),
         (b"II\xbc\x01\x20\0\0\0", Kind.OTHER_FORMAT, "JPEG XR"),
         (b"8BPS\0\1" + bytes(20), Kind.OTHER_FORMAT, "PSD"),

@@ -56,7 +56,8 @@ ALLOWED = {
     "errors": {"text"},
     "foreign": {"model"},
     "form": {"model"},
-    "image": {"model"},
+    "formats": set(),
+    "image": {"formats", "model"},
     "indexer": {
         "destination", "engines", "errors", "indexes", "indexes.folder", "indexes.sets", "limits", "lock", "machine",
         "model", "monitor", "options", "regular", "report", "sources.tarindex", "worker",
