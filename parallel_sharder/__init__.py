@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from parallel_sharder.monitor import Monitor, Silent
     from parallel_sharder.options import IndexOptions, Options, VerifyOptions
     from parallel_sharder.report import Indexed, Preview, Report, Verdict
-    from parallel_sharder.tarwriter import ShardWriter
+    from parallel_sharder.shard_writer import ShardWriter
     from parallel_sharder.verify import verify_shards
 
 __version__ = "0.1.0"
@@ -56,7 +56,7 @@ _HOMES = {
     "OptionsError": "errors",
     "Preview": "report",
     "Report": "report",
-    "ShardWriter": "tarwriter",
+    "ShardWriter": "shard_writer",
     "SharderError": "errors",
     "Silent": "monitor",
     "Verdict": "report",
