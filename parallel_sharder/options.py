@@ -6,6 +6,8 @@ All that is wrong is said at once. Nothing here looks at the disk: what is there
 from __future__ import annotations
 
 import multiprocessing
+import numbers
+import operator
 import os
 import re
 from collections.abc import Sequence
@@ -97,8 +99,9 @@ class Options:
 
     def __post_init__(self) -> None:
         complaints = _expand(self, "root", "dest", "xml_root", "meta")
+        _make_whole(self, "workers", "maxcount", "shards", "seed")
         try:
-            size = _bytes(self.maxsize)
+            size = size_in(self.maxsize)
             object.__setattr__(self, "maxsize", size)
             complaints.append(_outside("--maxsize", size, 1, 2**60))
         except ValueError as error:
@@ -154,7 +157,7 @@ class Options:
             complaints.append("--xml-root tells where annotations are, and --annotations none wants none")
         index = names_in(self.index)
         complaints += _not_readers("--index", index, (*INDEXES, "all", "none"))
-        if not _is_path(self.dest):
+        if not is_path(self.dest):
             return complaints
         try:
             compression = self.pattern.compression
@@ -187,6 +190,7 @@ class VerifyOptions:
 
     def __post_init__(self) -> None:
         complaints = _expand(self, "dest", "source", "xml_root", "meta", dest="DEST")
+        _make_whole(self, "workers")
         complaints.append(_outside("--workers", self.workers, 0, WORKERS_LIMIT))
         complaints.append(_not_a_pattern(self.dest))
         complaints.append(_not_among("--layout", self.layout, (None, *LAYOUTS)))
@@ -211,13 +215,14 @@ class IndexOptions:
 
     def __post_init__(self) -> None:
         complaints = _expand(self, "dest", dest="DEST")
+        _make_whole(self, "workers")
         complaints.append(_outside("--workers", self.workers, 0, WORKERS_LIMIT))
         readers = names_in(self.readers)
         complaints += _not_readers("--for", readers, (*INDEXES, "all"))
         object.__setattr__(self, "readers", _readers(readers))
         if self.md5 and "wids" not in self.readers:
             complaints.append("--md5 is for the index of wids; name that with --for")
-        if "energon" in self.readers and _is_path(self.dest) and is_pattern(os.fspath(self.dest)):
+        if "energon" in self.readers and is_path(self.dest) and is_pattern(os.fspath(self.dest)):
             complaints.append("energon's index is of all shards in a folder; name that as DEST, not a pattern")
         complaints.append(_not_a_pattern(self.dest))
         _refuse(complaints)
@@ -243,23 +248,34 @@ def _expand(options: Any, *fields: str, **names: str) -> list[str]:
         name, value = names.get(field, f"--{field.replace('_', '-')}"), getattr(options, field)
         if value is None and field not in ("root", "dest"):
             continue
-        if not _is_path(value):
+        if not is_path(value):
             complaints.append(f"{name} {value!r} is not a path")
         elif not os.fspath(value):
             complaints.append(f"{name} is empty; name a path (this folder is .)")
         elif os.fspath(value).startswith("~"):
             object.__setattr__(options, field, os.path.expanduser(value))
+        elif not isinstance(value, (str, Path)):
+            object.__setattr__(options, field, os.fspath(value))
     return complaints
 
 
-def _is_path(value: object) -> bool:
-    return isinstance(value, (str, os.PathLike))
+def _make_whole(options: Any, *fields: str) -> None:
+    for field in fields:
+        object.__setattr__(options, field, whole(getattr(options, field)))
+
+
+def is_path(value: Any) -> bool:
+    """Whether that is text, or a Path or the like of it, which the system can take."""
+    try:
+        return isinstance(os.fspath(value), str) and b"\0" not in os.fsencode(value)
+    except (TypeError, UnicodeEncodeError):
+        return False
 
 
 def _not_a_pattern(dest: str | Path) -> str:
     """The complaint about what would name shards, if it does not."""
     try:
-        if _is_path(dest) and is_pattern(os.fspath(dest)):
+        if is_path(dest) and is_pattern(os.fspath(dest)):
             ShardPattern.parse(os.fspath(dest))
     except ValueError as error:
         return f"DEST: {error}"
@@ -272,11 +288,23 @@ def _refuse(complaints: Sequence[str]) -> None:
         raise OptionsError([*filter(None, complaints)])
 
 
-def _bytes(value: float | str) -> int | float:
-    """A size as people write it: 1e9, or text that parse_size takes. Raises ValueError for other text."""
+def size_in(value: Any) -> Any:
+    """A size as people write it: 1e9, or text that parse_size takes; other types as they are.
+
+    Raises ValueError for other text.
+    """
     if value is None or isinstance(value, str):
         return parse_size(str(value))
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    is_fraction = isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral)
+    return int(value) if is_fraction and float(value).is_integer() else whole(value)
+
+
+def whole(value: Any) -> Any:
+    """The int that a whole number of any type is, numpy's too; other values as they are."""
+    try:
+        return value if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        return value
 
 
 def _not_among(option: str, value: str | None, allowed: tuple[str | None, ...]) -> str:
@@ -287,14 +315,15 @@ def _not_among(option: str, value: str | None, allowed: tuple[str | None, ...]) 
 
 def names_in(names: str | Sequence[str]) -> tuple[str, ...]:
     """The names, each once; in text they are separated by commas."""
-    if isinstance(names, str):
-        return tuple(dict.fromkeys(filter(None, names.split(","))))
-    return tuple(dict.fromkeys(names)) if isinstance(names, Sequence) else (names,)
+    given = [*filter(None, names.split(","))] if isinstance(names, str) else names
+    if not isinstance(given, Sequence):
+        return (given,)
+    return tuple(name for place, name in enumerate(given) if name not in given[:place])
 
 
 def _not_readers(option: str, names: tuple[str, ...], allowed: tuple[str, ...]) -> list[str]:
     if "none" in names and len(names) > 1:
-        return [f"{option} {','.join(names)}: none goes with nothing else"]
+        return [f"{option} {','.join(map(str, names))}: none goes with nothing else"]
     return [_not_among(option, name, allowed) for name in names or ("",)]
 
 
@@ -305,7 +334,7 @@ def _readers(names: tuple[str, ...]) -> tuple[Reader, ...]:
 def _outside(option: str, value: float | None, lowest: int, highest: int | None) -> str:
     if value is None:
         return ""
-    if not isinstance(value, int):
+    if not isinstance(value, int) or isinstance(value, bool):
         return f"{option} {value!r} is not a whole number"
     if value >= lowest and (highest is None or value <= highest):
         return ""

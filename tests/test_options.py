@@ -7,11 +7,22 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from parallel_sharder import IndexOptions, Options, VerifyOptions
 from parallel_sharder.errors import DestinationError, OptionsError, options_as_typed
 from parallel_sharder.options import parse_size
+
+
+@dataclasses.dataclass
+class PathLike:
+    """Something of another library that says what path it is, rightly or not."""
+
+    given: Any
+
+    def __fspath__(self) -> Any:
+        return self.given
 
 
 @pytest.mark.parametrize(
@@ -106,7 +117,21 @@ def test_values_as_people_write_them() -> None:
         ({"root": ""}, "root is empty; name a path (this folder is .)"),
         ({"root": None}, "root None is not a path"),
         ({"dest": 5}, "dest 5 is not a path"),
+        ({"dest": None}, "dest None is not a path"),
         ({"meta": b"m.mat"}, "meta b'm.mat' is not a path"),
+        ({"root": "a\0b"}, "root 'a\\x00b' is not a path"),
+        ({"root": "\ud800"}, "root '\\ud800' is not a path"),
+        ({"dest": PathLike(b"out")}, "dest PathLike(given=b'out') is not a path"),
+        ({"dest": PathLike(5)}, "dest PathLike(given=5) is not a path"),
+        ({"workers": True}, "workers True is not a whole number"),
+        ({"seed": False}, "seed False is not a whole number"),
+        ({"maxcount": 2.0}, "maxcount 2.0 is not a whole number"),
+        ({"shards": np.float64(2)}, f"shards {np.float64(2)!r} is not a whole number"),
+        ({"maxsize": True}, "maxsize True is not a whole number"),
+        ({"maxsize": float("inf")}, "maxsize inf is not a whole number"),
+        ({"maxsize": float("nan")}, "maxsize nan is not a whole number"),
+        ({"index": [["dali"]]}, "index ['dali'] is not one of wids, dali, energon, timm, openclip, all, none"),
+        ({"index": ["none", 5]}, "index none,5: none goes with nothing else"),
         ({"index": 5}, "index 5 is not one of wids, dali, energon, timm, openclip, all, none"),
         (
             {"shuffle": False, "seed": 3},
@@ -123,6 +148,33 @@ def test_values_that_cannot_be(choices: dict[str, Any], complaint: str) -> None:
     with pytest.raises(OptionsError) as caught:
         Options(**choices)
     assert (complaint,) == caught.value.complaints
+
+
+def test_numbers_and_paths_of_other_types() -> None:
+    """Whole numbers of numpy, and what is like a Path, are taken as the int and the text that they stand for."""
+    options = Options(
+        dest=PathLike("out"),  # type: ignore[arg-type]
+        workers=np.int64(3),  # type: ignore[arg-type]
+        maxcount=np.uint16(5),  # type: ignore[arg-type]
+        shards=np.int8(7),  # type: ignore[arg-type]
+        seed=np.uint64(2**64 - 1),  # type: ignore[arg-type]
+        maxsize=np.int64(10**9),  # type: ignore[arg-type]
+    )
+    assert Options(dest="out", workers=3, maxcount=5, shards=7, seed=2**64 - 1) == options
+    numbers = options.workers, options.maxcount, options.shards, options.seed, options.maxsize
+    assert [int] * 5 == [type(number) for number in numbers]
+    assert 10**9 == Options(maxsize=np.float32(1e9)).maxsize  # type: ignore[arg-type]
+    assert 10**9 == Options(maxsize=np.float64(1e9)).maxsize
+    assert int is type(VerifyOptions(dest=".", workers=np.int32(1)).workers)  # type: ignore[arg-type]
+    assert int is type(IndexOptions(dest=".", workers=np.int32(1)).workers)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("make", [VerifyOptions, IndexOptions])
+@pytest.mark.parametrize("dest", [None, 5, b"out", "a\0b"])
+def test_destinations_that_cannot_be(make: Any, dest: Any) -> None:
+    """The other kinds of options refuse them alike."""
+    with pytest.raises(OptionsError, match="^dest .* is not a path$"):
+        make(dest=dest)
 
 
 def test_complaints_name_what_their_reader_knows() -> None:
