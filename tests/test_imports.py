@@ -19,7 +19,7 @@ from parallel_sharder import options
 
 PACKAGE = Path(parallel_sharder.__file__).parent
 
-# Each module and what it may import of ours, directly. model and errors know nothing of the rest.
+# Each module and what it may import of ours, directly. model, errors and text know nothing of the rest.
 ALLOWED = {
     # For type checkers; lazily at run time.
     "__init__": {"coordinator", "errors", "indexer", "monitor", "options", "report", "shard_writer", "verify"},

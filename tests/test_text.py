@@ -76,7 +76,7 @@ def _unescaped(match: re.Match[str]) -> str:
 
 @pytest.mark.parametrize("text", ["a|b", "`", "``a", "a`", "<b>x</b>", " a", "a ", "", "&amp;", "a\nb", "![x](y)", "|"])
 def test_code(text: str) -> None:
-    """Whatever the text is, Markdown shows it, in a table's cell too: no bar, no backtick, no tag, no newline is left."""
+    """Whatever the text is, Markdown shows it, in a table's cell too: no bar, backtick, tag or newline is left."""
     found = code(text)
     if found.startswith("`"):
         assert printable(text) == found[1:-1]
