@@ -7,6 +7,10 @@ library always gives the same bytes; another version may compress otherwise.
 
 from __future__ import annotations
 
+import ctypes
+import os
+import threading
+import weakref
 from collections.abc import Callable
 from typing import IO, Any, Protocol, cast
 
@@ -63,8 +67,11 @@ def open_stream(compression: str, sink: Sink, threads: int) -> Stream:
         from isal import igzip_threaded
 
         options: dict[str, Any] = {"compresslevel": GZIP_LEVEL, "threads": threads, "block_size": GZIP_BLOCK_BYTES}
-        stream: Stream = igzip_threaded.open(sink, "wb", **options)  # type: ignore[no-untyped-call]
-        return stream
+        stream = igzip_threaded.open(sink, "wb", **options)  # type: ignore[no-untyped-call]
+        # Its threads would end with the thread that calls this, and what others write would wait for them forever.
+        stream.raw._calling_thread = threading.main_thread()
+        _gzip_streams.add(stream)
+        return cast("Stream", stream)
     import zstandard
 
     # With threads=0 zstd would not cut into jobs and give other bytes than with any positive number.
@@ -73,3 +80,24 @@ def open_stream(compression: str, sink: Sink, threads: int) -> Stream:
     )
     compressor = zstandard.ZstdCompressor(compression_params=parameters)
     return compressor.stream_writer(cast("IO[bytes]", sink), closefd=False)
+
+
+_gzip_streams: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def leave(stream: Stream) -> None:
+    """Give a stream up that cannot be closed, because its threads have ended or are those of another process.
+
+    Python would close it when nobody has it any more, and wait for these threads; so it is kept forever.
+    """
+    if stream in _gzip_streams:
+        cast("Any", stream).raw.running = False  # which ends them if they are there
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(stream))
+
+
+def _leave_all() -> None:
+    for stream in [*_gzip_streams]:
+        leave(stream)
+
+
+os.register_at_fork(after_in_child=_leave_all)

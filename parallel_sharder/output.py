@@ -98,6 +98,10 @@ class Output:
         """Remove the file."""
         durable.discard(self._descriptor, self._temporary)
 
+    def unlink(self) -> None:
+        """Remove the file's name alone: a compressor's thread may be writing to it."""
+        durable.remove(self._temporary)
+
     def _write_out(self) -> None:
         """Write what the buffer holds, but for what is no whole block if only such can be written."""
         rest = self._filled % ALIGNMENT_BYTES if self._is_direct else 0

@@ -102,6 +102,17 @@ class ShardFile:
         finally:
             self._output.discard()
 
+    def abandon(self) -> None:
+        """Remove what has been written where nobody can wait for the compressor's threads: they may have ended."""
+        if not self._open:
+            return
+        self._open = False
+        if self._stream is None:
+            self._output.discard()
+        else:
+            compress.leave(self._stream)
+            self._output.unlink()
+
     def __enter__(self) -> Self:
         return self
 

@@ -40,11 +40,14 @@ with atheris.instrument_imports(include=["parallel_sharder", "xmltodict", "tarfi
     from parallel_sharder.members import annotated_json
     from parallel_sharder.model import ImageClass, Kind
     from parallel_sharder.shapes import Shapes
+    from parallel_sharder.shard_writer import encode
     from parallel_sharder.sources.tarindex import Stream, tar_members
     from parallel_sharder.sources.zipindex import zip_members
+    from parallel_sharder.ustar import HeaderTemplate
     from parallel_sharder.witness import ExpectedShard, _Check, _Tar
 
 FRAME = struct.Struct(">II")
+SPLIT = re.compile(r"((?:.*/|)[^.]+)[.]([^/]*)")  # as webdataset does it
 FRAME_HEADER = re.compile(rb"\xff[\xc0-\xc3\xc5-\xc7\xc9-\xcb\xcd-\xcf]")
 CLASS = ImageClass(7, "n01440764", "it", 7)
 
@@ -100,6 +103,25 @@ def fuzz_image(data: bytes) -> None:
 def _is_bad(image: bytes) -> bool:
     found = examine(memoryview(image))
     return found is not None and found[0] is Kind.BAD_IMAGE
+
+
+def fuzz_sample(data: bytes) -> None:
+    """A sample is refused, or its members come back by the names that readers split, to where they belong."""
+    key, _, field = data.decode("utf-8", "surrogateescape").partition("|")
+    try:
+        members = encode({"__key__": key, field: b"1", "json": [key], "_not": b"stored"})
+    except ValueError:
+        return
+    fields = ["json"] if field.startswith("_") else sorted({field, "json"})
+    assert [member.name for member in members] == [f"{key}.{each}" for each in fields]
+    for name, content in members:
+        assert isinstance(content, bytes)
+        header = tarfile.TarInfo.frombuf(HeaderTemplate().header(name, len(content)), "ascii", "strict")
+        assert (header.name, header.size) == (name, len(content))
+        match = SPLIT.fullmatch(name)
+        assert match is not None
+        assert match[1] == key
+        assert os.path.normpath(f"/x/{name}") == f"/x/{name}"
 
 
 def fuzz_journal(data: bytes) -> None:
@@ -220,6 +242,7 @@ TARGETS: dict[str, tuple[Callable[[bytes], None], list[bytes]]] = {
     ),
     "shapes": (fuzz_shapes, [XML + b"\xff" + XML.replace(b"<xmin>1<", b"<xmin>23<")]),
     "image": (fuzz_image, [JPEG, *PICTURES]),
+    "sample": (fuzz_sample, [b"a/b_1|jpg", b"n01440764_36|left.png"]),
     "journal": (fuzz_journal, [b"\xff" + b"\xff\xfe".join(msgpack.packb(record) for record in RECORDS)]),
     "archive": (fuzz_archive, [b"\xff" + _shard(2), b"\0" + _shard(1)]),
     "zip": (fuzz_zip, [_zip()]),

@@ -19,7 +19,7 @@ from parallel_sharder import options
 
 PACKAGE = Path(parallel_sharder.__file__).parent
 
-# Each module and what it may import of ours, directly. model, errors and text know nothing of the rest.
+# Each module and what it may import of ours, directly. model and errors know nothing of the rest.
 ALLOWED = {
     # For type checkers; lazily at run time.
     "__init__": {"coordinator", "errors", "indexer", "monitor", "options", "report", "shard_writer", "verify"},
@@ -93,7 +93,7 @@ ALLOWED = {
     "resume": {"errors", "journal", "model", "options", "worker"},
     "schema": set(),
     "shapes": {"annotation", "errors"},
-    "shard_writer": {"destination", "errors", "members", "model", "tarwriter", "ustar"},
+    "shard_writer": {"destination", "errors", "members", "model", "options", "tarwriter", "ustar"},
     "sources": {"errors", "options", "sources.downloads", "sources.layout", "sources.nearby", "sources.places"},
     "sources.archived": {"durable", "errors", "model", "sources.contents", "sources.names", "sources.tarindex"},
     "sources.archives": {"sources.downloads", "sources.layout", "sources.tree"},
