@@ -82,6 +82,17 @@ def open_stream(compression: str, sink: Sink, threads: int) -> Stream:
     return compressor.stream_writer(cast("IO[bytes]", sink), closefd=False)
 
 
+def library(compression: str) -> str:
+    """The library that `compression` ("gzip" or "zstd") is done by, and its versions, which the bytes follow from."""
+    if compression == "gzip":
+        import isal
+
+        return f"isal {isal.__version__} (ISA-L {isal.ISAL_VERSION})"
+    import zstandard
+
+    return f"zstandard {zstandard.__version__} (zstd {'.'.join(map(str, zstandard.ZSTD_VERSION))})"
+
+
 _gzip_streams: weakref.WeakSet[Any] = weakref.WeakSet()
 
 

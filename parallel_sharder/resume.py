@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import numpy as np
 import xxhash
 
-from parallel_sharder import journal
+from parallel_sharder import compress, journal
 from parallel_sharder.errors import DestinationError
 from parallel_sharder.model import Archive, Listing, Plan, ShardRecord
 from parallel_sharder.options import Options
@@ -21,7 +21,8 @@ def fingerprint(options: Options, listing: Listing, plan: Plan) -> dict[str, obj
     """What the bytes of a set follow from, by the names that people know it by.
 
     The source counts by its names, sizes and classes, not by the folder it is in: a set that is mounted elsewhere is
-    still the same set. An archive counts by its time too: what is in it is not looked at again.
+    still the same set. An archive counts by its time too: what is in it is not looked at again. So does the library
+    that compresses, for another version of it can give other bytes.
     """
     source = xxhash.xxh3_128()
     classes = repr([(row.label, row.wnid, row.name) for row in listing.classes])
@@ -30,8 +31,10 @@ def fingerprint(options: Options, listing: Listing, plan: Plan) -> dict[str, obj
         source.update(column.tobytes())
     if listing.image_ending is not None:  # the form with boxes has the file's name
         source.update(repr(listing.endings).encode() + listing.image_ending.tobytes())
+    compression = options.pattern.compression
     return {
         **{_time_of(archive): _exact_time(archive) for archive in listing.archives},
+        **({} if compression == "none" else {"compressor": compress.library(compression)}),
         "format": journal.FORMAT,
         "names of shards": os.path.basename(options.pattern.path(0)),
         **options.choices,

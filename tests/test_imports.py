@@ -90,7 +90,7 @@ ALLOWED = {
     },
     "regular": set(),
     "report": {"boxes", "errors", "journal", "model", "options", "problems", "text"},
-    "resume": {"errors", "journal", "model", "options", "worker"},
+    "resume": {"compress", "errors", "journal", "model", "options", "worker"},
     "schema": set(),
     "shapes": {"annotation", "errors"},
     "shard_writer": {"destination", "errors", "members", "model", "options", "tarwriter", "ustar"},

@@ -16,8 +16,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import isal
 import msgpack
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -327,6 +329,32 @@ def test_changed_choices_are_refused(raw: Path, tmp_path: Path, choices: dict[st
     assert f"  {change}\n" in str(caught.value)
     assert str(caught.value).endswith("start anew with overwrite.")
     assert before == digests(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "library", "version", "text"),
+    [
+        (".tgz", "isal", "__version__", rf"isal .* \(ISA-L {isal.ISAL_VERSION}\)"),
+        (".tar.gz", "isal", "ISAL_VERSION", rf"isal {isal.__version__} \(ISA-L .*\)"),
+        (".tar.zst", "zstandard", "__version__", r"zstandard .* \(zstd [\d.]+\)"),
+        (".tar.zst", "zstandard", "ZSTD_VERSION", rf"zstandard {zstandard.__version__} \(zstd [\d.]+\)"),
+    ],
+)
+def test_other_versions_of_compressors(
+    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, library: str, version: str, text: str
+) -> None:
+    """A compressed set is not continued with another version of the library, and both are named; plain sets are."""
+    compressed, plain = tmp_path / "compressed" / f"x-%06d{suffix}", tmp_path / "plain" / "x-%06d.tar"
+    for out in (compressed, plain):
+        interrupted(raw, out)
+    before = digests(compressed.parent)
+    with monkeypatch.context() as patched:
+        patched.setattr(f"{library}.{version}", (9, 8, 7) if version == "ZSTD_VERSION" else "9.8.7")
+        with pytest.raises(DestinationError, match=rf"\n  compressor: {text}, now {text}\n"):
+            run(raw, compressed)
+        assert before == digests(compressed.parent)
+        assert 20 == run(raw, plain).shards
+    assert 20 == run(raw, compressed).shards
 
 
 def of_format(journal: Path, number: int) -> None:
