@@ -208,7 +208,7 @@ def _fault_in_names(content: Mapping[str, Any]) -> str:
     name, first = content["name"], content["shardlist"][0]["url"]
     pattern = pattern_of(name, first)
     if pattern is None:
-        return instead("shardlist[0].url", first, f"the name of shard 0 of the set {json.dumps(name)}")
+        return instead("shardlist[0].url", first, f"the name of shard 0 of the set {json.dumps(name[:60])}")
     for number, entry in enumerate(content["shardlist"]):
         if entry["url"] != pattern.path(number):
             return instead(f"shardlist[{number}].url", entry["url"], json.dumps(pattern.path(number)))

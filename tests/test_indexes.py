@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import gzip
 import hashlib
 import io
@@ -15,18 +16,20 @@ import sys
 import tarfile
 import time
 from array import array
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from parallel_sharder import IndexOptions, Options, VerifyOptions, convert, index_shards, verify_shards
 from parallel_sharder.cli import main
-from parallel_sharder.errors import DestinationError, OptionsError, SourceError
+from parallel_sharder.errors import DestinationError, OptionsError, SharderError, SourceError
 from parallel_sharder.indexes import Columns, Member, columns_of, dali, energon, samples
 from parallel_sharder.manifest import signed
 from parallel_sharder.monitor import Recording
@@ -668,3 +671,257 @@ def test_command_line(shards: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert [f"{folder}/imagenet_val.json"] == json.loads(capsys.readouterr().out)["written"]
     assert 2 == main(["index", str(folder), "--for", "dali,coco"])
     assert "--for 'coco' is not one of wids, dali, energon, timm, openclip, all" in capsys.readouterr().err
+
+
+# What lies in a shared folder.
+
+
+def whole(shards: Path, to: Path) -> Path:
+    """A copy of the finished sets with their manifests, without a journal."""
+    to.mkdir()
+    for path in shards.glob("imagenet*"):
+        (to / path.name).write_bytes(path.read_bytes())
+    return to
+
+
+def told(folder: Path) -> dict[str, Any]:
+    """What timm, open_clip and energon are told: splits and counts."""
+    index(folder, "timm", "openclip", "energon")
+    database = sqlite3.connect(folder / ".nv-meta" / "index.sqlite")
+    rows = database.execute("SELECT COUNT(*), COUNT(DISTINCT sample_key) FROM samples").fetchall()
+    database.close()
+    return {
+        "timm": json.loads((folder / "_info.json").read_text()),
+        "openclip": json.loads((folder / "sizes.json").read_text()),
+        "energon": json.loads((folder / ".nv-meta" / ".info.json").read_text()),
+        "splits": yaml.safe_load((folder / ".nv-meta" / "split.yaml").read_text()),
+        "rows": rows,
+    }
+
+
+def wids_index(*shards: str, samples: int = 7) -> str:
+    entries = [{"url": name, "nsamples": samples} for name in shards]
+    return json.dumps({"__kind__": "wids-shard-index-v1", "wids_version": 1, "shardlist": entries})
+
+
+TRAIN = [f"imagenet_train-{number:06}.tar" for number in range(3)]
+BESIDE: dict[str, Callable[[Path], object]] = {
+    "copy": lambda folder: (folder / "backup.json").write_bytes((folder / "imagenet_train.json").read_bytes()),
+    "early copy": lambda folder: (folder / "a.json").write_bytes((folder / "imagenet_train.json").read_bytes()),
+    "subset": lambda folder: (folder / "a_val.json").write_text(wids_index(*TRAIN[:2])),
+    "twice": lambda folder: (folder / "all.json").write_text(wids_index(*TRAIN, *TRAIN, "imagenet_val-000000.tar")),
+    "odd": lambda folder: (folder / "odd.json").write_text(
+        json.dumps(
+            {"__kind__": "wids-shard-index-v1", "shardlist": [7, {"url": 7}, {"url": TRAIN[0], "nsamples": "x"}]}
+        )
+    ),
+    "no list": lambda folder: (folder / "odd.json").write_text('{"__kind__": "wids-shard-index-v1", "shardlist": 7}'),
+    "pipe": lambda folder: os.mkfifo(folder / "odd.json"),
+    "no UTF-8": lambda folder: Path(os.fsdecode(os.fsencode(folder) + b"/\xff.json")).write_text(wids_index(*TRAIN)),
+}
+
+
+@pytest.mark.parametrize("beside", BESIDE)
+def test_each_shard_once(shards: Path, tmp_path: Path, beside: str) -> None:
+    """Copies of a manifest, subsets, repeats and oddities beside the sets change nothing of what readers are told."""
+    expected = told(whole(shards, tmp_path / "alone"))
+    folder = whole(shards, tmp_path / "beside")
+    BESIDE[beside](folder)
+    assert expected == told(folder)
+    assert [(70, 70)] == expected["rows"]
+    assert ["train", "val"] == [*expected["timm"]["splits"]]
+
+
+@pytest.mark.parametrize("beside", BESIDE)
+@pytest.mark.parametrize("optimized", [[], ["-O"]])
+def test_each_shard_once_in_the_same_pass(raw: Path, tmp_path: Path, beside: str, optimized: list[str]) -> None:
+    """A conversion into such a folder, with asserts and without, tells readers the same as one into an empty one."""
+    for name in ("alone", "beside"):
+        out = tmp_path / name
+        convert(Options(root=raw / "val", split="val", dest=str(out), shards=2, workers=0))
+        convert(Options(root=raw / "train", dest=str(out), shards=3, workers=0))
+        if name == "beside":
+            BESIDE[beside](out)
+        words = f"--root {raw}/train --dest {out} --shards 3 --workers 0 --index energon,timm,openclip".split()
+        done = subprocess.run([sys.executable, *optimized, "-m", "parallel_sharder", *words], check=False)
+        assert 3 == done.returncode
+    found = content_of(tmp_path / "beside")
+    for name, data in content_of(tmp_path / "alone").items():
+        if not name.endswith(".sqlite"):
+            assert data == found[name], name
+    assert 5 == len(json.loads(found[".nv-meta/.info.json"])["shard_counts"])
+
+
+def test_sets_that_are_not_finished(raw: Path, tmp_path: Path) -> None:
+    """A journal without a manifest: index says what is done and what to do, and nothing is in the way of the rest."""
+    options: dict[str, Any] = {"root": raw / "train", "dest": str(tmp_path), "workers": 0, "shards": 3}
+    convert(Options(**options))
+    before = content_of(tmp_path)
+    (tmp_path / "imagenet_train.json").unlink()
+    for dest in (tmp_path, tmp_path / "imagenet_train-%06d.tar"):
+        assert (
+            f"the set whose journal is {tmp_path}/.imagenet_train.journal is not finished. 3 of 3 shards are done. An "
+            "index of a part would be taken for the whole: type the command of its conversion again, and then this one."
+        ) == refusal(dest, "wids", "timm")
+    (tmp_path / "imagenet_train.json").write_text(wids_index(*TRAIN[:2]))
+    assert f"move {tmp_path}/imagenet_train.json away, which is no manifest, and type" in refusal(tmp_path, "wids")
+    (tmp_path / "imagenet_train.json").unlink()
+    (tmp_path / TRAIN[2]).unlink()
+    assert 3 == convert(Options(**options)).exit_code
+    assert before == content_of(tmp_path)
+
+
+def test_sets_that_are_being_written(shards: Path, tmp_path: Path) -> None:
+    """While a run holds the journal, there is no index, even if there is a manifest already."""
+    folder = whole(shards, tmp_path / "x")
+    with (folder / ".imagenet_val.journal").open("wb") as journal:
+        fcntl.flock(journal, fcntl.LOCK_EX)
+        assert f"a run is writing there: it holds {folder}/.imagenet_val.journal" in refusal(folder, "timm")
+    index(folder, "timm")
+
+
+def test_other_shards_than_the_manifest_lists(shards: Path, tmp_path: Path) -> None:
+    """One that is missing, all that are, and one too many are named with what to do; nothing is written."""
+    folder = whole(shards, tmp_path / "x")
+    before = {path.name for path in folder.iterdir()}
+    (folder / "imagenet_train-000009.tar").write_bytes((folder / TRAIN[0]).read_bytes())
+    assert (
+        f"{folder}/imagenet_train-000009.tar is called as a shard of the set is, and {folder}/imagenet_train.json does "
+        "not list it. Move it to another folder."
+    ) == refusal(folder, "timm")
+    (folder / "imagenet_train-000009.tar").unlink()
+    (folder / TRAIN[1]).unlink()
+    assert (
+        f"{folder}/imagenet_train.json lists {TRAIN[1]}, which is not there. Copy it again, or type the command of the "
+        "conversion again, which makes the rest."
+    ) == refusal(folder, "timm")
+    for name in (TRAIN[0], TRAIN[2]):
+        (folder / name).unlink()
+    assert f"lists {TRAIN[0]}, and 2 more, which are not there. Copy them" in refusal(folder, "openclip")
+    assert {*before} - {*TRAIN} == {path.name for path in folder.iterdir()}
+    index(folder / "imagenet_val-%06d.tar", "timm")  # which is whole
+
+
+@pytest.mark.parametrize(
+    ("names", "counts"),
+    [
+        (["a.jpg", "a.cls", "b.jpg"], (2, 2, 2)),
+        (["a.jpg", ".x", "a.cls"], (1, 1, 3)),
+        (["a.jpg", ".x.y", "b.jpg"], (2, 2, 3)),
+        (["d/.x", "d/a.jpg"], (1, 1, 2)),
+        (["a.jpg", "b.jpg", "a.cls"], (3, 3, 3)),
+        (["a.jpg", "README", "a.cls"], (1, 3, 1)),
+        (["README", "a.jpg"], (1, 2, 1)),
+        (["d.e/README", "a.jpg"], (1, 2, 2)),
+        (["a.jpg", "b.jpg", "a.jpg"], (3, 3, 2)),
+        (["a.jpg", "c", "a.cls"], (1, 1, 1)),
+    ],
+)
+def test_counts_of_odd_names(tmp_path: Path, names: list[str], counts: tuple[int, int, int]) -> None:
+    """Hidden files, names without a dot, keys that lie apart: as webdataset, wds2idx and wids 0.1.11 count them."""
+    foreign(tmp_path / "x-00.tar", names)
+    index(tmp_path, "openclip", "dali", "wids")
+    webdataset = json.loads((tmp_path / "sizes.json").read_text())["x-00.tar"]
+    dali_samples = int((tmp_path / "x-00.idx").read_text().split()[1])
+    [entry] = json.loads((tmp_path / "x.json").read_text())["shardlist"]
+    assert counts == (webdataset, dali_samples, entry["nsamples"])
+
+
+def test_names_that_a_reader_cannot_take(tmp_path: Path) -> None:
+    """Each refusal says which name, why, and what to do; other readers take the shard."""
+    long, shard = "k" * 98 + ".jpg", tmp_path / "x-00.tar"
+    foreign(shard, [long])
+    assert (
+        f"{shard} holds {long!r}, of 102 bytes, and wids reads the first 100 of a name. Leave that reader out, or make "
+        "the shard anew without that."
+    ) == refusal(tmp_path, "wids")
+    index(tmp_path, "dali", "energon", "timm")
+    foreign(shard, [os.fsdecode(b"\xff.jpg")])
+    assert r"holds '\udcff.jpg', and wids reads only names of one line in UTF-8" in refusal(tmp_path, "wids")
+    assert r"holds '\udcff', which is no UTF-8, and energon's table is in UTF-8" in refusal(tmp_path, "energon")
+    index(tmp_path, "timm")
+    for name in ("a\\b.jpg", "a\x1b.jpg", "é.jpg", "a b.jpg"):
+        foreign(shard, [name])
+        assert "and DALI's index takes only ASCII without blanks, and no backslash" in refusal(tmp_path, "dali")
+
+
+@pytest.mark.parametrize(
+    "name", ["null", "on", "2", "@a", "*a", "x: y", "- a", "a #b", "é", "{a}", "a\\b", "'", '"', "!"]
+)
+def test_names_in_split_yaml(tmp_path: Path, name: str) -> None:
+    """Sets of others, called anything, are there by their names, as keys and as what energon expands; so is timm's."""
+    files = [f"{name}-{number}.tar" for number in range(2)]
+    for file in files:
+        foreign(tmp_path / file, [f"{file}.jpg"])
+    index(tmp_path, "energon", "timm", "openclip", "wids")
+    content = yaml.safe_load((tmp_path / ".nv-meta" / "split.yaml").read_bytes())
+    own = name.split("-")[-1]
+    assert {"train", "val", "test", own} == content["split_parts"].keys()
+    assert files == [each for part in content["split_parts"][own] for each in expanded(part)]
+    assert files == json.loads((tmp_path / "_info.json").read_text())["splits"][own]["filenames"]
+
+
+def expanded(pattern: str) -> list[str]:
+    """What energon makes of a pattern: one range of numbers, and a backslash before what means itself."""
+    literal = re.sub(r"\\(.)", lambda match: f"\0{ord(match[1])}\0", pattern)
+    match = re.fullmatch(r"(.*)\{(\d+)\.\.(\d+)\}(.*)", literal)
+    parts = [literal] if match is None else [
+        f"{match[1]}{number:0{len(match[2])}}{match[4]}" for number in range(int(match[2]), int(match[3]) + 1)
+    ]  # fmt: skip
+    return [re.sub("\0([0-9]+)\0", lambda match: chr(int(match[1])), part) for part in parts]
+
+
+def test_what_people_have_excluded(tmp_path: Path) -> None:
+    """It stays, however it is written; a split.yaml that cannot be read is refused before anything is written."""
+    foreign(tmp_path / "x-0.tar", ["a.jpg"])
+    index(tmp_path, "energon")
+    path = tmp_path / ".nv-meta" / "split.yaml"
+    for text, excluded in (
+        ("exclude: ['x-0.tar/a', \"@b\"]", ["x-0.tar/a", "@b"]),
+        ("exclude:\n  - x-0.tar/a # why\n  - 'null'\nsplit_parts: {}\n", ["x-0.tar/a", "null"]),
+        ("", []),
+        ("exclude:\n", []),
+    ):
+        path.write_text(text)
+        index(tmp_path, "energon")
+        assert excluded == yaml.safe_load(path.read_text())["exclude"]
+    before = content_of(tmp_path)
+    for text in ("exclude: 7", "exclude: [7]", "- a", "a: b: c", "!!python/name:os.system x", "exclude: [*a]"):
+        path.write_text(text)
+        assert re.search(rf"{path} is there, and it (is no YAML|has no list of names)", refusal(tmp_path, "energon"))
+    path.write_text(before[".nv-meta/split.yaml"].decode())
+    assert before == content_of(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["[]", "7", '{"splits": 7}', '{"splits": {"a": 7}}', '{"splits": {"a": {"filenames": 7}}}',
+     '{"splits": {"a": {"filenames": [7], "shard_lengths": [1]}}}',
+     '{"splits": {"a": {"filenames": ["x"], "shard_lengths": ["1"]}}}'],
+)  # fmt: skip
+def test_info_of_another_kind(tmp_path: Path, content: str) -> None:
+    """An `_info.json` that timm could not read either is in the way, and stays."""
+    foreign(tmp_path / "x-0.tar", ["a.jpg"])
+    (tmp_path / "_info.json").write_text(content)
+    assert "_info.json is there and is something else" in refusal(tmp_path, "timm")
+    assert content == (tmp_path / "_info.json").read_text()
+
+
+@pytest.mark.parametrize("name", ["_info.json", "sizes.json", "x.json", ".nv-meta/split.yaml", "x-0.tar"])
+def test_nobody_waits_for_a_pipe(tmp_path: Path, name: str) -> None:
+    """A pipe under the name of any file that index opens is named as one."""
+    (tmp_path / ".nv-meta").mkdir()
+    foreign(tmp_path / "x-1.tar", ["a.jpg"])
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(SharderError, match=f"{name}.* it is a pipe, and no regular file"):
+        index(tmp_path, "wids", "timm", "openclip", "energon")
+
+
+def test_split_that_is_called_as_another_set(shards: Path, tmp_path: Path) -> None:
+    """A set called train, which is of val, takes nothing away from the set of train."""
+    folder = whole(shards, tmp_path / "x")
+    for number in range(2):
+        foreign(folder / f"train-{number}.tar", [f"t{number}.jpg"])
+    index(folder, "timm")
+    splits = json.loads((folder / "_info.json").read_text())["splits"]
+    assert {"imagenet_train": 50, "train": 2, "val": 20} == {name: each["num_samples"] for name, each in splits.items()}
