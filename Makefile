@@ -12,7 +12,7 @@ help:
 	@echo "make test     run the tests"
 	@echo "make test-readers  read shards with wids, datasets, DALI, energon, timm and torch; installs 7 GB"
 	@echo "make torture  kill conversions 200 times, and continue them"
-	@echo "make fuzz     feed broken annotations, images, samples, journals and tars to whatever reads them"
+	@echo "make fuzz     feed broken annotations, images, samples, journals, manifests, names and tars to what reads them"
 	@echo "make check    lint, formatting and types"
 	@echo "make format   format the code"
 	@echo "make bench    run the benchmarks, half an hour"
@@ -49,7 +49,7 @@ torture: $(VENV)/ready
 FUZZ_INPUTS ?= 300000
 fuzz: $(VENV)/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
-	for target in annotation shapes image sample journal tar archive zip; do $(BIN)/python -m tests.fuzz $$target $(FUZZ_INPUTS) || exit 1; done
+	for target in annotation shapes image sample journal manifest yaml tar archive zip; do $(BIN)/python -m tests.fuzz $$target $(FUZZ_INPUTS) || exit 1; done
 
 check: $(VENV)/ready
 	$(BIN)/ruff check

@@ -33,18 +33,24 @@ with atheris.instrument_imports(include=["parallel_sharder", "xmltodict", "tarfi
     from parallel_sharder.annotation import JSON_BYTES_PER_XML_BYTE, SIZE_LIMIT_BYTES
     from parallel_sharder.blob import ZipEntry
     from parallel_sharder.boxes import boxes_json, limit
-    from parallel_sharder.errors import DestinationError, SampleError, SourceError
+    from parallel_sharder.card import CardedSet, card
+    from parallel_sharder.errors import DestinationError, ManifestError, SampleError, SourceError
     from parallel_sharder.form import fault_in_form
     from parallel_sharder.image import examine, size_of
+    from parallel_sharder.indexes import Shard
+    from parallel_sharder.indexes.energon import excluded_in, split_yaml
     from parallel_sharder.journal import Journal, progress_of, records_of
+    from parallel_sharder.manifest import manifest_in, signed, with_md5
     from parallel_sharder.members import annotated_json
     from parallel_sharder.model import ImageClass, Kind
     from parallel_sharder.shapes import Shapes
     from parallel_sharder.shard_writer import encode
     from parallel_sharder.sources.tarindex import Stream, tar_members
     from parallel_sharder.sources.zipindex import zip_members
+    from parallel_sharder.text import code, printable, tsv
     from parallel_sharder.ustar import HeaderTemplate
     from parallel_sharder.witness import ExpectedShard, _Check, _Tar
+    from parallel_sharder.yamltext import from_yaml, to_yaml
 
 FRAME = struct.Struct(">II")
 SPLIT = re.compile(r"((?:.*/|)[^.]+)[.]([^/]*)")  # as webdataset does it
@@ -183,6 +189,51 @@ def fuzz_zip(data: bytes) -> None:
         return
 
 
+def fuzz_manifest(data: bytes) -> None:
+    """Any bytes are a manifest of which all that follows from it can be made, or a refusal of one line, or nobody's."""
+    text = data[1:]
+    if data[:1] > b"\x80":  # what passes its digest
+        try:
+            content = json.loads(text)
+            text = signed(content) if isinstance(content, dict) else text
+        except (ValueError, RecursionError):
+            return
+    try:
+        content = manifest_in(text)
+    except ManifestError as error:
+        assert str(error).isprintable()
+        return
+    if content is None:
+        return
+    names = [entry["url"] for entry in content["shardlist"]]
+    assert len(names) == len({*names}) == content["totals"]["shards"]
+    assert not any("/" in name for name in names)
+    digests = {entry["url"]: ("0" * 32, entry["xxh3_128"]) for entry in content["shardlist"]}
+    assert manifest_in(with_md5(content, digests)) is not None
+    front = from_yaml(card([CardedSet.of(content, "/nowhere")]).decode("utf-8").split("---\n")[1])
+    assert "other" == front["license"]
+
+
+def fuzz_yaml(data: bytes) -> None:
+    """Any names are what they were when the YAML with them is read, and any text is YAML or refused; tables likewise."""
+    text = data.decode("utf-8", "surrogateescape")
+    names = text.split("\0")
+    content = {name: [name, {"a": names}] for name in names}
+    assert content == from_yaml(to_yaml(content))
+    splits = from_yaml(split_yaml({name: [Shard(f"{name}-0.tar", 1, 1)] for name in names}, names).decode("ascii"))
+    assert names == splits["exclude"]
+    assert {"train", "val", "test", *names} == splits["split_parts"].keys()
+    for name in names:
+        assert printable(name).isprintable()
+        assert [tsv([name, name])[:-1]] == tsv([name, name]).splitlines()
+        assert 2 == len(tsv([name, name]).split("\t"))
+        assert not {"|", "\n"} & {*code(name)}
+    with contextlib.suppress(ValueError):
+        from_yaml(text)
+    with contextlib.suppress(ValueError):
+        assert all(isinstance(each, str) for each in excluded_in(text))
+
+
 def _with_checksums(data: bytes) -> bytes:
     """The blocks behind the first byte; if that says so, with headers that pass their checksum."""
     blocks = bytearray(data[1:])
@@ -231,6 +282,12 @@ RECORDS = [
     ["dealt", 1, "x-1.tar"],
     ["done", 1, "x-1.tar", 5, 10, 10, "00", [1], [["changed", "/a", "b", "why", False]], "", b"\0" * 20, [0, 1]],
 ]
+MANIFEST = b"""{"__kind__": "wids-shard-index-v1", "wids_version": 1, "name": "x", "shardlist": [{"url": "x-00.tar",
+"nsamples": 2, "filesize": 9, "md5sum": "00000000000000000000000000000000", "tar_bytes": 9,
+"xxh3_128": "00000000000000000000000000000000"}], "tool": {"name": "parallel_sharder", "version": "1"},
+"options": {"split": "val", "labels": "sorted", "annotations": "boxes", "seed": 0, "maxsize": 9, "maxcount": null,
+"shards": null, "on_bad": "skip"}, "totals": {"samples": 2, "shards": 1, "filesize": 9, "tar_bytes": 9},
+"classes": [{"label": 0, "wnid": "n01440764", "name": "tench", "count": 2}]}"""
 TARGETS: dict[str, tuple[Callable[[bytes], None], list[bytes]]] = {
     "annotation": (
         fuzz_annotation,
@@ -244,6 +301,8 @@ TARGETS: dict[str, tuple[Callable[[bytes], None], list[bytes]]] = {
     "image": (fuzz_image, [JPEG, *PICTURES]),
     "sample": (fuzz_sample, [b"a/b_1|jpg", b"n01440764_36|left.png"]),
     "journal": (fuzz_journal, [b"\xff" + b"\xff\xfe".join(msgpack.packb(record) for record in RECORDS)]),
+    "manifest": (fuzz_manifest, [b"\xff" + MANIFEST, b"\0" + signed(json.loads(MANIFEST)), b"\0{}"]),
+    "yaml": (fuzz_yaml, [b"null\0on\0@a\0x: y", b"split_parts:\n  train: []\nexclude: ['x-0.tar/1']\n"]),
     "archive": (fuzz_archive, [b"\xff" + _shard(2), b"\0" + _shard(1)]),
     "zip": (fuzz_zip, [_zip()]),
     "tar": (fuzz_tar, [b"\xff" + _shard(1), b"\xff" + _shard(2), b"\0" + _shard(0)]),

@@ -97,7 +97,8 @@ class SavedIndex:
             values = msgpack.Unpacker(max_buffer_size=len(data), **_PATHS)
             values.feed(payload)
             *key, count = values.unpack()
-            return [_contents(values.unpack(), self.archive) for _ in range(count)] if key == self._key else None
+            contents = [_contents(values.unpack(), self.archive) for _ in range(count)] if key == self._key else None
+            return contents if values.tell() == len(payload) else None
         except MemoryError:
             raise
         except Exception:  # whoever has put it there can have put in anything, and each kind raises another error
