@@ -28,5 +28,7 @@ def from_yaml(text: str) -> Any:
 
     try:
         return yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a ValueError for the 31st of February
+    except MemoryError:
+        raise
+    except Exception as error:  # half a dozen kinds, for the 31st of February, or a tag that does not fit
         raise ValueError("it is no YAML that can be read") from error

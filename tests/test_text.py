@@ -96,7 +96,20 @@ def test_names_in_yaml_stay_texts(name: str) -> None:
     assert (content, content) == (from_yaml(text), yaml.safe_load(text))
 
 
-@pytest.mark.parametrize("text", ["a: b: c", "{", "a: !!python/object:os.system x", "2001-02-31", "[" * 5000, "\0"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: b: c",
+        "{",
+        "a: !!python/object:os.system x",
+        "2001-02-31",
+        "!!bool x",
+        "!!timestamp x",
+        "!!int ",
+        "[" * 5000,
+        "\0",
+    ],
+)
 def test_what_is_no_yaml(text: str) -> None:
     """Broken text, tags of programs, impossible dates and depths without end are one kind of error."""
     with pytest.raises(ValueError, match="it is no YAML that can be read"):
