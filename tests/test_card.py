@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
+import html
+import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +19,7 @@ import yaml
 from parallel_sharder import Options, convert, preview
 from parallel_sharder.boxes import FIELDS
 from parallel_sharder.card import MARK
-from parallel_sharder.errors import DestinationError
+from parallel_sharder.errors import DestinationError, SourceError
 from parallel_sharder.options import SPLITS, Split
 from tests import made
 from tests.test_bad import picture
@@ -184,3 +188,49 @@ def test_two_runs_at_once(raw: Path, tmp_path: Path) -> None:
     text = (tmp_path / "README.md").read_text()
     assert ["train", "val", "test"] == re.findall(r"^\| (\w+) \| 40 \|", text, re.MULTILINE)
     assert not [path for path in tmp_path.iterdir() if path.name.endswith((".lock", ".partial"))]
+
+
+@pytest.mark.parametrize(
+    "name", ["null", "on", "2", "@a", "*a", "x:y", "a|b", "a`b", "a<b>c", "é", "$(x)", "a'b", 'a"b']
+)
+def test_names_in_a_card(raw: Path, tmp_path: Path, name: str) -> None:
+    """A set of any name that a pattern takes: front matter, table, and lines of Python are as for any other."""
+    run(raw, tmp_path, "train", dest=str(tmp_path / "a-%02d.tar"))
+    dest, packed = tmp_path / f"{name}-%02d.tar", tmp_path / "packed" / f"{name}-%02d.tar.zst"
+    run(raw, tmp_path, "val", dest=str(dest), shards=2)
+    text = run(raw, tmp_path, "train", dest=str(dest).replace("-%", "_t-%"), annotations="none", shards=2)
+    front = front_matter(text)
+    patterns = [files["path"] for each in front["configs"] for files in each["data_files"]]
+    found = sorted(path.name for pattern in patterns for path in tmp_path.glob(pattern))
+    assert sorted(path.name for path in tmp_path.glob("*.tar")) == found
+    names = [each["config_name"] for each in front["configs"]]
+    assert ["default", 2] == [names[0], len({*names})]
+    assert all(re.fullmatch(r"[\w.-]+", each) for each in names)
+    rows = re.findall(r"^\| (?:train|val) \|.*", text, re.MULTILINE)
+    assert [7, 7, 7] == [row.count("|") for row in rows]
+    cells = (html.unescape(re.sub("</?code>", "", row.split("|")[6].strip())).strip("`") for row in rows)
+    assert {f"{name}.json", f"{name}_t.json", "a.json"} == {*cells}
+    alone = run(raw, packed.parent, "val", dest=str(packed))
+    for block in re.findall(r"```python\n(.*?)```", text + alone, re.DOTALL):
+        ast.parse(block)
+    [url] = re.findall(r"wds.WebDataset\((.*), shardshuffle", alone)
+    assert ["zstd", "-dc", f"{name}-00.tar.zst"] == shlex.split(ast.literal_eval(url).removeprefix("pipe:"))
+
+
+def test_words_in_the_class_table(raw: Path, tmp_path: Path) -> None:
+    """Tabs, newlines and backslashes in class words are escaped: every line has three fields, which can be had back."""
+    words = {wnid: f"thing\t{number}\n\\ \x85" for number, wnid in enumerate(made.WNIDS)}
+    (tmp_path / "classes.json").write_text(json.dumps(words))
+    run(raw, tmp_path / "out", "train", labels="sorted", meta=tmp_path / "classes.json")
+    table = (tmp_path / "out" / "imagenet_train.classes.tsv").read_text().splitlines()
+    assert 1001 == len(table)
+    for label, (wnid, line) in enumerate(zip(made.WNIDS, table[1:], strict=True)):
+        assert [str(label), wnid, rf"thing\t{label}\n\\ \x85"] == line.split("\t")
+
+
+def test_class_words_that_are_no_text(raw: Path, tmp_path: Path) -> None:
+    """Half of a character, which JSON can hold, is refused with the class and the file."""
+    words = dict.fromkeys(made.WNIDS, "thing") | {made.WNIDS[7]: "\ud800"}
+    (tmp_path / "classes.json").write_text(json.dumps(words))
+    with pytest.raises(SourceError, match=rf"classes.json: the words of {made.WNIDS[7]}, .*, are no text"):
+        run(raw, tmp_path / "out", "train", labels="sorted", meta=tmp_path / "classes.json")

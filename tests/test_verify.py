@@ -500,3 +500,24 @@ def test_places(folder: Path) -> None:
         verify_shards(VerifyOptions(dest=folder / "nowhere", workers=0))
     with pytest.raises(DestinationError, match="raw holds no set of shards"):
         verify_shards(VerifyOptions(dest=folder / "raw", workers=0))
+
+
+def test_sets_of_others_beside(folder: Path) -> None:
+    """Shards and indexes of another tool, copies of a manifest and broken JSON beside a set: it is verified, and sets
+    that have no manifest of ours are named.
+    """
+    out = folder / "out"
+    for number in range(2):
+        (out / f"cc3m-{number:05}.tar").write_bytes(b"another tool's")
+    entries = [{"url": f"cc3m-{number:05}.tar", "nsamples": 7} for number in range(2)]
+    index = {"__kind__": "wids-shard-index-v1", "wids_version": 1, "shardlist": entries}
+    (out / "cc3m.json").write_text(json.dumps(index))
+    (out / "backup.json").write_bytes((out / "imagenet_train.json").read_bytes())
+    (out / "notes.json").write_text("{")
+    verdict = verify(folder)
+    assert "" == said(verdict)
+    assert ((str(out / "imagenet_train.json"),), 60) == (verdict.manifests, verdict.samples)
+    assert (f"{out} holds shards of cc3m too, and no manifest of theirs to verify them by.",) == verdict.notices
+    assert "note: " + verdict.notices[0] in verdict.text()
+    (out / "imagenet_train.json").unlink()
+    assert "imagenet_train.json  None: is missing: the set is not finished" in said(verify(folder))
