@@ -780,6 +780,27 @@ def test_sets_that_are_being_written(shards: Path, tmp_path: Path) -> None:
     index(folder, "timm")
 
 
+def test_manifest_of_another_set(shards: Path, tmp_path: Path) -> None:
+    """One that has been copied over that of another set is named as what it is."""
+    folder = whole(shards, tmp_path / "x")
+    (folder / "imagenet_val.json").write_bytes((folder / "imagenet_train.json").read_bytes())
+    expected = f"{folder}/imagenet_val.json is the manifest of imagenet_train. Move it to another folder."
+    assert expected == refusal(folder, "timm")
+
+
+def test_names_of_shards_that_are_no_utf8(tmp_path: Path) -> None:
+    """Shards of others can be called anything: every reader's index has the name as Python reads it."""
+    name = os.fsdecode(b"x\xff-0.tar")
+    foreign(tmp_path / name, ["a.jpg"])
+    index(tmp_path, "wids", "dali", "energon", "timm", "openclip")
+    assert {name: 1} == json.loads((tmp_path / "sizes.json").read_text())
+    [entry] = json.loads((tmp_path / os.fsdecode(b"x\xff.json")).read_text())["shardlist"]
+    assert name == entry["url"]
+    splits = yaml.safe_load((tmp_path / ".nv-meta" / "split.yaml").read_text())["split_parts"]
+    assert [name] == splits[os.fsdecode(b"x\xff")]
+    assert 0 == main(["index", str(tmp_path), "--for", "all", "--workers", "0", "--quiet", "--json"])
+
+
 def test_other_shards_than_the_manifest_lists(shards: Path, tmp_path: Path) -> None:
     """One that is missing, all that are, and one too many are named with what to do; nothing is written."""
     folder = whole(shards, tmp_path / "x")

@@ -117,6 +117,8 @@ def _refuse_others(manifest_path: str, folder: str, shard_set: ShardSet) -> None
     manifest = _manifest_at(manifest_path)
     if manifest is None:
         return
+    if manifest["name"] != shard_set.name:
+        raise DestinationError(f"{manifest_path} is the manifest of {manifest['name']}. Move it to another folder.")
     listed = [entry["url"] for entry in manifest["shardlist"]]
     missing = [name for name in listed if not os.path.lexists(os.path.join(folder, name))]
     if missing:
