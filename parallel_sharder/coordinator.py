@@ -32,7 +32,7 @@ from parallel_sharder.errors import DestinationError, SourceError
 from parallel_sharder.journal import Journal, Past, past_of, refuse_other
 from parallel_sharder.limits import stopping_in_words
 from parallel_sharder.model import Chunk, Listing, Plan, ShardRecord
-from parallel_sharder.monitor import Monitor, Silent
+from parallel_sharder.monitor import Monitor, telling
 from parallel_sharder.options import Options
 from parallel_sharder.plan import Limits, in_order, make_plan
 from parallel_sharder.publication import publish, refuse_in_the_way, withdraw_all
@@ -56,11 +56,10 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
     stops a run; finished shards and the journal stay, and nothing else does. It can be called from anywhere: workers do
     not import the calling script, so it needs no `if __name__ == "__main__":`.
     """
-    monitor = monitor or Silent()
     pattern = options.pattern
     workers = machine.usable_cores() if options.workers is None else options.workers
     times = [time.monotonic()]
-    try:
+    with telling(monitor) as monitor:
         if not os.path.exists(pattern.journal_path):
             refuse_taken(pattern)
         refuse_in_the_way(options)
@@ -98,8 +97,6 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
                     refuse_changed(records)
                     problems = publish(options, listing, plan, records, journal, engine, monitor)
         times.append(time.monotonic())
-    finally:
-        monitor.close()
     seconds = dict(zip(("scan", "plan", "write"), np.diff(times).tolist(), strict=True))
     return Report.of(listing, options, kept, made, remade, withdrawn, problems, workers, seconds, notices)
 
@@ -195,16 +192,13 @@ def preview(options: Options, monitor: Monitor | None = None) -> Preview:
     Raises SharderError for what is wrong with source, plan or pattern. A destination that is taken or has too little
     room is no error here, because there may be time to mend it; the preview says so, and has `exit_code` 1.
     """
-    monitor = monitor or Silent()
     workers = machine.usable_cores() if options.workers is None else options.workers
-    layout = _layout(options)
-    try:
+    with telling(monitor) as monitor:
+        layout = _layout(options)
         checked = check_archives(layout, monitor.working) if options.check_archives else ()
         with open_engine(workers, options.start_method) as engine:
             saved = SavedIndex.of(layout, options.pattern.saved_index_path)
             listing = _scan(options, layout, engine, monitor, None, saved, checked)
-    finally:
-        monitor.close()
     plan = _plan(options, listing)
     refuse_unfit(options.pattern, plan.shard_count)
     spool_bytes = int(listing.xml_size.clip(0).sum()) if layout.needs_spool else 0

@@ -28,7 +28,7 @@ from parallel_sharder.indexes.sets import ShardSet, listed_sets, names_set, refu
 from parallel_sharder.limits import stopping_in_words
 from parallel_sharder.lock import locked_folder
 from parallel_sharder.model import ShardRecord
-from parallel_sharder.monitor import Monitor, Silent
+from parallel_sharder.monitor import Monitor, telling
 from parallel_sharder.options import INDEXES, SEEKING, IndexOptions
 from parallel_sharder.regular import open_regular
 from parallel_sharder.report import Indexed
@@ -51,24 +51,22 @@ def index_shards(options: IndexOptions, monitor: Monitor | None = None) -> Index
     Raises SharderError for shards that are missing, damaged, or compressed where a reader cannot take that, and for
     files in the way; nothing that tells of a whole folder is written then.
     """
-    monitor = monitor or Silent()
     workers = machine.usable_cores() if options.workers is None else options.workers
     start = time.monotonic()
-    folder, sets = _sets_at(os.fspath(options.dest), options.readers)
-    names = [name for each in sets for name in each.names]
-    try:
-        with (
-            _locked(folder, sets),
-            open_engine(workers, None) as engine,
-            FolderIndexes(folder, sets, options.readers) as indexes,
-        ):
-            for found in _told_by_headers(folder, names, options.readers, options.md5, engine, monitor):
-                indexes.add(found)
-            written = indexes.publish()
-    except (OSError, sqlite3.Error) as error:
-        raise SharderError(_unwritten(folder, error)) from error
-    finally:
-        monitor.close()
+    with telling(monitor) as monitor:
+        folder, sets = _sets_at(os.fspath(options.dest), options.readers)
+        names = [name for each in sets for name in each.names]
+        try:
+            with (
+                _locked(folder, sets),
+                open_engine(workers, None) as engine,
+                FolderIndexes(folder, sets, options.readers) as indexes,
+            ):
+                for found in _told_by_headers(folder, names, options.readers, options.md5, engine, monitor):
+                    indexes.add(found)
+                written = indexes.publish()
+        except (OSError, sqlite3.Error) as error:
+            raise SharderError(_unwritten(folder, error)) from error
     set_names = tuple(each.name for each in sets)
     return Indexed(set_names, indexes.samples, len(names), tuple(written), workers, time.monotonic() - start)
 

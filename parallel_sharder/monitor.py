@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol, TextIO
 
+from parallel_sharder.errors import SharderError
 from parallel_sharder.model import Listing, Plan, ShardRecord
 from parallel_sharder.text import counted, duration, printable, size
 
@@ -60,6 +61,65 @@ class Silent:
 
     def close(self) -> None:
         """Nothing."""
+
+
+class _Guarded:
+    """Hands everything on to a monitor; what that raises is a SharderError which says so."""
+
+    def __init__(self, monitor: Monitor) -> None:
+        self._monitor = monitor
+
+    def scanning(self, folders_done: int, folders: int, images: int) -> None:
+        """Handed on."""
+        self._hand_on("scanning", folders_done, folders, images)
+
+    def found(self, listing: Listing) -> None:
+        """Handed on."""
+        self._hand_on("found", listing)
+
+    def planned(self, plan: Plan, kept: Sequence[ShardRecord]) -> None:
+        """Handed on."""
+        self._hand_on("planned", plan, kept)
+
+    def progress(self, samples: int, tar_bytes: int) -> None:
+        """Handed on."""
+        self._hand_on("progress", samples, tar_bytes)
+
+    def working(self, doing: str, done: int, total: int) -> None:
+        """Handed on."""
+        self._hand_on("working", doing, done, total)
+
+    def close(self) -> None:
+        """Handed on."""
+        self._hand_on("close")
+
+    def _hand_on(self, method: str, *told: Any) -> None:
+        try:
+            getattr(self._monitor, method)(*told)
+        except SharderError:
+            raise
+        except Exception as error:
+            what = f"{type(error).__name__}: {error}".rstrip(".: ")
+            raise SharderError(
+                f"the monitor's method {method} raised {what}. What is done stays. Mend the monitor, and call again."
+            ) from error
+
+
+@contextlib.contextmanager
+def telling(monitor: Monitor | None) -> Iterator[Monitor]:
+    """A monitor that tells this one, if there is one, and is closed at the end.
+
+    What a monitor raises is a SharderError, but for what stops Python itself. An error within the context counts more
+    than one of closing.
+    """
+    guarded = _Guarded(Silent() if monitor is None else monitor)
+    try:
+        yield guarded
+    except BaseException:
+        with contextlib.suppress(SharderError):
+            guarded.close()
+        raise
+    guarded.close()
 
 
 class Recording(Silent):

@@ -28,7 +28,7 @@ from parallel_sharder.journal import progress_of
 from parallel_sharder.limits import stopping_in_words
 from parallel_sharder.manifest import read_manifest
 from parallel_sharder.model import Deviation, Listing, Problem
-from parallel_sharder.monitor import Monitor, Silent
+from parallel_sharder.monitor import Monitor, telling
 from parallel_sharder.options import VerifyOptions
 from parallel_sharder.report import Verdict
 from parallel_sharder.sources import find_layout
@@ -45,17 +45,13 @@ def verify_shards(options: VerifyOptions, monitor: Monitor | None = None) -> Ver
 
     Raises SharderError if there is no set; what is wrong with one, or with its source, is a Deviation.
     """
-    monitor = monitor or Silent()
     workers = machine.usable_cores() if options.workers is None else options.workers
     start = time.monotonic()
     sets = []
-    try:
-        with open_engine(workers, None) as engine:
-            paths, others = _manifests(os.fspath(options.dest))
-            for path in paths:
-                sets.append(_verify_set(path, options, engine, monitor))
-    finally:
-        monitor.close()
+    with telling(monitor) as monitor, open_engine(workers, None) as engine:
+        paths, others = _manifests(os.fspath(options.dest))
+        for path in paths:
+            sets.append(_verify_set(path, options, engine, monitor))
     return Verdict(
         tuple(each.manifest_path for each in sets),
         sum(each.samples for each in sets),

@@ -78,7 +78,7 @@ ALLOWED = {
     "manifest": {"boxes", "destination", "durable", "errors", "model", "options", "regular", "schema"},
     "members": {"model"},
     "model": {"columns", "text"},  # columns for type checkers only
-    "monitor": {"model", "text"},
+    "monitor": {"errors", "model", "text"},
     "options": {"destination", "errors"},
     "output": {"durable"},
     "placed": {"bounds", "indexes", "members", "model", "ustar"},
