@@ -19,6 +19,9 @@ from parallel_sharder.errors import SampleError
 from parallel_sharder.model import Kind, Place
 from parallel_sharder.text import counted
 
+_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+"""What was a file when it was scanned may be a pipe by now, which would have whoever opens it wait."""
+
 _STORED, _DEFLATED = 0, 8
 _LOCAL_HEADER = struct.Struct("<4sHHHHHIIIHH")
 """What precedes an entry's name in a zip: APPNOTE.TXT (PKWARE), 4.3.7."""
@@ -54,7 +57,7 @@ class LooseFile(NamedTuple):
     def read_into(self, view: memoryview) -> None:
         """As Blob says."""
         try:
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = os.open(self.path, _FLAGS)
             try:
                 size = _fill(descriptor, view)
             finally:
@@ -167,6 +170,8 @@ def _unreadable(path: str, error: OSError) -> SampleError:
     """The problem of a sample that cannot be read; `error` itself is raised if the fault is not the file's."""
     if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
         raise error
+    if error.errno in (errno.ESPIPE, errno.ENXIO):
+        return SampleError(Kind.UNREADABLE, path, "it is no regular file any more")
     return SampleError(Kind.UNREADABLE, path, error.strerror or str(error))
 
 
@@ -178,7 +183,7 @@ def _read(blob: Blob) -> bytes:
 
 def _announce(path: str, offset: int, length: int) -> None:
     with contextlib.suppress(OSError):
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, _FLAGS)
         try:
             os.posix_fadvise(descriptor, offset, length, os.POSIX_FADV_WILLNEED)
         finally:
@@ -188,10 +193,11 @@ def _announce(path: str, offset: int, length: int) -> None:
 def _fill(descriptor: int, view: memoryview) -> int:
     """Read until `view` is full or the file ends; the bytes read, one too many if the file goes on behind them."""
     # The further byte tells in the same system call whether the file has grown, which would otherwise take an fstat.
+    # And that it says where to read from tells what is no file: a pipe has no places.
     beyond = bytearray(1)
-    size = os.readv(descriptor, [view, beyond])
+    size = os.preadv(descriptor, [view, beyond], 0)
     while size < len(view):  # network file systems may give less at a time
-        read = os.readv(descriptor, [view[size:], beyond])
+        read = os.preadv(descriptor, [view[size:], beyond], size)
         if not read:
             break
         size += read
@@ -202,7 +208,7 @@ def _fill_from(path: str, view: memoryview, offset: int) -> int:
     """Read into `view` from `offset` on, until it is full or the file ends; the bytes read."""
     size = 0
     # Opened each time: that costs a microsecond, and no descriptor has to be looked after.
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = os.open(path, _FLAGS)
     try:
         while size < len(view):
             read = os.preadv(descriptor, [view[size:]], offset + size)

@@ -280,7 +280,7 @@ def refuse_unwritable(pattern: ShardPattern) -> None:
     try:
         _try_to_write(folder)
         with contextlib.suppress(FileNotFoundError):
-            os.close(os.open(pattern.journal_path, os.O_RDWR | os.O_CLOEXEC))
+            os.close(open_regular(pattern.journal_path, os.O_RDWR))
     except OSError as error:
         raise DestinationError(_unusable(pattern, error)) from error
 

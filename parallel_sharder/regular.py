@@ -23,6 +23,15 @@ def kind_of(mode: int) -> str:
     return "" if stat.S_ISREG(mode) else _KINDS.get(stat.S_IFMT(mode), "something else")
 
 
+def kind_at(path: str) -> str:
+    """What is at `path` if it is neither a regular file nor a folder, for people; "" also if nothing is there."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return ""
+    return "" if stat.S_ISDIR(mode) else kind_of(mode)
+
+
 def open_regular(path: str, flags: int = os.O_RDONLY, folder: int | None = None) -> int:
     """A descriptor of the regular file at `path`, opened at once and for this process alone.
 

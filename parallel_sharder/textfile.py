@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from parallel_sharder.errors import SourceError
+from parallel_sharder.regular import read_regular
 
 LIMIT_BYTES = 64 << 20
 """Class lists and labels have at most a few MB. A larger file is another one, and is not read into memory."""
@@ -32,10 +33,12 @@ class SmallFile(Protocol):
 def content_of(path: SmallFile) -> bytes:
     """The bytes of `path`. Raises SourceError if it cannot be read, or is larger than LIMIT_BYTES."""
     try:
-        size = path.stat().st_size if isinstance(path, Path) else 0
+        if not isinstance(path, Path):
+            return path.read_bytes()
+        size = path.stat().st_size
         if size > LIMIT_BYTES:
             raise SourceError(f"{path} has {size:,} bytes; a class list or a file of labels has under {LIMIT_BYTES:,}.")
-        return path.read_bytes()
+        return read_regular(str(path))
     except OSError as error:
         raise SourceError(f"{path}: cannot be read: {error.strerror or error}.") from error
 

@@ -36,6 +36,7 @@ from parallel_sharder.model import (
     Problem,
     ShardRecord,
 )
+from parallel_sharder.regular import open_regular
 from parallel_sharder.shapes import Shapes
 from parallel_sharder.tarwriter import ShardFile
 
@@ -88,7 +89,7 @@ def digests_of(path: str) -> tuple[str, str, str]:
 
 
 def _read_through(path: str, *digests: hashlib._Hash | xxhash.xxh3_128) -> None:
-    with open(path, "rb", buffering=0) as file:
+    with open(path, "rb", buffering=0, opener=open_regular) as file:
         while block := file.read(_READ_BYTES):
             for digest in digests:
                 digest.update(block)

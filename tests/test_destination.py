@@ -324,7 +324,7 @@ def test_file_systems_without_nameless_files(
     class Status:
         f_flag = flag
 
-    def refuse(path: str, *_: int) -> int:
+    def refuse(path: str, *_: int, dir_fd: int | None = None) -> int:
         raise OSError(number, os.strerror(number), path)
 
     monkeypatch.setattr(os, "open", refuse)

@@ -17,6 +17,7 @@ from typing import Any, Self
 from parallel_sharder import durable
 from parallel_sharder.errors import DestinationError, SourceError
 from parallel_sharder.model import IMAGE_SUFFIX, WNID, XML_SUFFIX, Place, Problem
+from parallel_sharder.regular import open_regular
 from parallel_sharder.sources.contents import NO_FILES, Contents, FileColumns, stranger, strangers
 from parallel_sharder.sources.names import JunkCount, Role
 from parallel_sharder.sources.tarindex import GZIP_MAGIC, Read, Stream, TarMember, is_gzip, reader, refusal, tar_members
@@ -45,7 +46,7 @@ def inner_archives(path: str) -> tuple[list[tuple[str, int, int]], JunkCount]:
     found: dict[str, tuple[str, int, int]] = {}
     junk = JunkCount()
     _refuse_packed(path)
-    with open(path, "rb", buffering=0) as file:
+    with open(path, "rb", buffering=0, opener=open_regular) as file:
         read = reader(file.fileno())
         for member in tar_members(read, 0, os.fstat(file.fileno()).st_size, path):
             if junk.role(*_place(member, path)) is Role.JUNK:
@@ -81,7 +82,7 @@ def index_images(path: str, name: str, start: int, size: int, key_pattern: str, 
     junk = JunkCount()
     if not start:
         _refuse_packed(path)
-    with open(path, "rb", buffering=0) as file:
+    with open(path, "rb", buffering=0, opener=open_regular) as file:
         if os.pread(file.fileno(), len(GZIP_MAGIC), start) == GZIP_MAGIC:
             raise refusal(archive, start, "it is compressed, and images are read from where they lie in it", _UNPACK)
         for member in tar_members(reader(file.fileno()), start, start + size, archive):
@@ -120,12 +121,16 @@ def index_annotations(path: str, key_pattern: str, spool_path: str | None) -> Co
     annotation outside its class; DestinationError if the spool cannot be written.
     """
     if not is_gzip(path):
-        with open(path, "rb", buffering=0) as file:
+        with open(path, "rb", buffering=0, opener=open_regular) as file:
             read, end = reader(file.fileno()), os.fstat(file.fileno()).st_size
             index = _AnnotationIndex(key_pattern, None)
             index.take(tar_members(read, 0, end, path), read, path)
         return index.contents(Place(path, path))
-    with _Spool(spool_path) as spool, gzip.GzipFile(path) as stream:
+    with (
+        _Spool(spool_path) as spool,
+        open(path, "rb", opener=open_regular) as packed,
+        gzip.GzipFile(fileobj=packed) as stream,
+    ):
         index = _AnnotationIndex(key_pattern, spool)
         read = Stream(stream, path)
         index.take(tar_members(read, 0, None, path), read, path)

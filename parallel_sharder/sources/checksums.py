@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 
 from parallel_sharder.errors import SourceError
+from parallel_sharder.regular import open_regular
 from parallel_sharder.sources.archives import MD5
 from parallel_sharder.sources.downloads import official_name
 from parallel_sharder.sources.inside import InTar
@@ -58,7 +59,7 @@ def check_archives(layout: Layout, progress: Callable[[str, int, int], None]) ->
 def _md5(path: str, done: list[int], number: int, stop: threading.Event) -> str:
     digest = hashlib.md5(usedforsecurity=False)
     try:
-        with open(path, "rb", buffering=0) as file:
+        with open(path, "rb", buffering=0, opener=open_regular) as file:
             while not stop.is_set() and (block := file.read(READ_BYTES)):
                 digest.update(block)
                 done[number] += len(block)

@@ -12,8 +12,10 @@ from typing import Self
 
 from parallel_sharder.blob import ZipEntry
 from parallel_sharder.errors import SampleError, SourceError
+from parallel_sharder.regular import open_regular
 from parallel_sharder.sources.contents import names_at_top
 from parallel_sharder.sources.zipindex import member_named, zip_members
+from parallel_sharder.textfile import LIMIT_BYTES
 
 _CLASS_LISTS = ("meta.mat", "LOC_synset_mapping.txt")
 
@@ -45,6 +47,13 @@ class _InArchive:
             f"short: download it again{or_name}."
         )
 
+    def _refuse_large(self, size: int) -> None:
+        if size > LIMIT_BYTES:
+            raise SourceError(
+                f"{self} has {size:,} bytes; a class list or a file of labels has under {LIMIT_BYTES:,}. Download the "
+                "archive again."
+            )
+
 
 class InTar(_InArchive):
     """The file of a tar, compressed or not, whose name ends in `name`."""
@@ -64,14 +73,16 @@ class InTar(_InArchive):
     def _content(self, names: list[str]) -> bytes | None:
         """The content, None if there is no such file; `names` gets those that the archive has before it."""
         try:
-            with tarfile.open(self.archive) as archive:
+            with open(self.archive, "rb", opener=open_regular) as file, tarfile.open(fileobj=file) as archive:
                 for member in archive:
                     names.append(member.name)
                     is_it = member.isreg() and f"/{member.name}".endswith(f"/{self.name}")
-                    if is_it and (file := archive.extractfile(member)):
-                        return file.read()
+                    if is_it and (content := archive.extractfile(member)):
+                        self._refuse_large(member.size)
+                        return content.read()
         except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-            cause = str(error).partition(":\n")[0]  # behind which tarfile says what it has tried
+            # tarfile says behind a colon what it has tried.
+            cause = getattr(error, "strerror", None) or str(error).partition(":\n")[0]
             raise SourceError(f"{self.archive} cannot be read: {cause}. Download or copy it again.") from error
         return None
 
@@ -88,6 +99,7 @@ class InZip(_InArchive):
         member = member_named(str(self.archive), self.name)
         if member is None:
             raise self._missing(each.name for each in zip_members(str(self.archive)))
+        self._refuse_large(member.size)
         try:
             return ZipEntry(str(self.archive), *member.extent, member.size, str(self)).read()
         except SampleError as error:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from parallel_sharder.errors import SourceError
+from parallel_sharder.regular import kind_at
 from parallel_sharder.sources.downloads import downloaded
 from parallel_sharder.sources.inside import InTar, InZip, SmallFile
 from parallel_sharder.synsets import META_TAKES
@@ -70,6 +71,9 @@ class Places(tuple[SmallFile, ...]):
             try:
                 if place.is_file():
                     return place
+                path = place if isinstance(place, Path) else place.archive
+                if kind := kind_at(str(path)):
+                    raise SourceError(f"{path} is {kind}, and no regular file. Put the file there, or remove it.")
             except OSError as error:
                 raise SourceError(f"{place} cannot be looked at: {error.strerror}.") from error
         return None
@@ -95,7 +99,8 @@ def class_list(split: str, meta: Path | None, what: str, places: Places) -> Smal
         named = class_list_places([], [meta, meta / "data"])
         return named.require(f"class list in {meta}, named with --meta,", META_TAKES)
     if not meta.is_file():
-        raise SourceError(f"{meta}, named with --meta, is not a file. {META_TAKES}")
+        kind = kind_at(str(meta)) or "not a file"
+        raise SourceError(f"{meta}, named with --meta, is {kind}. {META_TAKES}")
     if meta.name.endswith((".tar.gz", ".tgz", ".tar")):
         later = InTar(meta, f"data/{CLASS_MAP}")
         return later if later.is_file() else InTar(meta, META)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from parallel_sharder.options import LAYOUTS
+from parallel_sharder.regular import kind_at
 from parallel_sharder.sources import archives, kaggle, tree, zipped
 from parallel_sharder.sources.glance import seen_in
 from parallel_sharder.sources.layout import Layout
@@ -51,7 +52,9 @@ class Place(NamedTuple):
         return _MODULES[self.word].find(self.path, split, xml_root, meta)
 
     def __str__(self) -> str:
-        return f"{_MODULES[self.word].NAME}: {self.path}{'/' * self.is_folder}"
+        kind = kind_at(str(self.path))
+        is_there = f", which is {kind}" if kind else ""
+        return f"{_MODULES[self.word].NAME}: {self.path}{'/' * self.is_folder}{is_there}"
 
 
 def places(root: Path, split: str, words: Sequence[str]) -> list[Place]:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from parallel_sharder.errors import SourceError
+from parallel_sharder.regular import open_regular
 from parallel_sharder.text import counted
 from parallel_sharder.ustar import BLOCK_BYTES
 
@@ -95,7 +96,7 @@ def refusal(archive: str, offset: int, detail: str, remedy: str = "Download or c
 def is_gzip(path: str) -> bool:
     """Whether the file is compressed by gzip, whatever it is called; not if it cannot be read."""
     try:
-        with open(path, "rb", buffering=0) as file:
+        with open(path, "rb", buffering=0, opener=open_regular) as file:
             return file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
     except OSError:
         return False

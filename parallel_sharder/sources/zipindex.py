@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from parallel_sharder.errors import SourceError
 from parallel_sharder.model import IMAGE_SUFFIX, WNID, XML_SUFFIX, Place
+from parallel_sharder.regular import open_regular
 from parallel_sharder.sources.contents import NO_FILES, Contents, FileColumns, names_at_top, stranger, strangers
 from parallel_sharder.sources.names import FLAT_KEYS, TRAIN_KEY, JunkCount, Role, misfits
 from parallel_sharder.sources.tarindex import refusal
@@ -53,7 +54,7 @@ def zip_members(path: str, *, with_folders: bool = False) -> Iterator[ZipMember]
     Raises SourceError for what is no zip, is cut short, or holds a file that is encrypted or compressed in a way that
     is neither stored nor deflated.
     """
-    with open(path, "rb", buffering=0) as file:
+    with open(path, "rb", buffering=0, opener=open_regular) as file:
         descriptor, size = file.fileno(), os.fstat(file.fileno()).st_size
         start, length, count = _directory(descriptor, size, path)
         at, buffer, buffered = start, b"", start
@@ -81,7 +82,7 @@ def member_named(path: str, name: str) -> ZipMember | None:
     """
     name = _folder_above(path) + name
     wanted = os.fsencode(name)
-    with open(path, "rb", buffering=0) as file:
+    with open(path, "rb", buffering=0, opener=open_regular) as file:
         descriptor, size = file.fileno(), os.fstat(file.fileno()).st_size
         start, length, _ = _directory(descriptor, size, path)
         with mmap.mmap(descriptor, 0, prot=mmap.PROT_READ) as content:
