@@ -125,7 +125,7 @@ ALLOWED = {
         "blob", "columns", "errors", "model", "sources.contents", "sources.folder", "sources.layout",
         "sources.notices", "sources.saved", "sources.survey", "sources.val_labels", "text",
     },
-    "sources.spool": {"destination", "durable", "errors", "sources.layout"},
+    "sources.spool": {"destination", "durable", "errors", "regular", "sources.layout"},
     "sources.survey": {
         "errors", "model", "sources.archived", "sources.contents", "sources.downloads", "sources.folder",
         "sources.layout", "sources.names", "sources.saved", "sources.zipindex", "text",

@@ -1,4 +1,8 @@
-"""The spool: the file that annotations from a compressed archive are unpacked to while a run needs them."""
+"""The spool: the file that annotations from a compressed archive are unpacked to while a run needs them.
+
+Whoever has one holds a lock on it for as long. So what killed runs have left can be told from what is in use, and the
+next run removes it.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from collections.abc import Iterator
 from parallel_sharder import durable
 from parallel_sharder.destination import ShardPattern, make_folder
 from parallel_sharder.errors import DestinationError
+from parallel_sharder.regular import open_regular
 from parallel_sharder.sources.layout import Layout
 
 
@@ -19,28 +24,24 @@ from parallel_sharder.sources.layout import Layout
 def spool_beside(pattern: ShardPattern, layout: Layout) -> Iterator[str | None]:
     """The path of an empty file beside the shards, removed on the way out; None if the layout needs none.
 
-    What killed runs have left of theirs is removed first. A run that lives holds a lock on its own. Raises
-    DestinationError if the file cannot be made.
+    What killed runs have left of theirs is removed first. Raises DestinationError if the file cannot be made.
     """
-    _remove_left(pattern)
+    _remove_left(pattern.spool_path)
     if not layout.needs_spool:
         yield None
         return
     made = make_folder(pattern)
     try:
-        descriptor, path = durable.create(pattern.spool_path)
+        descriptor, path = _create(pattern.spool_path)
     except OSError as error:
-        raise _unusable(pattern, error) from error
+        raise DestinationError(
+            f"{os.path.abspath(pattern.folder)}, where annotations are unpacked to, cannot be written and locked: "
+            f"{error.strerror or error}. Mend that, or choose another --dest."
+        ) from error
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        except OSError as error:
-            raise _unusable(pattern, error) from error
         yield path
     finally:
-        os.close(descriptor)
-        with contextlib.suppress(OSError):  # whatever is the matter there, it has been said
-            durable.remove(path)
+        _remove(descriptor, path)
         durable.remove_folders(made)
 
 
@@ -51,33 +52,47 @@ def spool_elsewhere(layout: Layout) -> Iterator[str | None]:
         yield None
         return
     try:
-        descriptor, path = tempfile.mkstemp(prefix="parallel_sharder-")
+        place = os.path.join(tempfile.gettempdir(), "parallel_sharder.annotations")
+        _remove_left(place)
+        descriptor, path = _create(place)
+        os.fchmod(descriptor, 0o600)  # that folder is everybody's
     except OSError as error:
         raise DestinationError(
             f"no temporary file can be made for the annotations: {error.strerror or error}. Name a folder with room "
             "for them in the variable TMPDIR."
         ) from error
-    os.close(descriptor)
     try:
         yield path
     finally:
-        with contextlib.suppress(OSError):
-            durable.remove(path)
+        _remove(descriptor, path)
 
 
-def _unusable(pattern: ShardPattern, error: OSError) -> DestinationError:
-    return DestinationError(
-        f"{os.path.abspath(pattern.folder)}, where annotations are unpacked to, cannot be written and locked: "
-        f"{error.strerror or error}. Mend that, or choose another --dest."
-    )
+def _create(place: str) -> tuple[int, str]:
+    """A new spool: a temporary file of `place` (see durable), its descriptor, which holds the lock, and its path."""
+    while True:
+        descriptor, path = durable.create(place)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if os.fstat(descriptor).st_nlink:
+                return descriptor, path
+        except BaseException:
+            _remove(descriptor, path)
+            raise
+        os.close(descriptor)  # another run was quicker than the lock, and has taken it for one that was left
 
 
-def _remove_left(pattern: ShardPattern) -> None:
+def _remove(descriptor: int, path: str) -> None:
+    with contextlib.suppress(OSError):  # whatever is the matter there, it has been said
+        durable.remove(path)
+    os.close(descriptor)
+
+
+def _remove_left(place: str) -> None:
     """Remove the spools of runs that have ended."""
-    folder, name = os.path.split(pattern.spool_path)
+    folder, name = os.path.split(place)
     for path in durable.partials(folder, re.escape(name)):
         with contextlib.suppress(OSError):  # it is another run's, or has just gone
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = open_regular(path, os.O_RDONLY | os.O_NOFOLLOW)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 durable.remove(path)
