@@ -268,19 +268,14 @@ def refuse_foreign_card(folder: str) -> None:
         )
 
 
-def write_class_table(path: str, manifest: bytes) -> None:
-    """Write the classes of a set as text: a line of names, then label, WordNet ID and words of each, separated by tabs.
+def class_table(manifest: bytes) -> bytes:
+    """The classes of a set as text: a line of names, then label, WordNet ID and words of each, separated by tabs.
 
-    What text.tsv escapes in the words is escaped. Without classes (test) there is no such file. Raises DestinationError
-    if it cannot be written.
+    What text.tsv escapes in the words is escaped. Empty without classes (test): then there is no such file.
     """
     classes = json.loads(manifest)["classes"]
     rows = [tsv((str(row["label"]), row["wnid"], row["name"])) for row in classes]
-    try:
-        if rows:
-            durable.write_file(path, "".join([tsv(("label", "wnid", "name")), *rows]).encode("utf-8"))
-    except OSError as error:
-        raise DestinationError(f"{path} cannot be written: {error.strerror or error}.") from error
+    return "".join([tsv(("label", "wnid", "name")), *rows]).encode("utf-8") if rows else b""
 
 
 def write_card(folder: str, own: bytes | None, name: str) -> None:
@@ -301,11 +296,16 @@ def write_card(folder: str, own: bytes | None, name: str) -> None:
     try:
         durable.remove_partials(folder, re.escape(CARD))
         if sets:
-            durable.write_file(path, card(sets))
-        else:
+            durable.write_file(path, card(sets), _is_card)
+        elif _is_card(path):
             durable.remove(path)
     except OSError as error:
         raise DestinationError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
+def _is_card(path: str) -> bool:
+    """Whether the file is a card of this tool's making."""
+    return not os.path.islink(path) and MARK in (text_at(path) or "")
 
 
 def withdraw_card(folder: str, name: str) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -28,22 +27,23 @@ from parallel_sharder.destination import (
     refuse_unwritable,
 )
 from parallel_sharder.engines import Engine, open_engine
-from parallel_sharder.errors import DestinationError, SourceError
-from parallel_sharder.journal import Journal, Past, past_of, refuse_other
+from parallel_sharder.errors import DestinationError, DestinationGoneError, SourceError
+from parallel_sharder.journal import Journal, Past, past_of, refuse_foreign, refuse_other
 from parallel_sharder.limits import stopping_in_words
 from parallel_sharder.model import Chunk, Listing, Plan, ShardRecord
 from parallel_sharder.monitor import Monitor, telling
 from parallel_sharder.options import Options
 from parallel_sharder.plan import Limits, in_order, make_plan
-from parallel_sharder.publication import publish, refuse_in_the_way, withdraw_all
+from parallel_sharder.publication import publish, refuse_in_the_way
 from parallel_sharder.report import Preview, Report
-from parallel_sharder.resume import archives_by_entry, fingerprint, intact, refuse_changed
+from parallel_sharder.resume import archives_by_entry, fingerprint, refuse_changed
 from parallel_sharder.sources import find_layout
 from parallel_sharder.sources.checksums import check_archives
 from parallel_sharder.sources.layout import Layout
 from parallel_sharder.sources.saved import SavedIndex
 from parallel_sharder.sources.scan import refuse_changed_archives, scan
 from parallel_sharder.sources.spool import spool_beside
+from parallel_sharder.stock import take_stock
 from parallel_sharder.synsets import read_classes
 from parallel_sharder.text import counted
 
@@ -64,6 +64,7 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
             refuse_taken(pattern)
         refuse_in_the_way(options)
         layout = _layout(options)
+        refuse_foreign(pattern.journal_path)
         refuse_unwritable(pattern)
         checked = check_archives(layout, monitor.working) if options.check_archives else ()
         with open_engine(workers, options.start_method) as engine, spool_beside(pattern, layout) as spool:
@@ -81,7 +82,7 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
             known_archives = archives_by_entry(listing)
             with Journal(pattern.journal_path, made_from, options.overwrite, known_archives) as journal:
                 notices = _notices(pattern, journal)
-                kept, remade, withdrawn = _take_stock(options, plan, engine, journal)
+                kept, remade, mended, withdrawn = take_stock(options, plan, engine, journal, monitor)
                 if saved is not None:
                     saved.save()
                 numbers = {record.number for record in kept}
@@ -91,59 +92,40 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
                 monitor.planned(plan, kept)
                 job = make_job(options, listing, plan, workers)
                 with _saying_what_is_needed(pattern, plan, journal):
-                    made = _write(make_chunks(listing, plan, pattern, job, numbers), engine, journal, monitor, pattern)
+                    chunks = make_chunks(listing, plan, pattern, job, numbers, mended)
+                    made = _write(chunks, engine, journal, monitor, pattern)
                     _refuse_changed_archives(listing, journal, made)
                     records = sorted([*kept, *made], key=lambda record: record.number)
                     refuse_changed(records)
                     problems = publish(options, listing, plan, records, journal, engine, monitor)
         times.append(time.monotonic())
     seconds = dict(zip(("scan", "plan", "write"), np.diff(times).tolist(), strict=True))
-    return Report.of(listing, options, kept, made, remade, withdrawn, problems, workers, seconds, notices)
+    return Report.of(listing, options, kept, made, remade, withdrawn, problems, workers, seconds, tuple(notices))
 
 
-def _notices(pattern: ShardPattern, journal: Journal) -> tuple[str, ...]:
+def _notices(pattern: ShardPattern, journal: Journal) -> list[str]:
     """What is worth knowing about the destination, and no error."""
-    what = journal.not_synced()
-    if not what:
-        return ()
-    return (
-        f"The file system of {os.path.abspath(pattern.folder)} does not sync {what}: after a power cut, shards that "
-        "were finished before it can be lost or damaged. The same command with --check finds them and makes them "
-        "again.",
-    )
-
-
-def _take_stock(
-    options: Options, plan: Plan, engine: Engine, journal: Journal
-) -> tuple[list[ShardRecord], list[str], bool]:
-    """The shards of an earlier run that are as the journal has them, the paths of those that are to be made again, and
-    whether indexes or a card were withdrawn because of these.
-
-    Removes what else the tool has left there. Raises DestinationError for files of these names that it has not made.
-    """
-    pattern = options.pattern
-    if journal.unread_bytes:
-        lost = counted(journal.unread_bytes, "byte")
-        note = f" ({pattern.journal_path} is damaged: its last {lost} may have told of it.)"
-    else:
-        note = ""
-    refuse_taken(pattern, journal.paths_dealt(), note)  # before anything is removed
-    withdrawn = False
-    if options.overwrite:
-        withdrawn = withdraw_all(options, journal)
-        journal.begin_anew()
-    kept = intact(journal.done.values(), engine.executor, options.check)
-    stay = {record.path for record in kept}
-    remade = sorted(record.path for record in journal.done.values() if record.path not in stay)
-    if len(kept) == plan.shard_count:  # or the manifest would tell of shards that are not there
-        stay |= {*pattern.beside}
-    else:
-        withdrawn = withdraw_all(options, journal) or withdrawn
-    for path in journal.paths_dealt():  # the manifest before the shards
-        if path not in stay:
-            durable.remove(path)
-    durable.remove_partials(pattern.folder, f"{pattern.names}|{re.escape(os.path.basename(pattern.saved_index_path))}")
-    return kept, remade, withdrawn
+    folder = os.path.abspath(pattern.folder)
+    notices = []
+    if what := journal.not_synced():
+        notices.append(
+            f"The file system of {folder} does not sync {what}: after a power cut, shards that were finished before it "
+            "can be lost or damaged. The same command with --check finds them and makes them again."
+        )
+    if not durable.keeps_names(pattern.manifest_path):
+        notices.append(
+            f"The file system of {folder} can neither link files nor rename them without replacing others: a file that "
+            "somebody else puts there under the name of a shard, in the moment in which that is finished, is lost."
+        )
+    if journal.damage is not None:
+        kept_as, lost_bytes, done = journal.damage
+        notices.append(
+            f"{pattern.journal_path} was damaged, and is kept as {kept_as}. The records of "
+            f"{counted(done, 'finished shard')} were whole; {counted(lost_bytes, 'byte')} of others "
+            f"{'is' if lost_bytes == 1 else 'are'} lost. What is there was compared with its record, or with what was "
+            "made anew."
+        )
+    return notices
 
 
 def _write(
@@ -171,7 +153,11 @@ def _saying_what_is_needed(pattern: ShardPattern, plan: Plan, journal: Journal) 
     """Tell of a destination that fails what is done, what room the rest needs, and that the same command continues."""
     try:
         yield
+    except DestinationGoneError:
+        raise
     except DestinationError as error:
+        if journal.done:
+            journal.refuse_gone()
         left = int(np.delete(plan.shard_bytes, list(journal.done)).sum())
         if not left:
             raise DestinationError(
@@ -179,9 +165,10 @@ def _saying_what_is_needed(pattern: ShardPattern, plan: Plan, journal: Journal) 
             ) from error
         shards = counted(plan.shard_count, "shard")
         done = counted(len(journal.done), f"of {shards} is done", f"of {shards} are done")
+        room = f"; the others need up to {left:,} bytes, and {machine.free_bytes(pattern.folder):,} are free"
         raise DestinationError(
-            f"{error} {done}; the others need up to {left:,} bytes, and {machine.free_bytes(pattern.folder):,} are "
-            "free. Mend that, and the same command continues; or choose another --dest."
+            f"{error} {done}{'' if durable.TAKEN in str(error) else room}. Mend that, and the same command continues; "
+            "or choose another --dest."
         ) from error
 
 
@@ -218,6 +205,7 @@ def _in_the_way(options: Options, listing: Listing, plan: Plan, past: Past | Non
     """What would stop the run that the plan is of, besides shards that no journal knows; "" if nothing does."""
     try:
         refuse_in_the_way(options)
+        refuse_foreign(options.pattern.journal_path)
         refuse_unwritable(options.pattern)
         if past is not None and not options.overwrite:
             made_from, archives = fingerprint(options, listing, plan), archives_by_entry(listing)

@@ -12,10 +12,11 @@ from typing import NamedTuple, Protocol
 from parallel_sharder import durable
 from parallel_sharder.destination import ShardPattern
 from parallel_sharder.engines import Engine, Finished
-from parallel_sharder.errors import WorkerDiedError, WorkerError
+from parallel_sharder.errors import DestinationGoneError, WorkerDiedError, WorkerError
 from parallel_sharder.model import Chunk, Job, Listing, Plan, ShardRecord
 from parallel_sharder.options import Options
 from parallel_sharder.text import counted
+from parallel_sharder.traces import Trace, identity_if
 
 TICK_SECONDS = 0.1
 """How often progress is told while no shard finishes."""
@@ -40,16 +41,26 @@ def make_job(options: Options, listing: Listing, plan: Plan, workers: int) -> Jo
 
 
 def make_chunks(
-    listing: Listing, plan: Plan, pattern: ShardPattern, job: Job, kept: Container[int] = ()
+    listing: Listing,
+    plan: Plan,
+    pattern: ShardPattern,
+    job: Job,
+    kept: Container[int] = (),
+    mended: Container[int] = (),
 ) -> Iterator[Chunk]:
-    """The plan's shards as chunks, in order of number, each made when it is asked for; none for the `kept` numbers."""
+    """The plan's shards as chunks, in order of number, each made when it is asked for; none for the `kept` numbers.
+
+    Those that are `mended` may replace a damaged copy of theirs.
+    """
     packed_job = job.pack()
-    extents = listing.image_extent, listing.xml_extent
-    endings = listing.image_ending, listing.xml_ending
+    further = listing.image_extent, listing.xml_extent, listing.image_ending, listing.xml_ending
     for number in range(plan.shard_count):
         if number in kept:
             continue
         rows = plan.order[plan.cuts[number] : plan.cuts[number + 1]]
+        image_extent, xml_extent, image_ending, xml_ending = (
+            b"" if column is None else column.take(rows, 0).tobytes() for column in further
+        )
         yield Chunk(
             number,
             pattern.path(number),
@@ -61,7 +72,11 @@ def make_chunks(
             listing.image_size.take(rows).tobytes(),
             listing.xml_place.take(rows).tobytes(),
             listing.xml_size.take(rows).tobytes(),
-            *(b"" if column is None else column.take(rows, 0).tobytes() for column in (*extents, *endings)),
+            image_extent,
+            xml_extent,
+            image_ending,
+            xml_ending,
+            number in mended,
         )
 
 
@@ -88,7 +103,13 @@ def deal(
     except BaseException:
         engine.stop()
         done = [future for future in in_hand if future.done() and not future.cancelled()]
-        recorder.record([future.result() for future in done if future.exception() is None])
+        finished = [future.result() for future in done if future.exception() is None]
+        try:
+            recorder.record(finished)
+        except DestinationGoneError:  # they have been put where nothing will tell of them
+            for record in finished:
+                durable.remove_if(record.path, identity_if(record.path, [Trace(record.file_bytes, record.xxh3_128)]))
+            raise
         raise
 
 
@@ -149,11 +170,13 @@ class _Hand(NamedTuple):
 
 
 def _after_death(hand: _Hand, error: WorkerDiedError | MemoryError) -> _Hand:
-    """The chunk to deal again, its files gone; WorkerError if that has been tried often enough."""
+    """The chunk to deal again, its temporary file gone; WorkerError if that has been tried often enough.
+
+    If the worker died between giving the shard its name and saying so, that is found to be what the chunk gives.
+    """
     chunk = hand.chunk
     folder, name = os.path.split(chunk.path)
     durable.remove_partials(folder, re.escape(name))
-    durable.remove(chunk.path)  # whole, if the worker died between renaming it and saying so
     if hand.deaths + 1 < DEATHS:
         return hand._replace(deaths=hand.deaths + 1)
     count = len(chunk.keys) // chunk.key_width

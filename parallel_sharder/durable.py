@@ -1,20 +1,38 @@
 """Files that are whole or not there: the one place that knows how a file gets its final name.
 
 Written under a temporary name beside the final one, synced, renamed, and the folder synced. Whatever happens before
-the rename leaves nothing under the final name; whatever happens after it leaves the whole file.
+the rename leaves nothing under the final name; whatever happens after it leaves the whole file. The rename is one that
+fails where the name is taken, so a file that somebody else puts there at any moment stays; only what `is_ours` says is
+the tool's own gives way.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import fcntl
 import os
 import re
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+
+from parallel_sharder import regular
 
 PARTIAL_SUFFIX = ".partial"
+
+TAKEN = "something else has that name, and nothing is overwritten: move it out of the way"
+"""What is said of a name under which there is what the tool has not made."""
+
+_AT_FDCWD, _NOREPLACE, _EXCHANGE = -100, 1, 2
+"""Of renameat2, which Python does not have; from linux/fcntl.h and linux/fs.h."""
+
+_C = ctypes.CDLL(None, use_errno=True)
+
+_COMPARED_BYTES = 1 << 20
+
+_CANNOT = frozenset((errno.ENOSYS, errno.EINVAL, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP))
+"""What systems and file systems answer that cannot rename or link in this way: old ones, NFS, FAT, some FUSE."""
 
 _NO_SYNC = frozenset((errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP))
 """What a file system answers that syncs nothing of that kind (SMB for folders, some FUSE); all else is a failure."""
@@ -23,29 +41,149 @@ _NO_SYNC = frozenset((errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP))
 def create(path: str) -> tuple[int, str]:
     """A new file beside `path`: its descriptor, open for writing, and its temporary name.
 
-    The name begins with a dot, which no pattern of shards matches, and is random, so two runs never share a file.
+    The name begins with a dot, which no pattern of shards matches, and is random, so two runs never share a file. Where
+    the file system has locks, the file is locked as long as it is open: so `remove_partials` of another run knows it.
     """
+    temporary = _temporary(path)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    with contextlib.suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return descriptor, temporary
+
+
+def _temporary(path: str) -> str:
     folder, name = os.path.split(path)
-    temporary = os.path.join(folder, f".{name}.{secrets.token_hex(4)}{PARTIAL_SUFFIX}")
-    return os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), temporary
+    return os.path.join(folder, f".{name}.{secrets.token_hex(4)}{PARTIAL_SUFFIX}")
 
 
-def publish(descriptor: int, temporary: str, path: str, *, replace: bool = False) -> None:
+def publish(descriptor: int, temporary: str, path: str, is_ours: Callable[[str], bool] | None = None) -> None:
     """Give the file its final name: data synced first, the folder last. Closes `descriptor`, come what may.
 
-    Raises FileExistsError if the name is taken, unless it is to be replaced. After any error but one of syncing the
-    folder, the file is gone; after that one it is there, and whole, but might not outlast a power cut.
+    What has the name already stays if it is a file of the same bytes, and is replaced if `is_ours` says so of its path;
+    else FileExistsError is raised. After any error but one of syncing the folder, the file is gone; after that one it
+    is there, and whole, but might not outlast a power cut.
     """
     try:
         sync(descriptor, path)
-        if not replace and os.path.lexists(path):
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
-        os.rename(temporary, path)
+        _give_name(temporary, path, is_ours)
     except BaseException:
         discard(descriptor, temporary)
         raise
     os.close(descriptor)
     sync_folder(os.path.dirname(path) or ".")
+
+
+def _give_name(temporary: str, path: str, is_ours: Callable[[str], bool] | None) -> None:
+    try:
+        rename_new(temporary, path)
+    except FileExistsError:
+        before = identity(path)
+        if is_same(temporary, path):
+            os.unlink(temporary)
+        elif is_ours is not None and is_ours(path):
+            _replace(temporary, path, before)
+        else:
+            raise
+
+
+def is_same(made: str, there: str) -> bool:
+    """Whether what is `there` is a file that holds to the byte what our own file `made` does; it is synced then."""
+    try:
+        descriptor = regular.open_regular(there, os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    with open(descriptor, "rb") as other, open(made, "rb") as ours:
+        if os.fstat(other.fileno()).st_size != os.fstat(ours.fileno()).st_size:
+            return False
+        while block := ours.read(_COMPARED_BYTES):
+            if other.read(len(block)) != block:
+                return False
+        sync(other.fileno(), there)
+    return True
+
+
+def rename_new(old: str, new: str) -> bool:
+    """Rename a file to a name that nothing has; whether the system itself has made sure of that.
+
+    Raises FileExistsError if the name is taken. Where the file system can neither rename without replacing nor link,
+    it is looked at before: who comes between that and the renaming is overwritten.
+    """
+    for rename in (_rename_without_replacing, _link_and_unlink):
+        try:
+            rename(old, new)
+        except FileExistsError as error:
+            raise _taken(new) from error
+        except OSError as error:
+            if error.errno not in _CANNOT:
+                raise
+        else:
+            return True
+    if os.path.lexists(new):
+        raise _taken(new)
+    os.rename(old, new)
+    return False
+
+
+def keeps_names(path: str) -> bool:
+    """Whether the file system of the folder of `path` can be told not to replace a file when one is renamed."""
+    descriptor, temporary = create(path)
+    try:
+        new = _temporary(path)
+        keeps = rename_new(temporary, new)
+        temporary = new
+    finally:
+        os.close(descriptor)
+        os.unlink(temporary)
+    return keeps
+
+
+def _rename_without_replacing(old: str, new: str) -> None:
+    _renameat2(old, new, _NOREPLACE)
+
+
+def _link_and_unlink(old: str, new: str) -> None:
+    os.link(old, new, follow_symlinks=False)
+    os.unlink(old)
+
+
+def _replace(temporary: str, path: str, before: tuple[int, ...] | None) -> None:
+    """Put the file in the place of what is at `path` and was `before`: if it is another by now, it stays."""
+    try:
+        _renameat2(temporary, path, _EXCHANGE)
+    except OSError as error:
+        if error.errno not in _CANNOT:
+            raise
+        if identity(path) != before:
+            raise _taken(path) from error
+        os.rename(temporary, path)
+        return
+    if identity(temporary) != before:
+        _renameat2(temporary, path, _EXCHANGE)
+        raise _taken(path)
+    os.unlink(temporary)
+
+
+def identity(path: str) -> tuple[int, ...] | None:
+    """What changes when another file gets the name, or the file another content; None if there is none."""
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _renameat2(old: str, new: str, flags: int) -> None:
+    """The system call. Raises OSError as it fails, with ENOSYS where there is none."""
+    call = getattr(_C, "renameat2", None)
+    if call is None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), old)
+    if call(_AT_FDCWD, os.fsencode(old), _AT_FDCWD, os.fsencode(new), flags):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), new if number == errno.EEXIST else old)
+
+
+def _taken(path: str) -> FileExistsError:
+    return FileExistsError(errno.EEXIST, TAKEN, path)
 
 
 def make_folder(path: str) -> list[str]:
@@ -108,10 +246,42 @@ def remove(path: str) -> None:
         os.unlink(path)
 
 
-def remove_partials(folder: str, names: str) -> None:
-    """Remove the temporary files that killed writers have left of files in `folder` whose names match `names`."""
-    for path in partials(folder, names):
+def remove_if(path: str, identity_then: tuple[int, ...] | None) -> None:
+    """Remove the file at `path` if it is still the one that was found to have this identity; None is nobody's."""
+    if identity_then is not None and identity(path) == identity_then:
         remove(path)
+
+
+def remove_partials(folder: str, names: str) -> None:
+    """Remove the temporary files that killed writers have left of files in `folder` whose names match `names`.
+
+    Those that are being written stay, whoever writes them: a run with other names can have one that matches.
+    """
+    for path in partials(folder, names):
+        with contextlib.suppress(FileNotFoundError):
+            if not _is_locked(path):
+                remove(path)
+
+
+def _is_locked(path: str) -> bool:
+    """Whether a process has the file open that `create` has made for it; so does what is no file."""
+    try:
+        descriptor = regular.open_regular(path, os.O_RDWR | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        raise
+    except PermissionError:  # it is another user's
+        return True
+    except OSError as error:
+        return error.errno in (errno.EINVAL, errno.ELOOP, errno.EISDIR)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # no locks there
+        return False
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def partials(folder: str, names: str) -> list[str]:
@@ -149,8 +319,12 @@ def write_all(descriptor: int, data: bytes | memoryview) -> None:
                 raise
 
 
-def write_file(path: str, data: bytes | Iterable[bytes]) -> None:
-    """Make `path` hold exactly `data`, atomically and durably, whether it was there before or not."""
+def write_file(path: str, data: bytes | Iterable[bytes], is_ours: Callable[[str], bool] | None = None) -> None:
+    """Make `path` hold exactly `data`, atomically and durably.
+
+    What has the name already is replaced if `is_ours` says so of its path; else FileExistsError is raised, unless it
+    holds just that.
+    """
     descriptor, temporary = create(path)
     try:
         for part in [data] if isinstance(data, bytes) else data:
@@ -158,4 +332,4 @@ def write_file(path: str, data: bytes | Iterable[bytes]) -> None:
     except BaseException:
         discard(descriptor, temporary)
         raise
-    publish(descriptor, temporary, path, replace=True)
+    publish(descriptor, temporary, path, is_ours)

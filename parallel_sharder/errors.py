@@ -97,6 +97,10 @@ class DestinationError(SharderError):
     """A destination that is taken, too small, or cannot be written."""
 
 
+class DestinationGoneError(DestinationError):
+    """A destination that is not there any more as it was when the run began."""
+
+
 class ManifestError(SharderError):
     """A manifest that cannot be read, or is damaged."""
 

@@ -108,6 +108,8 @@ def index_made(
 
 def _unwritten(folder: str, error: OSError | sqlite3.Error) -> str:
     place = os.path.abspath(folder)
+    if isinstance(error, FileExistsError):
+        return f"{error.filename} cannot be written: {error.strerror}."
     if isinstance(error, OSError):
         cause = f"{error.strerror or error}{f' ({error.filename})' if error.filename else ''}"
     else:

@@ -17,10 +17,9 @@ from typing import Any
 
 import xxhash
 
-from parallel_sharder import durable
 from parallel_sharder.boxes import in_all
 from parallel_sharder.destination import ShardPattern, set_name, shard_name
-from parallel_sharder.errors import DestinationError, ManifestError
+from parallel_sharder.errors import ManifestError
 from parallel_sharder.model import WNID, ImageClass, ShardRecord
 from parallel_sharder.options import ANNOTATIONS, LABELS, ON_BAD, SEED_LIMIT, SPLITS
 from parallel_sharder.regular import read_regular
@@ -253,16 +252,13 @@ def pattern_of(name: str, first: str) -> ShardPattern | None:
     return None
 
 
+def is_manifest(path: str) -> bool:
+    """Whether what is at `path` is a manifest of this tool that holds its own digest."""
+    try:
+        return not os.path.islink(path) and read_manifest(path) is not None
+    except ManifestError:
+        return False
+
+
 def _text(content: Mapping[str, Any]) -> bytes:
     return (json.dumps(content, indent=1) + "\n").encode("ascii")
-
-
-def write_manifest(path: str, content: bytes) -> None:
-    """Put the manifest in its place, whole and synced, if it is not there. Raises DestinationError if it cannot be."""
-    try:
-        with contextlib.suppress(OSError):
-            if read_regular(path) == content:
-                return
-        durable.write_file(path, content)
-    except OSError as error:
-        raise DestinationError(f"{path} cannot be written: {error.strerror or error}.") from error

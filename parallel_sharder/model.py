@@ -272,6 +272,7 @@ class Chunk:
     `path` is the shard's final name. `job` is a packed Job. `keys` holds the keys NUL-padded to `key_width` bytes;
     `class_index`, `image_place` and `xml_place` are native int32, sizes and extents native int64, endings a byte each,
     with the meaning they have in a Listing; extents are empty for loose files, and endings where all are the usual.
+    `mends` says that what has the shard's name was recorded as finished, and is replaced if it is a damaged copy.
     """
 
     number: int
@@ -288,6 +289,7 @@ class Chunk:
     xml_extent: bytes = b""
     image_ending: bytes = b""
     xml_ending: bytes = b""
+    mends: bool = False
 
 
 @dataclass(frozen=True, slots=True)

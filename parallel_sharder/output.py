@@ -16,7 +16,7 @@ import os
 
 import xxhash
 
-from parallel_sharder import durable
+from parallel_sharder import durable, traces
 
 BUFFER_BYTES = 2 * 1024 * 1024
 """Written at a time. Half of it takes a sixteenth more CPU time, a quarter of it more still (benchmarks.output)."""
@@ -30,10 +30,14 @@ it. For devices with larger blocks durable.write_all goes back to the page cache
 
 
 class Output:
-    """A new file that will be `path`. `size` counts the bytes it has been given; `md5` asks for that digest too."""
+    """A new file that will be `path`. `size` counts the bytes it has been given; `md5` asks for that digest too.
 
-    def __init__(self, path: str, *, md5: bool = False) -> None:
+    With `mends`, what has that name and is a damaged copy of the new file is replaced by it; nothing else is.
+    """
+
+    def __init__(self, path: str, *, md5: bool = False, mends: bool = False) -> None:
         self._path = path
+        self._mends = mends
         self._descriptor, self._temporary = durable.create(path)
         is_block_device = os.major(os.fstat(self._descriptor).st_dev) != 0
         self._is_direct = is_block_device and durable.set_direct(self._descriptor, True)
@@ -82,7 +86,10 @@ class Output:
             view = view[len(some) :]
 
     def publish(self) -> None:
-        """Write the rest, sync, and give the file its final name. After an OSError the file is gone."""
+        """Write the rest, sync, and give the file its final name. After an OSError the file is gone.
+
+        That is FileExistsError if something else has the name; one that holds the same bytes is kept.
+        """
         try:
             self._write_out()
             if self._is_direct:  # the rest is no whole block
@@ -92,7 +99,10 @@ class Output:
         except BaseException:
             self.discard()
             raise
-        durable.publish(self._descriptor, self._temporary, self._path)
+        durable.publish(self._descriptor, self._temporary, self._path, self._is_damaged if self._mends else None)
+
+    def _is_damaged(self, path: str) -> bool:
+        return traces.is_damaged_copy(path, self._temporary)
 
     def discard(self) -> None:
         """Remove the file."""

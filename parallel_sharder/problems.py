@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from parallel_sharder import durable
-from parallel_sharder.errors import DestinationError
 from parallel_sharder.model import Problem
 
 
@@ -21,16 +19,6 @@ def problem_json(problem: Problem) -> dict[str, str | bool]:
     }
 
 
-def write_problems(path: str, problems: Sequence[Problem]) -> None:
-    """Make `path` hold the problems, whole and synced; without any, there is no such file.
-
-    Raises DestinationError if that cannot be.
-    """
-    try:
-        if problems:
-            lines = (json.dumps(problem_json(problem)) + "\n" for problem in problems)
-            durable.write_file(path, "".join(lines).encode("ascii"))
-        else:
-            durable.remove(path)
-    except OSError as error:
-        raise DestinationError(f"{path} cannot be written: {error.strerror or error}.") from error
+def problem_lines(problems: Sequence[Problem]) -> bytes:
+    """What the file with these problems holds."""
+    return "".join(json.dumps(problem_json(problem)) + "\n" for problem in problems).encode("ascii")

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
+import os
 import re
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -15,7 +17,7 @@ from functools import partial
 import numpy as np
 
 from parallel_sharder import __version__, durable
-from parallel_sharder.card import refuse_foreign_card, withdraw_card, write_card, write_class_table
+from parallel_sharder.card import class_table, refuse_foreign_card, withdraw_card, write_card
 from parallel_sharder.destination import CARD, ShardPattern
 from parallel_sharder.engines import Engine
 from parallel_sharder.errors import DestinationError
@@ -24,12 +26,13 @@ from parallel_sharder.indexes.folder import refuse_foreign, refuse_foreign_besid
 from parallel_sharder.indexes.sets import ShardSet
 from parallel_sharder.journal import CLASSES, MANIFEST, PROBLEMS, Journal
 from parallel_sharder.lock import locked_folder
-from parallel_sharder.manifest import manifest, write_manifest
+from parallel_sharder.manifest import is_manifest, manifest
 from parallel_sharder.model import Listing, Plan, Problem, ShardRecord
 from parallel_sharder.monitor import Monitor
 from parallel_sharder.options import Options
 from parallel_sharder.placed import placed
-from parallel_sharder.problems import write_problems
+from parallel_sharder.problems import problem_lines
+from parallel_sharder.traces import identity_if, trace_of
 from parallel_sharder.worker import digests_of
 
 
@@ -42,10 +45,8 @@ def refuse_in_the_way(options: Options) -> None:
         refuse_foreign_card(folder)
 
 
-def withdraw_all(options: Options, journal: Journal) -> bool:
+def withdraw_all(options: Options) -> bool:
     """Remove what indexes and card tell of the shards of an earlier run, before these go; whether that was any."""
-    if not journal.paths_dealt():
-        return False
     with locked_folder(options.pattern.folder):
         told = withdraw(options.pattern.folder, _own(options))
         return withdraw_card(options.pattern.folder, options.pattern.set_name) or told
@@ -66,16 +67,15 @@ def publish(
 ) -> tuple[Problem, ...]:
     """Write all that lies beside the shards of `records`, which are in order of number, and return the set's problems.
 
-    Each file is journalled before it is begun, or can be told by its name to be of this set, so that what is there is
-    known to be the tool's own. Raises DestinationError for what cannot be written.
+    Each file is journalled before it is begun, with the trace that it will have, or can be told by its content, so that
+    what is there is known to be the tool's own. Raises DestinationError for what cannot be written, and for what is in
+    the way.
     """
     pattern = options.pattern
     if options.md5:
         records = _with_md5(records, engine, journal)
     problems = (*listing.problems, *(problem for record in records for problem in record.problems))
-    if problems:
-        journal.record(dealt=[(PROBLEMS, pattern.problems_path)])
-    write_problems(pattern.problems_path, problems)
+    _write(journal, PROBLEMS, pattern.problems_path, problem_lines(problems))
 
     content = _manifest(options, listing, plan, records)
     readers = [name for name in options.readers if name != "wids"]  # whose index is the manifest
@@ -88,12 +88,29 @@ def publish(
             made = [(record, partial(placed, listing, plan, record)) for record in records]
             index_made(pattern, options.split, made, readers, engine, monitor)
         if options.card:
-            journal.record(dealt=[(CLASSES, pattern.classes_path)])
-            write_class_table(pattern.classes_path, content)
+            _write(journal, CLASSES, pattern.classes_path, class_table(content))
             write_card(pattern.folder, content, pattern.set_name)
-        journal.record(dealt=[(MANIFEST, pattern.manifest_path)])
-        write_manifest(pattern.manifest_path, content)
+        _write(journal, MANIFEST, pattern.manifest_path, content)
     return problems
+
+
+def _write(journal: Journal, number: int, path: str, content: bytes) -> None:
+    """Make the file with this number hold that, if it does not already; without content there is no such file."""
+
+    def is_ours(path: str) -> bool:
+        return (number == MANIFEST and is_manifest(path)) or identity_if(path, journal.traces(number)) is not None
+
+    try:
+        if content:
+            journal.record_beside(number, path, trace_of(content))
+            if identity_if(path, [trace_of(content)]) is None:
+                durable.write_file(path, content, is_ours)
+        elif os.path.lexists(path):
+            if (identity := identity_if(path, journal.traces(number))) is None:
+                raise FileExistsError(errno.EEXIST, durable.TAKEN, path)
+            durable.remove_if(path, identity)
+    except OSError as error:
+        raise DestinationError(f"{path} cannot be written: {error.strerror or error}.") from error
 
 
 @contextlib.contextmanager

@@ -38,7 +38,7 @@ def open_regular(path: str, flags: int = os.O_RDONLY, folder: int | None = None)
     Raises OSError as os.open does, and one that says what it is for anything else than a regular file.
     """
     try:
-        descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+        descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o666, dir_fd=folder)
     except OSError as error:
         if error.errno == errno.ENXIO:  # a socket; a pipe that is opened for writing
             raise _no_file(path, os.stat(path, dir_fd=folder).st_mode) from error

@@ -31,7 +31,7 @@ class ShardFile:
     """One shard, written under a temporary name until `finish` gives it `path`.
 
     As a context manager it removes the unfinished file on the way out, whatever the way. `number` is only recorded;
-    `md5` asks for the file's MD5.
+    `md5` asks for the file's MD5; with `mends` a damaged copy of the shard, which has its name, is replaced.
     """
 
     def __init__(
@@ -43,13 +43,14 @@ class ShardFile:
         compression_threads: int = 1,
         template: ustar.HeaderTemplate | None = None,
         md5: bool = False,
+        mends: bool = False,
     ) -> None:
         self.path = path
         self.number = number
         self.samples = 0
         self.tar_bytes = 0
         self._template = template or ustar.HeaderTemplate()
-        self._output = Output(path, md5=md5)
+        self._output = Output(path, md5=md5, mends=mends)
         self._open = True
         self._stream: compress.Stream | None = None
         if compression != "none":
@@ -78,6 +79,7 @@ class ShardFile:
     def finish(self) -> ShardRecord:
         """End the archive, sync it, and give it its final name. Raises OSError as `write` does.
 
+        If the name is taken meanwhile, that is FileExistsError; a file of the same bytes is kept, and is the shard.
         Where the file system refuses to sync at all (SMB for folders, some FUSE), that is passed over.
         """
         self._refuse_closed()

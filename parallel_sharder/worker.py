@@ -111,6 +111,7 @@ def _write(chunk: Chunk, slot: int, board: Board) -> ShardRecord:
         compression=job.compression,
         compression_threads=job.compression_threads,
         md5=job.md5,
+        mends=chunk.mends,
     ) as shard:
         for position, row in enumerate(_rows(chunk, job)):
             if board.stopped:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import json
 import os
 import re
@@ -39,10 +40,11 @@ with atheris.instrument_imports(include=["parallel_sharder", "xmltodict", "tarfi
     from parallel_sharder.image import examine, size_of
     from parallel_sharder.indexes import Shard
     from parallel_sharder.indexes.energon import excluded_in, split_yaml
-    from parallel_sharder.journal import Journal, progress_of, records_of
+    from parallel_sharder.journal import Journal, _digest, progress_of
     from parallel_sharder.manifest import manifest_in, signed, with_md5
     from parallel_sharder.members import annotated_json
     from parallel_sharder.model import ImageClass, Kind
+    from parallel_sharder.records import MAGIC, contents_of, pack, records_of
     from parallel_sharder.shapes import Shapes
     from parallel_sharder.shard_writer import encode
     from parallel_sharder.sources.tarindex import Stream, tar_members
@@ -131,24 +133,42 @@ def fuzz_sample(data: bytes) -> None:
 
 
 def fuzz_journal(data: bytes) -> None:
-    """Any bytes give records, or none; any records a journal that can be appended to, or a refusal."""
-    ends = [end for _, end in records_of(data[1:])]
-    assert ends == sorted(set(ends))
-    assert not ends or ends[-1] <= len(data)
-    if data[:1] > b"\x80":  # payloads that pass their checksum
-        parts = data[1:].split(b"\xff\xfe")
-        data = b"x" + b"".join(FRAME.pack(len(part), zlib.crc32(part)) + part for part in parts)
-    path.write_bytes(data[1:])
+    """Any bytes give records, or none; any records a journal to append to, or a refusal that changes nothing.
+
+    The first byte says what the others are: bytes of a file, or payloads that get their checksums, and how these are
+    framed. Whatever is recorded, every name is one that the fingerprint gives.
+    """
+    kind, rest = data[:1], data[1:]
+    parts = rest.split(b"\xff\xfe")
+    if kind > b"\xc0":  # as of format 3 and before
+        rest = b"".join(FRAME.pack(len(part), zlib.crc32(part)) + part for part in parts)
+    elif kind > b"\x80":
+        framed = [pack([[]])[:4] + FRAME.pack(len(part), zlib.crc32(part)) + part for part in parts]
+        rest = MAGIC + (b"" if kind > b"\xa0" else b"damage").join(framed)
+    records = [*records_of(rest)]
+    assert all(0 <= each.start < each.end <= len(rest) for each in records)
+    assert all(one.end <= other.start for one, other in itertools.pairwise(records))
+    assert 0 <= contents_of(rest).lost_bytes <= len(rest)
+    path.write_bytes(rest)
     try:
         progress_of(str(path))
-        with Journal(str(path), {"seed": 0, "shard count": 3}) as journal:
+        with Journal(str(path), FINGERPRINT, overwrite=kind[-1:] in (b"\xbf", b"\xff")) as journal:
             journal.record(dealt=[(1, "x-1.tar")])
             done = set(journal.done)
+            names = {os.path.basename(each) for _, each in journal.files()}
+            assert journal.damage is None or rest == Path(journal.damage.kept_as).read_bytes()
     except DestinationError:
+        assert rest == path.read_bytes()
         return
-    with Journal(str(path), {"seed": 0, "shard count": 3}) as journal:
+    finally:
+        for aside in path.parent.glob(f"{path.name}.damaged-*"):
+            aside.unlink()
+    assert names <= {*NAMES, "x.json", "x.problems.jsonl", "x.classes.tsv"}
+    if not journal.is_same:
+        return
+    with Journal(str(path), FINGERPRINT) as journal:
         assert done == set(journal.done)
-        assert "x-1.tar" in (os.path.basename(each) for each in journal.paths_dealt())
+        assert "x-1.tar" in (os.path.basename(each) for _, each in journal.files())
 
 
 def fuzz_tar(data: bytes) -> None:
@@ -272,11 +292,16 @@ PICTURES = [
     _picture("JPEG", progressive=True, restart_marker_rows=1),
     _picture("TIFF", big_tiff=True),
 ]
-RECORDS = [
-    ["header", {"seed": 0, "shard count": 3}],
-    ["dealt", 1, "x-1.tar"],
-    ["done", 1, "x-1.tar", 5, 10, 10, "00", [1], [["changed", "/a", "b", "why", False]], "", b"\0" * 20, [0, 1]],
+FINGERPRINT = {"seed": 0, "names of shards": "x-0.tar", "shard count": 3}
+NAMES = [f"x-{number}.tar" for number in range(3)]
+PROBLEMS = [["changed", "/a", "b", "why", False]]
+RECORDS: list[list[Any]] = [
+    ["header", FINGERPRINT],
+    ["dealt", 1, "x-1.tar", None, _digest(FINGERPRINT)],
+    ["done", 1, "x-1.tar", 5, 10, 10, "00", [1], PROBLEMS, "", b"\0" * 20, [0, 1], _digest(FINGERPRINT)],
+    ["dealt", -1, "x.json", [5, "00"], _digest(FINGERPRINT)],
 ]
+OLD_RECORDS: list[list[Any]] = [["header", {**FINGERPRINT, "format": 3}], RECORDS[1][:3], RECORDS[2][:-1]]
 MANIFEST = b"""{"__kind__": "wids-shard-index-v1", "wids_version": 1, "name": "x", "shardlist": [{"url": "x-00.tar",
 "nsamples": 2, "filesize": 9, "md5sum": "00000000000000000000000000000000", "tar_bytes": 9,
 "xxh3_128": "00000000000000000000000000000000"}], "tool": {"name": "parallel_sharder", "version": "1"},
@@ -295,14 +320,22 @@ TARGETS: dict[str, tuple[Callable[[bytes], None], list[bytes]]] = {
     "shapes": (fuzz_shapes, [XML + b"\xff" + XML.replace(b"<xmin>1<", b"<xmin>23<")]),
     "image": (fuzz_image, [JPEG, *PICTURES]),
     "sample": (fuzz_sample, [b"a/b_1|jpg", b"n01440764_36|left.png"]),
-    "journal": (fuzz_journal, [b"\xff" + b"\xff\xfe".join(msgpack.packb(record) for record in RECORDS)]),
+    "journal": (
+        fuzz_journal,
+        [
+            *(kind + b"\xff\xfe".join(map(msgpack.packb, RECORDS)) for kind in (b"\x90", b"\xb0", b"\xbf")),
+            *(kind + b"\xff\xfe".join(map(msgpack.packb, OLD_RECORDS)) for kind in (b"\xd0", b"\xff")),
+            b"\0" + MAGIC + pack(RECORDS),
+            b"\0" + pack(RECORDS),
+        ],
+    ),
     "manifest": (fuzz_manifest, [b"\xff" + MANIFEST, b"\0" + signed(json.loads(MANIFEST)), b"\0{}"]),
     "yaml": (fuzz_yaml, [b"null\0on\0@a\0x: y", b"split_parts:\n  train: []\nexclude: ['x-0.tar/1']\n"]),
     "archive": (fuzz_archive, [b"\xff" + _shard(2), b"\0" + _shard(1)]),
     "zip": (fuzz_zip, [_zip()]),
     "tar": (fuzz_tar, [b"\xff" + _shard(1), b"\xff" + _shard(2), b"\0" + _shard(0)]),
 }
-path = Path("/dev/shm" if Path("/dev/shm").is_dir() else tempfile.gettempdir()) / f"fuzz-{os.getpid()}.journal"
+path = Path(tempfile.mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else None)) / ".x.journal"
 
 
 def main(target: str, inputs: str = "100000") -> None:

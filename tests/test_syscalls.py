@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from parallel_sharder.journal import MANIFEST, records_of
+from parallel_sharder.journal import MANIFEST
+from parallel_sharder.records import records_of
 from tests import made
 from tests.conftest import needs
 
 SHARDS = 6
-CALLS = "mkdir,openat,write,fsync,fdatasync,rename"
+CALLS = "mkdir,openat,write,fsync,fdatasync,renameat2"
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def publishing(out: Path, calls: list[Call], name: str) -> tuple[Call, ...]:
     """What gives the file `name` its final name: its last write, its sync, the renaming, the sync of the folder."""
     partial = rf"/\.{re.escape(name)}\.[0-9a-f]{{8}}\.partial"
     last_write = [call for call in calls if call.name == "write" and re.search(partial, call.arguments)][-1]
-    rename = one(calls, "rename", rf'{partial}", "{out}/{re.escape(name)}"')
+    rename = one(calls, "renameat2", rf'{partial}", \S+, "{out}/{re.escape(name)}", RENAME_NOREPLACE')
     sync = one(calls, "fsync", partial)
     folder_syncs = [call for call in calls if call.name == "fsync" and call.arguments.endswith(f"<{out}>")]
     after = next(call for call in folder_syncs if call.began > rename.ended)
@@ -96,7 +97,7 @@ def journalled(out: Path, calls: list[Call]) -> dict[tuple[str, int], tuple[Call
     )
     ends = list(accumulate(int(call.arguments.rpartition(", ")[2]) for call in writes))
     calls_of = {}
-    for payload, end in records_of(journal.read_bytes()):
+    for payload, _, end in records_of(journal.read_bytes()):
         call = bisect_left(ends, end)
         calls_of[payload[0], -1 if payload[0] == "header" else payload[1]] = writes[call], syncs[call]
     assert len(calls_of) == 1 + 2 * SHARDS + 1

@@ -35,6 +35,16 @@ DATASET = "dataset.yaml"
 REMADE = (TABLE, "index.uuid", ".info.json", "split.yaml")
 """What `energon prepare` makes anew whenever shards have changed."""
 
+BEGINNINGS = {
+    TABLE: rb"SQLite format 3\0",
+    "index.uuid": rb"[0-9a-fA-F-]{32,36}\s*$",
+    ".info.json": rb'(?s)\s*\{.*"shard_counts"',
+    "split.yaml": rb"(?s)(.*\n)?(split_parts|exclude):",
+}
+"""By what the first BEGINNING_BYTES of each of REMADE can be told from another file of that name."""
+
+BEGINNING_BYTES = 65_536
+
 VERSION = "7.4.1"
 
 DATASET_YAML = b"""\

@@ -77,11 +77,11 @@ def _index(
 ) -> Found:
     try:
         if "dali" in readers:
-            durable.write_file(dali.index_path(path), dali_index())
+            durable.write_file(dali.index_path(path), dali_index(), _is_index)
         if "energon" not in readers:
             return Found(shard, fields)
         rows = energon_rows()
-        durable.write_file(energon.index_path(path), rows.offsets)
+        durable.write_file(energon.index_path(path), rows.offsets, _is_index)
     except ValueError as error:
         raise SourceError(_unfit(path, error)) from error
     return Found(shard, fields, rows)
@@ -160,7 +160,7 @@ class FolderIndexes:
         if self._table is not None:
             written.append(self._table.publish())
         for path, content in files.items():
-            durable.write_file(path, content)
+            durable.write_file(path, content, _is_of_its_kind)
             written.append(path)
         return written
 
@@ -223,6 +223,9 @@ def refuse_foreign(folder: str, readers: Collection[str], names: Collection[str]
     if "energon" in readers:
         if os.path.lexists(meta) and not os.path.isdir(meta):
             raise DestinationError(_in_the_way(meta))
+        for path in (os.path.join(meta, file) for file in energon.REMADE):
+            if os.path.lexists(path) and not _is_of_its_kind(path):
+                raise DestinationError(_in_the_way(path))
         _excluded(folder)
 
 
@@ -247,8 +250,9 @@ def withdraw(folder: str, owner: ShardSet) -> bool:
     listed = (json_at(os.path.join(meta, ".info.json")) or {}).get("shard_counts")
     if isinstance(listed, dict) and any(map(owner.owns, listed)):
         told = True
-        for file in energon.REMADE:
-            durable.remove(os.path.join(meta, file))
+        for path in (os.path.join(meta, file) for file in energon.REMADE):
+            if _is_of_its_kind(path):
+                durable.remove(path)
     path = os.path.join(folder, counts.OPENCLIP)
     sizes = json_at(path) or {}
     if counts.is_openclip(sizes) and (left := counts.openclip_without(sizes, owner.owns)) != sizes:
@@ -271,8 +275,8 @@ def remove_partials(folder: str) -> None:
 def _rewrite(path: str, content: bytes) -> None:
     """Replace a file, or remove it if nothing is left to say."""
     if content:
-        durable.write_file(path, content)
-    else:
+        durable.write_file(path, content, _is_of_its_kind)
+    elif _is_of_its_kind(path):
         durable.remove(path)
 
 
@@ -294,6 +298,23 @@ def _is_index(path: str) -> bool:
             return head.startswith(b"v1.") or (head == bytes(8) and os.fstat(file.fileno()).st_size % 8 == 0)
     except OSError:
         return False
+
+
+def _is_of_its_kind(path: str) -> bool:
+    """Whether a file that tells of all shards is what its name says; energon's are known by their beginnings.
+
+    What energon's dataset.yaml says is people's to choose, so it is never replaced.
+    """
+    name = os.path.basename(path)
+    if name in energon.BEGINNINGS:
+        try:
+            with open(open_regular(path), "rb") as file:
+                return re.match(energon.BEGINNINGS[name], file.read(energon.BEGINNING_BYTES)) is not None
+        except OSError:
+            return False
+    kinds = {counts.TIMM: counts.is_timm, counts.OPENCLIP: counts.is_openclip}
+    content = None if name == energon.DATASET else json_at(path)
+    return content is not None and kinds.get(name, is_wids)(content)
 
 
 def _before(path: str, is_of_kind: Callable[[Mapping[str, Any]], bool]) -> dict[str, Any]:
@@ -337,7 +358,7 @@ class _NewTable:
 
     def publish(self) -> str:
         self.content.finish()
-        durable.publish(os.dup(self._descriptor), self._temporary, self._path, replace=True)
+        durable.publish(os.dup(self._descriptor), self._temporary, self._path, _is_of_its_kind)
         return self._path
 
     def close(self) -> None:

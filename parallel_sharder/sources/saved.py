@@ -1,7 +1,7 @@
 """The saved index: what an archive of images holds, kept beside the journal, so that a resumed run need not look again.
 
-    file = head, contents ..., digest        msgpack of [format, archive, split, count] and of each Contents, as lists;
-                                             XXH3-128 of all that
+    file = head, contents ..., digest        msgpack of [mark, format, archive, split, count] and of each Contents, as
+                                             lists; XXH3-128 of all that
 
 It counts only while the archive has the size and the time that it had, and if all in it is as it can be in an archive.
 """
@@ -25,7 +25,8 @@ from parallel_sharder.regular import read_regular
 from parallel_sharder.sources.contents import Contents, FileColumns
 from parallel_sharder.sources.layout import Layout
 
-FORMAT = 2
+FORMAT = 3
+_MARK = "parallel_sharder index of an archive"
 _DIGEST_BYTES = 16
 _PATHS: dict[str, str] = {"unicode_errors": "surrogateescape"}
 """Paths are any bytes."""
@@ -53,7 +54,7 @@ class SavedIndex:
     def __init__(self, path: str, archive: Archive, split: str) -> None:
         self.archive = archive
         self._path = path
-        self._key = [FORMAT, list(archive), split]
+        self._key = [_MARK, FORMAT, list(archive), split]
         self.contents: list[Contents] | None = self._load()
         self._is_saved = self.contents is not None
 
@@ -68,7 +69,7 @@ class SavedIndex:
         if self._is_saved or contents is None:
             return
         try:
-            durable.write_file(self._path, self._parts(contents))
+            durable.write_file(self._path, self._parts(contents), _is_ours)
         except OSError as error:
             raise DestinationError(
                 f"{self._path} cannot be written: {error.strerror or error}. Mend that, or choose another folder with "
@@ -103,6 +104,19 @@ class SavedIndex:
             raise
         except Exception:  # whoever has put it there can have put in anything, and each kind raises another error
             return None
+
+
+def _is_ours(path: str) -> bool:
+    """Whether the file is a saved index, of any archive and any format, or a damaged one of this."""
+    try:
+        data = read_regular(path)
+    except OSError:
+        return False
+    if os.path.islink(path):
+        return False
+    head: bytes = msgpack.packb(_MARK)  # behind one byte
+    is_begun = data[1:].startswith(head) or head.startswith(data[1:])
+    return is_begun or xxhash.xxh3_128_digest(memoryview(data)[:-_DIGEST_BYTES]) == data[-_DIGEST_BYTES:]
 
 
 def _contents(value: Any, archive: Archive) -> Contents:

@@ -1,0 +1,113 @@
+"""Taking stock: what an earlier run has left, what of it stays, and what goes before shards are made.
+
+Only what the journal has a trace of (its size and digest) is removed, and only while it has that trace. Everything that
+stops the run is found before anything is removed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from parallel_sharder import durable
+from parallel_sharder.destination import refuse_taken
+from parallel_sharder.engines import Engine
+from parallel_sharder.errors import DestinationError
+from parallel_sharder.journal import MANIFEST, Journal
+from parallel_sharder.manifest import is_manifest
+from parallel_sharder.model import Plan, ShardRecord
+from parallel_sharder.monitor import Monitor
+from parallel_sharder.options import Options
+from parallel_sharder.publication import withdraw_all
+from parallel_sharder.resume import intact
+from parallel_sharder.text import counted
+from parallel_sharder.traces import identified
+
+
+class Stock(NamedTuple):
+    """What an earlier run has left.
+
+    `kept` are the records of shards that are as the journal has them; `remade` the paths of those that are not, or lack
+    samples that could not be read then. `mended` are the numbers of shards of which a damaged copy may be there.
+    `withdrawn` tells whether indexes or a card told of shards that go.
+    """
+
+    kept: list[ShardRecord]
+    remade: list[str]
+    mended: frozenset[int]
+    withdrawn: bool
+
+
+def take_stock(options: Options, plan: Plan, engine: Engine, journal: Journal, monitor: Monitor) -> Stock:
+    """What stays of an earlier run, after what has to be made again has been removed.
+
+    Raises DestinationError for what has the name of a file of the set and is not the tool's own, or may not be. What is
+    there under the name of a shard that was begun, and that has no record, stays until that is made, to be compared.
+    """
+    pattern = options.pattern
+    refuse_taken(pattern, [path for _, path in journal.files()], _note(pattern.journal_path, journal))
+    kept = [] if options.overwrite else intact(journal.done.values(), engine.executor, _reads_all(options, journal))
+    stay = {record.number for record in kept}
+    remade = sorted(journal.done[number].path for number in journal.done.keys() - stay) if not options.overwrite else []
+    is_complete = len(kept) == plan.shard_count
+    there = [
+        (number, path)
+        for number, path in journal.files()
+        if number not in stay and not (is_complete and number < 0) and os.path.lexists(path)
+    ]
+    ours = _ours(there, engine, journal, monitor)
+    left = [(number, path) for number, path in there if path not in ours]
+    _refuse_left([path for number, path in left if number < 0 or not journal.is_same], pattern.journal_path)
+
+    withdrawn = bool(not is_complete and journal.files()) and withdraw_all(options)
+    for path, identity in ours.items():  # the manifest before the shards
+        durable.remove_if(path, identity)
+    mended = frozenset(number for number, _ in left if journal.traces(number))
+    if options.overwrite:
+        durable.sync_folder(pattern.folder or ".")  # or they could come back, and nobody's
+        journal.begin_anew()
+        journal.record(dealt=left)
+    index, name = (re.escape(os.path.basename(path)) for path in (pattern.saved_index_path, pattern.journal_path))
+    durable.remove_partials(pattern.folder, rf"{pattern.names}|{index}|{name}(\.damaged-[0-9]+)?")
+    return Stock(kept, remade, mended, withdrawn)
+
+
+def _note(journal_path: str, journal: Journal) -> str:
+    """What to say of a journal whose end is not whole, where there is a file of which it has no record."""
+    if not journal.unread_bytes:
+        return ""
+    return f" ({journal_path} is damaged: its last {counted(journal.unread_bytes, 'byte')} may have named it.)"
+
+
+def _reads_all(options: Options, journal: Journal) -> bool:
+    """Whether finished shards are read: if asked for, and if their records are what is left of a damaged journal."""
+    return options.check or journal.damage is not None
+
+
+def _ours(
+    there: Sequence[tuple[int, str]], engine: Engine, journal: Journal, monitor: Monitor
+) -> dict[str, tuple[int, ...]]:
+    """Those of the files, which are numbers and paths, that are as the tool has written them; with their identity."""
+    identities: dict[str, tuple[int, ...] | None] = {}
+    tasks = [(path, frozenset(journal.traces(number))) for number, path in there if journal.traces(number)]
+    for done, (path, identity) in enumerate(engine.each(identified, tasks), 1):
+        identities[path] = identity
+        monitor.working("reading shards", done, len(tasks))
+    for number, path in there:
+        if number == MANIFEST and is_manifest(path):
+            identities[path] = durable.identity(path)
+    return {path: identity for _, path in there if (identity := identities.get(path)) is not None}
+
+
+def _refuse_left(paths: Sequence[str], journal_path: str) -> None:
+    """Raise DestinationError if there are any."""
+    if paths:
+        more = f" and {len(paths) - 1:,} more, up to {paths[-1]}," if len(paths) > 1 else ""
+        raise DestinationError(
+            f"{paths[0]}{more} {'are' if more else 'is'} there, and not as {journal_path} has "
+            f"{'them' if more else 'it'} recorded, so this tool may not have made {'them' if more else 'it'}. Nothing "
+            f"was removed: remove {'them' if more else 'it'}, or move {'them' if more else 'it'} out of the way, and "
+            "type the same command again; or choose another --dest."
+        )
