@@ -37,9 +37,9 @@ from parallel_sharder.worker import digests_of
 
 
 @contextlib.contextmanager
-def _locked(folder: str, sets: Sequence[ShardSet]) -> Iterator[None]:
+def _locked(folder: str, sets: Sequence[ShardSet], monitor: Monitor) -> Iterator[None]:
     """Within, the folder is locked, and these sets are finished."""
-    with locked_folder(folder):
+    with locked_folder(folder, monitor.waiting):
         refuse_unfinished(folder, sets)
         yield
 
@@ -58,7 +58,7 @@ def index_shards(options: IndexOptions, monitor: Monitor | None = None) -> Index
         names = [name for each in sets for name in each.names]
         try:
             with (
-                _locked(folder, sets),
+                _locked(folder, sets, monitor),
                 open_engine(workers, None) as engine,
                 FolderIndexes(folder, sets, options.readers) as indexes,
             ):

@@ -37,6 +37,9 @@ class Monitor(Protocol):
     def working(self, doing: str, done: int, total: int) -> None:
         """So much, of so much, is done of what is being done, such as "verifying shards": its last word is the unit."""
 
+    def waiting(self, whom: str, seconds: float) -> None:
+        """Another run holds the folder's lock: for whom it is waited, and for how long already."""
+
     def close(self) -> None:
         """Nothing follows, whether the run has ended well or not."""
 
@@ -57,6 +60,9 @@ class Silent:
         """Nothing."""
 
     def working(self, doing: str, done: int, total: int) -> None:
+        """Nothing."""
+
+    def waiting(self, whom: str, seconds: float) -> None:
         """Nothing."""
 
     def close(self) -> None:
@@ -88,6 +94,10 @@ class _Guarded:
     def working(self, doing: str, done: int, total: int) -> None:
         """Handed on."""
         self._hand_on("working", doing, done, total)
+
+    def waiting(self, whom: str, seconds: float) -> None:
+        """Handed on."""
+        self._hand_on("waiting", whom, seconds)
 
     def close(self) -> None:
         """Handed on."""
@@ -146,6 +156,7 @@ class Terminal(Silent):
         self._bar: Any = None
         self._started = 0.0
         self._kept = 0
+        self._told_seconds = -LOG_INTERVAL_SECONDS
 
     def scanning(self, folders_done: int, folders: int, images: int) -> None:
         """Moves the scan's bar."""
@@ -180,6 +191,13 @@ class Terminal(Silent):
             self._bar = self._new_bar(total=total, unit=f" {doing.split()[-1]}", desc=doing)
         self._bar.update(done - self._bar.n)
 
+    def waiting(self, whom: str, seconds: float) -> None:
+        """A line at once, and then now and then."""
+        if not 0 <= seconds - self._told_seconds < LOG_INTERVAL_SECONDS:
+            self._told_seconds = seconds
+            self.close()
+            _print(_waiting(whom, seconds), self._stream)
+
     def close(self) -> None:
         """Ends the line that a bar stands in."""
         if self._bar is not None:
@@ -203,6 +221,7 @@ class Log(Silent):
         self._interval = interval_seconds
         self._started = self._told = time.monotonic()
         self._samples = self._kept = 0
+        self._told_seconds = -interval_seconds
 
     def scanning(self, folders_done: int, folders: int, images: int) -> None:
         """A line now and then."""
@@ -240,6 +259,12 @@ class Log(Silent):
         if self._is_due():
             _print(f"{doing}: {done:,} of {total:,}", self._stream)
 
+    def waiting(self, whom: str, seconds: float) -> None:
+        """A line at once, and then now and then."""
+        if not 0 <= seconds - self._told_seconds < self._interval:
+            self._told_seconds = seconds
+            _print(_waiting(whom, seconds), self._stream)
+
     def _is_due(self) -> bool:
         now = time.monotonic()
         if now - self._told < self._interval:
@@ -262,6 +287,10 @@ def _beginning(plan: Plan, kept: Sequence[ShardRecord]) -> str:
         return f"{there}, none to be written"
     writing = f"writing {counted(len(plan.order), 'sample')} to {counted(plan.shard_count, 'shard')}"
     return f"{writing}; {there}" if kept else writing
+
+
+def _waiting(whom: str, seconds: float) -> str:
+    return f"waiting for the lock of the folder, which {whom} holds: {duration(seconds)} so far"
 
 
 def _samples_of(records: Sequence[ShardRecord]) -> int:

@@ -45,9 +45,9 @@ def refuse_in_the_way(options: Options) -> None:
         refuse_foreign_card(folder)
 
 
-def withdraw_all(options: Options) -> bool:
+def withdraw_all(options: Options, monitor: Monitor) -> bool:
     """Remove what indexes and card tell of the shards of an earlier run, before these go; whether that was any."""
-    with locked_folder(options.pattern.folder):
+    with locked_folder(options.pattern.folder, monitor.waiting):
         told = withdraw(options.pattern.folder, _own(options))
         return withdraw_card(options.pattern.folder, options.pattern.set_name) or told
 
@@ -82,7 +82,7 @@ def publish(
     tells_of_others = bool(readers or options.card)  # so of two runs that end at once, each has to see the other
     with contextlib.ExitStack() as context:
         if tells_of_others:
-            context.enter_context(locked_folder(pattern.folder))
+            context.enter_context(locked_folder(pattern.folder, monitor.waiting))
         context.enter_context(_clean(pattern, tells_of_others))
         if readers:
             made = [(record, partial(placed, listing, plan, record)) for record in records]

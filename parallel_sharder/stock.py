@@ -61,7 +61,7 @@ def take_stock(options: Options, plan: Plan, engine: Engine, journal: Journal, m
     left = [(number, path) for number, path in there if path not in ours]
     _refuse_left([path for number, path in left if number < 0 or not journal.is_same], pattern.journal_path)
 
-    withdrawn = bool(not is_complete and journal.files()) and withdraw_all(options)
+    withdrawn = bool(not is_complete and journal.files()) and withdraw_all(options, monitor)
     for path, identity in ours.items():  # the manifest before the shards
         durable.remove_if(path, identity)
     mended = frozenset(number for number, _ in left if journal.traces(number))

@@ -73,7 +73,7 @@ ALLOWED = {
     "indexes.sets": {"destination", "errors", "indexes", "journal", "manifest", "regular", "schema", "text"},
     "journal": {"destination", "durable", "errors", "model", "records", "regular", "traces"},
     "limits": {"errors", "machine"},
-    "lock": {"durable", "errors"},
+    "lock": {"durable", "errors", "regular", "text"},
     "machine": set(),
     "manifest": {"boxes", "destination", "errors", "model", "options", "regular", "schema"},
     "members": {"model"},
