@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -27,7 +28,7 @@ from parallel_sharder.destination import (
     refuse_unwritable,
 )
 from parallel_sharder.engines import Engine, open_engine
-from parallel_sharder.errors import DestinationError, DestinationGoneError, SourceError
+from parallel_sharder.errors import DestinationError, DestinationGoneError, SharderError, SourceError
 from parallel_sharder.journal import Journal, Past, past_of, refuse_foreign, refuse_other
 from parallel_sharder.limits import stopping_in_words
 from parallel_sharder.model import Chunk, Listing, Plan, ShardRecord
@@ -56,51 +57,68 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
     stops a run; finished shards and the journal stay, and nothing else does. It can be called from anywhere: workers do
     not import the calling script, so it needs no `if __name__ == "__main__":`.
     """
+    anchored = options.anchored()
+    try:
+        with telling(monitor) as monitor:
+            return _convert(anchored, options, monitor)
+    except SharderError as error:
+        error.args = tuple(_as_typed(line, anchored, options) if isinstance(line, str) else line for line in error.args)
+        raise
+
+
+def _convert(options: Options, typed: Options, monitor: Monitor) -> Report:
+    """Convert to where `options` say; the report names paths as they are in `typed`."""
     pattern = options.pattern
     workers = machine.usable_cores() if options.workers is None else options.workers
     times = [time.monotonic()]
-    with telling(monitor) as monitor:
-        if not os.path.exists(pattern.journal_path):
-            refuse_taken(pattern)
-        refuse_in_the_way(options)
-        layout = _layout(options)
-        refuse_foreign(pattern.journal_path)
-        refuse_unwritable(pattern)
-        checked = check_archives(layout, monitor.working) if options.check_archives else ()
-        with open_engine(workers, options.start_method) as engine, spool_beside(pattern, layout) as spool:
-            saved = SavedIndex.of(layout, pattern.saved_index_path)
-            listing = _scan(options, layout, engine, monitor, spool, saved, checked)
-            monitor.found(listing)
-            times.append(time.monotonic())
-
-            plan = _plan(options, listing)
-            refuse_unfit(pattern, plan.shard_count)
-            times.append(time.monotonic())
-
-            make_folder(pattern)
-            made_from = fingerprint(options, listing, plan)
-            known_archives = archives_by_entry(listing)
-            with Journal(pattern.journal_path, made_from, options.overwrite, known_archives) as journal:
-                notices = _notices(pattern, journal)
-                kept, remade, mended, withdrawn = take_stock(options, plan, engine, journal, monitor)
-                if saved is not None:
-                    saved.save()
-                numbers = {record.number for record in kept}
-                missing_bytes = int(np.delete(plan.shard_bytes, list(numbers)).sum())
-                refuse_full(pattern, missing_bytes, machine.free_bytes(pattern.folder))
-
-                monitor.planned(plan, kept)
-                job = make_job(options, listing, plan, workers)
-                with _saying_what_is_needed(pattern, plan, journal):
-                    chunks = make_chunks(listing, plan, pattern, job, numbers, mended)
-                    made = _write(chunks, engine, journal, monitor, pattern)
-                    _refuse_changed_archives(listing, journal, made)
-                    records = sorted([*kept, *made], key=lambda record: record.number)
-                    refuse_changed(records)
-                    problems = publish(options, listing, plan, records, journal, engine, monitor)
+    if not os.path.exists(pattern.journal_path):
+        refuse_taken(pattern)
+    refuse_in_the_way(options)
+    layout = _layout(options)
+    refuse_foreign(pattern.journal_path)
+    refuse_unwritable(pattern)
+    checked = check_archives(layout, monitor.working) if options.check_archives else ()
+    with open_engine(workers, options.start_method) as engine, spool_beside(pattern, layout) as spool:
+        saved = SavedIndex.of(layout, pattern.saved_index_path)
+        listing = _scan(options, layout, engine, monitor, spool, saved, checked)
+        monitor.found(listing)
         times.append(time.monotonic())
+
+        plan = _plan(options, listing)
+        refuse_unfit(pattern, plan.shard_count)
+        times.append(time.monotonic())
+
+        make_folder(pattern)
+        made_from = fingerprint(options, listing, plan)
+        known_archives = archives_by_entry(listing)
+        with Journal(pattern.journal_path, made_from, options.overwrite, known_archives) as journal:
+            notices = _notices(pattern, journal)
+            kept, remade, mended, withdrawn = take_stock(options, plan, engine, journal, monitor)
+            if saved is not None:
+                saved.save()
+            numbers = {record.number for record in kept}
+            missing_bytes = int(np.delete(plan.shard_bytes, list(numbers)).sum())
+            refuse_full(pattern, missing_bytes, machine.free_bytes(pattern.folder))
+
+            monitor.planned(plan, kept)
+            job = make_job(options, listing, plan, workers)
+            with _saying_what_is_needed(pattern, plan, journal):
+                chunks = make_chunks(listing, plan, pattern, job, numbers, mended)
+                made = _write(chunks, engine, journal, monitor, pattern)
+                _refuse_changed_archives(listing, journal, made)
+                records = sorted([*kept, *made], key=lambda record: record.number)
+                refuse_changed(records)
+                problems = publish(options, listing, plan, records, journal, engine, monitor)
+    times.append(time.monotonic())
     seconds = dict(zip(("scan", "plan", "write"), np.diff(times).tolist(), strict=True))
-    return Report.of(listing, options, kept, made, remade, withdrawn, problems, workers, seconds, tuple(notices))
+    remade, notices = ([_as_typed(text, options, typed) for text in texts] for texts in (remade, notices))
+    return Report.of(listing, typed, kept, made, remade, withdrawn, problems, workers, seconds, tuple(notices))
+
+
+def _as_typed(text: str, anchored: Options, typed: Options) -> str:
+    """The text with the paths of the destination as somebody has typed it."""
+    before, after = (os.path.join(options.pattern.folder, "") for options in (anchored, typed))
+    return re.sub(rf"(?<![^\s('\"]){re.escape(before)}", lambda _: after, text) if before != after else text
 
 
 def _notices(pattern: ShardPattern, journal: Journal) -> list[str]:

@@ -5,6 +5,8 @@ All that is wrong is said at once. Nothing here looks at the disk: what is there
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import multiprocessing
 import numbers
 import operator
@@ -14,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 from parallel_sharder.destination import ShardPattern, is_pattern
 from parallel_sharder.errors import OptionsError
@@ -97,6 +99,9 @@ class Options:
     md5: bool = False
     card: bool = False
 
+    _start: ClassVar[str] = ""
+    """The folder that a relative `dest` starts from; "" is the current one, whichever that is."""
+
     def __post_init__(self) -> None:
         complaints = _expand(self, "root", "dest", "xml_root", "meta")
         _make_whole(self, "workers", "maxcount", "shards", "seed")
@@ -113,7 +118,16 @@ class Options:
     @property
     def pattern(self) -> ShardPattern:
         """The parsed `dest`."""
-        return ShardPattern.parse(os.fspath(self.dest), self.split)
+        pattern = ShardPattern.parse(os.fspath(self.dest), self.split)
+        return dataclasses.replace(pattern, folder=os.path.join(self._start, pattern.folder))
+
+    def anchored(self) -> Options:
+        """The same choices, whose relative `dest` holds if the process changes its directory."""
+        if os.path.isabs(self.pattern.folder):
+            return self
+        anchored = copy.copy(self)
+        object.__setattr__(anchored, "_start", os.getcwd())
+        return anchored
 
     @property
     def readers(self) -> tuple[Reader, ...]:

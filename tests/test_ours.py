@@ -540,6 +540,33 @@ def test_journal_that_is_removed(raw: Path, tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.parametrize(("dest", "folder"), [("imagenet_train-%06d.tar", "."), ("a/b", "a/b"), ("./c/", "c")])
+def test_relative_destination(
+    raw: Path, undisturbed: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dest: str, folder: str
+) -> None:
+    """It holds though the process changes its directory; messages and report name it as it was typed."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "here").mkdir()
+    typed = Options(dest=dest).pattern
+
+    def leave() -> None:
+        os.chdir(tmp_path / "elsewhere")
+
+    def put_and_leave() -> None:
+        put(Path(folder, SHARD))
+        leave()
+
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(DestinationError, match=f"^{typed.path(7)} cannot be written"):
+        run(raw, tmp_path, put_and_leave, dest=dest)
+    monkeypatch.chdir(tmp_path / "here")
+    Path(folder, SHARD).unlink()
+    report = run(raw, tmp_path, leave, dest=dest, index=("dali", "timm"), card=True)
+    assert (typed.braces(20), typed.manifest_path) == (report.braces, report.manifest_path)
+    assert undisturbed.items() <= digests(tmp_path / "here" / folder).items()
+    assert [] == os.listdir(tmp_path / "elsewhere")
+
+
 # The folder's lock.
 
 
