@@ -65,7 +65,7 @@ def _bmp_size(data: bytes) -> tuple[int, int]:
 def _bmp_fault(data: bytes) -> str:
     offset, header_bytes = struct.unpack_from("<II", data, 10)
     if header_bytes not in (12, 16, 40, 52, 56, 64, 108, 124):
-        return f"no header has {header_bytes:,} bytes"
+        return f"its header says that it has {header_bytes:,} bytes, which none has"
     return "" if offset < len(data) else _beyond("its image data begin", offset, data)
 
 
@@ -165,7 +165,7 @@ def examine(data: memoryview) -> tuple[str, str]:
     if form is None:
         return "", ""
     if len(data) < form.header_bytes:
-        return form.name, f"it is cut off, because it has {len(data)} bytes, and a header at least {form.header_bytes}"
+        return form.name, f"it has {len(data)} bytes, and a header has at least {form.header_bytes}"
     whole = bytes(data)
     if fault := form.fault(whole):
         return form.name, fault

@@ -44,9 +44,9 @@ class ShardWriter:
     has the finished shards, which stay whatever follows.
 
     A ValueError of `write` leaves the writer as it was: the sample is not stored, and others can follow. Any other
-    exception ends it, and so do `close` and leaving the `with` block: to write then is a ValueError. After an
-    exception, in `write` or in the block, the shard in hand is removed; so it is if nobody has the writer any more, or
-    Python ends, before `close`, with a ResourceWarning.
+    exception ends it, and so do `close` and leaving the `with` block; to write then is a ValueError. An exception, in
+    `write` or in the block, also removes the shard in hand. So does Python, with a ResourceWarning, if it ends or if
+    nobody has the writer any more before `close`.
 
     Threads may share a writer: samples are stored in the order of the calls. Processes may not: one that has inherited
     a writer by a fork can neither write nor close (ValueError), and needs one of its own, with another pattern.

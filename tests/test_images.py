@@ -146,9 +146,9 @@ def test_what_cannot_be_whole(data: bytes, detail: str) -> None:
 @pytest.mark.parametrize(
     ("data", "name", "fault"),
     [
-        (b"BM", "BMP", "it is cut off, because it has 2 bytes, and a header at least 26"),
-        (b"II*\0", "TIFF", "it is cut off, because it has 4 bytes, and a header at least 8"),
-        (b"\x89PNG\r\n\x1a\n", "PNG", "it is cut off, because it has 8 bytes, and a header at least 33"),
+        (b"BM", "BMP", "it has 2 bytes, and a header has at least 26"),
+        (b"II*\0", "TIFF", "it has 4 bytes, and a header has at least 8"),
+        (b"\x89PNG\r\n\x1a\n", "PNG", "it has 8 bytes, and a header has at least 33"),
         (picture("PNG")[:-12], "PNG", "it is cut off, because it has no IEND chunk"),
         (picture("PNG").replace(b"IHDR", b"CgBI"), "PNG", "it does not begin with an IHDR chunk"),
         (picture("PNG").replace(struct.pack(">II", 90, 60), bytes(8)), "PNG", "its size is 0 x 0 pixels"),
@@ -156,7 +156,7 @@ def test_what_cannot_be_whole(data: bytes, detail: str) -> None:
         (picture("GIF", "P")[:-500], "GIF", "it is cut off, because it has no trailer"),
         (picture("GIF", "P").replace(struct.pack("<HH", 90, 60), bytes(4), 1), "GIF", "its size is 0 x 0 pixels"),
         (b"GIF89a" + bytes([9, 0, 9, 0, 0, 0, 0]) + b"no block", "GIF", "no block begins as it has it at offset 13"),
-        (b"BM" + bytes(60), "BMP", "no header has 0 bytes"),
+        (b"BM" + bytes(60), "BMP", "its header says that it has 0 bytes, which none has"),
         (picture("BMP")[:50], "BMP", "its image data begin at offset 54, and it has 50 bytes"),
         (picture("BMP").replace(struct.pack("<ii", 90, 60), bytes(8)), "BMP", "its size is 0 x 0 pixels"),
         (b"RIFF" + bytes(4) + b"WEBPVP8 " + bytes(20), "WebP", "it says that it has 8 bytes, and has 36"),

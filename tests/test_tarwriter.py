@@ -17,7 +17,7 @@ import pytest
 import webdataset
 import xxhash
 import zstandard
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parallel_sharder import ShardWriter
@@ -241,6 +241,7 @@ def test_gzip_is_read_by_the_standard_tools(tmp_path: Path) -> None:
     assert gzip.decompress(path.read_bytes()).endswith(bytes(1024))
 
 
+@settings(deadline=None)  # each shard is synced
 @given(st.integers(5_000, 40_000), st.integers(1, 9) | st.none(), st.lists(st.integers(0, 1000), max_size=60))
 def test_rotation(
     tmp_path_factory: pytest.TempPathFactory, maxsize: int, maxcount: int | None, sizes: list[int]
