@@ -46,6 +46,7 @@ class Kind(enum.StrEnum):
     MISPLACED_IMAGE = "misplaced-image"
     OTHER_ENDING = "other-ending"
     PACKED_CLASS = "packed-class"
+    PACKED_IMAGE = "packed-image"
     EMPTY_CLASS = "empty-class"
     UNREADABLE = "unreadable"
     CHANGED = "changed"
@@ -69,6 +70,7 @@ _MEANINGS = {
     Kind.MISPLACED_IMAGE: "image whose name does not fit its folder",
     Kind.OTHER_ENDING: "file named like an image, under an ending that is no image's",
     Kind.PACKED_CLASS: "class that is still packed, whose images are not known",
+    Kind.PACKED_IMAGE: "image that is still packed",
     Kind.EMPTY_CLASS: "class without an image",
     Kind.UNREADABLE: "image or annotation cannot be read",
     Kind.CHANGED: "image or annotation has changed since the scan",
@@ -84,6 +86,7 @@ _LEAVES_OUT_SAMPLE = frozenset(
     {
         Kind.MISPLACED_IMAGE,
         Kind.OTHER_ENDING,
+        Kind.PACKED_IMAGE,
         Kind.UNREADABLE,
         Kind.CHANGED,
         Kind.BAD_IMAGE,

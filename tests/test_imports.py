@@ -117,7 +117,10 @@ ALLOWED = {
         "errors", "options", "sources.archives", "sources.downloads", "sources.glance", "sources.lists",
         "sources.places",
     },
-    "sources.notices": {"errors", "model", "sources.downloads", "sources.layout", "sources.survey", "text"},
+    "sources.notices": {
+        "errors", "model", "sources.downloads", "sources.layout", "sources.official", "sources.survey", "text",
+    },
+    "sources.official": set(),
     "sources.places": {
         "options", "regular", "sources.archives", "sources.glance", "sources.kaggle", "sources.layout",
         "sources.tree", "sources.zipped",
@@ -130,7 +133,7 @@ ALLOWED = {
     "sources.spool": {"destination", "durable", "errors", "regular", "sources.layout"},
     "sources.survey": {
         "errors", "model", "sources.archived", "sources.contents", "sources.downloads", "sources.folder",
-        "sources.layout", "sources.names", "sources.saved", "sources.zipindex", "text",
+        "sources.layout", "sources.names", "sources.official", "sources.saved", "sources.zipindex", "text",
     },
     "sources.tarindex": {"errors", "regular", "text", "ustar"},
     "sources.tree": {"sources.inside", "sources.layout", "sources.lists"},

@@ -8,6 +8,8 @@ import io
 import json
 import os
 import re
+import subprocess
+import sys
 import tarfile
 import zipfile
 from collections.abc import Callable, Sequence
@@ -20,9 +22,10 @@ from parallel_sharder import Options, Report, VerifyOptions, convert, preview, v
 from parallel_sharder.errors import SourceError
 from parallel_sharder.model import IMAGE_ENDINGS, IMAGE_SUFFIX, Kind
 from parallel_sharder.sources.names import Role, role
-from parallel_sharder.sources.notices import train_counts
+from parallel_sharder.sources.official import train_counts
 from parallel_sharder.synsets import ilsvrc_ids
 from tests import made
+from tests.conftest import without_privileges
 from tests.made import JPEG, WNIDS
 from tests.reference import members_of
 
@@ -245,21 +248,60 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path / "raw"
 
 
-@pytest.mark.parametrize("ending", [".tar", ".tar.gz", ".tgz", ".zip"])
+@pytest.mark.parametrize("ending", [".tar", ".tar.gz", ".tgz", ".zip", " (1).tar", ".tar.1", ".TAR", ".tar.part", ""])
 def test_packed_classes(tree: Path, ending: str) -> None:
     """The archive of a class beside unpacked ones is left out by name; where the class is there too, it is not."""
-    for wnid in (WNIDS[7], WNIDS[8], WNIDS[0]):
+    for wnid in (WNIDS[7], WNIDS[8]):
         (tree / "train" / f"{wnid}{ending}").write_bytes(b"?")
+    if ending == ".tar":
+        (tree / "train" / f"{WNID}.tar").write_bytes(made.tar_of(sorted((tree / "train" / WNID).glob("*.JPEG"))))
     report = run(tree)
-    assert {
-        "packed-class": [f"{WNIDS[7]}{ending}", f"{WNIDS[8]}{ending}"],
-        "not-an-image": [f"{WNIDS[0]}{ending}"],
-    } == kinds(report)
+    assert [f"{WNIDS[7]}{ending}", f"{WNIDS[8]}{ending}"] == kinds(report)["packed-class"]
+    assert ([f"{WNID}.tar"] if ending == ".tar" else None) == kinds(report).get("not-an-image")
     assert "left out  2 classes, whose images are not counted\n" in report.text()
     assert f"class that is still packed, whose images are not known, left out: 2\n  {tree}/train/{WNIDS[7]}" in (
         report.text()
     )
     check_sums(tree, report)
+
+
+@pytest.mark.parametrize("where", ["train/{0}.tar", "train/{0}/{0}.tar", "train/{0}/rest.tar"])
+def test_half_unpacked_class(tree: Path, where: str) -> None:
+    """What the archive of a class holds and its folder lacks is left out by name: an unpacking was interrupted."""
+    folder = tree / "train" / WNID
+    images = sorted(folder.glob("*.JPEG"))
+    (tree / where.format(WNID)).write_bytes(made.tar_of(images))
+    for image in images[3:]:
+        image.unlink()
+    for xml in folder.glob("*.xml"):
+        xml.unlink()
+    report = run(tree)
+    assert [image.name for image in images[3:]] == [name.partition(":")[2] for name in kinds(report)["packed-image"]]
+    assert (48 + 3, len(images) - 3) == (report.samples, report.left_out)
+    check_sums(tree, report)
+
+
+def test_half_unpacked_val(tmp_path: Path) -> None:
+    """So it is in a flat folder."""
+    made.flat_val(tmp_path / "raw", images=12)
+    images = sorted(tmp_path.glob("raw/val/*.JPEG"))
+    (tmp_path / "raw" / "val" / "ILSVRC2012_img_val.tar").write_bytes(made.tar_of(images))
+    for image in images[5:]:
+        image.unlink()
+    report = run(tmp_path / "raw", split="val")
+    assert (5, 7) == (report.samples, report.left_out)
+    check_sums(tmp_path / "raw", report, split="val")
+
+
+@pytest.mark.parametrize("readable", [True, False])
+def test_archives_of_whole_classes(tree: Path, readable: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An archive that was kept after its class was unpacked is no matter, if it can be seen that all is there."""
+    images = sorted((tree / "train" / WNID).glob("*.JPEG"))
+    (tree / "train" / f"{WNID}.tar").write_bytes(made.tar_of(images) if readable else b"?")
+    if not readable:
+        monkeypatch.setattr("parallel_sharder.sources.official.USUAL_COUNT", len(images))
+    report = run(tree)
+    assert (60, 0, ["not-an-image"]) == (report.samples, report.exit_code, [*kinds(report)])
 
 
 def test_class_packed_in_its_own_folder(tree: Path) -> None:
@@ -375,6 +417,45 @@ def test_folders_within_a_class(tree: Path) -> None:
     assert ["orphan-xml"] * bool(found) == [*found]
     assert (58, 2) == (report.samples, report.left_out)
     check_sums(tree, report)
+
+
+def test_hidden_folders_and_links_below(tree: Path, tmp_path: Path) -> None:
+    """What a hidden folder, or a link further down, holds is left out by name; a link that goes round is no matter."""
+    (tree / "train" / ".partial").mkdir()
+    (tree / "train" / ".partial" / f"{WNID}_8.JPEG").write_bytes(JPEG)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / f"{WNID}_9.JPEG").write_bytes(JPEG)
+    (tree / "train" / WNID / "more").mkdir()
+    (tree / "train" / WNID / "more" / "deep").symlink_to(tmp_path / "elsewhere")
+    (tree / "train" / WNID / "more" / "round").symlink_to(tree / "train" / WNID / "more")
+    report = run(tree)
+    assert [f"{WNID}_8.JPEG", f"{WNID}_9.JPEG"] == sorted(kinds(report)["misplaced-image"])
+    check_sums(tree, report)
+
+
+def test_folder_below_that_may_not_be_listed(tree: Path) -> None:
+    """It could hold images, so it is refused, as a class's folder is."""
+    folder = tree / "train" / WNID / "rest"
+    folder.mkdir()
+    folder.chmod(0)
+    words = [sys.executable, "-m", "parallel_sharder", "--root", str(tree), "--dest", str(tree.parent / "out")]
+    done = subprocess.run([*without_privileges(), *words], capture_output=True, text=True, timeout=60, check=False)
+    folder.chmod(0o755)
+    assert 1 == done.returncode
+    assert f"{folder}: cannot be listed: Permission denied." in done.stderr
+
+
+@pytest.mark.parametrize("name", ["{}_1.JPEG.part", "readme.txt", "._{}_1.JPEG"])
+def test_classes_of_a_zip_without_an_image(tmp_path: Path, name: str) -> None:
+    """A class of a zip that has no entries for folders is one all the same, whatever lies in its folder."""
+    made.kaggle(tmp_path / "raw")
+    zipped = made.kaggle_zip(tmp_path / "zip", tmp_path / "raw")
+    wnid = WNIDS[30]
+    with zipfile.ZipFile(zipped, "a") as archive:
+        archive.writestr(f"ILSVRC/Data/CLS-LOC/train/{wnid}/{name.format(wnid)}", b"?")
+    report = run(zipped.parent)
+    assert ("other-ending" if name.endswith("part") else "empty-class") in kinds(report)
+    check_sums(zipped.parent, report)
 
 
 # Images under another ending.
@@ -601,6 +682,28 @@ def test_labels_that_cannot_be_compared(tmp_path: Path) -> None:
     report = run(root, split="val")
     assert (12, 0) == (report.samples, report.exit_code)
     assert any(f"The class folders could not be compared with {truth}: " in notice for notice in report.notices)
+
+
+@pytest.mark.parametrize("labels", ["ground truth", "solution"])
+def test_val_labels_that_lack_some(tmp_path: Path, labels: str) -> None:
+    """Images without a label are noted, and the others are compared all the same; so is a further file of labels."""
+    root = tmp_path / "raw"
+    expected = sorted_val(root, lambda *_: None)
+    truth = root / "ILSVRC2012_devkit_t12" / "data" / "ILSVRC2012_validation_ground_truth.txt"
+    if labels == "solution":
+        truth.write_text("damaged")
+        rows = [f"{key},{wnid} 1 2 3 4" for key, wnid in expected.wnids.items()][1:]
+        (root / "LOC_val_solution.csv").write_text("\n".join(["ImageId,PredictionString", *rows, ""]))
+    else:
+        expected.image(f"val/{WNID}", made.val_key(50_001), WNID)
+    report = run(root, split="val")
+    assert 0 == report.exit_code
+    assert any("has no label for 1 of 1" in notice for notice in report.notices)
+    key = made.val_key(3)
+    wrong = next(wnid for wnid in expected.wnids.values() if wnid != expected.wnids[key])
+    (root / "val" / expected.wnids[key] / f"{key}.JPEG").rename(root / "val" / wrong / f"{key}.JPEG")
+    with pytest.raises(SourceError, match="contradict each other, for 1 of 1"):
+        run(root, split="val", dest=tmp_path / "again")
 
 
 def test_on_bad_fail_stops_at_what_is_missing(tree: Path) -> None:

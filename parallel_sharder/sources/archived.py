@@ -19,7 +19,7 @@ from parallel_sharder.errors import DestinationError, SourceError
 from parallel_sharder.model import IMAGE_SUFFIX, WNID, XML_SUFFIX, Place, Problem
 from parallel_sharder.regular import open_regular
 from parallel_sharder.sources.contents import NO_FILES, Contents, FileColumns, stranger, strangers
-from parallel_sharder.sources.names import JunkCount, Role
+from parallel_sharder.sources.names import JunkCount, Role, is_archive, role
 from parallel_sharder.sources.tarindex import GZIP_MAGIC, Read, Stream, TarMember, is_gzip, reader, refusal, tar_members
 
 SPOOLED_AT_A_TIME = 1 << 20
@@ -87,10 +87,10 @@ def index_images(path: str, name: str, start: int, size: int, key_pattern: str, 
             raise refusal(archive, start, "it is compressed, and images are read from where they lie in it", _UNPACK)
         for member in tar_members(reader(file.fileno()), start, start + size, archive):
             folder, base = _place(member, archive)
-            role = junk.role(folder, base)
-            if role is Role.JUNK:
+            its_role = junk.role(folder, base)
+            if its_role is Role.JUNK:
                 continue
-            if role is not Role.IMAGE:
+            if its_role is not Role.IMAGE:
                 others.append(member.name)
                 continue
             key, ending = os.path.splitext(base)
@@ -111,6 +111,25 @@ def index_images(path: str, name: str, start: int, size: int, key_pattern: str, 
         problems=tuple(strangers(f"{archive}:", others, key_pattern, sizes)),
         junk=junk.counts,
     )
+
+
+def packed_images(path: str) -> list[str] | None:
+    """The names of the images in a tar, those in archives within it included; None for what is no whole plain tar."""
+    names: list[str] = []
+    try:
+        with open(path, "rb", buffering=0, opener=open_regular) as file:
+            read, end = reader(file.fileno()), os.fstat(file.fileno()).st_size
+            waiting = [(0, end)]
+            while waiting:
+                start, end = waiting.pop()
+                for member in tar_members(read, start, end, path):
+                    if is_archive(member.name):
+                        waiting.append((member.data, member.data + member.size))
+                    elif role(os.path.basename(member.name)) is Role.IMAGE:
+                        names.append(member.name)
+    except (OSError, SourceError):
+        return None
+    return names
 
 
 def index_annotations(path: str, key_pattern: str, spool_path: str | None) -> Contents:
@@ -160,10 +179,10 @@ class _AnnotationIndex:
                 self._take_packed(member, read, inner)
                 continue
             folder, base = _place(member, archive)
-            role = self._junk.role(folder, base)
-            if role is Role.JUNK:
+            its_role = self._junk.role(folder, base)
+            if its_role is Role.JUNK:
                 continue
-            if role is not Role.ANNOTATION:
+            if its_role is not Role.ANNOTATION:
                 self._problems.append(stranger(f"{archive}:{member.name}"))
                 continue
             key, ending = os.path.splitext(base)

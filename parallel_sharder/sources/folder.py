@@ -11,7 +11,7 @@ import errno
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from parallel_sharder.errors import SourceError
@@ -109,6 +109,7 @@ def with_nested(contents: Contents, key_pattern: str) -> list[Contents]:
     """
     path = contents.place.path
     nested: list[Contents] = []
+    others: list[str] = []
     problems = list(contents.problems)
     for name in contents.folders:
         inner = os.path.join(path, name)
@@ -117,7 +118,9 @@ def with_nested(contents: Contents, key_pattern: str) -> list[Contents]:
         elif name == contents.name:
             nested += list_class(inner, key_pattern)
         else:
-            problems += _not_read(inner, key_pattern, contents)
+            others.append(inner)
+    for inner in others:
+        problems += not_read(inner, key_pattern, [contents, *nested])
     return [dataclasses.replace(contents, folders=(), problems=tuple(problems)), *nested]
 
 
@@ -208,14 +211,27 @@ def _problem(kind: Kind, path: str, name: str, key: str, detail: str) -> Problem
     return Problem(kind, os.path.join(path, name), key, detail)
 
 
-def _not_read(path: str, key_pattern: str, known: Contents) -> list[Problem]:
-    """The problems with a folder in a class's folder: each image in it, and below it, that the class has not."""
+def not_read(path: str, key_pattern: str, known: Sequence[Contents]) -> list[Problem]:
+    """The problems with a folder that is not read: each image in it, and below it, that the `known` places have not.
+
+    Raises SourceError for a folder that may not be looked into.
+    """
     problems: list[Problem] = []
-    keys = {*known.images.keys.split("\n")}
-    for folder, folders, _ in os.walk(path):
-        folders[:] = [name for name in folders if not junk(name)]
-        contents = list_folder(folder, key_pattern)
-        lost = [name for name in contents.images.names(IMAGE_SUFFIX) if os.path.splitext(name)[0] not in keys]
-        problems += [_problem(Kind.MISPLACED_IMAGE, folder, name, "", NOT_READ) for name in lost]
-        problems += [problem for problem in contents.problems if problem.leaves_out_sample]
+    keys = {key for each in known for key in each.images.keys.split("\n")}
+    seen: set[tuple[int, int]] = set()
+    for folder, folders, _ in os.walk(path, onerror=_refuse_unlisted, followlinks=True):
+        status = os.stat(folder)
+        is_new = (status.st_dev, status.st_ino) not in seen  # links may go round
+        seen.add((status.st_dev, status.st_ino))
+        folders[:] = [name for name in folders if is_new and not junk(name)]
+        contents = list_folder(folder, key_pattern) if is_new else None
+        if contents is not None:
+            lost = [name for name in contents.images.names(IMAGE_SUFFIX) if os.path.splitext(name)[0] not in keys]
+            problems += [_problem(Kind.MISPLACED_IMAGE, folder, name, "", NOT_READ) for name in lost]
+            problems += [problem for problem in contents.problems if problem.leaves_out_sample]
     return problems or stray_folders(os.path.dirname(path), [os.path.basename(path)])
+
+
+def _refuse_unlisted(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):  # a broken link
+        raise SourceError(f"{error.filename}: cannot be listed: {error.strerror}. {_SEARCHABLE}") from error

@@ -32,7 +32,8 @@ _JUNK = frozenset((
 _JUNK_BEGINNINGS = ("._", ".nfs", ".fuse_hidden", ".trash-")
 """AppleDouble files, files that were removed while they were open, and the trash of desktops."""
 
-_PACKED = re.compile(rf"({WNID.pattern})\.(?:tar|tgz|tar\.(?:gz|bz2|xz|zst)|zip|rar|7z)")
+_ARCHIVE = re.compile(r"(.+?)(?: ?\([0-9]+\)| copy| - Copy)?\.(?:tar|tgz|tbz2|txz|zip|rar|7z)(?:\.\w+)*", re.IGNORECASE)
+"""Archives by their names, second copies and unfinished downloads included."""
 
 
 class Role(Enum):
@@ -94,10 +95,16 @@ class JunkCount:
         return tuple(sorted(Counter(junk(os.path.basename(path)) for path in self._paths).items()))
 
 
+def is_archive(name: str) -> bool:
+    """Whether a file of this name seems to be an archive."""
+    return _ARCHIVE.fullmatch(name) is not None
+
+
 def packed_class(name: str) -> str:
-    """The WordNet ID of the class that an archive of this name holds; "" if it is no such archive's."""
-    match = _PACKED.fullmatch(name)
-    return match[1] if match else ""
+    """The WordNet ID of the class that an archive of this name, or a file without ending, holds; "" for others."""
+    match = _ARCHIVE.fullmatch(name)
+    stem = match[1] if match else name
+    return stem if WNID.fullmatch(stem) else ""
 
 
 def misfits(keys: Sequence[str], key_pattern: str) -> list[str]:

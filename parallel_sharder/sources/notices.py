@@ -6,8 +6,7 @@ A notice leaves nothing out of the shards by itself. What is left out is a probl
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from importlib import resources
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -15,17 +14,9 @@ from parallel_sharder.errors import worded
 from parallel_sharder.model import IMAGE_SUFFIX, Listing
 from parallel_sharder.sources.downloads import official_name
 from parallel_sharder.sources.layout import Layout
+from parallel_sharder.sources.official import ARCHIVE_BYTES, IMAGE_COUNTS, train_counts
 from parallel_sharder.sources.survey import Survey
 from parallel_sharder.text import counted
-
-IMAGE_COUNTS = {"train": 1_281_167, "val": 50_000, "test": 100_000}
-"""Of ILSVRC2012."""
-
-USUAL_COUNT = 1300
-"""Images of train that a class has; the classes that have fewer are in ilsvrc2012_train_counts.txt."""
-
-ARCHIVE_BYTES = {"ILSVRC2012_img_train.tar": 147_897_477_120, "ILSVRC2012_img_val.tar": 6_744_924_160}
-"""Of the official archives whose size is known."""
 
 _NAMED = 3
 
@@ -66,16 +57,6 @@ def _counts(layout: Layout, listing: Listing) -> Iterator[str]:
         classes = counted(len(short), "class has", "classes have")
         sentence += f" {classes} fewer than there, such as {', '.join(short[:_NAMED])}."
     yield sentence
-
-
-def train_counts() -> Callable[[str], int]:
-    """The images that a class of the official training set has, by its wnid.
-
-    Source: the listing of ILSVRC2012_img_train.tar, whose 1,000 counts sum to 1,281,167.
-    """
-    table = resources.files("parallel_sharder").joinpath("ilsvrc2012_train_counts.txt").read_text("ascii")
-    fewer = {wnid: int(count) for wnid, count in map(str.split, table.splitlines())}
-    return lambda wnid: fewer.get(wnid, USUAL_COUNT)
 
 
 def _endings(listing: Listing) -> Iterator[str]:

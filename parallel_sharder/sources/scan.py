@@ -34,7 +34,7 @@ from parallel_sharder.sources.layout import Layout
 from parallel_sharder.sources.notices import notices_of
 from parallel_sharder.sources.saved import SavedIndex, archive_at
 from parallel_sharder.sources.survey import Progress, Survey, survey_annotations, survey_images
-from parallel_sharder.sources.val_labels import wnids_of
+from parallel_sharder.sources.val_labels import labels_in, wnids_of
 from parallel_sharder.text import counted
 
 NAMED = 10
@@ -303,25 +303,33 @@ def _compare_labels(layout: Layout, classes: tuple[ImageClass, ...], images: _Fi
 
     Raises SourceError for an image in another class's folder: one of the two is wrong, and nobody knows which.
     """
-    labels = next((place for place in layout.val_labels if place.is_file()), None)
-    if layout.split != "val" or labels is None:
+    if layout.split != "val":
         return ""
-    try:
-        wnids = wnids_of(images.key_texts(), layout.val_labels, classes)
-    except SourceError as error:
-        return f"The class folders could not be compared with {labels}: {error.in_one_line}"
-    folders = [classes[row].wnid for row in by_folder.tolist()]
-    wrong = [row for row, (folder, wnid) in enumerate(zip(folders, wnids, strict=True)) if folder != wnid]
-    if wrong:
-        more = [f"  and {len(wrong) - NAMED:,} more"] if len(wrong) > NAMED else []
-        raise SourceError(
-            f"the class folders and {labels} contradict each other, for {len(wrong):,} of {len(images):,} images:",
-            *(f"  {images.path(row)}: {wnids[row]} by the labels" for row in wrong[:NAMED]),
-            *more,
-            "If the labels are right, move the images into the folders of their classes. If the folders are right, "
-            "move the file of labels away; labels of another release do not fit these images.",
-        )
-    return ""
+    keys, folders = images.key_texts(), [classes[row].wnid for row in by_folder.tolist()]
+    said = ""
+    for place in layout.val_labels:
+        try:
+            if not place.is_file():
+                continue
+            labels = labels_in(place, classes)
+        except SourceError as error:
+            said = f"The class folders could not be compared with {place}: {error.in_one_line}"
+            continue
+        wrong = [row for row, key in enumerate(keys) if labels.get(key, folders[row]) != folders[row]]
+        if wrong:
+            more = [f"  and {len(wrong) - NAMED:,} more"] if len(wrong) > NAMED else []
+            raise SourceError(
+                f"the class folders and {place} contradict each other, for {len(wrong):,} of {len(images):,} images:",
+                *(f"  {images.path(row)}: {labels[keys[row]]} by the labels" for row in wrong[:NAMED]),
+                *more,
+                "If the labels are right, move the images into the folders of their classes. If the folders are right, "
+                "move the file of labels away; labels of another release do not fit these images.",
+            )
+        unlabelled = sum(key not in labels for key in keys)
+        if not unlabelled:
+            return ""
+        said = f"{place} has no label for {unlabelled:,} of {counted(len(keys), 'image')}, which were not compared."
+    return said
 
 
 def _expected(layout: Layout) -> str:

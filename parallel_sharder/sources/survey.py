@@ -7,6 +7,7 @@ belong there, as problems or, where it would mislabel samples or tells of a dama
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -15,12 +16,13 @@ from typing import Any, NamedTuple
 
 from parallel_sharder.errors import SourceError, WorkerDiedError, WorkerError
 from parallel_sharder.model import IMAGE_SUFFIX, WNID, ImageClass, Kind, Place, Problem
-from parallel_sharder.sources.archived import index_annotations, index_images, inner_archives
+from parallel_sharder.sources.archived import index_annotations, index_images, inner_archives, packed_images
 from parallel_sharder.sources.contents import NO_FILES, Contents
 from parallel_sharder.sources.downloads import official_name
-from parallel_sharder.sources.folder import NO_KEYS, list_class, list_folder, stray_folders, with_nested
+from parallel_sharder.sources.folder import NO_KEYS, list_class, list_folder, not_read, stray_folders, with_nested
 from parallel_sharder.sources.layout import Layout
-from parallel_sharder.sources.names import FLAT_KEYS, TRAIN_KEY, packed_class
+from parallel_sharder.sources.names import FLAT_KEYS, TRAIN_KEY, is_archive, packed_class
+from parallel_sharder.sources.official import train_counts
 from parallel_sharder.sources.saved import SavedIndex
 from parallel_sharder.sources.zipindex import index_zip
 from parallel_sharder.text import counted
@@ -106,14 +108,16 @@ def _image_folders(layout: Layout, classes: tuple[ImageClass, ...], executor: Ex
     top = list_folder(path, FLAT_KEYS.get(layout.split, NO_KEYS))
     names = [name for name in top.folders if not name.startswith(".")]
     if layout.split == "test" or (layout.split == "val" and not any(map(WNID.fullmatch, names))):
-        return _survey(with_nested(top, FLAT_KEYS[layout.split]), False)
+        flat = _survey(with_nested(top, FLAT_KEYS[layout.split]), False)
+        return flat._replace(problems=_with_packed_images(flat.problems, flat.contents))
     _refuse_beside(layout, [top])
     _refuse_unknown(names, layout, classes)
-    strays = stray_folders(path, sorted(set(top.folders).difference(names)))
     folders = _list_class_folders(layout, names, path, executor, progress)
+    key_pattern = FLAT_KEYS.get(layout.split, ANY_TRAIN_KEY)
+    hidden = [not_read(os.path.join(path, name), key_pattern, folders) for name in sorted({*top.folders} - {*names})]
     found = _survey([top, *folders], True)
-    problems = _with_missing_classes([*strays, *found.problems], folders, classes)
-    return found._replace(contents=folders, problems=problems)
+    problems = _with_missing_classes([*itertools.chain(*hidden), *found.problems], folders, classes)
+    return found._replace(contents=folders, problems=_with_packed_images(problems, folders))
 
 
 def _survey(contents: list[Contents], in_class_folders: bool) -> Survey:
@@ -131,20 +135,48 @@ def _with_missing_classes(
 
     A class whose images are all left out by name is none of those.
     """
-    wnids = {row.wnid for row in classes}
     held = {each.name for each in contents if len(each.images)}
     held |= {each.name for each in contents if any(problem.leaves_out_sample for problem in each.problems)}
+    missing = {row.wnid for row in classes} - held
     found, packed = [], set()
     for problem in problems:
         wnid = packed_class(os.path.basename(problem.path))
-        if problem.kind is Kind.NOT_AN_IMAGE and wnid in wnids - held:
+        if problem.kind is Kind.NOT_AN_IMAGE and wnid in missing:
             packed.add(wnid)
             problem = dataclasses.replace(problem, kind=Kind.PACKED_CLASS, detail=f"unpack it into a folder {wnid}")
         found.append(problem)
-    empty = {each.name: each.place.name for each in reversed(contents) if each.name not in held | packed}
+    empty = {each.name: each.place.name for each in reversed(contents) if each.name in missing - packed}
     for wnid, place in sorted(empty.items()):
         path = place if os.path.isdir(place) else f"{place}:{wnid}"
         found.append(Problem(Kind.EMPTY_CLASS, path, "", f"it holds no image of {wnid}"))
+    return found
+
+
+def _with_packed_images(problems: Sequence[Problem], contents: Sequence[Contents]) -> list[Problem]:
+    """The problems, and the images that archives among the images hold and folders lack: unpacking was interrupted.
+
+    An archive that cannot be looked into counts as a class that is still packed, unless it is known not to be needed.
+    """
+    found = []
+    keys: set[str] = set()
+    count = Counter({each.name: len(each.images) for each in contents})
+    expected = train_counts()
+    for problem in problems:
+        path, name = problem.path, os.path.basename(problem.path)
+        if problem.kind is not Kind.NOT_AN_IMAGE or not (is_archive(name) or packed_class(name)) or os.path.isdir(path):
+            found.append(problem)
+            continue
+        keys = keys or {key for each in contents for key in each.images.keys.split("\n")}
+        names = packed_images(path)
+        wnid = packed_class(name)
+        if names is None and not (wnid and count[wnid] >= expected(wnid)):
+            detail = "it cannot be looked into; unpack it, or move it away"
+            found.append(dataclasses.replace(problem, kind=Kind.PACKED_CLASS, detail=detail))
+            continue
+        lost = [each for each in names or () if os.path.splitext(os.path.basename(each))[0] not in keys]
+        found += [Problem(Kind.PACKED_IMAGE, f"{path}:{each}", "", "unpack it, or remove it") for each in lost]
+        if not lost:
+            found.append(problem)
     return found
 
 

@@ -27,16 +27,36 @@ def wnids_of(keys: Sequence[str], places: Places, classes: Sequence[ImageClass])
         f"Put {DEVKIT}.tar.gz, which holds them, or Kaggle's {VAL_SOLUTION} into {places.folder}, or sort the images "
         "into class folders.",
     )
+    labels = labels_in(path, classes)
+    missing = [key for key in keys if key not in labels]
+    if missing and path.suffix == ".csv":
+        raise SourceError(
+            f"{path} has {counted(len(labels), 'label')}, and none for {len(missing):,} of the images, the first "
+            f"{missing[0]}. Unpack Kaggle's zip again."
+        )
+    if missing:
+        raise SourceError(
+            f"{path} has labels 1 to {VAL_IMAGE_COUNT:,}; there is an image numbered {int(missing[0][-8:]):,}. Remove "
+            "that image."
+        )
+    return [labels[key] for key in keys]
+
+
+def labels_in(path: SmallFile, classes: Sequence[ImageClass]) -> dict[str, str]:
+    """The wnid of each image that a file of labels has, by key.
+
+    Raises SourceError for one of the wrong length or form.
+    """
     if path.suffix == ".csv":
-        return _from_solution(path, keys)
+        return _from_solution(path)
     if str(path).endswith(GROUND_TRUTH):
         ids = {str(row.ilsvrc_id): row.wnid for row in classes if row.ilsvrc_id is not None}
-        return _from_ground_truth(path, keys, ids, "class's ILSVRC2012_ID")
+        return _from_ground_truth(path, ids, "class's ILSVRC2012_ID")
     class_map = path.with_name(CLASS_MAP)
-    return _from_ground_truth(path, keys, _ids_in(class_map), f"number in {class_map}")
+    return _from_ground_truth(path, _ids_in(class_map), f"number in {class_map}")
 
 
-def _from_ground_truth(path: SmallFile, keys: Sequence[str], wnids: dict[str, str], known: str) -> list[str]:
+def _from_ground_truth(path: SmallFile, wnids: dict[str, str], known: str) -> dict[str, str]:
     """The wnids by the lines of a ground truth; `wnids` says what its labels mean, and `known` what they should be."""
     lines = _text(path).split()
     if len(lines) != VAL_IMAGE_COUNT:
@@ -47,13 +67,7 @@ def _from_ground_truth(path: SmallFile, keys: Sequence[str], wnids: dict[str, st
     for number, label in enumerate(lines, 1):
         if label not in wnids:
             raise SourceError(f"{path}: label {number} is {label[:60]!r}, which is no {known}.")
-    numbers = [int(key[-8:]) for key in keys]
-    for number in numbers:
-        if not 1 <= number <= VAL_IMAGE_COUNT:
-            raise SourceError(
-                f"{path} has labels 1 to {VAL_IMAGE_COUNT:,}; there is an image numbered {number:,}. Remove that image."
-            )
-    return [wnids[lines[number - 1]] for number in numbers]
+    return {f"ILSVRC2012_val_{number:08}": wnids[label] for number, label in enumerate(lines, 1)}
 
 
 def _ids_in(path: SmallFile) -> dict[str, str]:
@@ -68,7 +82,7 @@ def _ids_in(path: SmallFile) -> dict[str, str]:
     return wnids
 
 
-def _from_solution(path: SmallFile, keys: Sequence[str]) -> list[str]:
+def _from_solution(path: SmallFile) -> dict[str, str]:
     labels: dict[str, str] = {}
     rows = csv.reader(io.StringIO(_text(path), newline=""))
     try:
@@ -86,13 +100,7 @@ def _from_solution(path: SmallFile, keys: Sequence[str]) -> list[str]:
                 )
     except csv.Error as error:
         raise SourceError(f"{path}: cannot be read: {error}. Unpack Kaggle's zip again.") from error
-    missing = [key for key in keys if key not in labels]
-    if missing:
-        raise SourceError(
-            f"{path} has {counted(len(labels), 'label')}, and none for {len(missing):,} of the images, the first "
-            f"{missing[0]}. Unpack Kaggle's zip again."
-        )
-    return [labels[key] for key in keys]
+    return labels
 
 
 def _text(path: SmallFile) -> str:

@@ -133,18 +133,16 @@ def index_zip(path: str, split: str) -> list[Contents]:
             raise refusal(path, member.extent[0], detail, _UNZIP)
         folder, _, name = member.name.rpartition("/")
         role = junk.role(folder, name)
-        if role is Role.JUNK:
-            continue
         for top, its_role, found in ((_IMAGES, Role.IMAGE, images), (_ANNOTATIONS, Role.ANNOTATION, xmls)):
             if not member.name.startswith(f"{above}{top}/{split}/"):
                 continue
             wnid = folder[len(above) + len(top) + len(split) + 2 :]
+            if found is images and WNID.fullmatch(wnid):
+                found[wnid]  # the folder of a class is one, whatever is in it
             if role is its_role:
                 found[wnid].add(name, member)
-            elif name:
+            elif name and role is not Role.JUNK:
                 others[wnid].append(member.name)
-            elif wnid and found is images:
-                found[wnid]  # an empty folder of a class is one that lacks its images
     contents = []
     for folder in sorted({*images, *xmls}):
         if folder and not WNID.fullmatch(folder):
