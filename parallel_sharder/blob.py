@@ -17,10 +17,8 @@ from typing import NamedTuple, Protocol
 
 from parallel_sharder.errors import SampleError
 from parallel_sharder.model import Kind, Place
+from parallel_sharder.regular import open_regular
 from parallel_sharder.text import counted
-
-_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
-"""What was a file when it was scanned may be a pipe by now, which would have whoever opens it wait."""
 
 _STORED, _DEFLATED = 0, 8
 _LOCAL_HEADER = struct.Struct("<4sHHHHHIIIHH")
@@ -57,7 +55,7 @@ class LooseFile(NamedTuple):
     def read_into(self, view: memoryview) -> None:
         """As Blob says."""
         try:
-            descriptor = os.open(self.path, _FLAGS)
+            descriptor = _open(self.path)
             try:
                 size = _fill(descriptor, view)
             finally:
@@ -181,9 +179,17 @@ def _read(blob: Blob) -> bytes:
     return bytes(data)
 
 
+def _open(path: str) -> int:
+    """The file's descriptor. It may be a pipe's by now, which is not waited for; reading it will fail."""
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except BlockingIOError:
+        return open_regular(path)
+
+
 def _announce(path: str, offset: int, length: int) -> None:
     with contextlib.suppress(OSError):
-        descriptor = os.open(path, _FLAGS)
+        descriptor = _open(path)
         try:
             os.posix_fadvise(descriptor, offset, length, os.POSIX_FADV_WILLNEED)
         finally:
@@ -208,7 +214,7 @@ def _fill_from(path: str, view: memoryview, offset: int) -> int:
     """Read into `view` from `offset` on, until it is full or the file ends; the bytes read."""
     size = 0
     # Opened each time: that costs a microsecond, and no descriptor has to be looked after.
-    descriptor = os.open(path, _FLAGS)
+    descriptor = _open(path)
     try:
         while size < len(view):
             read = os.preadv(descriptor, [view[size:]], offset + size)

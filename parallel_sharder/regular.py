@@ -33,12 +33,18 @@ def kind_at(path: str) -> str:
 
 
 def open_regular(path: str, flags: int = os.O_RDONLY, folder: int | None = None) -> int:
-    """A descriptor of the regular file at `path`, opened at once and for this process alone.
+    """A descriptor of the regular file at `path`, opened without waiting for anybody to write to it or read it.
 
     Raises OSError as os.open does, and one that says what it is for anything else than a regular file.
     """
+    flags |= os.O_CLOEXEC
     try:
-        descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o666, dir_fd=folder)
+        descriptor = os.open(path, flags | os.O_NONBLOCK, 0o666, dir_fd=folder)
+    except BlockingIOError:  # whoever shares the file (Samba, an NFS server) has a lease on it, and has to give that up
+        mode = os.stat(path, dir_fd=folder).st_mode
+        if not stat.S_ISREG(mode):
+            raise _no_file(path, mode) from None
+        descriptor = os.open(path, flags, 0o666, dir_fd=folder)
     except OSError as error:
         if error.errno == errno.ENXIO:  # a socket; a pipe that is opened for writing
             raise _no_file(path, os.stat(path, dir_fd=folder).st_mode) from error

@@ -26,7 +26,7 @@ ALLOWED = {
     "__main__": {"cli"},
     "ahead": {"blob"},
     "annotation": {"errors", "model"},
-    "blob": {"errors", "model", "text"},
+    "blob": {"errors", "model", "regular", "text"},
     "board": set(),
     "bounds": {"annotation", "boxes", "columns", "errors", "members", "model", "ustar"},
     "boxes": {"annotation", "model"},
