@@ -6,10 +6,9 @@ workers read the source's files and compare digests.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -17,9 +16,17 @@ from parallel_sharder.blob import Blob, blob_at
 from parallel_sharder.columns import Bytes, Int32s, Int64s, Keys
 from parallel_sharder.destination import problems_beside
 from parallel_sharder.engines import Engine
-from parallel_sharder.model import IMAGE_SUFFIX, XML_SUFFIX, Deviation, Kind, Listing
+from parallel_sharder.listed import Listed
+from parallel_sharder.model import IMAGE_SUFFIX, XML_SUFFIX, Deviation, Kind, Listing, printable
 from parallel_sharder.monitor import Monitor
-from parallel_sharder.witness import ExpectedSample, ShardFindings, compare_samples
+from parallel_sharder.witness import (
+    ExpectedSample,
+    LeftOutSample,
+    ShardFindings,
+    SourceSample,
+    compare_samples,
+    look_again,
+)
 
 SAMPLES_A_TASK = 500
 """Samples of the source compared by one task: some 50 MB to read, for a message of some 100 KB."""
@@ -64,63 +71,63 @@ class Compared(NamedTuple):
 
 
 def compare_with_source(
-    manifest_path: str, rows: Rows, listing: Listing, annotations: str, engine: Engine, monitor: Monitor
+    manifest_path: str,
+    rows: Rows,
+    listing: Listing,
+    listed: Sequence[Listed],
+    annotations: str,
+    engine: Engine,
+    monitor: Monitor,
 ) -> Compared:
     """Compare the samples of a set with the source's; `annotations` is the JSON's form.
 
-    A sample of the source may be missing if the list of problems, beside the manifest, says so.
+    A sample of the source may be missing if the list of problems says why, and that is true.
     """
-    listed, without_annotation, deviations = _read_problems(manifest_path)
-
     place = np.minimum(np.searchsorted(listing.keys, rows.keys), len(listing) - 1)
     known = listing.keys[place] == rows.keys
-    deviations += [rows.deviation(row, "is not in the source") for row in np.flatnonzero(~known).tolist()]
+    deviations = [rows.deviation(row, "is not in the source") for row in np.flatnonzero(~known).tolist()]
     stored = np.zeros(len(listing), np.bool_)
     stored[place[known]] = True
+
+    left_out = {problem.key: problem for problem in listed if problem.is_left_out}
+    absent = []
     for row in np.flatnonzero(~stored).tolist():
-        key = listing.keys[row].decode("ascii")
-        if key not in listed:
-            deviations.append(
-                Deviation(manifest_path, f"{_image(listing, row).path} is in no shard, and in no list of problems", key)
-            )
-    for row in np.flatnonzero(known).tolist():
-        if rows.keys[row].decode("ascii") in listed:
-            deviations.append(rows.deviation(row, "is listed as left out, and is there"))
+        source = _source_sample(listing, row, annotations)
+        problem = left_out.get(source.key)
+        if problem is None:
+            detail = f"{printable(source.image.path)} is in no shard, and in no list of problems"
+            deviations.append(Deviation(manifest_path, detail, source.key))
+        else:
+            absent.append(LeftOutSample(problems_beside(manifest_path), source, problem.kind, problem.detail))
+    deviations += _unknown(manifest_path, listing, left_out)
+    for some in engine.each(look_again, _in_tasks(absent)):
+        deviations += some
 
     found = np.flatnonzero(known)
     in_sources_order = found[np.argsort(place[found], kind="stable")].tolist()  # one folder after the other
-    samples = _expected_samples(listing, rows, in_sources_order, place, without_annotation, annotations)
-    tasks = iter(lambda: list(islice(samples, SAMPLES_A_TASK)), [])
-    for done, some in enumerate(engine.each(compare_samples, tasks), 1):
+    broken = {problem.key for problem in listed if problem.kind is Kind.BAD_ANNOTATION and not problem.is_left_out}
+    samples = _expected_samples(listing, rows, in_sources_order, place, broken, annotations)
+    for done, some in enumerate(engine.each(compare_samples, _in_tasks(samples)), 1):
         deviations += some
         monitor.working("comparing samples", min(done * SAMPLES_A_TASK, len(found)), len(found))
     return Compared(len(found), int(np.count_nonzero(~stored)), deviations)
 
 
-def _read_problems(manifest_path: str) -> tuple[set[str], set[str], list[Deviation]]:
-    """Of the list of problems: the keys that are left out, and those stored without their broken annotation."""
-    path = problems_beside(manifest_path)
-    left_out, without_annotation, deviations = set(), set(), []
-    try:
-        with open(path, encoding="ascii") as file:
-            for number, line in enumerate(file, 1):
-                try:
-                    problem = json.loads(line)
-                    key, kind, is_left_out = problem["key"], problem["kind"], problem["left_out"]
-                    if not isinstance(key, str):
-                        raise TypeError(key)
-                except (ValueError, KeyError, TypeError, RecursionError):
-                    deviations.append(Deviation(path, f"line {number} is not a problem as the tool lists it"))
-                    continue
-                if is_left_out:
-                    left_out.add(key)
-                elif kind == Kind.BAD_ANNOTATION:
-                    without_annotation.add(key)
-    except FileNotFoundError:
-        pass  # there were none
-    except (OSError, ValueError) as error:
-        deviations.append(Deviation(path, f"cannot be read: {error}"))
-    return left_out, without_annotation, deviations
+T = TypeVar("T")
+
+
+def _in_tasks(samples: Iterable[T]) -> Iterator[list[T]]:
+    rest = iter(samples)
+    return iter(lambda: list(islice(rest, SAMPLES_A_TASK)), [])
+
+
+def _unknown(manifest_path: str, listing: Listing, left_out: Mapping[str, Listed]) -> list[Deviation]:
+    """Those that are listed as left out, and are nowhere in the source."""
+    known = {problem.key for problem in listing.problems}
+    keys = [key for key in left_out if key not in known]
+    is_there = np.isin(np.array([key.encode() for key in keys], "S"), listing.keys)
+    path, detail = problems_beside(manifest_path), "is listed as left out, and is not in the source"
+    return [Deviation(path, detail, key) for key, there in zip(keys, is_there.tolist(), strict=True) if not there]
 
 
 def _image(listing: Listing, row: int) -> Blob:
@@ -141,28 +148,27 @@ def _name(listing: Listing, row: int, ending: Bytes | None, usual: str) -> str:
     return str(listing.keys[row], "ascii") + (usual if ending is None else listing.endings[ending[row]])
 
 
+def _source_sample(listing: Listing, row: int, annotations: str) -> SourceSample:
+    image_class = listing.classes[listing.class_index[row]] if listing.classes else None
+    key = listing.keys[row].decode("ascii")
+    return SourceSample(key, _image(listing, row), _xml(listing, row), image_class, annotations)
+
+
 def _expected_samples(
-    listing: Listing,
-    rows: Rows,
-    known: list[int],
-    place: Int64s,
-    without_annotation: set[str],
-    annotations: str,
+    listing: Listing, rows: Rows, known: list[int], place: Int64s, broken: set[str], annotations: str
 ) -> Iterator[ExpectedSample]:
-    """What to compare: the `known` rows, each with the source's sample at its `place` in the Listing."""
+    """What to compare: the `known` rows, each with the source's sample at its `place` in the Listing.
+
+    The annotations of those in `broken` should not have been stored.
+    """
     labels = {row.wnid: row.label for row in listing.classes}
     for row in known:
-        there = int(place[row])
-        key = rows.keys[row].decode("ascii")
-        image_class = listing.classes[listing.class_index[there]] if listing.classes else None
+        source = _source_sample(listing, int(place[row]), annotations)
         yield ExpectedSample(
             rows.paths[rows.shard[row]],
             int(rows.offset[row]),
-            key,
-            _image(listing, there),
-            None if key in without_annotation else _xml(listing, there),
-            image_class,
-            annotations,
+            source,
+            source.key in broken,
             labels,
             rows.image_digests[16 * row : 16 * row + 16],
             rows.json_digests[16 * row : 16 * row + 16],

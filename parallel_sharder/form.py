@@ -1,17 +1,21 @@
 """The form of a sample's JSON, for the witness: it knows it by itself, so that no mistake of boxes.py can hide here.
 
-What a set with `--annotations boxes` or `none` has to hold, by the manifest alone, and by the source. Of the package
-it uses only what parses an annotation.
+What a set has to hold with each of `--annotations`, by the manifest alone, and by the source. Of the package it uses
+only what parses an annotation and what looks at an image.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
-from parallel_sharder.model import IMAGE_ENDINGS, ImageClass
+from parallel_sharder import annotation
+from parallel_sharder.image import examine
+from parallel_sharder.model import IMAGE_ENDINGS, ImageClass, Kind
+from parallel_sharder.text import counted
 
 _BOXES_FORM: dict[str, type] = {
     "cls": int, "cname": str, "wnid": str, "filename": str, "width": int, "height": int, "annotated": bool,
@@ -19,24 +23,84 @@ _BOXES_FORM: dict[str, type] = {
 }  # fmt: skip
 _OF_A_CLASS = ("cls", "cname", "wnid")
 
+_JSON_LIMIT_BYTES = annotation.SIZE_LIMIT_BYTES * annotation.JSON_BYTES_PER_XML_BYTE + (1 << 20)
+"""The most that a JSON can have: the largest annotation, and the words of a class. Parsed it takes many times that."""
+
+
+class _NumberError(ValueError):
+    """A number that no form has."""
+
+
+def _refuse_number(text: str) -> NoReturn:
+    raise _NumberError(text)
+
+
+_DECODER = json.JSONDecoder(parse_float=_refuse_number, parse_constant=_refuse_number)
+
+
+def parsed(text: bytes) -> tuple[dict[str, Any] | None, str]:
+    """A sample's JSON, or None and what is wrong with it: anything else than json.dumps writes of a form's dict."""
+    if len(text) > _JSON_LIMIT_BYTES:
+        return None, f"has {counted(len(text), 'byte')}; none has more than {_JSON_LIMIT_BYTES:,}"
+    try:
+        metadata = _DECODER.decode(text.decode("ascii"))
+        if isinstance(metadata, dict) and json.dumps(metadata).encode("ascii") == text:
+            return metadata, ""
+    except _NumberError as error:
+        return None, f"holds the number {error}, and whole numbers are all that there should be"
+    except (ValueError, RecursionError):
+        pass
+    return None, "is not a JSON object as json.dumps writes it"
+
+
+def fault_in_image(data: bytes) -> str:
+    """What is wrong with an image that was stored as a sound one, "" if nothing is.
+
+    A JPEG is taken for sound if it has an end marker: earlier versions have asked for less than `examine` does.
+    """
+    if data.startswith(b"\xff\xd8") and (data.endswith(b"\xff\xd9") or b"\xff\xd9" in data[2:]):
+        return ""
+    found = examine(memoryview(data))
+    return found[1] if found is not None and found[0] is Kind.BAD_IMAGE else ""
+
 
 def fault_in_form(
-    key: str, metadata: Mapping[str, Any], annotations: str, classes: Mapping[int, tuple[str, str]]
+    key: str, metadata: Mapping[str, Any], annotations: str, classes: Mapping[int, tuple[str, str]], on_bad: str
 ) -> str:
     """What is wrong with the form of a sample's JSON, "" if nothing is: which fields there are, of which types, and
     whether they fit each other and the key.
     """
+    if annotations == "boxes":
+        return _fault_in_boxes(key, metadata, classes, on_bad)
+    names, of_class = [*metadata], ["cls", "cname"] if classes else []
     if annotations == "none":
-        allowed = ["cls", "cname"] if classes else []
-        return "" if [*metadata] == allowed else f"has {', '.join(metadata)}, and there should be no annotation"
-    if annotations != "boxes":
-        return ""
+        return "" if names == of_class else f"has {', '.join(names)}, and there should be no annotation"
+    if names not in (of_class, ["annotation", *of_class]):
+        return f"has the fields {', '.join(names)}; expected were {', '.join(['annotation', *of_class])}"
+    return "" if _is_of_text(metadata.get("annotation", {})) else "has something else than text in its annotation"
+
+
+def _is_of_text(element: Any) -> bool:
+    """Whether that can be what XML gives: a dict of texts, lists and dicts, or None for what is empty."""
+    if not isinstance(element, dict):
+        return False
+    rest = [*element.values()]
+    while rest:
+        value = rest.pop()
+        if isinstance(value, (dict, list)):
+            rest += value.values() if isinstance(value, dict) else value
+        elif not isinstance(value, str) and value is not None:
+            return False
+    return True
+
+
+def _fault_in_boxes(key: str, metadata: Mapping[str, Any], classes: Mapping[int, tuple[str, str]], on_bad: str) -> str:
     form = {name: kind for name, kind in _BOXES_FORM.items() if classes or name not in _OF_A_CLASS}
     if [(name, type(value)) for name, value in metadata.items()] != [*form.items()]:
         return f"has not the fields {', '.join(form)}, or not of their types"
     width, height = metadata["width"], metadata["height"]
     stem, ending = os.path.splitext(metadata["filename"])
-    if min(width, height) < 0 or stem != key or ending.lower() not in IMAGE_ENDINGS:
+    if min(width, height) < (0 if on_bad == "keep" else 1) or stem != key or ending.lower() not in IMAGE_ENDINGS:
         return f"has the file {metadata['filename']} of {width} x {height}"
     wnid, _ = classes.get(metadata.get("cls", -1), ("", ""))
     if metadata.get("wnid", "") != wnid:
@@ -69,9 +133,7 @@ def expected_boxes(
 ) -> dict[str, Any]:
     """The boxes form of a sample's JSON, from its parsed annotation, if there is one, and its image's size and name."""
     described = (document or {}).get("annotation", {})
-    width, height = (_number(_inside(described, "size", side)) or 0 for side in ("width", "height"))
-    if not (0 < width < 10**9 and 0 < height < 10**9):
-        width, height = image_size
+    width, height = size_in(document) or image_size
     wnid = image_class.wnid if image_class else ""
     objects = described.get("object") or []
     rows = []
@@ -90,6 +152,13 @@ def expected_boxes(
     of_class = {"cls": image_class.label, "cname": image_class.name, "wnid": wnid} if image_class else {}
     of_file = {"filename": filename, "width": width, "height": height, "annotated": document is not None}
     return of_class | of_file | dict(zip(("boxes", "names", "labels", "truncated", "difficult"), columns, strict=True))
+
+
+def size_in(document: Mapping[str, Any] | None) -> tuple[int, int] | None:
+    """Width and height as annotated, in pixels; None where there is no such size."""
+    described = (document or {}).get("annotation", {})
+    width, height = (_number(_inside(described, "size", side)) or 0 for side in ("width", "height"))
+    return (width, height) if 0 < width < 10**9 and 0 < height < 10**9 else None
 
 
 def _inside(element: Any, *names: str) -> str | None:

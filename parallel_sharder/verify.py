@@ -26,6 +26,7 @@ from parallel_sharder.engines import Engine, open_engine
 from parallel_sharder.errors import DestinationError, ManifestError, SourceError
 from parallel_sharder.journal import progress_of
 from parallel_sharder.limits import stopping_in_words
+from parallel_sharder.listed import against_shards, read_listed
 from parallel_sharder.manifest import read_manifest
 from parallel_sharder.model import Deviation, Listing, Problem
 from parallel_sharder.monitor import Monitor, telling
@@ -137,11 +138,14 @@ def _verify_set(path: str, options: VerifyOptions, engine: Engine, monitor: Moni
 
     found.samples, found.shards = len(rows.keys), len(findings)
     found.file_bytes = sum(shard.file_bytes for shard in expected)
+    found.deviations += _against_itself(path, manifest)
     found.deviations += _further_shards(expected)
     for finding in findings:
         found.deviations += finding.deviations
     found.deviations += _order_of_shards(findings)
     found.deviations += _repeats(rows)
+    listed, amiss = read_listed(path, manifest["options"]["on_bad"])
+    found.deviations += [*amiss, *against_shards(path, listed, rows.keys)]
     if not found.deviations:  # or they would only follow from those
         found.deviations += _class_counts(path, manifest, findings)
     if options.source is not None:
@@ -149,7 +153,7 @@ def _verify_set(path: str, options: VerifyOptions, engine: Engine, monitor: Moni
             with _source(manifest["options"], options, engine, monitor) as listing:
                 found.deviations += _class_table(path, manifest, listing)
                 form = manifest["options"].get("annotations", "original")
-                compared = compare_with_source(path, rows, listing, form, engine, monitor)
+                compared = compare_with_source(path, rows, listing, listed, form, engine, monitor)
                 found.compared, found.left_out = compared.samples, compared.left_out + listing.left_out
                 found.problems = tuple(problem for problem in listing.problems if problem.leaves_out)
                 found.notices = listing.notices
@@ -178,14 +182,43 @@ def _expected_shards(path: str, manifest: Mapping[str, Any], *, with_digests: bo
             entry["filesize"],
             entry["tar_bytes"],
             entry["xxh3_128"],
+            entry.get("md5sum", ""),
             classes,
-            choices["split"] == "train",
+            choices["split"],
             choices["seed"],
             choices.get("annotations", "original"),
+            choices["on_bad"],
             with_digests,
         )
         for entry in manifest["shardlist"]
     ]
+
+
+def _against_itself(path: str, manifest: Mapping[str, Any]) -> list[Deviation]:
+    """Where the manifest contradicts itself: no conversion with its options gives such shards, or such totals."""
+    choices, shards, labels = manifest["options"], manifest["shardlist"], [row["label"] for row in manifest["classes"]]
+    sums = {"samples": sum(entry["nsamples"] for entry in shards), "shards": len(shards)}
+    sums |= {name: sum(entry[name] for entry in shards) for name in ("filesize", "tar_bytes")}
+    found = [
+        f"says that the set has {manifest['totals'][name]:,} as {name}, and its list of shards gives {value:,}"
+        for name, value in sums.items()
+        if manifest["totals"][name] != value
+    ]
+    for option, of_shard in (("maxcount", "nsamples"), ("maxsize", "tar_bytes")):
+        largest = max(shards, key=lambda entry: entry[of_shard])
+        if choices[option] is not None and largest[of_shard] > choices[option]:
+            found.append(
+                f"says that {largest['url']} has {largest[of_shard]:,} as {of_shard}, and that --{option} was "
+                f"{choices[option]:,}"
+            )
+    if choices["shards"] not in (None, len(shards)):
+        found.append(f"lists {counted(len(shards), 'shard')}, and says that --shards was {choices['shards']:,}")
+    if (choices["split"] == "test") != (not labels):
+        found.append(f"has {counted(len(labels), 'class', 'classes')}, and says that --split was {choices['split']}")
+    by_wnid = sorted(manifest["classes"], key=lambda row: row["wnid"])
+    if choices["labels"] == "sorted" and [row["label"] for row in by_wnid] != [*range(len(by_wnid))]:
+        found.append("says that --labels was sorted, and its labels do not number the WordNet IDs from 0")
+    return [Deviation(path, detail) for detail in found]
 
 
 def _further_shards(expected: list[ExpectedShard]) -> list[Deviation]:

@@ -1,46 +1,63 @@
 """The witness: whether a shard, or a stretch of the source, is what the manifest says. It has no part in the writing.
 
-A worker's share of `verify`: reads shards with Python's own tarfile, gzip and zstandard, lays expected headers out with
-tarfile, and knows the members' names and order for itself. It imports neither ustar nor tarwriter nor worker nor
-members, so that no mistake of theirs can hide here. No numpy: workers have no use for it.
+A worker's share of `verify`: reads shards with Python's own tarfile and zlib, and zstandard (see shardreader), lays
+expected headers out with tarfile, and knows the members' names and order for itself. It imports neither ustar nor
+tarwriter nor worker nor members, so that no mistake of theirs can hide here. No numpy: workers have no use for it.
 """
 
 from __future__ import annotations
 
-import contextlib
-import gzip
 import json
+import os
 import re
 import tarfile
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import IO, Any, NamedTuple, Self, cast
+from io import FileIO
+from typing import Any, NamedTuple
 
 import xxhash
 
 from parallel_sharder import annotation
 from parallel_sharder.blob import Blob
 from parallel_sharder.errors import SampleError
-from parallel_sharder.form import expected_boxes, fault_in_form
-from parallel_sharder.image import size_of
-from parallel_sharder.model import Deviation, ImageClass
+from parallel_sharder.form import expected_boxes, fault_in_form, fault_in_image, parsed, size_in
+from parallel_sharder.image import examine, size_of
+from parallel_sharder.model import Deviation, ImageClass, Kind
+from parallel_sharder.regular import open_regular
+from parallel_sharder.shardreader import READ_BYTES, Content, ShardReader, TooLongError
 from parallel_sharder.text import counted, printable
 
-_READ_BYTES = 1 << 20
 _BLOCK_BYTES = tarfile.BLOCKSIZE
 _KEY = re.compile(r"[!-~]{1,99}")
+_KEYS_OF = {
+    "train": re.compile("n[0-9]{8}_[0-9]{1,20}"),
+    "val": re.compile("ILSVRC2012_val_[0-9]{8}"),
+    "test": re.compile("ILSVRC2012_test_[0-9]{8}"),
+}
 _LABEL = re.compile(rb"0|[1-9][0-9]{0,9}")
+_NOTHING = Content(b"", xxhash.xxh3_128_digest(b""))
+
+_DEVIATIONS_LIMIT = 1_000
+"""Of a shard. Each takes half a kilobyte, and a shard that was made to can have one in each block."""
+
+_DETAIL_LIMIT = 500
+"""Characters of a deviation's detail, which can quote what is in the shard."""
+
+_NAMES_LIMIT = 20
+"""Members of one key that are told apart; there should be three."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExpectedShard:
     """What the manifest says of the shard at `path`, and of the whole set.
 
-    `classes` gives wnid and name of each label, and is empty for a set without classes; where `key_tells_class`, keys
-    begin with the wnid. `seed` is that of the order, None for the order of the keys. `annotations` is the form of the
-    JSON. `with_digests` asks for those of the samples, for comparing them with the source.
+    `md5` is "" where the manifest has none. `classes` gives wnid and name of each label, and is empty for a set without
+    classes. `seed` is that of the order, None for the order of the keys. `annotations` is the form of the JSON, and
+    `on_bad` what became of broken samples. `with_digests` asks for those of the samples, for comparing them with the
+    source.
     """
 
     path: str
@@ -48,10 +65,12 @@ class ExpectedShard:
     file_bytes: int
     tar_bytes: int
     xxh3_128: str
+    md5: str
     classes: Mapping[int, tuple[str, str]]
-    key_tells_class: bool
+    split: str
     seed: int | None
     annotations: str
+    on_bad: str
     with_digests: bool
 
 
@@ -83,135 +102,147 @@ def check_shard(expected: ExpectedShard) -> ShardFindings:
     return _Check(expected).run()
 
 
-class ExpectedSample(NamedTuple):
-    """A sample of the source, and what was found of it: in the shard at `path`, at `offset`.
-
-    `xml` is None where its JSON holds no annotation, `image_class` where the set has no classes. `annotations` is the
-    form of its JSON, and `labels` are those of all classes by WordNet ID.
+class SourceSample(NamedTuple):
+    """A sample of the source: `xml` is None where it has no annotation, or none is wanted, `image_class` where the set
+    has no classes. `annotations` is the form of its JSON.
     """
 
-    path: str
-    offset: int
     key: str
     image: Blob
     xml: Blob | None
     image_class: ImageClass | None
     annotations: str
+
+
+class ExpectedSample(NamedTuple):
+    """What `source` should have become, and what was found of it: in the shard at `path`, at `offset`.
+
+    `without_annotation` tells that it is listed as stored without its annotation, which is broken. `labels` are those
+    of all classes by WordNet ID.
+    """
+
+    path: str
+    offset: int
+    source: SourceSample
+    without_annotation: bool
     labels: Mapping[str, int]
     image_digest: bytes
     json_digest: bytes
 
 
+class LeftOutSample(NamedTuple):
+    """A sample of the source that is in no shard, because of what the list of problems at `path` says of it."""
+
+    path: str
+    source: SourceSample
+    kind: Kind
+    detail: str
+
+
 def compare_samples(samples: Sequence[ExpectedSample]) -> list[Deviation]:
     """Read the sources of `samples`, and say which of them are stored otherwise."""
     return [
-        Deviation(sample.path, detail, sample.key, sample.offset) for sample in samples for detail in _compare(sample)
+        Deviation(sample.path, detail, sample.source.key, sample.offset)
+        for sample in samples
+        for detail in _compare(sample)
     ]
 
 
-def _compare(sample: ExpectedSample) -> Iterator[str]:
+def look_again(samples: Sequence[LeftOutSample]) -> list[Deviation]:
+    """Read the sources of `samples`, and say which of them could have been stored."""
+    found = []
+    for path, source, kind, detail in samples:
+        if _fault_in(source):
+            continue
+        what = f"{printable(source.image.path)} is left out ({kind.meaning}: {printable(detail)[:_DETAIL_LIMIT]})"
+        now = "it can be read now" if kind in (Kind.UNREADABLE, Kind.CHANGED) else "it is sound"
+        found.append(Deviation(path, f"says that {what}, and {now}; a conversion would store it", source.key))
+    return found
+
+
+def _fault_in(source: SourceSample) -> str:
+    """Why a sample of the source cannot be stored; "" if it can be."""
     try:
-        image = sample.image.read()
+        document = _document(source.xml)
+        json.dumps(document)
+        image = memoryview(source.image.read())
+    except SampleError as error:
+        return error.detail
+    except RecursionError:
+        return "its elements are nested too deeply"
+    found = examine(image)
+    if found is not None and found[0] is Kind.BAD_IMAGE:
+        return found[1]
+    is_without_size = source.annotations == "boxes" and not (size_in(document) or size_of(image))
+    return "its width and height cannot be found" if is_without_size else ""
+
+
+def _compare(sample: ExpectedSample) -> Iterator[str]:
+    source = sample.source
+    try:
+        image = source.image.read()
         if xxhash.xxh3_128_digest(image) != sample.image_digest:
-            yield f"its image is not that of the source, {printable(sample.image.path)}"
-        expected = _expected_json(sample, image)
+            yield f"its image is not that of the source, {printable(source.image.path)}"
+        if sample.without_annotation:
+            yield from _compare_annotation(source)
+            source = source._replace(xml=None)
+        expected = _expected_json(source, image, sample.labels)
     except SampleError as error:
         yield f"its source {printable(error.path)} cannot be compared: {error.detail}"
         return
     except RecursionError:
-        yield f"its annotation {printable(sample.xml.path if sample.xml else '')} is nested too deeply to be compared"
+        yield f"its annotation {printable(source.xml.path if source.xml else '')} is nested too deeply to be compared"
         return
     if xxhash.xxh3_128_digest(expected) != sample.json_digest:
-        where = f"the annotation {printable(sample.xml.path)} and " if sample.xml is not None else ""
-        its_class = sample.image_class
+        where = f"the annotation {printable(source.xml.path)} and " if source.xml is not None else ""
+        its_class = source.image_class
         what = f"{its_class.label} ({its_class.name})" if its_class else "none"
         yield f"its json is not what {where}the class {what} of the source give"
 
 
-def _expected_json(sample: ExpectedSample, image: bytes) -> bytes:
-    document = annotation.parse(sample.xml.read(), sample.xml.path) if sample.xml is not None else None
-    if sample.annotations == "boxes":
+def _compare_annotation(source: SourceSample) -> Iterator[str]:
+    """What to say of an annotation that is listed as broken, if it is not."""
+    try:
+        json.dumps(_document(source.xml))
+    except (SampleError, RecursionError):
+        return
+    what = "has none" if source.xml is None else f"has {printable(source.xml.path)}, which is sound"
+    yield f"its annotation is listed as broken, and the source {what}"
+
+
+def _document(xml: Blob | None) -> dict[str, Any] | None:
+    """The parsed annotation, if there is one. Raises SampleError."""
+    if xml is None:
+        return None
+    if xml.length > annotation.SIZE_LIMIT_BYTES:
+        raise SampleError(Kind.BAD_ANNOTATION, xml.path, f"{xml.length:,} bytes are too many for an annotation")
+    return annotation.parse(xml.read(), xml.path)
+
+
+def _expected_json(source: SourceSample, image: bytes, labels: Mapping[str, int]) -> bytes:
+    document = _document(source.xml)
+    if source.annotations == "boxes":
         size = size_of(memoryview(image)) or (0, 0)
-        filename = re.split("[/:]", sample.image.path)[-1]
-        made = expected_boxes(sample.image_class, document, size, sample.labels, filename)
+        filename = re.split("[/:]", source.image.path)[-1]
+        made = expected_boxes(source.image_class, document, size, labels, filename)
         return json.dumps(made).encode("ascii")
     metadata = document or {}
-    if sample.image_class is not None:
-        metadata |= {"cls": sample.image_class.label, "cname": sample.image_class.name}
+    if source.image_class is not None:
+        metadata |= {"cls": source.image_class.label, "cname": source.image_class.name}
     return json.dumps(metadata).encode("ascii")
 
 
-class _Header(tarfile.TarInfo):
-    """A header as tarfile understands it, with the bytes it was read from."""
+class _Sample(NamedTuple):
+    """What was found of a sample: its members' names without the key, and the content of those that it should have."""
 
-    block: bytes
-
-    @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        header = super().frombuf(buf, encoding, errors)
-        header.block = bytes(buf)
-        return header
+    key: str
+    offset: int
+    names: list[str]
+    members: dict[str, Content]
 
 
-class _Hashed:
-    """A file that is hashed and counted as it is read."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self.digest = xxhash.xxh3_128()
-        self.size = 0
-
-    def read(self, size: int = -1) -> bytes:
-        data = self._file.read(size if 0 <= size < _READ_BYTES else _READ_BYTES)
-        self.digest.update(data)
-        self.size += len(data)
-        return data
-
-
-class _Tar:
-    """The tar of a shard, read once from front to back; what tarfile is given as its file."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-        self._position = 0
-        self.block = b""
-        """What was read last."""
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, position: int) -> None:
-        while self._position < position and self.read(min(position - self._position, _READ_BYTES)):
-            pass
-
-    def read(self, size: int) -> bytes:
-        """`size` bytes, fewer only at the end. Takes no more memory than there is to read, whatever a header says."""
-        parts = []
-        while size > 0 and (part := self._stream.read(min(size, _READ_BYTES))):
-            parts.append(part)
-            size -= len(part)
-        self.block = b"".join(parts)
-        self._position += len(self.block)
-        return self.block
-
-
-def _decompressed(path: str, file: _Hashed) -> Any:
-    if path.endswith(".tar"):
-        return file
-    if path.endswith(".zst"):
-        import zstandard
-
-        return zstandard.ZstdDecompressor().stream_reader(cast("IO[bytes]", file), closefd=False)
-    return gzip.GzipFile(fileobj=cast("IO[bytes]", file), mode="rb")
-
-
-def _headers(tar: _Tar) -> Iterator[_Header]:
-    """The headers that tarfile finds, until it finds none: at the archive's end, or at something that is no header."""
-    with contextlib.suppress(tarfile.ReadError):
-        archive: Any = tarfile.TarFile(fileobj=cast("IO[bytes]", tar), tarinfo=_Header)
-        while (header := archive.next()) is not None:
-            archive.members.clear()  # it keeps them all
-            yield header
+class _EnoughError(Exception):
+    """So much is wrong with a shard that nobody wants to know the rest."""
 
 
 class _Check:
@@ -228,84 +259,116 @@ class _Check:
         self._json_digests = bytearray()
 
     def run(self) -> ShardFindings:
-        expected = self._expected
         try:
-            with open(expected.path, "rb", buffering=0) as file:
-                hashed = _Hashed(file)
-                tar = _Tar(_decompressed(expected.path, hashed))
-                self._read(tar)
-                while hashed.read(_READ_BYTES):
-                    pass
+            with open(self._expected.path, "rb", buffering=0, opener=open_regular) as file:
+                self._check_file(file)
         except FileNotFoundError:
             self._note("is missing")
         except OSError as error:
             self._note(f"cannot be read: {error.strerror or error}")
-        else:
-            self._compare_counts("byte", hashed.size, expected.file_bytes)
-            digest = hashed.digest.hexdigest()
-            if hashed.size == expected.file_bytes and digest != expected.xxh3_128:
-                self._note(f"has {digest} as digest (XXH3-128); the manifest says {expected.xxh3_128}")
-            if expected.file_bytes != expected.tar_bytes:
-                self._compare_counts("byte", tar.tell(), expected.tar_bytes, " before compression")
-            self._compare_counts("sample", len(self._keys), expected.samples)
+        except _EnoughError:
+            more = f"has more than {_DEVIATIONS_LIMIT:,} deviations, and was read no further"
+            self._deviations.insert(0, Deviation(self._expected.path, more))  # of which people are shown the first
         findings = self._findings
         findings.keys, findings.offsets = "\n".join(self._keys), self._offsets.tobytes()
         findings.image_digests, findings.json_digests = bytes(self._image_digests), bytes(self._json_digests)
         findings.deviations = tuple(self._deviations)
         return findings
 
+    def _check_file(self, file: FileIO) -> None:
+        """Its samples, then what the manifest says of the whole file."""
+        expected, size = self._expected, os.fstat(file.fileno()).st_size
+        shard = ShardReader(file, expected.path, expected.tar_bytes, with_md5=bool(expected.md5))
+        self._read(shard)
+        if size == expected.file_bytes:
+            shard.read_on()
+            size = shard.file_bytes
+        self._compare_counts("byte", size, expected.file_bytes)
+        if size == expected.file_bytes:
+            said_of_it = expected.xxh3_128, expected.md5
+            for name, found, said in zip(("XXH3-128", "MD5"), shard.digests, said_of_it, strict=True):
+                if found != said:
+                    self._note(f"has {found} as digest ({name}); the manifest says {said}")
+        if expected.file_bytes != expected.tar_bytes:
+            if shard.is_too_long:
+                limit = counted(expected.tar_bytes, "byte")
+                self._note(f"has more before compression than the {limit} that the manifest says")
+            else:
+                self._compare_counts("byte", shard.position, expected.tar_bytes, " before compression")
+        self._compare_counts("sample", len(self._keys), expected.samples)
+
     def _note(self, detail: str, key: str = "", offset: int | None = None) -> None:
+        if len(self._deviations) == _DEVIATIONS_LIMIT:
+            raise _EnoughError
+        if len(detail) > _DETAIL_LIMIT:
+            detail = f"{detail[:_DETAIL_LIMIT]}..."
         self._deviations.append(Deviation(self._expected.path, detail, printable(key), offset))
 
     def _compare_counts(self, noun: str, found: int, expected: int, where: str = "") -> None:
         if found != expected:
             self._note(f"has {counted(found, noun)}{where}; the manifest says {expected:,}")
 
-    def _read(self, tar: _Tar) -> None:
+    def _read(self, shard: ShardReader) -> None:
         """All samples, and the end of the archive."""
-        key, offset = "", 0
-        members: list[tuple[str, bytes]] = []
-        for header, data in self._members(tar):
-            its_key, _, its_field = header.name.partition(".")
-            if its_key != key or not members:
-                self._check_sample(key, offset, members)
-                key, offset, members = its_key, header.offset, []
-            members.append((its_field, data))
-        self._check_sample(key, offset, members)
+        sample: _Sample | None = None
+        for name, offset, content in self._members(shard):
+            key, _, its_field = name.partition(".")
+            if sample is None or key != sample.key:
+                self._check_sample(sample)
+                sample = _Sample(key, offset, [], {})
+            if len(sample.names) < _NAMES_LIMIT:
+                sample.names.append(its_field)
+            if its_field in self._fields:
+                sample.members[its_field] = content
+        self._check_sample(sample)
 
-    def _members(self, tar: _Tar) -> Iterator[tuple[_Header, bytes]]:
-        """Each member with its data, checked as tar. Ends where nothing that follows can be trusted."""
-        end = 0
+    def _members(self, shard: ShardReader) -> Iterator[tuple[str, int, Content]]:
+        """Name, offset and content of each member, checked as tar. Ends where nothing that follows can be trusted."""
         try:
-            for header in _headers(tar):
-                if header.type != tarfile.REGTYPE or header.offset_data != end + _BLOCK_BYTES:
-                    self._note(f"{printable(header.name)!r} is no plain file of a ustar archive", offset=end)
-                    return
-                self._check_header(header)
-                data = tar.read(header.size)
-                padding = tar.read(-header.size % _BLOCK_BYTES)
-                end = header.offset_data + header.size + -header.size % _BLOCK_BYTES
-                if tar.tell() < end:
-                    self._note(
-                        f"ends within {printable(header.name)}, of {counted(header.size, 'byte')}", offset=tar.tell()
-                    )
+            while (header := self._header(shard)) is not None:
+                name, start = printable(header.name), shard.position - _BLOCK_BYTES
+                content = shard.content(header.size, with_digest=self._expected.with_digests)
+                padding = shard.read(-header.size % _BLOCK_BYTES)
+                if shard.position < start + _BLOCK_BYTES + header.size + -header.size % _BLOCK_BYTES:
+                    self._note(f"ends within {name}, of {counted(header.size, 'byte')}", offset=shard.position)
                     return
                 if padding.count(0) < len(padding):
-                    self._note(f"has other bytes than zero behind {printable(header.name)}", offset=end - len(padding))
-                yield header, data
-            self._check_end(tar, end)
-        except MemoryError:  # which is no fault of the shard
+                    offset = shard.position - len(padding)
+                    self._note(f"has other bytes than zero behind {name}", offset=offset)
+                yield header.name, start, content
+        except (MemoryError, _EnoughError):  # the first is no fault of the shard
             raise
-        except Exception as error:  # of tarfile's parsers and of three decompressors; none says what it can raise
-            self._note(f"cannot be read on: {error}", offset=tar.tell())
+        except TooLongError:
+            pass  # which the sizes say
+        except Exception as error:  # of tarfile's parsers and of two decompressors; none says what it can raise
+            self._note(f"cannot be read on: {error}", offset=shard.position)
 
-    def _check_end(self, tar: _Tar, end: int) -> None:
-        """Two blocks of zeros, and nothing behind them."""
-        block = tar.block if tar.tell() > end else b""
+    def _header(self, shard: ShardReader) -> tarfile.TarInfo | None:
+        """The next header; None at the end of what can be trusted, with a note if that is not the archive's."""
+        start = shard.position
+        block = shard.read(_BLOCK_BYTES)
+        try:
+            header = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+        except tarfile.HeaderError:
+            self._check_end(shard, start, block)
+            return None
+        name, left = printable(header.name), self._expected.tar_bytes - shard.position
+        if header.type != tarfile.REGTYPE or header.size < 0:
+            self._note(f"{name!r} is no plain file of a ustar archive", offset=start)
+            return None
+        if header.size > left:
+            size = counted(header.size, "byte")
+            self._note(f"{name} has {size} by its header, and the manifest has room for {max(0, left):,}", offset=start)
+            return None
+        self._check_header(header, block, start)
+        return header
+
+    def _check_end(self, shard: ShardReader, end: int, block: bytes) -> None:
+        """Two blocks of zeros, and nothing behind them; `block` is what is there instead of a header."""
         zeros = 0
         while block and block.count(0) == len(block):
             zeros += len(block)
-            block = tar.read(_READ_BYTES if zeros > 2 * _BLOCK_BYTES else _BLOCK_BYTES)
+            block = shard.read(READ_BYTES if zeros > 2 * _BLOCK_BYTES else _BLOCK_BYTES)
         if block and zeros:
             self._note("has an archive's end, and goes on behind it", offset=end)
         elif block:
@@ -313,12 +376,12 @@ class _Check:
         elif zeros != 2 * _BLOCK_BYTES:
             self._note(f"ends with {counted(zeros, 'byte')} of zeros; a tar ends with {2 * _BLOCK_BYTES:,}", offset=end)
 
-    def _check_header(self, header: _Header) -> None:
+    def _check_header(self, header: tarfile.TarInfo, block: bytes, offset: int) -> None:
         """The very bytes that tarfile would write for a file of this name and size."""
         model = tarfile.TarInfo(header.name)
         model.size, model.mode, model.uname, model.gname = header.size, 0o444, "bigdata", "bigdata"
         try:
-            if header.block == model.tobuf(tarfile.USTAR_FORMAT, "ascii", "strict"):
+            if block == model.tobuf(tarfile.USTAR_FORMAT, "ascii", "strict"):
                 return
         except ValueError:
             pass
@@ -327,52 +390,52 @@ class _Check:
             if getattr(header, name) != getattr(model, name):
                 odd.append(f"{name} {getattr(header, name)!r}")
         what = ", ".join(odd) or "bytes that are not plain ustar"
-        self._note(f"the header of {printable(header.name)} has {what}", offset=header.offset)
+        self._note(f"the header of {printable(header.name)} has {what}", offset=offset)
 
-    def _check_sample(self, key: str, offset: int, members: Sequence[tuple[str, bytes]]) -> None:
-        if not members:
+    def _check_sample(self, sample: _Sample | None) -> None:
+        if sample is None:
             return
+        key, offset, names, members = sample
         if not _KEY.fullmatch(key):
             self._note("is not the name of a sample", key, offset)
             return
-        content = dict(members)
-        names = [name for name, _ in members]
         if names != self._fields:
             self._note(f"has the members {', '.join(names)}; expected were {', '.join(self._fields)}", key, offset)
-        if "json" in content:
-            self._check_metadata(key, offset, content.get("cls"), content["json"])
+        if not _KEYS_OF.get(self._expected.split, _KEY).fullmatch(key):
+            self._note(f"is not the key of an image of {self._expected.split}", key, offset)
+        image, metadata = members.get("jpg", _NOTHING), members.get("json", _NOTHING)
+        if "jpg" in members and self._expected.on_bad != "keep" and (fault := fault_in_image(image.data)):
+            self._note(f"its image is broken, and was to be left out: {fault}", key, offset)
+        if "json" in members:
+            self._check_metadata(key, offset, members.get("cls", _NOTHING).data, metadata.data)
         self._check_order(key, offset)
         self._keys.append(key)
         self._offsets.append(offset)
         if self._expected.with_digests:
-            self._image_digests += xxhash.xxh3_128_digest(content.get("jpg", b""))
-            self._json_digests += xxhash.xxh3_128_digest(content.get("json", b""))
+            self._image_digests += image.digest
+            self._json_digests += metadata.digest
 
-    def _check_metadata(self, key: str, offset: int, cls: bytes | None, text: bytes) -> None:
+    def _check_metadata(self, key: str, offset: int, cls: bytes, text: bytes) -> None:
         """Cls and json: each well-formed, and both of one class, which is the one that the key tells."""
-        try:
-            metadata = json.loads(text)
-            well_formed = isinstance(metadata, dict) and json.dumps(metadata).encode("ascii") == text
-        except (ValueError, RecursionError):
-            well_formed = False
-        if not well_formed:
-            self._note("its json is not a JSON object as json.dumps writes it", key, offset)
-            return
-        fault = fault_in_form(key, metadata, self._expected.annotations, self._expected.classes)
+        expected = self._expected
+        metadata, fault = parsed(text)
+        if metadata is not None:
+            fault = fault_in_form(key, metadata, expected.annotations, expected.classes, expected.on_bad)
         if fault:
             self._note(f"its json {fault}", key, offset)
-        if not self._expected.classes:
+        if metadata is None or not expected.classes:
             return
-        if cls is None or not _LABEL.fullmatch(cls) or int(cls) not in self._expected.classes:
-            self._note(f"its cls is {(cls or b'')[:40]!r}, which is no label of the manifest's", key, offset)
+        if not _LABEL.fullmatch(cls) or int(cls) not in expected.classes:
+            self._note(f"its cls is {cls[:40]!r}, which is no label of the manifest's", key, offset)
             return
         label = int(cls)
-        wnid, name = self._expected.classes[label]
+        wnid, name = expected.classes[label]
         self._findings.labels[label] += 1
-        if (metadata.get("cls"), metadata.get("cname")) != (label, name):
-            detail = f"its json is of class {metadata.get('cls')} ({metadata.get('cname')})"
+        its_label, its_name = metadata.get("cls"), metadata.get("cname")
+        if type(its_label) is not int or (its_label, its_name) != (label, name):
+            detail = f"its json is of class {its_label} ({its_name})"
             self._note(f"its cls is {label} ({name}), and {detail}", key, offset)
-        if self._expected.key_tells_class and key.partition("_")[0] != wnid:
+        if expected.split == "train" and key.partition("_")[0] != wnid:
             self._note(f"its cls is {label}, which is {wnid}", key, offset)
 
     def _check_order(self, key: str, offset: int) -> None:

@@ -156,7 +156,7 @@ def test_any_annotation_has_the_form(document: bytes) -> None:
     content = json.loads(text)
     assert json.dumps(content).encode() == text
     assert expected_boxes(TENCH, parsed, (60, 40), LABELS, f"{KEY}.JPEG") == content
-    assert "" == fault_in_form(KEY, content, "boxes", CLASSES)
+    assert "" == fault_in_form(KEY, content, "boxes", CLASSES, "skip")
     assert len(text) <= limit(TENCH, len(KEY), len(document))
 
 
@@ -240,7 +240,7 @@ def test_conversion(raw: Path, tmp_path: Path) -> None:
     found = jsons(tmp_path)
     assert (62, 4) == (len(found), report.left_out)
     for content in found.values():
-        assert "" == fault_in_form(content["filename"].removesuffix(".JPEG"), content, "boxes", CLASSES_OF_MADE)
+        assert "" == fault_in_form(content["filename"].removesuffix(".JPEG"), content, "boxes", CLASSES_OF_MADE, "skip")
         size = (500, 375)
         if not content["annotated"]:
             with Image.open(raw / "train" / content["wnid"] / content["filename"]) as image:
@@ -342,7 +342,7 @@ def test_verify_looks_at_the_form(raw: Path, tmp_path: Path) -> None:
 def test_faults_in_form(change: dict[str, Any], fault: str) -> None:
     """Each rule of the form is looked at."""
     content, _, _ = mended(xml((1, 2, 30, 40)))
-    assert fault in fault_in_form(KEY, {**content, **change}, "boxes", CLASSES)
+    assert fault in fault_in_form(KEY, {**content, **change}, "boxes", CLASSES, "skip")
 
 
 def test_refuses_to_mix_forms(raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -361,7 +361,7 @@ def test_test_split(tmp_path: Path) -> None:
     run(tmp_path / "raw", out, split="test", shards=1, annotations="boxes")
     content = next(iter(jsons(out).values()))
     assert ["filename", "width", "height", "annotated", "boxes"] == [*content][:5]
-    assert "" == fault_in_form(content["filename"].removesuffix(".JPEG"), content, "boxes", {})
+    assert "" == fault_in_form(content["filename"].removesuffix(".JPEG"), content, "boxes", {}, "skip")
     assert () == verify_shards(VerifyOptions(dest=out, source=tmp_path / "raw", workers=0)).deviations
 
 

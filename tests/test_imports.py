@@ -36,7 +36,7 @@ ALLOWED = {
         "verify",
     },
     "columns": set(),
-    "comparison": {"blob", "columns", "destination", "engines", "model", "monitor", "witness"},
+    "comparison": {"blob", "columns", "destination", "engines", "listed", "model", "monitor", "witness"},
     "compress": set(),
     "coordinator": {
         "bounds", "deal", "destination", "durable", "engines", "errors", "journal", "limits", "machine", "model",
@@ -55,7 +55,7 @@ ALLOWED = {
     "engines.starting": {"board", "engines.inside", "errors"},
     "errors": {"text"},
     "foreign": {"model"},
-    "form": {"model"},
+    "form": {"annotation", "image", "model", "text"},
     "formats": set(),
     "image": {"formats", "model"},
     "indexer": {
@@ -73,6 +73,7 @@ ALLOWED = {
     "indexes.sets": {"destination", "errors", "indexes", "journal", "manifest", "regular", "schema", "text"},
     "journal": {"destination", "durable", "errors", "model", "records", "regular", "traces"},
     "limits": {"errors", "machine"},
+    "listed": {"columns", "destination", "model", "regular"},
     "lock": {"durable", "errors", "regular", "text"},
     "machine": set(),
     "manifest": {"boxes", "destination", "errors", "model", "options", "regular", "schema"},
@@ -96,6 +97,7 @@ ALLOWED = {
     "schema": set(),
     "shapes": {"annotation", "errors"},
     "shard_writer": {"destination", "errors", "members", "model", "options", "tarwriter", "ustar"},
+    "shardreader": set(),
     "sources": {"errors", "options", "sources.downloads", "sources.layout", "sources.nearby", "sources.places"},
     "sources.archived": {
         "durable", "errors", "model", "regular", "sources.contents", "sources.names", "sources.tarindex",
@@ -151,10 +153,11 @@ ALLOWED = {
     "traces": {"durable", "regular"},
     "ustar": set(),
     "verify": {
-        "comparison", "destination", "engines", "errors", "journal", "limits", "machine", "manifest", "model",
-        "monitor", "options", "report", "sources", "sources.scan", "sources.spool", "synsets", "text", "witness",
+        "comparison", "destination", "engines", "errors", "journal", "limits", "listed", "machine", "manifest",
+        "model", "monitor", "options", "report", "sources", "sources.scan", "sources.spool", "synsets", "text",
+        "witness",
     },
-    "witness": {"annotation", "blob", "errors", "form", "image", "model", "text"},
+    "witness": {"annotation", "blob", "errors", "form", "image", "model", "regular", "shardreader", "text"},
     "worker": {
         "ahead", "annotation", "blob", "board", "boxes", "errors", "image", "members", "model", "regular", "shapes",
         "tarwriter",

@@ -1,0 +1,94 @@
+"""The list of problems beside a finished set, as verify reads it: each line held against its form and the shards.
+
+Whether what it says of the source is true, is for the comparison with that.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from parallel_sharder.columns import Keys
+from parallel_sharder.destination import problems_beside
+from parallel_sharder.model import Deviation, Kind, Problem
+from parallel_sharder.regular import open_regular
+
+_LINE_LIMIT_BYTES = 1 << 20
+"""A path has at most 4 KB, and a detail little more."""
+
+_KEY = re.compile("[!-~]{0,99}")
+_FIELDS = {"path": str, "key": str, "kind": str, "detail": str, "left_out": bool}
+
+
+class Listed(NamedTuple):
+    """A problem of the list; `key` is "" where it is about no sample."""
+
+    key: str
+    kind: Kind
+    detail: str
+    is_left_out: bool
+
+
+def read_listed(manifest_path: str, on_bad: str) -> tuple[list[Listed], list[Deviation]]:
+    """The problems that are listed beside a manifest, and what is wrong with the list; `on_bad` is the set's."""
+    path = problems_beside(manifest_path)
+    listed: list[Listed] = []
+    deviations: list[Deviation] = []
+    try:
+        with open(path, "rb", opener=open_regular) as file:
+            for number, line in enumerate(_lines(file), 1):
+                try:
+                    listed.append(_listed(line, on_bad))
+                except (ValueError, RecursionError) as error:
+                    why = f": {error}" if type(error) is ValueError else ""
+                    deviations.append(Deviation(path, f"line {number} is not a problem as the tool lists it{why}"))
+    except FileNotFoundError:
+        pass  # there were none
+    except OSError as error:
+        deviations.append(Deviation(path, f"cannot be read: {error.strerror or error}"))
+    return listed, deviations
+
+
+def against_shards(manifest_path: str, listed: list[Listed], keys: Keys) -> list[Deviation]:
+    """What is listed as left out and is in the shards, whose samples have these `keys`, and the other way round."""
+    path = problems_beside(manifest_path)
+    of_samples = [problem for problem in listed if problem.key]
+    is_stored = np.isin(np.array([problem.key.encode() for problem in of_samples], "S"), keys)
+    wrong = {True: "is listed as left out, and is there", False: "is listed as stored, and is in no shard"}
+    return [
+        Deviation(path, wrong[stored], each.key)
+        for each, stored in zip(of_samples, is_stored.tolist(), strict=True)
+        if stored == each.is_left_out
+    ]
+
+
+def _lines(file: Any) -> Iterator[bytes]:
+    """The lines; one that is too long ends them, and is cut."""
+    while line := file.readline(_LINE_LIMIT_BYTES):
+        yield line
+        if len(line) == _LINE_LIMIT_BYTES:
+            return
+
+
+def _listed(line: bytes, on_bad: str) -> Listed:
+    """The problem in a line. Raises ValueError, with a reason where json has none, for one that the tool would not
+    have written so.
+    """
+    content = json.loads(line)
+    if not isinstance(content, dict) or {name: type(value) for name, value in content.items()} != _FIELDS:
+        raise ValueError(f"its fields are not {', '.join(_FIELDS)}, or not of their types")
+    if json.dumps(content).encode("ascii") + b"\n" != line:
+        raise ValueError("it is not written as json.dumps does")
+    if not _KEY.fullmatch(content["key"]):
+        raise ValueError("its key is none that a sample can have")
+    if content["kind"] not in {*Kind}:
+        raise ValueError(f"no problem is of the kind {content['kind'][:60]!r}")
+    kind = Kind(content["kind"])
+    is_kept = on_bad == "keep" and kind in (Kind.BAD_IMAGE, Kind.BAD_ANNOTATION)
+    if content["left_out"] != Problem(kind, "", "", "", is_kept).leaves_out:
+        raise ValueError(f"left_out is {str(content['left_out']).lower()} for {kind.value} with --on-bad {on_bad}")
+    return Listed(content["key"], kind, content["detail"], content["left_out"])

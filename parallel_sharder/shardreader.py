@@ -1,0 +1,199 @@
+"""The tar in a shard's file, read once from front to back for the witness: hashed as it lies there, and unpacked.
+
+A compressed file is one gzip member or one zstd frame, from its first byte to its last: many readers stop at the end of
+the first. No more is unpacked than the manifest says, and no more is kept than a sample can have, whatever headers say.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zlib
+from collections.abc import Iterator, Sequence
+from typing import IO, Any, NamedTuple, Protocol
+
+import xxhash
+
+READ_BYTES = 1 << 20
+
+WHOLE_BYTES = 32 << 20
+"""Of a member's content the most that is kept. ImageNet's largest images have some 15 MB; memory grows with it."""
+
+_PIECE_BYTES = 1 << 17
+"""What is unpacked at a time, as in a block of zstd."""
+
+_WINDOW_BYTES = 8 << 20
+"""What a decompressor of zstd has to support by RFC 8878, 3.1.1.1.2; a header can ask for terabytes."""
+
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_DICTIONARY_ID_BYTES = 0, 1, 2, 4
+_CONTENT_SIZE_BYTES = 0, 2, 4, 8
+_RLE = 1
+
+_JPEG_END = b"\xff\xd9"
+
+
+class TooLongError(Exception):
+    """There is more in the tar than the manifest says."""
+
+
+class Content(NamedTuple):
+    """What a member holds; of one above WHOLE_BYTES its beginning, and a JPEG's end marker if that is further on.
+
+    `digest` is the XXH3-128 of all of it, b"" if it was not asked for.
+    """
+
+    data: bytes
+    digest: bytes
+
+
+class _Digest(Protocol):
+    def update(self, data: memoryview, /) -> None: ...
+
+
+class ShardReader:
+    """Reads the tar in `file`, whose ending in `path` says how it is compressed; at most `limit` bytes of it."""
+
+    def __init__(self, file: io.RawIOBase | io.BytesIO, path: str, limit: int, *, with_md5: bool) -> None:
+        self._xxh3_128 = xxhash.xxh3_128()
+        self._md5 = hashlib.md5(usedforsecurity=False) if with_md5 else None
+        self._hashed = _Hashed(file, [digest for digest in (self._xxh3_128, self._md5) if digest is not None])
+        self._file: IO[bytes] = io.BufferedReader(self._hashed, READ_BYTES)
+        self._stream: IO[bytes] = self._file
+        if not path.endswith(".tar"):
+            pieces = _frame(self._file) if path.endswith(".zst") else _member(self._file)
+            self._stream = io.BufferedReader(_Joined(pieces), _PIECE_BYTES)
+        self._limit = limit
+        self.position = 0
+        self.is_too_long = False
+
+    def read(self, size: int) -> bytes:
+        """The next `size` bytes of the tar, fewer only at its end. Raises TooLongError behind the limit, OSError, and
+        what the decompressors raise for what is damaged.
+        """
+        data = self._stream.read(size)
+        self.position += len(data)
+        if self.position > self._limit:
+            self.is_too_long = True
+            raise TooLongError
+        return data
+
+    def content(self, size: int, *, with_digest: bool) -> Content:
+        """The next `size` bytes, fewer only at the tar's end; errors as of `read`."""
+        data = self.read(min(size, WHOLE_BYTES))
+        if size <= WHOLE_BYTES:
+            return Content(data, xxhash.xxh3_128_digest(data) if with_digest else b"")
+        digest, last, has_end = xxhash.xxh3_128(data), data[-1:], False
+        left = size - len(data)
+        while left and (part := self.read(min(left, READ_BYTES))):
+            digest.update(part)
+            has_end = has_end or _JPEG_END in last + part
+            last = part[-1:]
+            left -= len(part)
+        return Content(data + _JPEG_END * has_end, digest.digest())
+
+    def read_on(self) -> None:
+        """Read the rest of the file, without unpacking it, for its digests."""
+        while self._file.read(READ_BYTES):
+            pass
+
+    @property
+    def file_bytes(self) -> int:
+        """What was read of the file."""
+        return self._hashed.size
+
+    @property
+    def digests(self) -> tuple[str, str]:
+        """XXH3-128 and MD5 of that, in hex; the second is "" if it was not asked for."""
+        return self._xxh3_128.hexdigest(), self._md5.hexdigest() if self._md5 else ""
+
+
+class _Hashed(io.RawIOBase):
+    """A file that is hashed and counted as it is read."""
+
+    def __init__(self, file: io.RawIOBase | io.BytesIO, digests: Sequence[_Digest]) -> None:
+        self._file = file
+        self._digests = digests
+        self.size = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        size = self._file.readinto(buffer) or 0
+        for digest in self._digests:
+            digest.update(memoryview(buffer)[:size])
+        self.size += size
+        return size
+
+
+class _Joined(io.RawIOBase):
+    """Pieces as a file."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._rest:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return 0
+            self._rest = memoryview(piece)
+        size = min(len(buffer), len(self._rest))
+        buffer[:size], self._rest = self._rest[:size], self._rest[size:]
+        return size
+
+
+def _member(file: IO[bytes]) -> Iterator[bytes]:
+    """What is in the one gzip member of the file. Raises ValueError, or zlib.error, if there is anything else."""
+    member = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    while not member.eof:
+        packed = member.unconsumed_tail or file.read(_PIECE_BYTES)
+        piece = member.decompress(packed, _PIECE_BYTES)
+        if piece:
+            yield piece
+        elif not packed and not member.eof:
+            raise ValueError("the file ends within its gzip member")
+    if member.unused_data or file.read(1):
+        raise ValueError("the file goes on behind its gzip member")
+
+
+def _frame(file: IO[bytes]) -> Iterator[bytes]:
+    """What is in the one zstd frame of the file. Raises ValueError, or ZstdError, if there is anything else.
+
+    Its parts are told apart here, so that each is unpacked by itself: a block gives at most 128 KB, where a
+    decompressor that is given a stretch of the file gives all that this holds. Source: RFC 8878, 3.1.1.
+    """
+    import zstandard
+
+    frame = zstandard.ZstdDecompressor(max_window_size=_WINDOW_BYTES).decompressobj()
+    start = _exactly(file, len(_ZSTD_MAGIC) + 1)
+    if not start.startswith(_ZSTD_MAGIC):
+        raise ValueError("the file does not begin with a zstd frame")
+    descriptor = start[-1]
+    is_single_segment, has_checksum = descriptor & 0x20, descriptor & 0x04
+    content_size_bytes = _CONTENT_SIZE_BYTES[descriptor >> 6] or (1 if is_single_segment else 0)
+    window_bytes = 0 if is_single_segment else 1
+    header_bytes = window_bytes + _DICTIONARY_ID_BYTES[descriptor & 3] + content_size_bytes
+    yield frame.decompress(start + _exactly(file, header_bytes))
+    is_last = False
+    while not is_last:
+        block = _exactly(file, 3)
+        word = int.from_bytes(block, "little")
+        is_last, kind, size = bool(word & 1), word >> 1 & 3, word >> 3
+        yield frame.decompress(block + _exactly(file, 1 if kind == _RLE else size))
+    if has_checksum:
+        yield frame.decompress(_exactly(file, 4))
+    if file.read(1):
+        raise ValueError("the file goes on behind its zstd frame")
+
+
+def _exactly(file: IO[bytes], size: int) -> bytes:
+    data = file.read(size)
+    if len(data) < size:
+        raise ValueError("the file ends within its zstd frame")
+    return data
