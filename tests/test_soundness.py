@@ -480,7 +480,7 @@ SPOILT: dict[str, tuple[str, Callable[[Path], object]]] = {
     "an empty image": ("original", lambda image: image.write_bytes(b"")),
     "a cut image": ("original", lambda image: image.write_bytes(picture()[:-40])),
     "no XML": ("original", _xml("<annotation>")),
-    "deep XML": ("original", _xml("<annotation>" + "<a>" * 9_000 + "</a>" * 9_000 + "</annotation>")),
+    "deep XML": ("original", _xml("<annotation>" + "<a>" * 100_000 + "</a>" * 100_000 + "</annotation>")),
     "large XML": ("boxes", _xml("<annotation>" + "<a/>" * 300_000 + "</annotation>")),
     "an image without size": ("boxes", lambda image: image.write_bytes(b"\x59\xa6\x6a\x95" + bytes(28))),
 }
