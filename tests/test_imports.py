@@ -68,7 +68,7 @@ ALLOWED = {
     "indexes.energon": {"destination", "indexes", "ustar", "yamltext"},
     "indexes.folder": {
         "destination", "durable", "errors", "indexes", "indexes.counts", "indexes.dali", "indexes.energon",
-        "indexes.sets", "manifest", "members", "regular",
+        "indexes.sets", "manifest", "members", "regular", "ustar",
     },
     "indexes.sets": {"destination", "errors", "indexes", "journal", "manifest", "regular", "schema", "text"},
     "journal": {"destination", "durable", "errors", "model", "records", "regular", "traces"},

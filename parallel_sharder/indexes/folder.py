@@ -22,6 +22,7 @@ from parallel_sharder.indexes.sets import ShardSet, is_wids, json_at
 from parallel_sharder.manifest import read_manifest, with_md5
 from parallel_sharder.members import fields
 from parallel_sharder.regular import open_regular
+from parallel_sharder.ustar import NAME_LIMIT_BYTES
 
 _NAMES = "|".join([r".*\.idx", *map(re.escape, (counts.TIMM, counts.OPENCLIP, *energon.REMADE, energon.DATASET))])
 """A regular expression for the names of what is written under the lock."""
@@ -40,12 +41,12 @@ def index_members(shard: Shard, path: str, members: Sequence[Member], readers: C
 
     Raises SourceError for a shard that a reader cannot take.
     """
+    columns = columns_of(members)
     if "wids" in readers:
         try:
-            shard = shard._replace(wids_samples=counts.wids_samples(member.name for member in members))
+            shard = shard._replace(wids_samples=_wids_samples(members, columns))
         except ValueError as error:
             raise SourceError(_unfit(path, error)) from error
-    columns = columns_of(members)
     if columns is not None:
         return index_columns(shard, path, columns, readers)
     all_samples = [*samples(members)]
@@ -57,6 +58,15 @@ def index_members(shard: Shard, path: str, members: Sequence[Member], readers: C
         lambda: dali.index_bytes(samples(members, as_wds2idx=True)),
         partial(energon.rows_of, members),
     )
+
+
+def _wids_samples(members: Sequence[Member], columns: Columns | None) -> int:
+    """As wids counts them; those in columns, which are as usual, in a tenth of the time."""
+    if columns is not None and len({*columns.keys}) == len(columns.keys):
+        longest = max(map(len, columns.keys)) + 1 + max(map(len, columns.fields))
+        if longest <= NAME_LIMIT_BYTES:
+            return len(columns.keys)
+    return counts.wids_samples(member.name for member in members)
 
 
 def index_columns(shard: Shard, path: str, columns: Columns, readers: Collection[str]) -> Found:
