@@ -17,8 +17,9 @@ from parallel_sharder.columns import Bytes, Int32s, Int64s, Keys
 from parallel_sharder.destination import problems_beside
 from parallel_sharder.engines import Engine
 from parallel_sharder.listed import Listed
-from parallel_sharder.model import IMAGE_SUFFIX, XML_SUFFIX, Deviation, Kind, Listing, printable
+from parallel_sharder.model import IMAGE_SUFFIX, XML_SUFFIX, Deviation, Kind, Listing
 from parallel_sharder.monitor import Monitor
+from parallel_sharder.text import printable
 from parallel_sharder.witness import (
     ExpectedSample,
     LeftOutSample,

@@ -52,18 +52,6 @@ BESIDE = {
 }
 """Names beside a finished set, and the commands that say what is there instead of a file."""
 
-TO_COME = {
-    ("index", "imagenet_train-000000.tar"),
-    ("index", "imagenet_train.json"), ("index", "other.json"), ("index", "sizes.json"), ("index", "_info.json"),
-    ("verify", "imagenet_train.json"), ("verify --source", "imagenet_train.json"),
-    ("convert", "imagenet_train.json"), ("convert --check", "imagenet_train.json"),
-    ("convert", "other.json"), ("convert --check", "other.json"),
-    *((command, name) for command in ("convert", "convert --check", "--dry-run")
-      for name in ("imagenet_train-000000.idx", "imagenet_train-000000.tar.idx", "sizes.json", "_info.json")),
-    ("--dry-run", ".imagenet_train.journal"),
-}  # fmt: skip
-"""Those that wait for a pipe as long as manifest, journal and indexes open it as a file."""
-
 SOURCES = {
     "raw": ("train", ["train/n01440764/{image}.JPEG", "train/n01440764/{image}.xml", "devkit/meta.mat"]),
     "archives": (
@@ -153,12 +141,8 @@ def check(folders: Path, copy: Path, source: str, name: Path, words: str, *, is_
 
 @pytest.mark.parametrize("command", FINISHED)
 @pytest.mark.parametrize("name", BESIDE)
-def test_beside_finished_sets(
-    folders: Path, tmp_path: Path, command: str, name: str, request: pytest.FixtureRequest
-) -> None:
+def test_beside_finished_sets(folders: Path, tmp_path: Path, command: str, name: str) -> None:
     """No command waits for what is no file, and the one that would read it says what it is."""
-    if (command, name) in TO_COME:
-        request.applymarker(pytest.mark.xfail(reason="until these are opened as others are", strict=False))
     path = folders / "out" / name
     check(folders, tmp_path / "copy", "archives", path, FINISHED[command], is_said=command in BESIDE[name])
 
