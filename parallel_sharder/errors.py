@@ -89,6 +89,14 @@ class SourceError(SharderError):
     """A data set that was not found, or that contradicts itself."""
 
 
+def unreadable(path: object, error: OSError, remedy: str = "Download or copy it again.") -> SourceError:
+    """The error that the file at `path` of the source cannot be read; `remedy` is for all causes but permissions."""
+    cause = error.strerror or str(error)
+    if isinstance(error, PermissionError):
+        remedy = "Give this user the right to read it, and to search the folders above it (chmod u+rX for the owner)."
+    return SourceError(f"{path} cannot be read: {cause}. {remedy}")
+
+
 class PlanError(SharderError):
     """Samples and limits that do not fit together."""
 

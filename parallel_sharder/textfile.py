@@ -10,7 +10,7 @@ import shlex
 from pathlib import Path
 from typing import Protocol
 
-from parallel_sharder.errors import SourceError
+from parallel_sharder.errors import SourceError, unreadable
 from parallel_sharder.regular import read_regular
 
 LIMIT_BYTES = 64 << 20
@@ -40,7 +40,7 @@ def content_of(path: SmallFile) -> bytes:
             raise SourceError(f"{path} has {size:,} bytes; a class list or a file of labels has under {LIMIT_BYTES:,}.")
         return read_regular(str(path))
     except OSError as error:
-        raise SourceError(f"{path}: cannot be read: {error.strerror or error}.") from error
+        raise unreadable(path, error) from error
 
 
 def text_in(content: bytes, path: SmallFile) -> str:

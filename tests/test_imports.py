@@ -36,7 +36,7 @@ ALLOWED = {
         "verify",
     },
     "columns": set(),
-    "comparison": {"blob", "columns", "destination", "engines", "listed", "model", "monitor", "witness"},
+    "comparison": {"blob", "columns", "destination", "engines", "listed", "model", "monitor", "text", "witness"},
     "compress": set(),
     "coordinator": {
         "bounds", "deal", "destination", "durable", "engines", "errors", "journal", "limits", "machine", "model",

@@ -119,7 +119,7 @@ def test_later_devkit_beside_the_devkit_of_2012(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda path: path.unlink(), "map_clsloc.txt: cannot be read: No such file or directory"),
+        (lambda path: path.unlink(), "map_clsloc.txt cannot be read: No such file or directory"),
         (lambda path: path.write_text("n01440764 tench\n"), "map_clsloc.txt is not a list of '<wnid> <number> <name>'"),
         (lambda path: path.write_text("n01440764 1 tench\nn01443537 1 goldfish\n"), "with each number once"),
         (

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Self
 
 from parallel_sharder.blob import ZipEntry
-from parallel_sharder.errors import SampleError, SourceError
+from parallel_sharder.errors import SampleError, SourceError, unreadable
 from parallel_sharder.regular import open_regular
 from parallel_sharder.sources.contents import names_at_top
 from parallel_sharder.sources.zipindex import member_named, zip_members
@@ -80,6 +80,8 @@ class InTar(_InArchive):
                     if is_it and (content := archive.extractfile(member)):
                         self._refuse_large(member.size)
                         return content.read()
+        except PermissionError as error:
+            raise unreadable(self.archive, error) from error
         except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
             # tarfile says behind a colon what it has tried.
             cause = getattr(error, "strerror", None) or str(error).partition(":\n")[0]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from parallel_sharder.errors import SourceError
+from parallel_sharder.errors import SourceError, unreadable
 from parallel_sharder.regular import kind_at
 from parallel_sharder.sources.downloads import downloaded
 from parallel_sharder.sources.inside import InTar, InZip, SmallFile
@@ -75,7 +75,7 @@ class Places(tuple[SmallFile, ...]):
                 if kind := kind_at(str(path)):
                     raise SourceError(f"{path} is {kind}, and no regular file. Put the file there, or remove it.")
             except OSError as error:
-                raise SourceError(f"{place} cannot be looked at: {error.strerror}.") from error
+                raise unreadable(place, error, "Mend or remove it.") from error
         return None
 
     def require(self, what: str, remedy: str) -> SmallFile:

@@ -5,6 +5,7 @@ Looks at what is there, a few folders up and down, by glances.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
@@ -25,6 +26,8 @@ LEVELS, FOLDERS_LIMIT = 3, 300
 CLASSES_LIMIT = 20
 """Folders of a folder that show whether all of them are classes under other names."""
 
+_SEARCHABLE = "Give this user the right to read and search it and the folders above it (chmod u+rX for the owner)."
+
 _TO_UNPACK = re.compile(r"ILSVRC20[0-9]{2}_CLS-LOC\w*\.tar(?:\.gz)?|imagenet_object_localization\w*\.tar(?:\.gz)?")
 
 _SORT_TRAIN = (
@@ -41,9 +44,12 @@ def nothing_found(root: Path, split: str, words: Sequence[str]) -> list[str]:
     """The lines of the message that `root` has no images of `split` in any of the layouts `words`."""
     try:
         with os.scandir(root):
-            os.stat(root / ".")
+            os.stat(os.path.join(root, "."))  # a Path would leave the dot out
+        for place in places(root, split, words):
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                os.stat(place.path)
     except OSError as error:
-        return [f"{root} cannot be looked into: {error.strerror}. Your user has to be allowed to read and search it."]
+        return [f"{error.filename or root} cannot be looked into: {error.strerror}. {_SEARCHABLE}"]
     return [
         f"no {split} images found under {root}. Looked for:",
         *(f"  {place}" for place in places(root, split, words)),
@@ -57,6 +63,8 @@ def refuse_unlike(images: Path, split: str) -> None:
 
     What is not plain from a glance is left to the scan.
     """
+    if not os.access(images, os.R_OK | os.X_OK):
+        return
     glance = Glance.at(images)
     if glance.classes or _holds(images, split) or seen_in(images / images.name) in (("val", FLAT), ("test", FLAT)):
         return

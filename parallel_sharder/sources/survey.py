@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from typing import Any, NamedTuple
 
-from parallel_sharder.errors import SourceError, WorkerDiedError, WorkerError
+from parallel_sharder.errors import SourceError, WorkerDiedError, WorkerError, unreadable
 from parallel_sharder.model import IMAGE_SUFFIX, WNID, ImageClass, Kind, Place, Problem
 from parallel_sharder.sources.archived import index_annotations, index_images, inner_archives, packed_images
 from parallel_sharder.sources.contents import NO_FILES, Contents
@@ -74,7 +74,7 @@ def survey_annotations(layout: Layout, executor: Executor, spool: str | None) ->
         try:
             contents = _results([task], path, lambda *_: None)
         except OSError as error:
-            raise SourceError(f"{path} cannot be read: {error.strerror or error}") from error
+            raise unreadable(path, error) from error
         return contents, [problem for each in contents for problem in each.problems]
     return _xml_folders(layout, executor)
 
@@ -100,7 +100,7 @@ def _index(layout: Layout, classes: tuple[ImageClass, ...], executor: Executor, 
         beside = Contents(Place(path, path), "", NO_FILES, NO_FILES, junk=junk.counts)
         return [beside, *_results(tasks, path, progress)]
     except OSError as error:
-        raise SourceError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise unreadable(path, error) from error
 
 
 def _image_folders(layout: Layout, classes: tuple[ImageClass, ...], executor: Executor, progress: Progress) -> Survey:
