@@ -103,9 +103,7 @@ ALLOWED = {
         "durable", "errors", "model", "regular", "sources.contents", "sources.names", "sources.tarindex",
     },
     "sources.archives": {"sources.downloads", "sources.layout", "sources.tree"},
-    "sources.checksums": {
-        "errors", "regular", "sources.archives", "sources.downloads", "sources.inside", "sources.layout",
-    },
+    "sources.checksums": {"errors", "regular", "sources.downloads", "sources.inside", "sources.layout"},
     "sources.contents": {"errors", "model", "sources.names"},
     "sources.downloads": {"errors"},
     "sources.folder": {"errors", "model", "regular", "sources.contents", "sources.names"},

@@ -194,7 +194,7 @@ def test_official_counts() -> None:
 # Downloads.
 
 
-@pytest.mark.parametrize("end", [".aria2", ".part", ".crdownload", ".partial"])
+@pytest.mark.parametrize("end", [".aria2", ".part", ".st", ".lftp-pget-status", ".1a2b3c4d.partial", ".Zx-9bQ0a.part"])
 @pytest.mark.parametrize(
     "name", ["ILSVRC2012_img_train.tar", "ILSVRC2012_devkit_t12.tar.gz", "ILSVRC2012_bbox_train_v2.tar.gz"]
 )
@@ -211,7 +211,27 @@ def test_unfinished_downloads(archives: Path, name: str, end: str) -> None:
         assert told in refusal(archives)
 
 
-@pytest.mark.parametrize("form", ["{} (1){}", "{}(2){}", "{}{}.1", "{} - Copy{}"])
+@pytest.mark.parametrize(
+    "mark",
+    ["{}.incomplete", "{}.fdmdownload", "{}.xltd", "{}.crdownload", "ILSVRC2012_img_train.kxY9Bq7o.tar.part"],
+)
+def test_marks_of_further_programs(archives: Path, mark: str) -> None:
+    """So it is with the marks of other programs; that of another archive, whose name begins alike, is none."""
+    (archives / "ILSVRC2012_img_train.tar.gz.part").touch()
+    (archives / "ILSVRC2012_img_train.tar.bz2.part").touch()
+    assert 24 == run(archives, dest=archives.parent / "before").samples
+    path = archives / mark.format("ILSVRC2012_img_train.tar")
+    path.touch()
+    told = f"{path} shows that the download of ILSVRC2012_img_train.tar is not finished. Finish it, or remove"
+    assert told in refusal(archives)
+    assert refusal(archives).endswith("is whole; check_archives compares it with the official MD5.")
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["{} (1){}", "{}(2){}", "{} (14){}", "{}{}.1", "{}{}.3", "{} - Copy{}", "{} - Copy (2){}", "{} copy 2{}",
+     "Copy of {}{}", "{}{}.~1~"],
+)  # fmt: skip
 def test_second_copies(archives: Path, form: str) -> None:
     """A copy alone is taken for the archive, whose size is known; with the archive beside it, it is refused."""
     expected = run(archives, dest=archives.parent / "before")
@@ -235,8 +255,24 @@ def test_copies_and_downloads_of_the_zip(tmp_path: Path) -> None:
     assert 40 == run(zipped.parent).samples
     mark = copy.with_name(copy.name + ".part")
     mark.touch()
-    with pytest.raises(SourceError, match="is not finished. Finish it"):
+    told = rf"{zipped.name}.1 is not finished. Finish it, or remove {mark.name} if {copy.name} is whole.$"
+    with pytest.raises(SourceError, match=told):  # no MD5 of it is known
         run(zipped.parent, dest=tmp_path / "again")
+    mark.unlink()
+    zipped.write_bytes(copy.read_bytes())
+    with pytest.raises(SourceError, match="Keep the one that is whole, and move the other one away.$"):
+        run(zipped.parent, dest=tmp_path / "again")
+
+
+def test_endings_in_capitals(archives: Path) -> None:
+    """An archive whose ending is in capitals is taken for the one that it is."""
+    for path in [*archives.iterdir()]:
+        stem, dot, ending = path.name.partition(".")
+        path.rename(path.with_name(stem + dot + ending.upper()))
+    assert 24 == run(archives).samples
+    (archives / "ILSVRC2012_img_train.tar").write_bytes((archives / "ILSVRC2012_img_train.TAR").read_bytes())
+    with pytest.raises(SourceError, match=r"ILSVRC2012_img_train.tar and ILSVRC2012_img_train.TAR are both there"):
+        run(archives, dest=archives.parent / "again")
 
 
 # Classes that are not there.

@@ -8,10 +8,9 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 
-from parallel_sharder.errors import SourceError
+from parallel_sharder.errors import SourceError, unreadable
 from parallel_sharder.regular import open_regular
-from parallel_sharder.sources.archives import MD5
-from parallel_sharder.sources.downloads import official_name
+from parallel_sharder.sources.downloads import MD5, official_name
 from parallel_sharder.sources.inside import InTar
 from parallel_sharder.sources.layout import Layout
 
@@ -64,8 +63,5 @@ def _md5(path: str, done: list[int], number: int, stop: threading.Event) -> str:
                 digest.update(block)
                 done[number] += len(block)
     except OSError as error:
-        raise SourceError(
-            f"{path} cannot be read: {error.strerror or error}. Download or copy it again, or leave out "
-            "--check-archives."
-        ) from error
+        raise unreadable(path, error, "Download or copy it again, or leave out --check-archives.") from error
     return digest.hexdigest()

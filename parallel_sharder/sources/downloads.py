@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Iterable
@@ -9,24 +10,45 @@ from pathlib import Path
 
 from parallel_sharder.errors import SourceError
 
-_COPIES = (" (1)", "(1)", " (2)", "(2)", " (3)", "(3)", " copy", " - Copy")
-"""What browsers and desktops put before the ending of a second copy's name."""
+MD5 = {
+    "ILSVRC2012_img_train.tar": "1d675b47d978889d74fa0da5fadfb00e",
+    "ILSVRC2012_img_val.tar": "29b22e2961454d5413ddabcf34fc5622",
+    "ILSVRC2012_img_test_v10102019.tar": "e1b8681fff3d63731c599df9b4b6fc02",
+    "ILSVRC2012_bbox_train_v2.tar.gz": "9271167e2176350e65cfe4e546f14b17",
+    "ILSVRC2012_bbox_val_v3.tgz": "f4cd18b5ea29fe6bbea62ec9c20d80f0",
+    "ILSVRC2012_devkit_t12.tar.gz": "fa75699e90414af021442c21a62c3abf",
+}
+"""As image-net.org gives them on its page for downloads."""
 
-_COPY = re.compile("(" + "|".join(map(re.escape, _COPIES)) + r")(?=\.)")
+ENTRIES_LIMIT = 10_000
+"""Entries of a folder among which copies and unfinished downloads are looked for. More would be slow on a network."""
 
-_NUMBERED = (".1", ".2")
-"""What wget puts behind the name."""
+_COPY = re.compile(r" ?\([0-9]{1,3}\)| copy(?: [0-9]{1,3})?| - Copy(?: \([0-9]{1,3}\))?", re.IGNORECASE)
+"""What browsers and desktops put into the name of a second copy, before its ending or a part of that."""
+
+_COPY_OF = re.compile(r"Copy (?:\([0-9]{1,3}\) )?of ", re.IGNORECASE)
+"""What desktops put before the name."""
+
+_NUMBERED = re.compile(r"\.[0-9]{1,3}|\.~[0-9]{1,3}~")
+"""What wget and cp put behind the name."""
 
 _UNFINISHED = (
     ".aria2", ".part", ".crdownload", ".partial", ".download", ".opdownload", ".tmp", ".filepart", ".!qB", ".!ut",
+    ".st", ".lftp-pget-status", ".incomplete", ".fdmdownload", ".xltd", ".xltd.cfg", ".td", ".td.cfg", ".!bt", ".bc!",
 )  # fmt: skip
 """What programs put behind the name of a download, or of a file beside it, until it is finished."""
+
+_RANDOM = r"\.[A-Za-z0-9_-]{4,32}"
+"""What Firefox and rclone put into the name of an unfinished download besides."""
 
 
 def official_name(path: str | Path) -> str:
     """The name that the archive at `path` was given by its makers, if it is a copy of that."""
-    name = _COPY.sub("", os.path.basename(path))
-    return next((name.removesuffix(end) for end in _NUMBERED if name.endswith(end)), name)
+    name = _COPY_OF.sub("", os.path.basename(path), count=1)
+    name = re.sub(rf"(?:{_NUMBERED.pattern})$", "", name)
+    name = re.sub(rf"(?:{_COPY.pattern})(?=\.|$)", "", name, count=1, flags=re.IGNORECASE)
+    stem, dot, ending = name.partition(".")
+    return stem + dot + ending.lower()
 
 
 def downloaded(folder: Path, name: str) -> Path:
@@ -44,23 +66,44 @@ def refuse_doubtful(paths: Iterable[Path]) -> None:
         if len(there) > 1:
             raise SourceError(
                 f"{there[0]} and {there[1].name} are both there, and one may be unfinished. Keep the one that is "
-                "whole, and move the other one away; --check-archives compares it with the official MD5."
+                f"whole, and move the other one away{_checking(own)}."
             )
 
 
 def refuse_unfinished(path: Path) -> None:
     """Raise SourceError if the archive at `path`, whether that is there or not, is still being downloaded."""
-    for each in (path, path.with_name(official_name(path))):
-        for end in _UNFINISHED:
-            mark = each.with_name(each.name + end)
-            if os.path.exists(mark):
-                raise SourceError(
-                    f"{mark} shows that the download of {each.name} is not finished. Finish it, or remove {mark.name} "
-                    f"if {each.name} is whole; --check-archives compares it with the official MD5."
-                )
+    names = _names_in(path.parent)
+    for name in dict.fromkeys((path.name, official_name(path))):
+        is_mark = _marks(name).fullmatch
+        for mark in filter(is_mark, names):
+            raise SourceError(
+                f"{path.with_name(mark)} shows that the download of {name} is not finished. Finish it, or remove "
+                f"{mark} if {name} is whole{_checking(path)}."
+            )
+
+
+def _checking(path: Path) -> str:
+    """How to find out whether the archive at `path` is whole, if there is a way."""
+    return "; --check-archives compares it with the official MD5" if official_name(path) in MD5 else ""
+
+
+def _marks(name: str) -> re.Pattern[str]:
+    """The names that show that `name` is not finished."""
+    stem, dot, ending = map(re.escape, name.partition("."))
+    behind = "|".join(map(re.escape, _UNFINISHED))
+    return re.compile(rf"{stem}{dot}{ending}(?:{behind}|{_RANDOM}\.part(?:ial)?)|{stem}{_RANDOM}{dot}{ending}\.part")
 
 
 def _copies(path: Path) -> list[Path]:
-    stem, dot, ending = path.name.partition(".")
-    names = [*(f"{stem}{copy}{dot}{ending}" for copy in _COPIES), *(path.name + number for number in _NUMBERED)]
+    """The files beside `path` that are copies of it by their names."""
+    names = [name for name in _names_in(path.parent) if name != path.name and official_name(name) == path.name]
     return [each for each in map(path.with_name, names) if os.path.isfile(each)]
+
+
+def _names_in(folder: Path) -> list[str]:
+    """The names in `folder`, sorted; none where it cannot be listed, which is for others to say."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entry.name for entry in itertools.islice(entries, ENTRIES_LIMIT))
+    except OSError:
+        return []
