@@ -1,8 +1,9 @@
 """The command line: argv to Options, errors to a sentence and an exit code.
 
 Without a command's name it converts; `verify` verifies, `index` indexes. Exit status: 0 done; 1 stopped by an error, or
-deviations found; 2 wrong command line; 3 finished, some samples left out; 130 (SIGINT), 143 (SIGTERM) or 129 (SIGHUP)
-stopped by a signal. The summary goes to standard output, everything else to standard error.
+deviations found; 2 wrong command line; 3 finished, some samples left out (verify says so too, of a source); 130
+(SIGINT), 143 (SIGTERM) or 129 (SIGHUP) stopped by a signal. The summary goes to standard output, everything else to
+standard error.
 """
 
 from __future__ import annotations
@@ -33,12 +34,41 @@ AnyOptions = Options | VerifyOptions | IndexOptions
 
 _NAME = "parallel-sharder"
 
+_COMMANDS = ("verify", "index")
+
+_ELSEWHERE = {
+    "--workers": ("threads", "jobs", "job", "j", "n-jobs", "nproc", "np", "processes", "procs", "cores", "num-workers"),
+    "--root": (
+        "source",
+        "src",
+        "data",
+        "data-dir",
+        "data-root",
+        "data-path",
+        "dataset",
+        "input",
+        "input-dir",
+        "i",
+        "in",
+    ),
+    "--dest": ("out", "output", "output-dir", "out-dir", "outdir", "o", "dst", "target", "destination", "pattern"),
+    "--maxsize": ("size", "shard-size", "bytes"),
+    "--maxcount": ("count", "samples", "samples-per-shard"),
+    "--shards": ("num-shards", "n-shards"),
+    "--overwrite": ("force", "f"),
+    "--check": ("resume",),
+    "--index": ("for",),
+    "--quiet": ("q", "silent"),
+    "--dry-run": ("n", "preview"),
+}
+"""What options are called in other tools, without hyphens before it, where they are not spelled alike."""
+
 _MEANT = {
-    _NAME: {"--source": "--root", "--for": "--index", "--output": "--dest", "--force": "--overwrite"},
-    f"{_NAME} verify": {"--root": "--source", "--dest": "DEST"},
+    _NAME: {"--verify": f"the command {_NAME} verify DEST"},
+    f"{_NAME} verify": {"--root": "--source", "--dest": "DEST", "--index": f"the command {_NAME} index DEST"},
     f"{_NAME} index": {"--index": "--for", "--dest": "DEST", "--root": "DEST"},
 }
-"""What is called otherwise elsewhere, and is not spelled alike."""
+"""Options of one command that are something else in another."""
 
 _ARGPARSE = {
     "^argument ": "",
@@ -94,8 +124,8 @@ examples:
     parallel-sharder verify /shards/imagenet_train.json --source /data/imagenet
 
 exit status:
-  0 nothing deviates; 1 deviations were found (they are named), or an error; 2 wrong command line; 130, 143 or 129
-  stopped by Ctrl-C, SIGTERM or SIGHUP
+  0 nothing deviates; 1 deviations were found (they are named), or an error; 2 wrong command line; 3 nothing deviates,
+  and the set is known to lack samples of its --source; 130, 143 or 129 stopped by Ctrl-C, SIGTERM or SIGHUP
 """
 
 
@@ -247,6 +277,7 @@ def _run(options: AnyOptions, arguments: argparse.Namespace) -> int:
 
 def _parse(words: list[str]) -> tuple[argparse.Namespace, AnyOptions]:
     """The words as argparse has them, and as the options they mean. Raises OptionsError with all complaints."""
+    _refuse_unknown_command(words)
     if words[:1] == ["verify"]:
         arguments = _verify_parser().parsed(words[1:])
         return arguments, _made(VerifyOptions, arguments, "workers")
@@ -255,6 +286,21 @@ def _parse(words: list[str]) -> tuple[argparse.Namespace, AnyOptions]:
         return arguments, _made(IndexOptions, arguments, "workers")
     arguments = _parser().parsed(words)
     return arguments, _made(Options, arguments, "workers", "maxcount", "shards", "seed")
+
+
+def _refuse_unknown_command(words: Sequence[str]) -> None:
+    """Raise OptionsError if the first word should be a command, with the nearest; its options are not this one's."""
+    if words and not words[0].startswith("-") and words[0] not in (*_COMMANDS, *SPLITS) and _near_command(words[0]):
+        raise OptionsError([_unknown_word(words[:1], _NAME, False)])
+
+
+def _near_command(word: str) -> str:
+    """The command that was probably meant by `word`, "" for what may be a path."""
+    if "/" in word or word.startswith(("~", ".")) or os.path.exists(word):
+        return ""
+    meant = {"check": "verify", "validate": "verify"}
+    near = difflib.get_close_matches(word, (*_COMMANDS, "convert", "help"), 1)
+    return meant.get(word, near[0] if near else "")
 
 
 T = TypeVar("T", Options, VerifyOptions, IndexOptions)
@@ -322,8 +368,10 @@ class _Parser(argparse.ArgumentParser):
         plain = "--" + word.lstrip("-").replace("_", "-").lower()
         near = [option for option in options if option.startswith(plain)]
         near = near or difflib.get_close_matches(plain, options, cutoff=0.7)[:1]
-        if plain in _MEANT[self.prog]:
-            near = [_MEANT[self.prog][plain]]
+        here = _MEANT[self.prog]
+        usual = next((option for option, words in _ELSEWHERE.items() if plain[2:] in words), plain)
+        if (meant := here.get(usual, usual)) in options or usual in here:
+            near = [meant]
         hint = f"Did you mean {' or '.join(near)}?" if near else f"{self.prog} --help shows all options."
         return f"there is no option {word}{self.prog.removeprefix(_NAME).replace(' ', ' of ')}. {hint}"
 
@@ -333,16 +381,15 @@ def _unknown_word(words: Sequence[str], prog: str, has_root: bool) -> str:
     word, *more = map(shlex.quote, words)
     if prog != _NAME:
         return f"{word} is one word too many: {prog} takes one DEST."
-    if word in ("verify", "index"):
+    if word in _COMMANDS:
         return f"{word} is a command, which comes first: write {prog} {word} DEST."
     if word in SPLITS:
         return f"{word} belongs to no option. Name the split with --split {word}."
-    is_path = "/" in word or word.startswith(("~", ".")) or os.path.exists(words[0])
-    near = [] if is_path else difflib.get_close_matches(word, ("verify", "index", "convert", "help"), 1)
-    if near == ["convert"]:
+    near = _near_command(words[0])
+    if near == "convert":
         return f"there is no command {word}: without a command, {prog} converts. Leave {word} out."
     if near:
-        return f"there is no command {word}. Did you mean {prog} {'--help' if near == ['help'] else near[0]}?"
+        return f"there is no command {word}. Did you mean {prog} {'--help' if near == 'help' else near}?"
     if has_root:
         return f"{word} belongs to no option. Where shards go is named with --dest {word}."
     dest = f", and where shards go with --dest {more[0]}" if len(more) == 1 else ""

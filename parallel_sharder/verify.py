@@ -21,7 +21,14 @@ import numpy as np
 
 from parallel_sharder import machine
 from parallel_sharder.comparison import Rows, compare_with_source
-from parallel_sharder.destination import ShardPattern, is_pattern, journal_beside, set_name, shard_name
+from parallel_sharder.destination import (
+    ShardPattern,
+    is_pattern,
+    journal_beside,
+    problems_beside,
+    set_name,
+    shard_name,
+)
 from parallel_sharder.engines import Engine, open_engine
 from parallel_sharder.errors import DestinationError, ManifestError, SourceError
 from parallel_sharder.journal import progress_of
@@ -148,7 +155,9 @@ def _verify_set(path: str, options: VerifyOptions, engine: Engine, monitor: Moni
     found.deviations += [*amiss, *against_shards(path, listed, rows.keys)]
     if not found.deviations:  # or they would only follow from those
         found.deviations += _class_counts(path, manifest, findings)
-    if options.source is not None:
+    if options.source is None:
+        found.notices = _listed_as_left_out(path)
+    else:
         try:
             with _source(manifest["options"], options, engine, monitor) as listing:
                 found.deviations += _class_table(path, manifest, listing)
@@ -161,6 +170,20 @@ def _verify_set(path: str, options: VerifyOptions, engine: Engine, monitor: Moni
         except (SourceError, DestinationError) as error:  # which takes nothing from what was found
             found.deviations.append(Deviation(path, f"cannot be compared with its source: {error.in_one_line}"))
     return found
+
+
+def _listed_as_left_out(manifest_path: str) -> tuple[str, ...]:
+    """The notice that the set is known to lack something, if the list of problems beside it says so."""
+    path = problems_beside(manifest_path)
+    try:
+        with open(path, "rb") as file:
+            count = sum(line.rstrip().endswith(b'"left_out": true}') for line in file)
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        return (f"{path} cannot be read: {error.strerror}. Whether anything was left out is not known.",)
+    what = counted(count, "image or class", "images or classes")
+    return (f"{path} lists {what} that the conversion left out, and that no shard holds.",) if count else ()
 
 
 def _check_shards(expected: list[ExpectedShard], engine: Engine, monitor: Monitor) -> list[ShardFindings]:

@@ -147,6 +147,10 @@ def test_broken_samples_are_as_the_list_of_problems_says(tmp_path: Path, on_bad:
     (tmp_path / "raw" / "train" / expected.wnids[third] / f"{third}.JPEG").write_bytes(picture()[:-100])
     convert(Options(root=tmp_path / "raw", dest=str(tmp_path / "out"), workers=0, on_bad=on_bad))
     assert "" == said(verify(tmp_path, source=True))
+    alone = verify(tmp_path)
+    listed = f"{tmp_path}/out/imagenet_train.problems.jsonl lists 3 images or classes that the conversion left out, "
+    assert 0 == alone.exit_code
+    assert (listed + "and that no shard holds.",) * (on_bad == "skip") == alone.notices
     (tmp_path / "out" / "imagenet_train.problems.jsonl").write_text("{}\n")
     verdict = verify(tmp_path, source=True)
     assert "imagenet_train.problems.jsonl  None: line 1 is not a problem" in said(verdict)
