@@ -28,7 +28,7 @@ from parallel_sharder import __version__
 from parallel_sharder.errors import OptionsError, SharderError, options_as_typed
 from parallel_sharder.limits import stopping_in_words
 from parallel_sharder.options import DEFAULT_DEST, INDEXES, SPLITS, IndexOptions, Options, VerifyOptions
-from parallel_sharder.text import counted, shown
+from parallel_sharder.text import shards_done, shown
 
 AnyOptions = Options | VerifyOptions | IndexOptions
 
@@ -215,10 +215,8 @@ def _how_to_continue(options: AnyOptions | None) -> str:
     progress = progress_of(path)
     if progress is None or (options.overwrite and os.path.getmtime(path) < _STARTED):
         return "Nothing was written yet."
-    shards = counted(progress[1], "shard")
-    done = counted(progress[0], f"of {shards} is done", f"of {shards} are done")
     words = [word for word in _as_typed() if word != "--overwrite"]  # which would throw away what is done
-    return f"{done}. Continue with: {shlex.join(words)}"
+    return f"{shards_done(*progress)}. Continue with: {shlex.join(words)}"
 
 
 def _as_typed() -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import os
 import re
 import time
@@ -30,7 +31,7 @@ from parallel_sharder.destination import (
 from parallel_sharder.engines import Engine, open_engine
 from parallel_sharder.errors import DestinationError, DestinationGoneError, SharderError, SourceError
 from parallel_sharder.journal import Journal, Past, past_of, refuse_foreign, refuse_other
-from parallel_sharder.limits import stopping_in_words
+from parallel_sharder.limits import explain, stopping_in_words
 from parallel_sharder.model import Chunk, Listing, Plan, ShardRecord
 from parallel_sharder.monitor import Monitor, telling
 from parallel_sharder.options import Options
@@ -46,7 +47,7 @@ from parallel_sharder.sources.scan import refuse_changed_archives, scan
 from parallel_sharder.sources.spool import spool_beside
 from parallel_sharder.stock import take_stock
 from parallel_sharder.synsets import read_classes
-from parallel_sharder.text import counted
+from parallel_sharder.text import counted, shards_done
 
 
 @stopping_in_words()
@@ -176,17 +177,19 @@ def _saying_what_is_needed(pattern: ShardPattern, plan: Plan, journal: Journal) 
     except DestinationError as error:
         if journal.done:
             journal.refuse_gone()
+        explain(error)  # before the rest is said
         left = int(np.delete(plan.shard_bytes, list(journal.done)).sum())
         if not left:
             raise DestinationError(
-                f"{error} All shards are done. Mend that, and the same command writes the rest."
+                f"{error.args[0]} All shards are done. Mend that, and the same command writes the rest."
             ) from error
-        shards = counted(plan.shard_count, "shard")
-        done = counted(len(journal.done), f"of {shards} is done", f"of {shards} are done")
-        room = f"; the others need up to {left:,} bytes, and {machine.free_bytes(pattern.folder):,} are free"
+        state = shards_done(len(journal.done), plan.shard_count)
+        if not any(each in error.args[0] for each in (os.strerror(errno.EFBIG), durable.TAKEN)):  # room helps neither
+            undone = plan.shard_count - len(journal.done)
+            rest = "it needs" if plan.shard_count == 1 else "the other needs" if undone == 1 else "the others need"
+            state += f"; {rest} up to {left:,} bytes, and {machine.free_bytes(pattern.folder):,} are free"
         raise DestinationError(
-            f"{error} {done}{'' if durable.TAKEN in str(error) else room}. Mend that, and the same command continues; "
-            "or choose another --dest."
+            f"{error.args[0]} {state}. Mend that, and the same command continues; or choose another --dest."
         ) from error
 
 

@@ -64,6 +64,8 @@ def _limit(error: BaseException | None) -> str:
         return f"The limit on a process's open files is {_value(resource.RLIMIT_NOFILE):,} (ulimit -n). {_REMEDY}"
     if number == errno.ENFILE:
         return f"The limit is that on the open files of all processes (fs.file-max). {_REMEDY}"
+    if number == errno.EFBIG:
+        return _file_size()
     if number == errno.ENOMEM or isinstance(error, MemoryError) or "failed to map segment" in str(error):  # a library's
         return f"There is not enough memory. {_memory()}"
     if "can't start new thread" in str(error) or "Allocation error" in str(error):  # Python's, zstd's
@@ -82,6 +84,13 @@ def _processes() -> str:
     if group < math.inf:
         return f"The limit on the control group's processes and threads is {group:,} (pids.max). {_REMEDY}"
     return "Use fewer --workers, or --workers 0."
+
+
+def _file_size() -> str:
+    if (limit := _value(resource.RLIMIT_FSIZE)) < math.inf:
+        most = f"{limit // 1024:,} KB (ulimit -f)"
+        return f"The limit on the size of a file is {most}. Raise it, or use a smaller --maxsize."
+    return "The file system takes no larger file. Use a smaller --maxsize."
 
 
 def _memory() -> str:

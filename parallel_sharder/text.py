@@ -65,6 +65,13 @@ def counted(count: int, one: str, many: str = "") -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
+def shards_done(done: int, shards: int) -> str:
+    """How many shards are done: 2 of 3 shards are done."""
+    if shards == 1:
+        return "The shard is done" if done else "The shard is not done"
+    return counted(done, f"of {shards:,} shards is done", f"of {shards:,} shards are done")
+
+
 def size(count: int) -> str:
     """Bytes in the unit that suits: 151.2 GB."""
     if count < 1000:

@@ -266,7 +266,13 @@ def test_limit_on_the_size_of_files(raw: Path, undisturbed: dict[str, str], tmp_
     done = limited(resource.RLIMIT_FSIZE, 8192, *command(raw, out, "--workers 2"))
     assert 1 == done.returncode
     assert "imagenet_train-00000" in done.stderr
-    assert "cannot be written: File too large. 0 of 10 shards are done; the others need up to" in done.stderr
+    told = (
+        "cannot be written: File too large. The limit on the size of a file is 8 KB (ulimit -f). Raise it, or use a "
+        "smaller --maxsize. {} done. Mend that, and the same command continues; or choose another --dest.\n"
+    )
+    assert done.stderr.endswith(told.format("0 of 10 shards are"))
+    one = command(raw, tmp_path / "one", "--workers 0 --shards 1")
+    assert limited(resource.RLIMIT_FSIZE, 8192, *one).stderr.endswith(told.format("The shard is not"))
     assert 0 == run(*command(raw, out)).returncode
     assert undisturbed == digests(out)
 

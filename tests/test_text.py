@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from parallel_sharder.errors import OptionsError, SharderError, SourceError
 from parallel_sharder.model import Deviation, Kind, Problem
-from parallel_sharder.text import code, printable, shown, tsv
+from parallel_sharder.text import code, printable, shards_done, shown, tsv
 from parallel_sharder.yamltext import from_yaml, to_yaml
 from tests import made
 
@@ -152,3 +152,10 @@ def test_terminal_gets_no_control_character(tmp_path: Path) -> None:
 def test_errors_of_the_library_too() -> None:
     """Who prints what the library raises prints nothing else than who uses the command line."""
     assert str(SharderError(ODD)).isprintable()
+
+
+def test_shards_done() -> None:
+    """The verb goes with the number, and of one shard there is no count."""
+    assert "The shard is not done" == shards_done(0, 1)
+    assert "1 of 3 shards is done" == shards_done(1, 3)
+    assert "0 of 2,000 shards are done" == shards_done(0, 2000)

@@ -16,7 +16,7 @@ from parallel_sharder.journal import is_held, past_of, progress_of
 from parallel_sharder.manifest import is_ours, read_manifest
 from parallel_sharder.regular import read_regular
 from parallel_sharder.schema import Kind, Shape, fault, whole_number
-from parallel_sharder.text import counted
+from parallel_sharder.text import shards_done
 
 
 @dataclass(frozen=True, order=True)
@@ -103,8 +103,7 @@ def _refuse_unfinished(journal: str, manifest_path: str) -> None:
         raise DestinationError(f"a run is writing there: it holds {journal}. Wait for its end, then index the set.")
     if _manifest_at(manifest_path) is None:
         progress = progress_of(journal)
-        shards = progress and counted(progress[1], "shard")
-        done = " " + counted(progress[0], f"of {shards} is done.", f"of {shards} are done.") if progress else ""
+        done = f" {shards_done(*progress)}." if progress else ""
         aside = f"move {manifest_path} away, which is no manifest, and " if os.path.lexists(manifest_path) else ""
         raise DestinationError(
             f"the set whose journal is {journal} is not finished.{done} An index of a part would be taken for the "
