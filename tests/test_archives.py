@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import bz2
 import contextlib
 import fcntl
 import gzip
 import hashlib
 import io
+import lzma
 import os
 import re
 import shutil
@@ -370,12 +372,38 @@ def test_archive_of_train_cut_short(tmp_path: Path, raw: Path, left: int) -> Non
     assert "Download or copy it again" in told
 
 
-def test_compressed_archive_of_train(tmp_path: Path, raw: Path) -> None:
-    """Images cannot be read from where they lie in it; the message says what to do."""
+@pytest.mark.parametrize(
+    ("program", "ending", "begin"),
+    [
+        ("gzip", ".gz", b""),
+        ("bzip2", ".bz2", b""),
+        ("xz", ".xz", b""),
+        ("zstd", ".zst", b"\x28\xb5\x2f\xfd\x04\x88"),
+        ("lz4", ".lz4", b"\x04\x22\x4d\x18\x64\x40"),
+    ],
+)
+def test_compressed_archive_of_train(tmp_path: Path, raw: Path, program: str, ending: str, begin: bytes) -> None:
+    """Images cannot be read from where they lie in it; the message says what to do, whatever it is called."""
     root = made.official_archives(tmp_path / "archives", raw)
     path = root / "ILSVRC2012_img_train.tar"
-    path.write_bytes(gzip.compress(path.read_bytes()))
-    assert f"Decompress it once: mv {path} {path}.gz && gunzip {path}.gz" in refusal(root)
+    compress = {"gzip": gzip.compress, "bzip2": bz2.compress, "xz": lzma.compress}.get(program, lambda _: begin)
+    path.write_bytes(compress(path.read_bytes()))
+    command = f"mv {path} {path}{ending} && {program} -d {path}{ending}"
+    assert f"{path} is compressed by {program}, and is read as it lies, as a plain tar. " in refusal(root)
+    assert f"Decompress it once: {command}" in refusal(root)
+    path.rename(f"{path}{ending}")
+    with pytest.raises(SourceError) as caught:
+        preview(Options(root=root, workers=0))
+    told = f"{path.name}{ending} has to be decompressed first ({program} -d {path}{ending})."
+    assert told == str(caught.value).splitlines()[-1]
+
+
+def test_compressed_annotations(tmp_path: Path, raw: Path) -> None:
+    """Annotations in another compression than gzip are answered likewise."""
+    root = made.official_archives(tmp_path / "archives", raw)
+    path = root / "ILSVRC2012_bbox_train_v2.tar.gz"
+    path.write_bytes(lzma.compress(gzip.decompress(path.read_bytes())))
+    assert f"Decompress it once: mv {path} {path}.xz && xz -d {path}.xz" in refusal(root)
 
 
 def test_other_files_among_the_images_are_named(tmp_path: Path, raw: Path) -> None:

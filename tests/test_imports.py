@@ -115,7 +115,7 @@ ALLOWED = {
     "sources.names": {"model"},
     "sources.nearby": {
         "errors", "options", "sources.archives", "sources.downloads", "sources.glance", "sources.lists",
-        "sources.places",
+        "sources.places", "sources.tarindex",
     },
     "sources.notices": {
         "errors", "model", "sources.downloads", "sources.layout", "sources.official", "sources.survey", "text",

@@ -20,7 +20,16 @@ from parallel_sharder.model import IMAGE_SUFFIX, WNID, XML_SUFFIX, Place, Proble
 from parallel_sharder.regular import open_regular
 from parallel_sharder.sources.contents import NO_FILES, Contents, FileColumns, stranger, strangers
 from parallel_sharder.sources.names import JunkCount, Role, is_archive, role
-from parallel_sharder.sources.tarindex import GZIP_MAGIC, Read, Stream, TarMember, is_gzip, reader, refusal, tar_members
+from parallel_sharder.sources.tarindex import (
+    COMPRESSIONS,
+    Read,
+    Stream,
+    TarMember,
+    is_gzip,
+    reader,
+    refusal,
+    tar_members,
+)
 
 SPOOLED_AT_A_TIME = 1 << 20
 
@@ -83,7 +92,7 @@ def index_images(path: str, name: str, start: int, size: int, key_pattern: str, 
     if not start:
         _refuse_packed(path)
     with open(path, "rb", buffering=0, opener=open_regular) as file:
-        if os.pread(file.fileno(), len(GZIP_MAGIC), start) == GZIP_MAGIC:
+        if os.pread(file.fileno(), 8, start).startswith(tuple(COMPRESSIONS)):
             raise refusal(archive, start, "it is compressed, and images are read from where they lie in it", _UNPACK)
         for member in tar_members(reader(file.fileno()), start, start + size, archive):
             folder, base = _place(member, archive)
@@ -140,6 +149,7 @@ def index_annotations(path: str, key_pattern: str, spool_path: str | None) -> Co
     annotation outside its class; DestinationError if the spool cannot be written.
     """
     if not is_gzip(path):
+        _refuse_packed(path)
         with open(path, "rb", buffering=0, opener=open_regular) as file:
             read, end = reader(file.fileno()), os.fstat(file.fileno()).st_size
             index = _AnnotationIndex(key_pattern, None)
@@ -286,9 +296,12 @@ def _place(member: TarMember, archive: str) -> tuple[str, str]:
 
 
 def _refuse_packed(path: str) -> None:
-    if is_gzip(path):
-        here = shlex.quote(path)
-        raise SourceError(
-            f"{path} is compressed, and images are read from where they lie in an archive. Decompress it once: "
-            f"mv {here} {here}.gz && gunzip {here}.gz"
-        )
+    with open(path, "rb", buffering=0) as file:
+        begin = file.read(8)
+    for magic, (ending, program) in COMPRESSIONS.items():
+        if begin.startswith(magic):
+            here = shlex.quote(path)
+            raise SourceError(
+                f"{path} is compressed by {program}, and is read as it lies, as a plain tar. Decompress it once: "
+                f"mv {here} {here}{ending} && {program} -d {here}{ending}"
+            )

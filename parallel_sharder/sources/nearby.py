@@ -19,6 +19,7 @@ from parallel_sharder.sources.downloads import refuse_unfinished
 from parallel_sharder.sources.glance import FLAT, SHOWN_LIMIT, Glance, Seen, seen_in
 from parallel_sharder.sources.lists import KAGGLE_ZIP
 from parallel_sharder.sources.places import places, places_at
+from parallel_sharder.sources.tarindex import COMPRESSIONS
 
 LEVELS, FOLDERS_LIMIT = 3, 300
 """How far below a folder others are looked at, and how many of them. More would be slow on a network's disk."""
@@ -85,6 +86,11 @@ def _advice(root: Path, split: str, words: Sequence[str]) -> list[str]:
     for name in (*IMAGES[split], KAGGLE_ZIP):
         refuse_unfinished(root / name)
     glance, seen = Glance.at(root), seen_in(root)
+    for name in IMAGES[split]:
+        for ending, program in (*COMPRESSIONS.values(), ("", "gzip")):
+            packed = name + ending if ending else name.removesuffix(".tar") + ".tgz"
+            if packed in glance.files:
+                return [f"{packed} has to be decompressed first ({program} -d {_quoted(root / packed)})."]
     if seen is not None and seen.split != split and seen.is_usable:
         return [f"It holds {seen.split} images; they are converted with --split {seen.split}."]
     if question := _did_you_mean([*root.parents[:3], *_below(root, split)], split):

@@ -33,6 +33,15 @@ _HOLE_READ_BYTES = 1 << 20
 _PLAIN_FILES = "Make the archive anew from plain files (tar -h stores what links point to)."
 
 GZIP_MAGIC = b"\x1f\x8b"
+COMPRESSIONS = {
+    GZIP_MAGIC: (".gz", "gzip"),
+    b"BZh": (".bz2", "bzip2"),
+    b"\xfd7zXZ\0": (".xz", "xz"),
+    b"\x28\xb5\x2f\xfd": (".zst", "zstd"),
+    b"\x04\x22\x4d\x18": (".lz4", "lz4"),
+}
+"""What a compressed file begins with: the ending that it should have, and the program that decompresses it with -d."""
+
 _REGULAR = frozenset(b"0\0")
 
 Read = Callable[[int, int], bytes]
