@@ -127,8 +127,8 @@ ALLOWED = {
     },
     "sources.saved": {"durable", "errors", "model", "regular", "sources.contents", "sources.layout"},
     "sources.scan": {
-        "blob", "columns", "errors", "model", "sources.contents", "sources.folder", "sources.layout",
-        "sources.notices", "sources.saved", "sources.survey", "sources.val_labels", "text",
+        "blob", "columns", "errors", "model", "sources.contents", "sources.folder", "sources.glance", "sources.layout",
+        "sources.names", "sources.notices", "sources.saved", "sources.survey", "sources.val_labels", "text",
     },
     "sources.spool": {"destination", "durable", "errors", "regular", "sources.layout"},
     "sources.survey": {

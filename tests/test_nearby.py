@@ -309,3 +309,38 @@ def test_one_image_shows_whose_folder_it_is(tmp_path: Path) -> None:
     (tmp_path / "x" / WNIDS[0]).mkdir()
     listing = listing_of(tmp_path / "x", "val")
     assert (1, "class folders") == (len(listing), dict(listing.found)["layout"].partition(",")[0])
+
+
+def shell(line: str) -> None:
+    subprocess.run(["sh", "-ec", line], check=True)
+
+
+@pytest.mark.parametrize("form", ["images folders", "class in the name", "class in the name of val"])
+def test_images_deeper_or_with_the_class_in_their_names(both: tuple[Path, Made, Made], form: str) -> None:
+    """What is there is shown with a command, after which the set is read."""
+    root, train, val = both
+    split, expected = ("val", val) if form.endswith("val") else ("train", train)
+    for path in sorted((root / split).rglob("*.JPEG")):
+        if form == "images folders":
+            (path.parent / "images").mkdir(exist_ok=True)
+            path.rename(path.parent / "images" / path.name)
+        else:
+            path.rename(path.with_stem(f"{path.stem}_{expected.wnids[path.stem]}"))
+    with pytest.raises(SourceError) as caught:
+        listing_of(root, split)
+    told = str(caught.value)
+    assert f"{root / split} holds no image of the {split} set. Expected were files named " in told
+    assert f"\n{root / split} holds {'5 folders' if split == 'train' else '12 files'}" in told
+    shell(command_in(told))
+    assert set(expected.wnids) == {key.decode() for key in listing_of(root, split).keys.tolist()}
+
+
+def test_images_with_names_of_their_own(both: tuple[Path, Made, Made]) -> None:
+    """Which classes such images are of is not known: names that tell are asked for, beside those that are there."""
+    root, _, _ = both
+    for number, path in enumerate(sorted((root / "val").iterdir())):
+        path.rename(path.with_stem(f"val_{number}"))
+    with pytest.raises(SourceError, match="12 .JPEG; the first: val_0.JPEG, val_1.JPEG, val_10.JPEG") as caught:
+        listing_of(root, "val")
+    last = str(caught.value).splitlines()[-1]
+    assert last.startswith("Give the images these names, which tell classes and labels")

@@ -7,7 +7,9 @@ it is of. Nothing is left unsaid: what is no sample of the Listing is a problem 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -30,12 +32,21 @@ from parallel_sharder.model import (
 )
 from parallel_sharder.sources.contents import Contents, FileColumns
 from parallel_sharder.sources.folder import UNREADABLE, why_unreadable
+from parallel_sharder.sources.glance import Glance
 from parallel_sharder.sources.layout import Layout
+from parallel_sharder.sources.names import packed_class
 from parallel_sharder.sources.notices import notices_of
 from parallel_sharder.sources.saved import SavedIndex, archive_at
 from parallel_sharder.sources.survey import Progress, Survey, survey_annotations, survey_images
 from parallel_sharder.sources.val_labels import labels_in, wnids_of
 from parallel_sharder.text import counted
+
+_WITH_CLASS = re.compile(r".*_[0-9]+_n[0-9]{8}\.\w+")
+_WITHOUT_CLASS = (
+    "find . -name '*_[0-9]*_n????????.*' -exec sh -c "
+    """'for f; do mv -n "$f" "${f%_n*}.${f##*.}"; done' sh {} +"""
+)
+"""Names as the Hugging Face hub's archives have them, and the command that makes them ImageNet's."""
 
 NAMED = 10
 """Images that a refusal names."""
@@ -62,10 +73,7 @@ def scan(
     survey = survey_images(layout, classes, executor, progress, index)
     images = _Files.gather(survey.contents, [each.images for each in survey.contents], IMAGE_SUFFIX)
     if not len(images):
-        raise SourceError(
-            f"{layout.images} holds no image of the {layout.split} set. Expected were files named {_expected(layout)}."
-            + (" If it holds archives, unpack these too, or give the archive itself." if layout.images.is_dir() else "")
-        )
+        raise SourceError(*_no_image(layout))
     images.refuse_repeats()
     annotations = _Annotations.none(images)
     if layout.wants_annotations:
@@ -140,6 +148,33 @@ def refuse_changed_archives(archives: Iterable[Archive]) -> None:
                 f"{archive.path} has changed while it was read: it had {counted(archive.size, 'byte')}, now "
                 f"{now.size:,}, or it has another time. When nobody writes to it any more, start anew with --overwrite."
             )
+
+
+def _no_image(layout: Layout) -> Iterator[str]:
+    """The lines of the message that none of the images was found, with what is there and what to do."""
+    yield f"{layout.images} holds no image of the {layout.split} set. Expected were files named {_expected(layout)}."
+    if not layout.images.is_dir():
+        yield "It is another archive, or was cut short: download it again."
+        return
+    glance = Glance.at(layout.images)
+    yield f"{layout.images} holds {glance}."
+    first = layout.images / next(iter(glance.folders), ".")
+    inside = Glance.at(first)
+    if glance.folders:
+        yield f"{first} holds {inside}."
+    if any(map(_WITH_CLASS.fullmatch, (*glance.files, *inside.files))):
+        yield "Take the class out of these names:"
+        yield f"  cd {shlex.quote(str(layout.images))} && {_WITHOUT_CLASS}"
+        return
+    deeper = next((name for name in inside.folders if Glance.at(first / name).files), "")
+    if any(map(packed_class, (*glance.files, *inside.files))):
+        yield "Unpack the archives of the classes, each into a folder of its name."
+    elif glance.folders and deeper:
+        yield f"Move the files in each folder's {deeper} up into the folder itself:"
+        move = 'do mv -n "$d"/* "${d%/*}"; done'
+        yield f"  cd {shlex.quote(str(layout.images))} && for d in */{shlex.quote(deeper)}; {move}"
+    else:
+        yield "Give the images these names, which tell classes and labels, or name another folder with --root."
 
 
 @dataclass(frozen=True, eq=False)
@@ -294,7 +329,10 @@ def _class_index(
     wnids = wnids_of(images.key_texts(), layout.val_labels, classes)
     unknown = sorted(set(wnids).difference(index))
     if unknown:
-        raise SourceError(f"the val labels name {unknown[0]}, which is no class of {layout.class_list}")
+        raise SourceError(
+            f"the val labels in {layout.val_labels.first()} name {unknown[0]}, which is no class of "
+            f"{layout.class_list}. Name the class list that belongs to the labels with --meta."
+        )
     return np.array([index[wnid] for wnid in wnids], np.int32), ""
 
 
