@@ -259,7 +259,10 @@ def _scan(
         listing = dataclasses.replace(listing, found=(*listing.found, row))
     first = next((problem for problem in listing.problems if problem.leaves_out), None)
     if options.on_bad == "fail" and first is not None:
-        raise SourceError(f"{first.path}: {first.kind.meaning}: {first.detail} (--on-bad fail)")
+        raise SourceError(
+            f"{first.path}: {first.kind.meaning}: {first.detail} (--on-bad fail). Mend it, or use --on-bad skip, which "
+            "leaves out and lists what is like it."
+        )
     return listing
 
 

@@ -25,8 +25,8 @@ _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 
 
 def is_from_torch(content: bytes) -> bool:
-    """Whether `content` looks like a file of torch.save: a zip, or a pickle of protocol 2."""
-    return content.startswith((b"PK\x03\x04", b"\x80\x02"))
+    """Whether `content` looks like a file of torch.save: a zip, or a pickle of protocol 2 or later."""
+    return content.startswith((b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"))
 
 
 def names_from_torch(content: bytes) -> Names:
@@ -96,7 +96,10 @@ def _saved_by_torch(content: bytes) -> Any:
                 raise ValueError(f"its data.pkl has {member.file_size:,} bytes")
             return _Unpickler(io.BytesIO(archive.read(member))).load()
     stream = io.BytesIO(content)
-    magic, _, _, saved = (_Unpickler(stream).load() for _ in range(4))
+    magic = _Unpickler(stream).load()
+    if isinstance(magic, tuple):  # saved by pickle itself
+        return magic
+    _, _, saved = (_Unpickler(stream).load() for _ in range(3))
     if magic != _LEGACY_MAGIC:
         raise ValueError("it was not written by torch")
     return saved

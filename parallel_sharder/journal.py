@@ -491,11 +491,19 @@ def refuse_other(path: str, before: Fingerprint, now: Fingerprint, archives: Map
     if changes := _changes(before, now):
         raise DestinationError(
             "the shards there were made from or with something else:",
-            *(f"  {name}: {was}, now {is_now}" for name, (was, is_now) in changes.items()),
+            *(
+                f"  {name}: {_in_words(name, was)}, now {_in_words(name, is_now)}"
+                for name, (was, is_now) in changes.items()
+            ),
             *_lost_times(changes, archives),
             f"({path} has the record.) Go on as before, choose another --dest, or remove what that run has made and "
             "start anew with --overwrite.",
         )
+
+
+def _in_words(name: str, value: Any) -> str:
+    """The value of an entry of the fingerprint; an archive that is not of the set has no time."""
+    return str(value) if value is not None else "not used" if name.startswith("time of ") else "none"
 
 
 def _lost_times(changes: Mapping[str, tuple[Any, Any]], archives: Mapping[str, str]) -> list[str]:

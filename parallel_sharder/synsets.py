@@ -116,9 +116,11 @@ def _from_mat(content: bytes, path: SmallFile) -> list[Synset]:
             if row["num_children"] == 0  # the others are inner nodes of the hierarchy, without images
         ]
     except Exception as error:  # loadmat raises half a dozen kinds on foreign bytes
+        is_other = isinstance(error, KeyError) and error.args == ("synsets",)
+        why = "it has no array of that name" if is_other else "it is damaged, or is another file"
         raise SourceError(
             f"{path} is not the devkit's meta.mat (an array 'synsets' with ILSVRC2012_ID, WNID, words, num_children): "
-            f"{error!r}. Unpack ILSVRC2012_devkit_t12.tar.gz again, or name the right file with --meta."
+            f"{why}. Unpack ILSVRC2012_devkit_t12.tar.gz again, or name the right file with --meta."
         ) from error
     labels = [synset.ilsvrc_id for synset in synsets]
     if len(set(labels)) < len(labels):

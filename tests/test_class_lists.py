@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import scipy.io
 
 from parallel_sharder.errors import SourceError, options_as_typed
 from parallel_sharder.synsets import META_TAKES, ilsvrc_ids, read_classes
+from tests import made
 
 
 @pytest.fixture(autouse=True)
@@ -44,10 +46,10 @@ def torch_zip(saved: object) -> bytes:
     return data.getvalue()
 
 
-def torch_legacy(saved: object) -> bytes:
+def torch_legacy(saved: object, protocol: int = 2) -> bytes:
     """What torch.save wrote before version 1.6: five pickles, the fourth of which is what was saved."""
     head = (0x1950A86A20F9469CFC6C, 1001, {"protocol_version": 1001, "little_endian": True})
-    return b"".join(pickle.dumps(each, 2) for each in (*head, saved, []))
+    return b"".join(pickle.dumps(each, protocol) for each in (*head, saved, []))
 
 
 @pytest.mark.parametrize(
@@ -66,6 +68,8 @@ def torch_legacy(saved: object) -> bytes:
         pytest.param(json.dumps(dict((TENCH, GOLDFISH))).encode(), id="JSON by wnid"),
         pytest.param(torch_zip(TORCHVISION), id="meta.bin"),
         pytest.param(torch_legacy(TORCHVISION), id="meta.bin of old"),
+        pytest.param(torch_legacy(TORCHVISION, 4), id="meta.bin of old, protocol 4"),
+        pytest.param(pickle.dumps(TORCHVISION, 4), id="the same by pickle itself"),
     ],
 )
 def test_forms_of_class_lists(tmp_path: Path, content: bytes) -> None:
@@ -156,6 +160,23 @@ def test_wrong_files_for_meta(tmp_path: Path, name: str, content: bytes, message
     assert str(caught.value).startswith(f"{path}")
     assert message in str(caught.value)
     assert str(caught.value).endswith(META_TAKES)
+
+
+def damaged_mats(whole: bytes) -> dict[str, bytes]:
+    other = io.BytesIO()
+    scipy.io.savemat(other, {"a": 1})
+    return {"nothing": b"", "cut": whole[:1000], "zeros": bytes(5000), "text": b"hello" * 99, "other": other.getvalue()}
+
+
+@pytest.mark.parametrize("damage", ["nothing", "cut", "zeros", "text", "other"])
+def test_damaged_meta_mat(tmp_path: Path, damage: str) -> None:
+    """It is said in words what is wrong with it, and not in Python's."""
+    path = made.write_devkit(tmp_path) / "meta.mat"
+    path.write_bytes(damaged_mats(path.read_bytes())[damage])
+    why = "it has no array of that name" if damage == "other" else "it is damaged, or is another file"
+    with pytest.raises(SourceError) as caught:
+        read_classes(path, "devkit")
+    assert f"num_children): {why}. Unpack ILSVRC2012_devkit_t12.tar.gz again, or name" in str(caught.value)
 
 
 def test_class_twice_in_json(tmp_path: Path) -> None:

@@ -274,7 +274,7 @@ def test_left_out_samples_are_named_and_end_with_3(tmp_path: Path) -> None:
         (["--root", "nowhere"], 1, "nowhere is not a folder"),
         (["--split", "val"], 1, "no val images found under"),
         (["--meta", "none.mat"], 1, "none.mat, named with --meta, is not a file"),
-        (["--xml-root", "none"], 1, "none, named with --xml-root, is neither a folder nor a tar archive"),
+        (["--xml-root", "none"], 1, "none, named with --xml-root, is neither a folder nor a tar archive. Name the "),
         (["--maxsize", "2000"], 1, "alone needs a shard of"),
         (["--shards", "1000"], 1, "--shards 1000: there are 60 samples, and no shard is empty. Ask for at most 60."),
         (["--dest", "s3://bucket/x-%06d.tar"], 2, "--dest: s3://bucket/x-%06d.tar is an address, not a path"),

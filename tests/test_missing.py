@@ -747,4 +747,4 @@ def test_on_bad_fail_stops_at_what_is_missing(tree: Path) -> None:
     (tree / "train" / f"{WNIDS[7]}.tar").write_bytes(b"?")
     told = refusal(tree, on_bad="fail")
     assert f"{tree}/train/{WNIDS[7]}.tar: {Kind.PACKED_CLASS.meaning}: " in told
-    assert "(on_bad fail)" in told
+    assert told.endswith("(on_bad fail). Mend it, or use on_bad skip, which leaves out and lists what is like it.")

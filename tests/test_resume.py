@@ -367,11 +367,11 @@ def test_killed_between_rename_and_journal(raw: Path, undisturbed: dict[str, str
     ("choices", "change"),
     [
         ({"seed": 5}, "seed: 0, now 5"),
-        ({"shuffle": False}, "seed: 0, now None"),
+        ({"shuffle": False}, "seed: 0, now none"),
         ({"labels": "sorted"}, "labels: devkit, now sorted"),
         ({"maxsize": 10**8}, "maxsize: 1000000000, now 100000000"),
         ({"shards": 10}, "shards: 20, now 10"),
-        ({"maxcount": 20}, "maxcount: None, now 20"),
+        ({"maxcount": 20}, "maxcount: none, now 20"),
     ],
 )
 def test_changed_choices_are_refused(raw: Path, tmp_path: Path, choices: dict[str, Any], change: str) -> None:

@@ -79,7 +79,10 @@ def annotation_place(xml_root: Path | None, split: str, places: Iterable[Path]) 
         if xml_root.is_file() and xml_root.name.endswith((".tar", ".tar.gz", ".tgz")):
             return xml_root
         if not xml_root.is_dir():
-            raise SourceError(f"{xml_root}, named with --xml-root, is neither a folder nor a tar archive")
+            raise SourceError(
+                f"{xml_root}, named with --xml-root, is neither a folder nor a tar archive. "
+                "Name the folder or archive that holds the annotations, or leave out --xml-root."
+            )
         inside = (xml_root / "CLS-LOC" / split, xml_root / split)
         return next((place for place in inside if place.is_dir()), xml_root)
     return next((place for place in places if place.exists()), None)
