@@ -112,6 +112,7 @@ class Options:
         except ValueError as error:
             complaints.append(f"--maxsize: {error}")
         object.__setattr__(self, "index", names_in(self.index))
+        complaints += _not_flags(self, "shuffle", "check_archives", "overwrite", "check", "md5", "card")
         complaints += self._complaints()
         _refuse(complaints)
 
@@ -160,6 +161,7 @@ class Options:
             _outside("--maxcount", self.maxcount, 1, None),
             _outside("--shards", self.shards, 1, None),
             _outside("--seed", self.seed, 0, SEED_LIMIT - 1),
+            "--seed None is not a whole number" if self.seed is None else "",
         ]
         if self.seed and not self.shuffle:
             complaints.append(
@@ -171,7 +173,7 @@ class Options:
             complaints.append("--xml-root tells where annotations are, and --annotations none wants none")
         index = names_in(self.index)
         complaints += _not_readers("--index", index, (*INDEXES, "all", "none"))
-        if not is_path(self.dest):
+        if not is_path(self.dest) or not isinstance(self.split, str):
             return complaints
         try:
             compression = self.pattern.compression
@@ -234,6 +236,7 @@ class IndexOptions:
         readers = names_in(self.readers)
         complaints += _not_readers("--for", readers, (*INDEXES, "all"))
         object.__setattr__(self, "readers", _readers(readers))
+        complaints += _not_flags(self, "md5")
         if self.md5 and "wids" not in self.readers:
             complaints.append("--md5 is for the index of wids; name that with --for")
         if "energon" in self.readers and is_path(self.dest) and is_pattern(os.fspath(self.dest)):
@@ -276,6 +279,18 @@ def _expand(options: Any, *fields: str, **names: str) -> list[str]:
 def _make_whole(options: Any, *fields: str) -> None:
     for field in fields:
         object.__setattr__(options, field, whole(getattr(options, field)))
+
+
+def _not_flags(options: Any, *fields: str) -> list[str]:
+    """Make numpy's truth values in these fields Python's; complaints about what is none. None of them comes typed."""
+    complaints = []
+    for field in fields:
+        value = getattr(options, field)
+        if type(value).__name__ in ("bool", "bool_"):
+            object.__setattr__(options, field, bool(value))
+        else:
+            complaints.append(f"{field} {value!r} is neither True nor False")
+    return complaints
 
 
 def is_path(value: Any) -> bool:

@@ -128,6 +128,11 @@ def test_values_as_people_write_them() -> None:
         ({"maxcount": 2.0}, "maxcount 2.0 is not a whole number"),
         ({"shards": np.float64(2)}, f"shards {np.float64(2)!r} is not a whole number"),
         ({"maxsize": True}, "maxsize True is not a whole number"),
+        ({"seed": None}, "seed None is not a whole number"),
+        ({"split": ["train"]}, "split ['train'] is not one of train, val, test"),
+        ({"md5": "yes"}, "md5 'yes' is neither True nor False"),
+        ({"shuffle": None}, "shuffle None is neither True nor False"),
+        ({"check_archives": 1}, "check_archives 1 is neither True nor False"),
         ({"maxsize": float("inf")}, "maxsize inf is not a whole number"),
         ({"maxsize": float("nan")}, "maxsize nan is not a whole number"),
         ({"index": [["dali"]]}, "index ['dali'] is not one of wids, dali, energon, timm, openclip, all, none"),
@@ -163,6 +168,7 @@ def test_numbers_and_paths_of_other_types() -> None:
     assert Options(dest="out", workers=3, maxcount=5, shards=7, seed=2**64 - 1) == options
     numbers = options.workers, options.maxcount, options.shards, options.seed, options.maxsize
     assert [int] * 5 == [type(number) for number in numbers]
+    assert Options(shuffle=np.bool_(False)).shuffle is False  # type: ignore[arg-type]
     assert 10**9 == Options(maxsize=np.float32(1e9)).maxsize  # type: ignore[arg-type]
     assert 10**9 == Options(maxsize=np.float64(1e9)).maxsize
     assert int is type(VerifyOptions(dest=".", workers=np.int32(1)).workers)  # type: ignore[arg-type]
@@ -194,6 +200,8 @@ def test_complaints_name_what_their_reader_knows() -> None:
         VerifyOptions(dest="x-%d.tar")
     with pytest.raises(OptionsError, match="^md5 is for the index of wids; name that with readers$"):
         IndexOptions(dest=".", readers="dali", md5=True)
+    with pytest.raises(OptionsError, match="^md5 'yes' is neither True nor False$"):
+        IndexOptions(dest=".", md5="yes")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
