@@ -30,7 +30,8 @@ def stopping_in_words() -> Iterator[None]:
         raise WorkerError(f"a worker died ({error.cause}). If memory is short, use fewer --workers.") from error
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        remedy = _limit(error) or "Mend that, and type the same command again."
+        do = "Give this user the right to it and to the folders above it" if isinstance(error, PermissionError) else ""
+        remedy = _limit(error) or f"{do or 'Mend that'}, and type the same command again."
         raise SharderError(f"{place}{error.strerror or error}. {remedy}") from error
     except Exception as error:
         if not (limit := _limit(error)):

@@ -67,3 +67,20 @@ def test_folders_around_the_images(tmp_path: Path, name: str, mode: int) -> None
     (root / name).chmod(0o700)
     assert "cannot be looked into: Permission denied. Give this user the right to read and search it" in told
     assert "no train images" not in told
+
+
+def test_zip_meta_and_annotations(tmp_path: Path) -> None:
+    """So it is with Kaggle's zip, with what is named with --meta and --xml-root."""
+    made.kaggle(tmp_path / "raw")
+    zipped = made.kaggle_zip(tmp_path / "zip", tmp_path / "raw")
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0)
+    for place, words in (
+        (zipped, ["--layout", "zip"]),
+        (closed / "meta.mat", ["--meta", str(closed / "meta.mat")]),
+        (closed / "xml", ["--xml-root", str(closed / "xml")]),
+    ):
+        zipped.chmod(0)
+        told = complaint(zipped.parent if place == zipped else tmp_path / "raw", *words)
+        right = "Give this user the right to it and to the folders above it, and type the same command again."
+        assert f"parallel-sharder: {place}: Permission denied. {right}\n" == told

@@ -448,7 +448,7 @@ def test_val_solution_that_is_not_text(tmp_path: Path) -> None:
     original = path.read_bytes()
     for junk in (b"\xff\xfe,n01440764 1 2 3 4\n", b"x," + b"n" * 200_000 + b"\n"):
         path.write_bytes(original + junk)
-        assert f"{path} cannot be read: " in refusal(tmp_path, "val")
+        assert f"{path}: cannot be read: " in refusal(tmp_path, "val")
 
 
 @pytest.mark.parametrize(
@@ -461,7 +461,10 @@ def test_val_solution_that_is_not_text(tmp_path: Path) -> None:
             "line 42 gives ILSVRC2012_val_00000001 another class",
         ),
         (lambda lines: [*lines, "x,"], "line 42 is not an image's name and its boxes"),
-        (lambda lines: [*lines[:-1], f"{val_key(40)},n99999999 1 2 3 4"], "n99999999, which is no class"),
+        (
+            lambda lines: [*lines[:-1], f"{val_key(40)},n99999999 1 2 3 4"],
+            r"n99999999, which is no class of .*\. Name the class list that belongs to the labels with meta\.$",
+        ),
     ],
 )
 def test_bad_val_solution(tmp_path: Path, change: object, message: str) -> None:
