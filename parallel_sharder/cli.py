@@ -56,7 +56,6 @@ _ELSEWHERE = {
     "--maxcount": ("count", "samples", "samples-per-shard"),
     "--shards": ("num-shards", "n-shards"),
     "--overwrite": ("force", "f"),
-    "--check": ("resume",),
     "--index": ("for",),
     "--quiet": ("q", "silent"),
     "--dry-run": ("n", "preview"),
@@ -64,7 +63,10 @@ _ELSEWHERE = {
 """What options are called in other tools, without hyphens before it, where they are not spelled alike."""
 
 _MEANT = {
-    _NAME: {"--verify": f"the command {_NAME} verify DEST"},
+    _NAME: {
+        "--verify": f"the command {_NAME} verify DEST",
+        "--resume": "the same command without it, which continues",
+    },
     f"{_NAME} verify": {"--root": "--source", "--dest": "DEST", "--index": f"the command {_NAME} index DEST"},
     f"{_NAME} index": {"--index": "--for", "--dest": "DEST", "--root": "DEST"},
 }
@@ -344,6 +346,9 @@ class _Parser(argparse.ArgumentParser):
     def parsed(self, words: Sequence[str]) -> argparse.Namespace:
         """The words as argparse has them. Raises OptionsError for one that no option takes, with the nearest."""
         arguments, strange = self.parse_known_args(words)
+        for word in strange:
+            if word in _COMMANDS and self.prog == _NAME:
+                raise OptionsError([_unknown_word([word], self.prog, False)])
         for word in strange:
             if word.startswith("-"):
                 raise OptionsError([self._unknown_option(word.partition("=")[0])])

@@ -399,6 +399,14 @@ def test_compressed_archive_of_train(tmp_path: Path, raw: Path, program: str, en
     assert told == str(caught.value).splitlines()[-1]
 
 
+def test_devkit_compressed_otherwise(tmp_path: Path, raw: Path) -> None:
+    """What Python's tarfile cannot read is answered likewise."""
+    root = made.official_archives(tmp_path / "archives", raw)
+    path = root / "ILSVRC2012_devkit_t12.tar.gz"
+    path.write_bytes(b"\x28\xb5\x2f\xfd\x04\x88")
+    assert f"Decompress it once: mv {path} {path}.zst && zstd -d {path}.zst" in refusal(root)
+
+
 def test_compressed_annotations(tmp_path: Path, raw: Path) -> None:
     """Annotations in another compression than gzip are answered likewise."""
     root = made.official_archives(tmp_path / "archives", raw)

@@ -343,6 +343,8 @@ def test_wrong_input(
         ("--input x", "Did you mean --root?"),
         ("--data_dir x", "Did you mean --root?"),
         ("--verify", "Did you mean the command parallel-sharder verify DEST?"),
+        ("--resume", "Did you mean the same command without it, which continues?"),
+        ("--quiet verify x --source y", "verify is a command, which comes first: write parallel-sharder verify DEST."),
         ("--size 1GB", "Did you mean --maxsize?"),
         ("verify x --data y", "Did you mean --source?"),
         ("verify x --threads 3", "Did you mean --workers?"),

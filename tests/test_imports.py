@@ -108,7 +108,9 @@ ALLOWED = {
     "sources.downloads": {"errors"},
     "sources.folder": {"errors", "model", "regular", "sources.contents", "sources.names"},
     "sources.glance": {"model", "sources.names", "text"},
-    "sources.inside": {"blob", "errors", "regular", "sources.contents", "sources.zipindex", "textfile"},
+    "sources.inside": {
+        "blob", "errors", "regular", "sources.contents", "sources.tarindex", "sources.zipindex", "textfile",
+    },
     "sources.kaggle": {"sources.layout", "sources.lists"},
     "sources.layout": {"errors", "options", "sources.inside", "sources.lists", "sources.tarindex"},
     "sources.lists": {"errors", "regular", "sources.downloads", "sources.inside", "synsets"},
@@ -127,8 +129,9 @@ ALLOWED = {
     },
     "sources.saved": {"durable", "errors", "model", "regular", "sources.contents", "sources.layout"},
     "sources.scan": {
-        "blob", "columns", "errors", "model", "sources.contents", "sources.folder", "sources.glance", "sources.layout",
-        "sources.names", "sources.notices", "sources.saved", "sources.survey", "sources.val_labels", "text",
+        "blob", "columns", "errors", "model", "sources.contents", "sources.folder", "sources.glance",
+        "sources.layout", "sources.names", "sources.notices", "sources.saved", "sources.survey",
+        "sources.val_labels", "text",
     },
     "sources.spool": {"destination", "durable", "errors", "regular", "sources.layout"},
     "sources.survey": {

@@ -10,7 +10,6 @@ import gzip
 import io
 import os
 import re
-import shlex
 from collections.abc import Callable, Iterator
 from typing import Any, Self
 
@@ -28,6 +27,7 @@ from parallel_sharder.sources.tarindex import (
     is_gzip,
     reader,
     refusal,
+    refuse_packed,
     tar_members,
 )
 
@@ -54,7 +54,7 @@ def inner_archives(path: str) -> tuple[list[tuple[str, int, int]], JunkCount]:
     """
     found: dict[str, tuple[str, int, int]] = {}
     junk = JunkCount()
-    _refuse_packed(path)
+    refuse_packed(path)
     with open(path, "rb", buffering=0, opener=open_regular) as file:
         read = reader(file.fileno())
         for member in tar_members(read, 0, os.fstat(file.fileno()).st_size, path):
@@ -90,7 +90,7 @@ def index_images(path: str, name: str, start: int, size: int, key_pattern: str, 
     others: list[str] = []
     junk = JunkCount()
     if not start:
-        _refuse_packed(path)
+        refuse_packed(path)
     with open(path, "rb", buffering=0, opener=open_regular) as file:
         if os.pread(file.fileno(), 8, start).startswith(tuple(COMPRESSIONS)):
             raise refusal(archive, start, "it is compressed, and images are read from where they lie in it", _UNPACK)
@@ -149,7 +149,7 @@ def index_annotations(path: str, key_pattern: str, spool_path: str | None) -> Co
     annotation outside its class; DestinationError if the spool cannot be written.
     """
     if not is_gzip(path):
-        _refuse_packed(path)
+        refuse_packed(path)
         with open(path, "rb", buffering=0, opener=open_regular) as file:
             read, end = reader(file.fileno()), os.fstat(file.fileno()).st_size
             index = _AnnotationIndex(key_pattern, None)
@@ -293,15 +293,3 @@ def _place(member: TarMember, archive: str) -> tuple[str, str]:
         detail = f"{member.name} would lie outside of the archive's folder"
         raise refusal(archive, member.offset, detail, _UNPACK)
     return "/".join(parts[:-1]), parts[-1]
-
-
-def _refuse_packed(path: str) -> None:
-    with open(path, "rb", buffering=0) as file:
-        begin = file.read(8)
-    for magic, (ending, program) in COMPRESSIONS.items():
-        if begin.startswith(magic):
-            here = shlex.quote(path)
-            raise SourceError(
-                f"{path} is compressed by {program}, and is read as it lies, as a plain tar. Decompress it once: "
-                f"mv {here} {here}{ending} && {program} -d {here}{ending}"
-            )

@@ -14,6 +14,7 @@ from parallel_sharder.blob import ZipEntry
 from parallel_sharder.errors import SampleError, SourceError, unreadable
 from parallel_sharder.regular import open_regular
 from parallel_sharder.sources.contents import names_at_top
+from parallel_sharder.sources.tarindex import refuse_packed
 from parallel_sharder.sources.zipindex import member_named, zip_members
 from parallel_sharder.textfile import LIMIT_BYTES
 
@@ -83,6 +84,7 @@ class InTar(_InArchive):
         except PermissionError as error:
             raise unreadable(self.archive, error) from error
         except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+            refuse_packed(str(self.archive), but=("gzip", "bzip2", "xz"))  # which tarfile reads
             # tarfile says behind a colon what it has tried.
             cause = getattr(error, "strerror", None) or str(error).partition(":\n")[0]
             raise SourceError(f"{self.archive} cannot be read: {cause}. Download or copy it again.") from error

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import io
 import os
+import shlex
 import tarfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from typing import Any, NamedTuple
 
 from parallel_sharder.errors import SourceError
@@ -109,6 +110,19 @@ def is_gzip(path: str) -> bool:
             return file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
     except OSError:
         return False
+
+
+def refuse_packed(path: str, but: Container[str] = ()) -> None:
+    """Raise SourceError if the file is compressed, by another program than those in `but`."""
+    with open(path, "rb", buffering=0) as file:
+        begin = file.read(8)
+    for magic, (ending, program) in COMPRESSIONS.items():
+        if begin.startswith(magic) and program not in but:
+            here = shlex.quote(path)
+            raise SourceError(
+                f"{path} is compressed by {program}, and is read as it lies, as a plain tar. Decompress it once: "
+                f"mv {here} {here}{ending} && {program} -d {here}{ending}"
+            )
 
 
 def reader(descriptor: int) -> Read:
