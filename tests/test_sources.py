@@ -401,7 +401,7 @@ def test_no_images(tmp_path: Path) -> None:
     (tmp_path / "train").mkdir()
     assert "holds no image of the train set" in refusal(tmp_path)
     (tmp_path / "train" / f"{WNIDS[0]}.tar").touch()
-    assert "unpack these too" in refusal(tmp_path)
+    assert "Unpack the archives of the classes, each into a folder of its name." in refusal(tmp_path)
     (tmp_path / "train" / f"{WNIDS[0]}.tar").unlink()
     (tmp_path / "train" / WNIDS[0]).mkdir()
     assert "Expected were files named train/<wnid>/<wnid>_<number>.JPEG" in refusal(tmp_path)
