@@ -21,7 +21,7 @@ from parallel_sharder import regular
 
 PARTIAL_SUFFIX = ".partial"
 
-TAKEN = "something else has that name, and nothing is overwritten: move it out of the way"
+TAKEN = "has that name, and nothing is overwritten: move it out of the way"
 """What is said of a name under which there is what the tool has not made."""
 
 _AT_FDCWD, _NOREPLACE, _EXCHANGE = -100, 1, 2
@@ -112,14 +112,14 @@ def rename_new(old: str, new: str) -> bool:
         try:
             rename(old, new)
         except FileExistsError as error:
-            raise _taken(new) from error
+            raise taken(new) from error
         except OSError as error:
             if error.errno not in _CANNOT:
                 raise
         else:
             return True
     if os.path.lexists(new):
-        raise _taken(new)
+        raise taken(new)
     os.rename(old, new)
     return False
 
@@ -154,12 +154,12 @@ def _replace(temporary: str, path: str, before: tuple[int, ...] | None) -> None:
         if error.errno not in _CANNOT:
             raise
         if identity(path) != before:
-            raise _taken(path) from error
+            raise taken(path) from error
         os.rename(temporary, path)
         return
     if identity(temporary) != before:
         _renameat2(temporary, path, _EXCHANGE)
-        raise _taken(path)
+        raise taken(path)
     os.unlink(temporary)
 
 
@@ -182,8 +182,9 @@ def _renameat2(old: str, new: str, flags: int) -> None:
         raise OSError(number, os.strerror(number), new if number == errno.EEXIST else old)
 
 
-def _taken(path: str) -> FileExistsError:
-    return FileExistsError(errno.EEXIST, TAKEN, path)
+def taken(path: str) -> FileExistsError:
+    """The error that what the tool has not made has the name `path`."""
+    return FileExistsError(errno.EEXIST, f"{regular.kind_at(path) or 'something else'} {TAKEN}", path)
 
 
 def make_folder(path: str) -> list[str]:

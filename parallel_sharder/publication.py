@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import errno
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -107,7 +106,7 @@ def _write(journal: Journal, number: int, path: str, content: bytes) -> None:
                 durable.write_file(path, content, is_ours)
         elif os.path.lexists(path):
             if (identity := identity_if(path, journal.traces(number))) is None:
-                raise FileExistsError(errno.EEXIST, durable.TAKEN, path)
+                raise durable.taken(path)
             durable.remove_if(path, identity)
     except OSError as error:
         raise DestinationError(f"{path} cannot be written: {error.strerror or error}.") from error

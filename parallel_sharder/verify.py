@@ -38,6 +38,7 @@ from parallel_sharder.manifest import read_manifest
 from parallel_sharder.model import Deviation, Listing, Problem
 from parallel_sharder.monitor import Monitor, telling
 from parallel_sharder.options import VerifyOptions
+from parallel_sharder.regular import open_regular
 from parallel_sharder.report import Verdict
 from parallel_sharder.sources import find_layout
 from parallel_sharder.sources.scan import refuse_changed_archives, scan
@@ -176,7 +177,7 @@ def _listed_as_left_out(manifest_path: str) -> tuple[str, ...]:
     """The notice that the set is known to lack something, if the list of problems beside it says so."""
     path = problems_beside(manifest_path)
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=open_regular) as file:
             count = sum(line.rstrip().endswith(b'"left_out": true}') for line in file)
     except FileNotFoundError:
         return ()

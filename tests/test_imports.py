@@ -155,8 +155,8 @@ ALLOWED = {
     "ustar": set(),
     "verify": {
         "comparison", "destination", "engines", "errors", "journal", "limits", "listed", "machine", "manifest",
-        "model", "monitor", "options", "report", "sources", "sources.scan", "sources.spool", "synsets", "text",
-        "witness",
+        "model", "monitor", "options", "regular", "report", "sources", "sources.scan", "sources.spool", "synsets",
+        "text", "witness",
     },
     "witness": {"annotation", "blob", "errors", "form", "image", "model", "regular", "shardreader", "text"},
     "worker": {

@@ -21,7 +21,7 @@ from parallel_sharder.indexes import Columns, Member, Shard, columns_of, counts,
 from parallel_sharder.indexes.sets import ShardSet, is_wids, json_at
 from parallel_sharder.manifest import read_manifest, with_md5
 from parallel_sharder.members import fields
-from parallel_sharder.regular import open_regular
+from parallel_sharder.regular import kind_at, open_regular
 from parallel_sharder.ustar import NAME_LIMIT_BYTES
 
 _NAMES = "|".join([r".*\.idx", *map(re.escape, (counts.TIMM, counts.OPENCLIP, *energon.REMADE, energon.DATASET))])
@@ -354,7 +354,9 @@ def _with_md5(path: str, manifest: Mapping[str, Any], shards: Iterable[Shard]) -
 
 
 def _in_the_way(path: str) -> str:
-    return f"{path} is there and is something else. Nothing is overwritten: move it out of the way."
+    return (
+        f"{path} is there and is {kind_at(path) or 'something else'}. Nothing is overwritten: move it out of the way."
+    )
 
 
 class _NewTable:

@@ -114,7 +114,7 @@ def is_gzip(path: str) -> bool:
 
 def refuse_packed(path: str, but: Container[str] = ()) -> None:
     """Raise SourceError if the file is compressed, by another program than those in `but`."""
-    with open(path, "rb", buffering=0) as file:
+    with open(path, "rb", buffering=0, opener=open_regular) as file:
         begin = file.read(8)
     for magic, (ending, program) in COMPRESSIONS.items():
         if begin.startswith(magic) and program not in but:
