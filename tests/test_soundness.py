@@ -179,6 +179,7 @@ def test_holes_are_no_memory(tmp_path: Path) -> None:
     os.truncate(shard, LARGE + 1536)
     manifest = manifest_of(tmp_path)
     manifest["shardlist"][0] |= {"filesize": LARGE + 1536, "tar_bytes": LARGE + 1536}
+    _total(manifest)
     sign(manifest_path(tmp_path), manifest)
     assert_bounded(tmp_path, "has the members jpg; expected were cls, jpg, json")
 
@@ -210,26 +211,49 @@ def _first_class(content: dict[str, Any]) -> dict[str, Any]:
     return row
 
 
+def _total(content: dict[str, Any]) -> None:
+    """Let the totals say what the list of shards gives."""
+    shards = content["shardlist"]
+    fields = {"samples": "nsamples", "filesize": "filesize", "tar_bytes": "tar_bytes"}
+    content["totals"].update({total: sum(entry[field] for entry in shards) for total, field in fields.items()})
+    content["totals"].update(shards=len(shards))
+
+
+def _with_samples(content: dict[str, Any], count: int) -> None:
+    """Let the first shard have so many, and the totals with it."""
+    content["shardlist"][0].update(nsamples=count)
+    _total(content)
+
+
+def _without_the_last(content: dict[str, Any]) -> None:
+    """List a shard less, in the totals too."""
+    del content["shardlist"][-1]
+    _total(content)
+
+
 CONTRADICTIONS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "total samples": (
         lambda content: content["totals"].update(samples=13),
-        "says that the set has 13 as samples, and its list of shards gives 12",
+        r"totals\.samples is 13, and should be 12",
     ),
     "total shards": (
         lambda content: content["totals"].update(shards=1),
-        "says that the set has 1 as shards, and its list of shards gives 2",
+        r"totals\.shards is 1, and should be 2",
     ),
-    "total bytes": (lambda content: content["totals"].update(filesize=1), "has 1 as filesize, and its list"),
-    "total tar bytes": (lambda content: content["totals"].update(tar_bytes=1), "has 1 as tar_bytes, and its list"),
+    "total bytes": (lambda content: content["totals"].update(filesize=1), r"totals\.filesize is 1, and should be"),
+    "total tar bytes": (
+        lambda content: content["totals"].update(tar_bytes=1),
+        r"totals\.tar_bytes is 1, and should be",
+    ),
     "MD5": (lambda content: content["shardlist"][0].update(md5sum="0" * 32), r"as digest \(MD5\); the manifest says 0"),
-    "samples": (lambda content: content["shardlist"][0].update(nsamples=7), "has 6 samples; the manifest says 7"),
+    "samples": (lambda content: _with_samples(content, 7), "has 6 samples; the manifest says 7"),
     "class": (lambda content: _first_class(content).update(count=9), "class 449 has 9 samples; the shards hold 4"),
     "other classes": (
         lambda content: _first_class(content).update(wnid="n99999999", name="it"),
         r"its cls is 449 \(it\), and its json is of class 449 \(thing",
     ),
     "fewer shards": (
-        lambda content: (content["shardlist"].pop(), content["totals"].update(shards=1, samples=6)),
+        _without_the_last,
         "is a shard too many: the manifest does not have it",
     ),
     "maxcount": (lambda content: content["options"].update(maxcount=5), "6 as nsamples, and that --maxcount was 5"),

@@ -39,7 +39,7 @@ BEGINNINGS = {
     TABLE: rb"SQLite format 3\0",
     "index.uuid": rb"[0-9a-fA-F-]{32,36}\s*$",
     ".info.json": rb'(?s)\s*\{.*"shard_counts"',
-    "split.yaml": rb"(?s)(.*\n)?(split_parts|exclude):",
+    "split.yaml": rb"(?s)\s*$|(.*\n)?(split_parts|exclude):",
 }
 """By what the first BEGINNING_BYTES of each of REMADE can be told from another file of that name."""
 

@@ -233,10 +233,10 @@ def refuse_foreign(folder: str, readers: Collection[str], names: Collection[str]
     if "energon" in readers:
         if os.path.lexists(meta) and not os.path.isdir(meta):
             raise DestinationError(_in_the_way(meta))
+        _excluded(folder)
         for path in (os.path.join(meta, file) for file in energon.REMADE):
             if os.path.lexists(path) and not _is_of_its_kind(path):
                 raise DestinationError(_in_the_way(path))
-        _excluded(folder)
 
 
 def refuse_foreign_beside(folder: str, owner: ShardSet, readers: Collection[str]) -> None:
