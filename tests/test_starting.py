@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import gc
 import os
 import resource
@@ -26,8 +28,10 @@ from parallel_sharder import (
     preview,
     verify_shards,
 )
+from parallel_sharder.blob import LooseFile
 from parallel_sharder.board import Board
 from parallel_sharder.engines import processes, starting
+from parallel_sharder.errors import SampleError
 from parallel_sharder.options import StartMethod
 from tests import made
 from tests.conftest import needs
@@ -260,13 +264,31 @@ def test_few_open_files(raw: Path, tmp_path: Path) -> None:
 
 
 def test_no_open_files_is_no_fault_of_a_sample(raw: Path, tmp_path: Path) -> None:
-    """An image that cannot be opened because of the limit on open files is not left out: the run stops."""
-    done = run(*f"--root {raw} --dest {tmp_path}/out --quiet --workers 0".split(), limit=(resource.RLIMIT_NOFILE, 5))
+    """What cannot be opened because of the limit on open files is not left out: the run stops, and can go on."""
+    words = f"--root {raw} --dest {tmp_path}/out --quiet --workers 0".split()
+    done = run(*words, limit=(resource.RLIMIT_NOFILE, 5))
     assert 1 == done.returncode
-    assert done.stderr.endswith(
-        "The limit on a process's open files is 5 (ulimit -n). Use fewer --workers, or --workers 0, or raise the "
-        "limit.\n"
-    )
+    assert (
+        "The limit on a process's open files is 5 (ulimit -n). Use fewer --workers, or --workers 0, or raise the limit."
+    ) in done.stderr
+    assert 0 == run(*words).returncode
+    for number in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+        with pytest.raises(OSError, match=os.strerror(number)), refusing(number):
+            LooseFile(str(tmp_path), 9).read()
+    with pytest.raises(SampleError, match=os.strerror(errno.EACCES)), refusing(errno.EACCES):
+        LooseFile(str(tmp_path), 9).read()
+
+
+@contextlib.contextmanager
+def refusing(number: int) -> Iterator[None]:
+    """No file can be opened for this reason."""
+
+    def fail(*_: object, **__: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "open", fail)
+        yield
 
 
 @pytest.fixture
