@@ -92,8 +92,9 @@ class _Content:
 class _Nowhere:
     """Stands for the Output: a buffer that is never written."""
 
-    def __init__(self, path: str, *, md5: bool) -> None:
+    def __init__(self, path: str, *, md5: bool, mends: bool) -> None:
         assert not md5
+        assert not mends
         self._buffer = output._memory(BUFFER_BYTES)
         self._filled = 0
         self.size, self.xxh3_128 = 0, path
