@@ -8,6 +8,7 @@ import gc
 import os
 import resource
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -30,7 +31,7 @@ from parallel_sharder import (
 )
 from parallel_sharder.blob import LooseFile
 from parallel_sharder.board import Board
-from parallel_sharder.engines import processes, starting
+from parallel_sharder.engines import inside, processes, starting
 from parallel_sharder.errors import SampleError
 from parallel_sharder.options import StartMethod
 from tests import made
@@ -450,3 +451,22 @@ def test_python_that_is_not_known(raw: Path, tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(sys, "executable", "")
     with pytest.raises(SharderError, match="^a worker cannot be started: .*sys.executable.*workers 0"):
         convert(Options(root=raw, dest=tmp_path / "out", workers=2))
+
+
+def test_fork_server_that_is_left_alone() -> None:
+    """It ends without a word when the coordinator was killed between question and answer."""
+    ours, its = socket.socketpair()
+    with ours, its:
+        ours.sendall(inside.NUMBER.pack(os.getpid()))
+        ours.close()
+        descriptor = its.fileno()
+        script = (
+            "from parallel_sharder.board import Board\n"
+            "from parallel_sharder.engines import inside\n"
+            f"inside.run_and_exit(inside.serve, {descriptor}, Board.local(1))\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", script], pass_fds=[descriptor], capture_output=True, text=True, timeout=60,
+            cwd=Path(__file__).parents[1], check=False,
+        )  # fmt: skip
+    assert (0, "", "") == (done.returncode, done.stdout, done.stderr)

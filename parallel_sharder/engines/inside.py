@@ -80,7 +80,7 @@ def _die_with_coordinator(descriptor: int) -> None:
 def serve(descriptor: int, board: Board) -> None:
     """The fork server's life: it answers, by the socket of this descriptor, until the other end is closed."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # inherited as ignored, it would leave no exit code to be had
-    with socket.socket(fileno=descriptor) as channel:
+    with contextlib.suppress(ConnectionError), socket.socket(fileno=descriptor) as channel:  # the coordinator may die
         while True:
             question, pipes, _, _ = socket.recv_fds(channel, NUMBER.size, 1)
             if not question:
