@@ -29,13 +29,13 @@ ANNOTATIONS = {
 
 def places(root: Path, split: str) -> list[Path]:
     """Where this layout can have its images: the first there is counts."""
-    paths = [downloaded(root, name) for name in IMAGES[split]]
+    paths = downloaded(root, *IMAGES[split])
     return [next((path for path in paths if os.path.isfile(path)), paths[0])]
 
 
 def find(images: Path, split: str, xml_root: Path | None, meta: Path | None) -> Layout:
     """The layout with its images in the archive `images`; SourceError if the class list is missing."""
-    annotations = [downloaded(images.parent, name) for name in ANNOTATIONS[split]]
+    annotations = downloaded(images.parent, *ANNOTATIONS[split])
     layout = layout_around(NAME, images, split, xml_root, meta, annotations)
     if layout.annotations is None:  # or all images would count as not annotated
         for path in annotations:

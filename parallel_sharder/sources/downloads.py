@@ -51,10 +51,11 @@ def official_name(path: str | Path) -> str:
     return stem + dot + ending.lower()
 
 
-def downloaded(folder: Path, name: str) -> Path:
-    """The archive called `name` in `folder`, or a copy of it under another name if that is all there is."""
-    path = folder / name
-    return path if os.path.exists(path) else next(iter(_copies(path)), path)
+def downloaded(folder: Path, *names: str) -> list[Path]:
+    """The archives of these names in `folder`, each as a copy under another name if that is all there is."""
+    paths = [folder / name for name in names]
+    others = _names_in(folder) if not all(map(os.path.exists, paths)) else []
+    return [path if os.path.exists(path) else next(iter(_copies(path, others)), path) for path in paths]
 
 
 def refuse_doubtful(paths: Iterable[Path]) -> None:
@@ -62,7 +63,7 @@ def refuse_doubtful(paths: Iterable[Path]) -> None:
     for path in paths:
         refuse_unfinished(path)
         own = path.with_name(official_name(path))
-        there = [each for each in (own, *_copies(own)) if os.path.exists(each)]
+        there = [each for each in (own, *_copies(own, _names_in(own.parent))) if os.path.exists(each)]
         if len(there) > 1:
             raise SourceError(
                 f"{there[0]} and {there[1].name} are both there, and one may be unfinished. Keep the one that is "
@@ -94,10 +95,10 @@ def _marks(name: str) -> re.Pattern[str]:
     return re.compile(rf"{stem}{dot}{ending}(?:{behind}|{_RANDOM}\.part(?:ial)?)|{stem}{_RANDOM}{dot}{ending}\.part")
 
 
-def _copies(path: Path) -> list[Path]:
-    """The files beside `path` that are copies of it by their names."""
-    names = [name for name in _names_in(path.parent) if name != path.name and official_name(name) == path.name]
-    return [each for each in map(path.with_name, names) if os.path.isfile(each)]
+def _copies(path: Path, names: Iterable[str]) -> list[Path]:
+    """The files beside `path`, of these names there, that are copies of it by their names."""
+    copies = (name for name in names if name != path.name and official_name(name) == path.name)
+    return [each for each in map(path.with_name, copies) if os.path.isfile(each)]
 
 
 def _names_in(folder: Path) -> list[str]:

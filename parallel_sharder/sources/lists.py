@@ -55,9 +55,10 @@ class Places(tuple[SmallFile, ...]):
     def around(cls, usual: Iterable[SmallFile], folders: Sequence[Path], *forms: Forms) -> Places:
         """The `usual` places, then the first of `forms` in each of `folders`, then the next."""
         usual = list(usual)
-        near = [place for each in forms for place in each(folders[0])]
-        elsewhere = [place for each in forms for folder in folders[1:] for place in each(folder)]
-        places = cls(dict.fromkeys([*usual, *(p for each in forms for folder in folders for p in each(folder))]))
+        found = [(folder, place) for each in forms for folder in folders for place in each(folder)]
+        near = [place for folder, place in found if folder == folders[0]]
+        elsewhere = [place for folder, place in found if folder != folders[0]]
+        places = cls(dict.fromkeys([*usual, *(place for _, place in found)]))
         shown = dict.fromkeys([*(place for place in usual if place in near or place not in elsewhere), *near])
         others = dict.fromkeys(str(folder) for folder in folders[1:] if folder != folders[0])
         same = [f"  and the same in {', '.join(others)}"] if others else []
@@ -124,13 +125,14 @@ def val_label_places(usual: Iterable[SmallFile], folders: Sequence[Path], classe
 
 
 def _class_lists(folder: Path) -> list[SmallFile]:
+    devkit, kaggle = downloaded(folder, f"{DEVKIT}.tar.gz", KAGGLE_ZIP)
     return [
         folder / DEVKIT / META,
         folder / META,
         folder / "meta.mat",
-        InTar(downloaded(folder, f"{DEVKIT}.tar.gz"), META),
+        InTar(devkit, META),
         folder / MAPPING,
-        InZip(downloaded(folder, KAGGLE_ZIP), MAPPING),
+        InZip(kaggle, MAPPING),
     ]
 
 
@@ -143,14 +145,15 @@ def _later_class_lists(folder: Path) -> list[SmallFile]:
 
 
 def _val_labels(folder: Path) -> list[SmallFile]:
+    devkit, kaggle = downloaded(folder, f"{DEVKIT}.tar.gz", KAGGLE_ZIP)
     return [
         folder / DEVKIT / "data" / GROUND_TRUTH,
         folder / "data" / GROUND_TRUTH,
         folder / GROUND_TRUTH,
-        InTar(downloaded(folder, f"{DEVKIT}.tar.gz"), f"data/{GROUND_TRUTH}"),
+        InTar(devkit, f"data/{GROUND_TRUTH}"),
         folder / VAL_SOLUTION,
         InZip(folder / f"{VAL_SOLUTION}.zip", VAL_SOLUTION),
-        InZip(downloaded(folder, KAGGLE_ZIP), VAL_SOLUTION),
+        InZip(kaggle, VAL_SOLUTION),
     ]
 
 

@@ -23,7 +23,7 @@ NAME = "Kaggle zip"
 def places(root: Path, split: str) -> list[Path]:
     """Where this layout has its images, those of every `split`."""
     del split
-    return [downloaded(root, KAGGLE_ZIP)]
+    return downloaded(root, KAGGLE_ZIP)
 
 
 def find(images: Path, split: str, xml_root: Path | None, meta: Path | None) -> Layout:
