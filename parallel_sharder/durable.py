@@ -44,11 +44,22 @@ def create(path: str) -> tuple[int, str]:
     The name begins with a dot, which no pattern of shards matches, and is random, so two runs never share a file. Where
     the file system has locks, the file is locked as long as it is open: so `remove_partials` of another run knows it.
     """
-    temporary = _temporary(path)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-    with contextlib.suppress(OSError):
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    return descriptor, temporary
+    while True:
+        temporary = _temporary(path)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)  # nobody else holds that for longer than to look
+        if is_at(descriptor, temporary):
+            return descriptor, temporary
+        os.close(descriptor)  # another run was quicker than the lock, and has taken it for one that was left
+
+
+def is_at(descriptor: int, path: str) -> bool:
+    """Whether what is at `path` is the file that this descriptor has open."""
+    try:
+        return os.path.samestat(os.lstat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def _temporary(path: str) -> str:

@@ -22,7 +22,6 @@ import errno
 import fcntl
 import os
 import shlex
-import time
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import count
@@ -35,6 +34,7 @@ import xxhash
 from parallel_sharder import durable, records
 from parallel_sharder.destination import COMPRESSIONS, classes_beside, problems_beside, set_name
 from parallel_sharder.errors import DestinationError, DestinationGoneError
+from parallel_sharder.lock import open_locked
 from parallel_sharder.model import Kind, Problem, ShardRecord
 from parallel_sharder.records import Contents, State
 from parallel_sharder.regular import open_regular, read_regular
@@ -194,40 +194,21 @@ class Journal:
         self.close()
 
     def _open_and_lock(self) -> int:
-        while True:
-            try:
-                descriptor = open_regular(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
-            except OSError as error:
+        try:
+            return open_locked(self._path, self._refuse_held)
+        except OSError as error:
+            if error.filename is not None:
                 raise DestinationError(_unwritable(self._path, error)) from error
-            try:
-                self._lock(descriptor)
-                with contextlib.suppress(FileNotFoundError):
-                    if os.path.samestat(os.lstat(self._path), os.fstat(descriptor)):
-                        return descriptor
-            except BaseException:
-                os.close(descriptor)
-                raise
-            os.close(descriptor)  # whoever held it has put another in its place
+            raise DestinationError(
+                f"{self._path} cannot be locked: {error.strerror or error}. Without a lock two runs could mix "
+                "their shards; choose a --dest on a file system that has flock."
+            ) from error
 
-    def _lock(self, descriptor: int) -> None:
-        give_up = time.monotonic() + LOCK_SECONDS
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                if time.monotonic() > give_up:
-                    raise DestinationError(
-                        f"another run is writing there: it holds {self._path}. Wait for its end, "
-                        "or choose another --dest."
-                    ) from error
-                time.sleep(0.05)
-            except OSError as error:
-                raise DestinationError(
-                    f"{self._path} cannot be locked: {error.strerror or error}. Without a lock two runs could mix "
-                    "their shards; choose a --dest on a file system that has flock."
-                ) from error
-            else:
-                return
+    def _refuse_held(self, _: int, seconds: float) -> None:
+        if seconds > LOCK_SECONDS:
+            raise DestinationError(
+                f"another run is writing there: it holds {self._path}. Wait for its end, or choose another --dest."
+            )
 
     def _take_up(self, overwrite: bool) -> None:
         """Take in what the file holds; nothing is written before all that can be refused has been."""
@@ -336,7 +317,7 @@ class Journal:
         damaged, (self._descriptor, temporary) = self._descriptor, durable.create(self._path)
         self._end = 0
         try:
-            self._lock(self._descriptor)
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # or it has none, as create may leave it
             self._append(["header", self._fingerprint], *self._payloads())
             os.rename(temporary, self._path)
             durable.sync_folder(self._folder)

@@ -1,4 +1,6 @@
-"""The lock of a folder, for what tells of all sets in it: two runs that end at once must not lose each other's part."""
+"""Locks: of one file, and of a folder, for what tells of all sets in it: two runs that end at once must not lose each
+other's part.
+"""
 
 from __future__ import annotations
 
@@ -45,29 +47,42 @@ def locked_folder(folder: str, waiting: Callable[[str, float], None]) -> Iterato
     try:
         yield
     finally:
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.lstat(path), os.fstat(descriptor)):
-                durable.remove(path)
+        if durable.is_at(descriptor, path):
+            durable.remove(path)
         fcntl.flock(descriptor, fcntl.LOCK_UN)  # workers that were forked meanwhile have the descriptor too
         os.close(descriptor)
 
 
 def _acquire(path: str, waiting: Callable[[str, float], None]) -> int:
+    descriptor = open_locked(path, lambda descriptor, seconds: waiting(_holder(descriptor), seconds))
+    try:
+        _sign(descriptor)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def open_locked(path: str, held: Callable[[int, float], None]) -> int:
+    """A descriptor of the file at `path`, which is made if there is none, and locked as long as it is open.
+
+    While another holds the lock, `held` is told of the descriptor, and for how many seconds already, several times a
+    second; what it raises ends the waiting. Raises OSError: with a filename if the file cannot be opened, without one
+    if it cannot be locked.
+    """
     start = time.monotonic()
     while True:
         descriptor = open_regular(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
         try:
             while not _try_to_lock(descriptor):
-                waiting(_holder(descriptor), time.monotonic() - start)
+                held(descriptor, time.monotonic() - start)
                 time.sleep(_TICK_SECONDS)
-            with contextlib.suppress(FileNotFoundError):
-                if os.path.samestat(os.lstat(path), os.fstat(descriptor)):  # or its holder has just removed it
-                    _sign(descriptor)
-                    return descriptor
+            if durable.is_at(descriptor, path):
+                return descriptor
         except BaseException:
             os.close(descriptor)
             raise
-        os.close(descriptor)
+        os.close(descriptor)  # whoever held it has removed it, or put another in its place
 
 
 def _try_to_lock(descriptor: int) -> bool:

@@ -71,7 +71,7 @@ ALLOWED = {
         "indexes.sets", "manifest", "members", "regular", "ustar",
     },
     "indexes.sets": {"destination", "errors", "indexes", "journal", "manifest", "regular", "schema", "text"},
-    "journal": {"destination", "durable", "errors", "model", "records", "regular", "traces"},
+    "journal": {"destination", "durable", "errors", "lock", "model", "records", "regular", "traces"},
     "limits": {"errors", "machine"},
     "listed": {"columns", "destination", "model", "regular"},
     "lock": {"durable", "errors", "regular", "text"},
@@ -133,7 +133,7 @@ ALLOWED = {
         "sources.layout", "sources.names", "sources.notices", "sources.saved", "sources.survey",
         "sources.val_labels", "text",
     },
-    "sources.spool": {"destination", "durable", "errors", "regular", "sources.layout"},
+    "sources.spool": {"destination", "durable", "errors", "sources.layout"},
     "sources.survey": {
         "errors", "model", "sources.archived", "sources.contents", "sources.downloads", "sources.folder",
         "sources.layout", "sources.names", "sources.official", "sources.saved", "sources.zipindex", "text",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from parallel_sharder import Options, VerifyOptions, convert, verify_shards
+from parallel_sharder import Options, VerifyOptions, convert, durable, verify_shards
 from parallel_sharder.cli import main
 from tests import made
 
@@ -95,3 +95,20 @@ def test_spool_that_another_run_takes_for_one_that_was_left(folder: Path, monkey
     assert () == verify_shards(options).deviations
     assert 1 == len(taken)
     assert [] == os.listdir(folder / "temporary")
+
+
+def test_file_that_another_run_takes_for_one_that_was_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So it is with every file that is being written, such as a shard: no run loses one to another's tidying."""
+    flock = fcntl.flock
+    looked: list[bool] = []
+
+    def late(descriptor: int, operation: int) -> None:
+        if not looked:
+            looked.append(True)
+            durable.remove_partials(str(tmp_path), "x")
+            assert [] == os.listdir(tmp_path)
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    durable.write_file(str(tmp_path / "x"), b"data")
+    assert {"x": b"data"} == {path.name: path.read_bytes() for path in tmp_path.iterdir()}

@@ -16,7 +16,6 @@ from collections.abc import Iterator
 from parallel_sharder import durable
 from parallel_sharder.destination import ShardPattern, make_folder
 from parallel_sharder.errors import DestinationError
-from parallel_sharder.regular import open_regular
 from parallel_sharder.sources.layout import Layout
 
 
@@ -69,16 +68,13 @@ def spool_elsewhere(layout: Layout) -> Iterator[str | None]:
 
 def _create(place: str) -> tuple[int, str]:
     """A new spool: a temporary file of `place` (see durable), its descriptor, which holds the lock, and its path."""
-    while True:
-        descriptor, path = durable.create(place)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if os.fstat(descriptor).st_nlink:
-                return descriptor, path
-        except BaseException:
-            _remove(descriptor, path)
-            raise
-        os.close(descriptor)  # another run was quicker than the lock, and has taken it for one that was left
+    descriptor, path = durable.create(place)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # which create takes where it can, and here it has to
+    except BaseException:
+        _remove(descriptor, path)
+        raise
+    return descriptor, path
 
 
 def _remove(descriptor: int, path: str) -> None:
@@ -90,11 +86,5 @@ def _remove(descriptor: int, path: str) -> None:
 def _remove_left(place: str) -> None:
     """Remove the spools of runs that have ended."""
     folder, name = os.path.split(place)
-    for path in durable.partials(folder, re.escape(name)):
-        with contextlib.suppress(OSError):  # it is another run's, or has just gone
-            descriptor = open_regular(path, os.O_RDONLY | os.O_NOFOLLOW)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                durable.remove(path)
-            finally:
-                os.close(descriptor)
+    with contextlib.suppress(OSError):  # whatever is the matter there, it will be said
+        durable.remove_partials(folder, re.escape(name))
