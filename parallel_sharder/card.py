@@ -21,7 +21,7 @@ from parallel_sharder import durable
 from parallel_sharder.boxes import FIELDS
 from parallel_sharder.destination import CARD, braces, classes_beside, shard_name, text_at
 from parallel_sharder.errors import DestinationError, ManifestError
-from parallel_sharder.manifest import read_manifest
+from parallel_sharder.manifest import is_copy, read_manifest
 from parallel_sharder.text import code, size, tsv
 from parallel_sharder.yamltext import to_yaml
 
@@ -289,7 +289,7 @@ def write_card(folder: str, own: bytes | None, name: str) -> None:
         if file.endswith(".json") and file != f"{name}.json":
             with contextlib.suppress(ManifestError):  # damaged, or nobody's
                 manifest = read_manifest(os.path.join(folder, file))
-                if manifest is not None and f"{manifest['name']}.json" == file:  # and no copy
+                if manifest is not None and not is_copy(manifest, file):
                     manifests.append(manifest)
     sets = [CardedSet.of(manifest, folder) for manifest in manifests]
     path = os.path.join(folder, CARD)

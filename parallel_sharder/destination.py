@@ -11,7 +11,7 @@ import errno
 import os
 import re
 import shlex
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +19,7 @@ from typing import NamedTuple
 from parallel_sharder import durable
 from parallel_sharder.errors import DestinationError
 from parallel_sharder.regular import open_regular
-from parallel_sharder.text import counted
+from parallel_sharder.text import counted, there_are
 
 COMPRESSIONS = {".tar.gz": "gzip", ".tgz": "gzip", ".tar.zst": "zstd", ".tar": "none"}
 """What each ending means; longer endings first, because ".tar" is looked for last."""
@@ -83,6 +83,15 @@ class ShardPattern:
                 f"{dest}: a shard's name cannot begin with a dot or hold spaces, commas or braces; {instead}"
             )
         return cls(folder, prefix, int(match[1]), suffix)
+
+    @classmethod
+    def of_set(cls, name: str, first: str) -> ShardPattern | None:
+        """The pattern of the set of this name whose shard 0 is called `first`; None if no set has both."""
+        for parts in _partings(name, first):
+            if not parts.number.strip("0"):
+                with contextlib.suppress(ValueError):
+                    return cls.parse(f"{parts.prefix}%0{len(parts.number)}d{parts.suffix}")
+        return None
 
     @property
     def compression(self) -> str:
@@ -201,6 +210,23 @@ def set_name(prefix: str) -> str:
     return prefix.rstrip("-_.") or "shards"
 
 
+def names_set(name: str, shard: str) -> bool:
+    """Whether a set with such a shard can be called so."""
+    return any(_partings(name, shard))
+
+
+def _partings(name: str, shard: str) -> Iterator[ShardName]:
+    """The parts of a shard's name with which its set is called `name`, the shortest number first.
+
+    The first digits in it can belong to the prefix.
+    """
+    if parts := shard_name(shard):
+        for end in reversed(range(len(parts.number))):
+            prefix = parts.prefix + parts.number[:end]
+            if set_name(prefix) == name:
+                yield ShardName(prefix, parts.number[end:], parts.suffix)
+
+
 def journal_beside(manifest_path: str) -> str:
     """Where the journal of the set with this manifest is."""
     folder, name = os.path.split(manifest_path)
@@ -232,12 +258,11 @@ def refuse_taken(pattern: ShardPattern, known: Container[str] = (), note: str = 
     """Raise DestinationError, with `note`, if files of this pattern are there already, but for the `known` paths."""
     taken = [path for path in pattern.existing() if path not in known]
     if taken:
-        more = f" and {len(taken) - 1:,} more, up to {taken[-1]}," if len(taken) > 1 else ""
+        are, them = there_are(taken)
         raise DestinationError(
-            f"{taken[0]}{more} {'are' if more else 'is'} already there, and no journal says that this tool "
-            f"made {'them' if more else 'it'} for this set.{note} Nothing is overwritten: remove what is there, or "
-            f"choose another --dest. (A copy without its {os.path.basename(pattern.journal_path)} can be verified, "
-            "but not continued.)"
+            f"{are} already there, and no journal says that this tool made {them} for this set.{note} Nothing is "
+            "overwritten: remove what is there, or choose another --dest. (A copy without its "
+            f"{os.path.basename(pattern.journal_path)} can be verified, but not continued.)"
         )
 
 

@@ -19,12 +19,12 @@ from itertools import starmap
 from typing import IO
 
 from parallel_sharder import machine
-from parallel_sharder.destination import ShardPattern, is_pattern, set_name, shard_name
+from parallel_sharder.destination import ShardPattern, is_pattern, names_set, set_name, shard_name
 from parallel_sharder.engines import Engine, open_engine
 from parallel_sharder.errors import DestinationError, SharderError, SourceError
 from parallel_sharder.indexes import Columns, Member, Shard
 from parallel_sharder.indexes.folder import FolderIndexes, Found, index_columns, index_members
-from parallel_sharder.indexes.sets import ShardSet, listed_sets, names_set, refuse_unfinished, split_of
+from parallel_sharder.indexes.sets import ShardSet, listed_sets, refuse_unfinished, split_of
 from parallel_sharder.limits import stopping_in_words
 from parallel_sharder.lock import locked_folder
 from parallel_sharder.model import ShardRecord

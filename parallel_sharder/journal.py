@@ -32,7 +32,7 @@ import msgpack
 import xxhash
 
 from parallel_sharder import durable, records
-from parallel_sharder.destination import COMPRESSIONS, classes_beside, problems_beside, set_name
+from parallel_sharder.destination import ShardPattern, classes_beside, problems_beside
 from parallel_sharder.errors import DestinationError, DestinationGoneError
 from parallel_sharder.lock import open_locked
 from parallel_sharder.model import Kind, Problem, ShardRecord
@@ -365,15 +365,8 @@ class _Names:
         manifest = f"{name}.json"
         self._beside = {MANIFEST: manifest, PROBLEMS: problems_beside(manifest), CLASSES: classes_beside(manifest)}
         first, shard_count = fingerprint.get("names of shards"), fingerprint.get("shard count")
-        first = first if isinstance(first, str) and "/" not in first else ""
-        self._suffix = next((suffix for suffix in COMPRESSIONS if first.endswith(suffix)), "")
-        stem = first.removesuffix(self._suffix)
-        zeros = range(1, 1 + len(stem) - len(stem.rstrip("0")))
-        # The set's name tells how many of them are the pattern's number, and how many are of the prefix.
-        fitting = (digits for digits in zeros if set_name(stem[:-digits]) == name)
-        self._digits = next(fitting, 0) if self._suffix else 0
-        self._prefix = stem[: len(stem) - self._digits]
-        self._shard_count = shard_count if isinstance(shard_count, int) and self._digits else 0
+        self._pattern = ShardPattern.of_set(name, first) if isinstance(first, str) and "/" not in first else None
+        self._shard_count = shard_count if isinstance(shard_count, int) and self._pattern else 0
 
     @property
     def numbers(self) -> list[int]:
@@ -382,8 +375,8 @@ class _Names:
 
     def of(self, number: int) -> str:
         """The name of the file with this number; "" if there is none."""
-        if 0 <= number < self._shard_count:
-            return f"{self._prefix}{number:0{self._digits}d}{self._suffix}"
+        if self._pattern and 0 <= number < self._shard_count:
+            return self._pattern.path(number)
         return self._beside.get(number, "")
 
 

@@ -7,7 +7,6 @@ workers) is in the summary, never here.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -18,7 +17,7 @@ from typing import Any
 import xxhash
 
 from parallel_sharder.boxes import in_all
-from parallel_sharder.destination import ShardPattern, set_name, shard_name
+from parallel_sharder.destination import ShardPattern
 from parallel_sharder.errors import ManifestError
 from parallel_sharder.model import WNID, ImageClass, ShardRecord
 from parallel_sharder.options import ANNOTATIONS, LABELS, ON_BAD, SEED_LIMIT, SPLITS
@@ -48,29 +47,25 @@ def manifest(
     `url` and `nsamples` of each shard.
     """
     table = sorted(zip(classes, class_counts, strict=True), key=lambda row: row[0].label)
+    shards = [
+        {
+            "url": os.path.basename(record.path),
+            "nsamples": record.samples,
+            "filesize": record.file_bytes,
+            **({"md5sum": record.md5} if md5 else {}),
+            "tar_bytes": record.tar_bytes,
+            "xxh3_128": record.xxh3_128,
+        }
+        for record in records
+    ]
     content: dict[str, Any] = {
         "__kind__": "wids-shard-index-v1",
         "wids_version": 1,
         "name": name,
-        "shardlist": [
-            {
-                "url": os.path.basename(record.path),
-                "nsamples": record.samples,
-                "filesize": record.file_bytes,
-                **({"md5sum": record.md5} if md5 else {}),
-                "tar_bytes": record.tar_bytes,
-                "xxh3_128": record.xxh3_128,
-            }
-            for record in records
-        ],
+        "shardlist": shards,
         "tool": {"name": TOOL, "version": tool_version},
         "options": dict(choices),
-        "totals": {
-            "samples": sum(record.samples for record in records),
-            "shards": len(records),
-            "filesize": sum(record.file_bytes for record in records),
-            "tar_bytes": sum(record.tar_bytes for record in records),
-        },
+        "totals": _totals(shards),
         **({"mended": in_all(records)._asdict()} if choices["annotations"] == "boxes" else {}),
         "classes": [
             {"label": row.label, "wnid": row.wnid, "name": row.name, "count": int(count)} for row, count in table
@@ -205,7 +200,7 @@ def _fault_in_names(content: Mapping[str, Any]) -> str:
     if not content["shardlist"]:
         return "shardlist is empty, and a set has shards"
     name, first = content["name"], content["shardlist"][0]["url"]
-    pattern = pattern_of(name, first)
+    pattern = ShardPattern.of_set(name, first)
     if pattern is None:
         return instead("shardlist[0].url", first, f"the name of shard 0 of the set {json.dumps(name[:60])}")
     for number, entry in enumerate(content["shardlist"]):
@@ -216,17 +211,21 @@ def _fault_in_names(content: Mapping[str, Any]) -> str:
 
 def _fault_in_totals(content: Mapping[str, Any]) -> str:
     """Totals are the sums of what is counted."""
-    shards, totals = content["shardlist"], content["totals"]
-    sums = {
+    totals = content["totals"]
+    for name, total in _totals(content["shardlist"]).items():
+        if totals[name] != total:
+            return instead(f"totals.{name}", totals[name], f"{total}, as the shards have it")
+    return ""
+
+
+def _totals(shards: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """What the entries of all shards add up to."""
+    return {
         "samples": sum(entry["nsamples"] for entry in shards),
         "shards": len(shards),
         "filesize": sum(entry["filesize"] for entry in shards),
         "tar_bytes": sum(entry["tar_bytes"] for entry in shards),
     }
-    for name, total in sums.items():
-        if totals[name] != total:
-            return instead(f"totals.{name}", totals[name], f"{total}, as the shards have it")
-    return ""
 
 
 def _fault_in_classes(content: Mapping[str, Any]) -> str:
@@ -239,17 +238,9 @@ def _fault_in_classes(content: Mapping[str, Any]) -> str:
     return f"classes has {twice[0]} twice" if twice else ""
 
 
-def pattern_of(name: str, first: str) -> ShardPattern | None:
-    """The pattern of the set of this name whose shard 0 is called `first`; None if no set has both."""
-    parts = shard_name(first)
-    if parts is None:
-        return None
-    for digits in range(1, len(parts.number) + 1):
-        prefix = parts.prefix + parts.number[:-digits]
-        if not parts.number[-digits:].strip("0") and set_name(prefix) == name:
-            with contextlib.suppress(ValueError):
-                return ShardPattern.parse(f"{prefix}%0{digits}d{parts.suffix}")
-    return None
+def is_copy(content: Mapping[str, Any], path: str) -> bool:
+    """Whether a manifest with this content lies at `path` under another name than its set's: it tells of nothing."""
+    return os.path.basename(path) != f"{content['name']}.json"
 
 
 def is_manifest(path: str) -> bool:

@@ -101,8 +101,9 @@ def _write(journal: Journal, number: int, path: str, content: bytes) -> None:
 
     try:
         if content:
-            journal.record_beside(number, path, trace_of(content))
-            if identity_if(path, [trace_of(content)]) is None:
+            trace = trace_of(content)
+            journal.record_beside(number, path, trace)
+            if identity_if(path, [trace]) is None:
                 durable.write_file(path, content, is_ours)
         elif os.path.lexists(path):
             if (identity := identity_if(path, journal.traces(number))) is None:

@@ -22,7 +22,7 @@ from parallel_sharder.monitor import Monitor
 from parallel_sharder.options import Options
 from parallel_sharder.publication import withdraw_all
 from parallel_sharder.resume import intact
-from parallel_sharder.text import counted
+from parallel_sharder.text import counted, there_are
 from parallel_sharder.traces import identified
 
 
@@ -104,10 +104,9 @@ def _ours(
 def _refuse_left(paths: Sequence[str], journal_path: str) -> None:
     """Raise DestinationError if there are any."""
     if paths:
-        more = f" and {len(paths) - 1:,} more, up to {paths[-1]}," if len(paths) > 1 else ""
+        are, them = there_are(paths)
         raise DestinationError(
-            f"{paths[0]}{more} {'are' if more else 'is'} there, and not as {journal_path} has "
-            f"{'them' if more else 'it'} recorded, so this tool may not have made {'them' if more else 'it'}. Nothing "
-            f"was removed: remove {'them' if more else 'it'}, or move {'them' if more else 'it'} out of the way, and "
-            "type the same command again; or choose another --dest."
+            f"{are} there, and not as {journal_path} has {them} recorded, so this tool may not have made {them}. "
+            f"Nothing was removed: remove {them}, or move {them} out of the way, and type the same command again; or "
+            "choose another --dest."
         )

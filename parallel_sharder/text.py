@@ -13,7 +13,7 @@ This module knows nothing of the rest, and imports nothing heavy.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 _STRUCTURE = re.compile(r"[!-,/:-@\[-`{-~]")
 """What can mean something in Markdown or HTML: all ASCII but letters, digits, blanks, dots and hyphens."""
@@ -63,6 +63,19 @@ def counted(count: int, one: str, many: str = "") -> str:
     `many` is for nouns that take more than an s, and for a verb that follows: ("key stands", "keys stand").
     """
     return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def first_few(names: Sequence[str], limit: int) -> str:
+    """So many of the names, and how many more there are: a, b and 2,000 more."""
+    more = f" and {len(names) - limit:,} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more
+
+
+def there_are(paths: Sequence[str]) -> tuple[str, str]:
+    """How a sentence about paths begins, `x and 2 more, up to y, are`, and what it calls them further on, `them`."""
+    if len(paths) == 1:
+        return f"{paths[0]} is", "it"
+    return f"{paths[0]} and {len(paths) - 1:,} more, up to {paths[-1]}, are", "them"
 
 
 def shards_done(done: int, shards: int) -> str:

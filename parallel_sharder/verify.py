@@ -34,7 +34,7 @@ from parallel_sharder.errors import DestinationError, ManifestError, SourceError
 from parallel_sharder.journal import progress_of
 from parallel_sharder.limits import stopping_in_words
 from parallel_sharder.listed import against_shards, read_listed
-from parallel_sharder.manifest import read_manifest
+from parallel_sharder.manifest import is_copy, read_manifest
 from parallel_sharder.model import Deviation, Listing, Problem
 from parallel_sharder.monitor import Monitor, telling
 from parallel_sharder.options import VerifyOptions
@@ -95,12 +95,13 @@ def _manifests(dest: str) -> tuple[list[str], list[str]]:
     sets = {match[1] for name in names if (match := re.fullmatch(r"\.(.+)\.journal", name))}
     listed: set[str] = set()
     for name in (name.removesuffix(".json") for name in names if name.endswith(".json")):
+        path = os.path.join(dest, f"{name}.json")
         try:
-            manifest = read_manifest(os.path.join(dest, f"{name}.json"))
+            manifest = read_manifest(path)
         except ManifestError:
             sets |= {name} & {*set_of.values()}  # or it is something else
         else:
-            if manifest is not None and manifest["name"] == name:  # or it is a copy
+            if manifest is not None and not is_copy(manifest, path):
                 sets.add(name)
                 listed.update(entry["url"] for entry in manifest["shardlist"])
     if not sets:

@@ -104,7 +104,7 @@ ALLOWED = {
     },
     "sources.archives": {"sources.downloads", "sources.layout", "sources.tree"},
     "sources.checksums": {"errors", "regular", "sources.downloads", "sources.inside", "sources.layout"},
-    "sources.contents": {"errors", "model", "sources.names"},
+    "sources.contents": {"errors", "model", "sources.names", "text"},
     "sources.downloads": {"errors"},
     "sources.folder": {"errors", "model", "regular", "sources.contents", "sources.names"},
     "sources.glance": {"model", "sources.names", "text"},

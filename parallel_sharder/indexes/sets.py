@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from parallel_sharder.destination import ShardPattern, set_name, shard_name
+from parallel_sharder.destination import ShardPattern, names_set, shard_name
 from parallel_sharder.errors import DestinationError, ManifestError
 from parallel_sharder.indexes import Shard
 from parallel_sharder.journal import is_held, past_of, progress_of
-from parallel_sharder.manifest import is_ours, read_manifest
+from parallel_sharder.manifest import is_copy, is_ours, read_manifest
 from parallel_sharder.regular import read_regular
 from parallel_sharder.schema import Kind, Shape, fault, whole_number
 from parallel_sharder.text import shards_done
@@ -116,7 +116,7 @@ def _refuse_others(manifest_path: str, folder: str, shard_set: ShardSet) -> None
     manifest = _manifest_at(manifest_path)
     if manifest is None:
         return
-    if manifest["name"] != shard_set.name:
+    if is_copy(manifest, manifest_path):
         raise DestinationError(f"{manifest_path} is the manifest of {manifest['name']}. Move it to another folder.")
     listed = [entry["url"] for entry in manifest["shardlist"]]
     missing = [name for name in listed if not os.path.lexists(os.path.join(folder, name))]
@@ -142,13 +142,6 @@ def _manifest_at(path: str) -> dict[str, Any] | None:
         raise ManifestError(
             f"{path} {error.args[0]}. Copy it again, or type the command of its conversion again, which writes it anew."
         ) from error
-
-
-def names_set(name: str, shard: str) -> bool:
-    """Whether a set with such a shard can be called so."""
-    parts = shard_name(shard)
-    digits = range(len(parts.number)) if parts else ()
-    return parts is not None and any(set_name(parts.prefix + parts.number[:end]) == name for end in digits)
 
 
 def split_of(name: str, index: Mapping[str, Any]) -> str:
@@ -182,8 +175,7 @@ def _index_at(path: str) -> dict[str, Any] | None:
         content = manifest or json_at(path) or {}
     except (ManifestError, DestinationError):  # damaged, or nobody's
         return None
-    is_copy = manifest is not None and f"{manifest['name']}.json" != os.path.basename(path)
-    return content if is_wids(content) and not is_copy else None
+    return content if is_wids(content) and not (manifest and is_copy(manifest, path)) else None
 
 
 def _shards(index: Mapping[str, Any]) -> Iterator[Shard]:

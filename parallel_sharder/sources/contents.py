@@ -14,6 +14,7 @@ from typing import NoReturn
 from parallel_sharder.errors import SourceError
 from parallel_sharder.model import Kind, Place, Problem
 from parallel_sharder.sources.names import lost_images
+from parallel_sharder.text import first_few
 
 MISPLACED = "no image of this name belongs in this folder"
 STRANGER = "its name is no image's"
@@ -111,5 +112,4 @@ def names_at_top(paths: Iterable[str]) -> str:
     """The first names at the top of an archive of these paths, for people."""
     parts = (path.removeprefix("./").partition("/") for path in paths)
     names = [*dict.fromkeys(top + slash for top, slash, _ in parts)]
-    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-    return (", ".join(names[:_NAMED]) or "nothing") + more
+    return first_few(names, _NAMED) or "nothing"

@@ -25,7 +25,7 @@ from parallel_sharder.sources.names import FLAT_KEYS, TRAIN_KEY, is_archive, pac
 from parallel_sharder.sources.official import train_counts
 from parallel_sharder.sources.saved import SavedIndex
 from parallel_sharder.sources.zipindex import index_zip
-from parallel_sharder.text import counted
+from parallel_sharder.text import counted, first_few
 
 ANY_TRAIN_KEY = TRAIN_KEY.format(WNID.pattern)
 
@@ -242,8 +242,7 @@ def _refuse_unknown(wnids: Sequence[str], layout: Layout, classes: tuple[ImageCl
     unknown = [wnid for wnid in wnids if wnid not in known]
     if unknown:
         what = "folders" if layout.images.is_dir() else "archives or folders"
-        more = f" and {len(unknown) - 10:,} more" if len(unknown) > 10 else ""
         raise SourceError(
-            f"{layout.images} holds {what} that are no class of {layout.class_list}: {', '.join(unknown[:10])}{more}. "
+            f"{layout.images} holds {what} that are no class of {layout.class_list}: {first_few(unknown, 10)}. "
             f"Move them out of the way, or name the right class list with --meta."
         )
