@@ -19,7 +19,6 @@ from parallel_sharder.engines import Engine
 from parallel_sharder.listed import Listed
 from parallel_sharder.model import IMAGE_SUFFIX, XML_SUFFIX, Deviation, Kind, Listing
 from parallel_sharder.monitor import Monitor
-from parallel_sharder.text import printable
 from parallel_sharder.witness import (
     ExpectedSample,
     LeftOutSample,
@@ -96,7 +95,7 @@ def compare_with_source(
         source = _source_sample(listing, row, annotations)
         problem = left_out.get(source.key)
         if problem is None:
-            detail = f"{printable(source.image.path)} is in no shard, and in no list of problems"
+            detail = f"{source.image.path} is in no shard, and in no list of problems"
             deviations.append(Deviation(manifest_path, detail, source.key))
         else:
             absent.append(LeftOutSample(problems_beside(manifest_path), source, problem.kind, problem.detail))

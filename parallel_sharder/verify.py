@@ -12,7 +12,7 @@ import os
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -33,12 +33,11 @@ from parallel_sharder.engines import Engine, open_engine
 from parallel_sharder.errors import DestinationError, ManifestError, SourceError
 from parallel_sharder.journal import progress_of
 from parallel_sharder.limits import stopping_in_words
-from parallel_sharder.listed import against_shards, read_listed
+from parallel_sharder.listed import Listed, against_shards, read_listed
 from parallel_sharder.manifest import is_copy, read_manifest
 from parallel_sharder.model import Deviation, Listing, Problem
 from parallel_sharder.monitor import Monitor, telling
 from parallel_sharder.options import VerifyOptions
-from parallel_sharder.regular import open_regular
 from parallel_sharder.report import Verdict
 from parallel_sharder.sources import find_layout
 from parallel_sharder.sources.scan import refuse_changed_archives, scan
@@ -158,7 +157,7 @@ def _verify_set(path: str, options: VerifyOptions, engine: Engine, monitor: Moni
     if not found.deviations:  # or they would only follow from those
         found.deviations += _class_counts(path, manifest, findings)
     if options.source is None:
-        found.notices = _listed_as_left_out(path)
+        found.notices = _listed_as_left_out(path, listed)
     else:
         try:
             with _source(manifest["options"], options, engine, monitor) as listing:
@@ -174,17 +173,11 @@ def _verify_set(path: str, options: VerifyOptions, engine: Engine, monitor: Moni
     return found
 
 
-def _listed_as_left_out(manifest_path: str) -> tuple[str, ...]:
+def _listed_as_left_out(manifest_path: str, listed: Sequence[Listed]) -> tuple[str, ...]:
     """The notice that the set is known to lack something, if the list of problems beside it says so."""
-    path = problems_beside(manifest_path)
-    try:
-        with open(path, "rb", opener=open_regular) as file:
-            count = sum(line.rstrip().endswith(b'"left_out": true}') for line in file)
-    except FileNotFoundError:
-        return ()
-    except OSError as error:
-        return (f"{path} cannot be read: {error.strerror}. Whether anything was left out is not known.",)
+    count = sum(problem.is_left_out for problem in listed)
     what = counted(count, "image or class", "images or classes")
+    path = problems_beside(manifest_path)
     return (f"{path} lists {what} that the conversion left out, and that no shard holds.",) if count else ()
 
 

@@ -28,7 +28,7 @@ from parallel_sharder.image import examine, size_of
 from parallel_sharder.model import Deviation, ImageClass, Kind
 from parallel_sharder.regular import open_regular
 from parallel_sharder.shardreader import READ_BYTES, Content, ShardReader, TooLongError
-from parallel_sharder.text import counted, printable
+from parallel_sharder.text import counted
 
 _BLOCK_BYTES = tarfile.BLOCKSIZE
 _KEY = re.compile(r"[!-~]{1,99}")
@@ -154,7 +154,7 @@ def look_again(samples: Sequence[LeftOutSample]) -> list[Deviation]:
     for path, source, kind, detail in samples:
         if _fault_in(source):
             continue
-        what = f"{printable(source.image.path)} is left out ({kind.meaning}: {printable(detail)[:_DETAIL_LIMIT]})"
+        what = f"{source.image.path} is left out ({kind.meaning}: {detail[:_DETAIL_LIMIT]})"
         now = "it can be read now" if kind in (Kind.UNREADABLE, Kind.CHANGED) else "it is sound"
         found.append(Deviation(path, f"says that {what}, and {now}; a conversion would store it", source.key))
     return found
@@ -182,19 +182,19 @@ def _compare(sample: ExpectedSample) -> Iterator[str]:
     try:
         image = source.image.read()
         if xxhash.xxh3_128_digest(image) != sample.image_digest:
-            yield f"its image is not that of the source, {printable(source.image.path)}"
+            yield f"its image is not that of the source, {source.image.path}"
         if sample.without_annotation:
             yield from _compare_annotation(source)
             source = source._replace(xml=None)
         expected = _expected_json(source, image, sample.labels)
     except SampleError as error:
-        yield f"its source {printable(error.path)} cannot be compared: {error.detail}"
+        yield f"its source {error.path} cannot be compared: {error.detail}"
         return
     except RecursionError:
-        yield f"its annotation {printable(source.xml.path if source.xml else '')} is nested too deeply to be compared"
+        yield f"its annotation {source.xml.path if source.xml else ''} is nested too deeply to be compared"
         return
     if xxhash.xxh3_128_digest(expected) != sample.json_digest:
-        where = f"the annotation {printable(source.xml.path)} and " if source.xml is not None else ""
+        where = f"the annotation {source.xml.path} and " if source.xml is not None else ""
         its_class = source.image_class
         what = f"{its_class.label} ({its_class.name})" if its_class else "none"
         yield f"its json is not what {where}the class {what} of the source give"
@@ -206,7 +206,7 @@ def _compare_annotation(source: SourceSample) -> Iterator[str]:
         json.dumps(_document(source.xml))
     except (SampleError, RecursionError):
         return
-    what = "has none" if source.xml is None else f"has {printable(source.xml.path)}, which is sound"
+    what = "has none" if source.xml is None else f"has {source.xml.path}, which is sound"
     yield f"its annotation is listed as broken, and the source {what}"
 
 
@@ -302,7 +302,7 @@ class _Check:
             raise _EnoughError
         if len(detail) > _DETAIL_LIMIT:
             detail = f"{detail[:_DETAIL_LIMIT]}..."
-        self._deviations.append(Deviation(self._expected.path, detail, printable(key), offset))
+        self._deviations.append(Deviation(self._expected.path, detail, key, offset))
 
     def _compare_counts(self, noun: str, found: int, expected: int, where: str = "") -> None:
         if found != expected:
@@ -326,7 +326,7 @@ class _Check:
         """Name, offset and content of each member, checked as tar. Ends where nothing that follows can be trusted."""
         try:
             while (header := self._header(shard)) is not None:
-                name, start = printable(header.name), shard.position - _BLOCK_BYTES
+                name, start = header.name, shard.position - _BLOCK_BYTES
                 content = shard.content(header.size, with_digest=self._expected.with_digests)
                 padding = shard.read(-header.size % _BLOCK_BYTES)
                 if shard.position < start + _BLOCK_BYTES + header.size + -header.size % _BLOCK_BYTES:
@@ -335,7 +335,7 @@ class _Check:
                 if padding.count(0) < len(padding):
                     offset = shard.position - len(padding)
                     self._note(f"has other bytes than zero behind {name}", offset=offset)
-                yield header.name, start, content
+                yield name, start, content
         except (MemoryError, _EnoughError):  # the first is no fault of the shard
             raise
         except TooLongError:
@@ -352,7 +352,7 @@ class _Check:
         except tarfile.HeaderError:
             self._check_end(shard, start, block)
             return None
-        name, left = printable(header.name), self._expected.tar_bytes - shard.position
+        name, left = header.name, self._expected.tar_bytes - shard.position
         if header.type != tarfile.REGTYPE or header.size < 0:
             self._note(f"{name!r} is no plain file of a ustar archive", offset=start)
             return None
@@ -390,7 +390,7 @@ class _Check:
             if getattr(header, name) != getattr(model, name):
                 odd.append(f"{name} {getattr(header, name)!r}")
         what = ", ".join(odd) or "bytes that are not plain ustar"
-        self._note(f"the header of {printable(header.name)} has {what}", offset=offset)
+        self._note(f"the header of {header.name} has {what}", offset=offset)
 
     def _check_sample(self, sample: _Sample | None) -> None:
         if sample is None:

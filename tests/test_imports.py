@@ -36,7 +36,7 @@ ALLOWED = {
         "verify",
     },
     "columns": set(),
-    "comparison": {"blob", "columns", "destination", "engines", "listed", "model", "monitor", "text", "witness"},
+    "comparison": {"blob", "columns", "destination", "engines", "listed", "model", "monitor", "witness"},
     "compress": set(),
     "coordinator": {
         "bounds", "deal", "destination", "durable", "engines", "errors", "journal", "limits", "machine", "model",
@@ -155,8 +155,8 @@ ALLOWED = {
     "ustar": set(),
     "verify": {
         "comparison", "destination", "engines", "errors", "journal", "limits", "listed", "machine", "manifest",
-        "model", "monitor", "options", "regular", "report", "sources", "sources.scan", "sources.spool", "synsets",
-        "text", "witness",
+        "model", "monitor", "options", "report", "sources", "sources.scan", "sources.spool", "synsets", "text",
+        "witness",
     },
     "witness": {"annotation", "blob", "errors", "form", "image", "model", "regular", "shardreader", "text"},
     "worker": {
