@@ -30,7 +30,7 @@ from parallel_sharder.destination import (
 )
 from parallel_sharder.engines import Engine, open_engine
 from parallel_sharder.errors import DestinationError, DestinationGoneError, SharderError, SourceError
-from parallel_sharder.journal import Journal, Past, past_of, refuse_foreign, refuse_other
+from parallel_sharder.journal import Journal, Past, past_of, refuse_foreign_journal, refuse_other
 from parallel_sharder.limits import explain, stopping_in_words
 from parallel_sharder.model import Chunk, Listing, Plan, ShardRecord
 from parallel_sharder.monitor import Monitor, telling
@@ -76,7 +76,7 @@ def _convert(options: Options, typed: Options, monitor: Monitor) -> Report:
         refuse_taken(pattern)
     refuse_in_the_way(options)
     layout = _layout(options)
-    refuse_foreign(pattern.journal_path)
+    refuse_foreign_journal(pattern.journal_path)
     refuse_unwritable(pattern)
     checked = check_archives(layout, monitor.working) if options.check_archives else ()
     with open_engine(workers, options.start_method) as engine, spool_beside(pattern, layout) as spool:
@@ -226,7 +226,7 @@ def _in_the_way(options: Options, listing: Listing, plan: Plan, past: Past | Non
     """What would stop the run that the plan is of, besides shards that no journal knows; "" if nothing does."""
     try:
         refuse_in_the_way(options)
-        refuse_foreign(options.pattern.journal_path)
+        refuse_foreign_journal(options.pattern.journal_path)
         refuse_unwritable(options.pattern)
         if past is not None and not options.overwrite:
             made_from, archives = fingerprint(options, listing, plan), archives_by_entry(listing)

@@ -426,7 +426,7 @@ def _unwritable(path: str, error: OSError) -> str:
     return f"{path} cannot be written: {error.strerror or error}. {_REMEDY}"
 
 
-def refuse_foreign(path: str) -> None:
+def refuse_foreign_journal(path: str) -> None:
     """Raise DestinationError if what is at `path` is something else than a journal. Why it cannot be opened is not said
     here.
     """

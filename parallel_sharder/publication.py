@@ -21,7 +21,7 @@ from parallel_sharder.destination import CARD, ShardPattern
 from parallel_sharder.engines import Engine
 from parallel_sharder.errors import DestinationError
 from parallel_sharder.indexer import index_made
-from parallel_sharder.indexes.folder import refuse_foreign, refuse_foreign_beside, remove_partials, withdraw
+from parallel_sharder.indexes.folder import refuse_foreign_beside, refuse_foreign_indexes, remove_partials, withdraw
 from parallel_sharder.indexes.sets import ShardSet
 from parallel_sharder.journal import CLASSES, MANIFEST, PROBLEMS, Journal
 from parallel_sharder.lock import locked_folder
@@ -38,7 +38,7 @@ from parallel_sharder.worker import digests_of
 def refuse_in_the_way(options: Options) -> None:
     """Raise DestinationError now, not after hours, if something else has the name of what will be published."""
     folder = options.pattern.folder
-    refuse_foreign(folder, options.readers, ())
+    refuse_foreign_indexes(folder, options.readers, ())
     refuse_foreign_beside(folder, _own(options), options.readers)
     if options.card:
         refuse_foreign_card(folder)

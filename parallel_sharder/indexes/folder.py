@@ -123,7 +123,7 @@ class FolderIndexes:
         self._table: _NewTable | None = None
 
     def __enter__(self) -> Self:
-        refuse_foreign(self._folder, self._readers, [each.name for each in self._sets])
+        refuse_foreign_indexes(self._folder, self._readers, [each.name for each in self._sets])
         remove_partials(self._folder)
         if "energon" in self._readers:
             self._table = _NewTable(self._folder)
@@ -220,7 +220,7 @@ class FolderIndexes:
         return {each.split if each.name in alone else each.name: shards[each.name] for each in self._sets}
 
 
-def refuse_foreign(folder: str, readers: Collection[str], names: Collection[str]) -> None:
+def refuse_foreign_indexes(folder: str, readers: Collection[str], names: Collection[str]) -> None:
     """Raise DestinationError if a file that tells of the folder, or of one of these sets, is something else."""
     if "timm" in readers:
         _before(os.path.join(folder, counts.TIMM), counts.is_timm)
