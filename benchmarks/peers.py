@@ -46,7 +46,7 @@ class Figures(NamedTuple):
 
 def ours(root: Path, out: Path, workers: int) -> None:
     """The real command line."""
-    from parallel_sharder.cli import main
+    from parallel_sharder.cli.main import main
 
     words = f"--root {root} --dest {out} --workers {workers} --maxsize 100MB --start-method spawn --quiet".split()
     sys.stdout = open(os.devnull, "w")  # noqa: SIM115

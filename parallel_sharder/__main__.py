@@ -3,6 +3,6 @@
 if __name__ == "__main__":
     import sys
 
-    from parallel_sharder.cli import main
+    from parallel_sharder.cli.main import main
 
     sys.exit(main())

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from parallel_sharder.cli import main as command_line
+from parallel_sharder.cli.main import main as command_line
 from parallel_sharder.synsets import ilsvrc_ids
 from parallel_sharder.text import counted
 

@@ -20,7 +20,8 @@ from typing import Any
 
 import psutil
 
-from parallel_sharder import blob, cli, durable, journal, monitor, worker
+from parallel_sharder import blob, durable, journal, monitor, worker
+from parallel_sharder.cli.main import main as command_line
 
 FAULTS = (
     "kill coordinator", "kill worker", "SIGINT", "SIGTERM", "disk full", "read error", "torn journal", "lost shard",
@@ -49,7 +50,7 @@ def main(fault: str, moment: str, marker: str, *words: str) -> int:
         _strike(fault, root)
 
     _at(moment, strike, in_worker=fault in ("kill worker", "read error"))
-    return cli.main(words)
+    return command_line(words)
 
 
 def _strike(fault: str, root: Path) -> None:

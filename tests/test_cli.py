@@ -22,7 +22,7 @@ import pytest
 
 import parallel_sharder
 from parallel_sharder import Options, convert
-from parallel_sharder.cli import main
+from parallel_sharder.cli.main import main
 from tests import made
 from tests.conftest import needs
 from tests.reference import expected_members, members_of, read_with_webdataset
@@ -434,7 +434,7 @@ def test_help_and_version() -> None:
 
 def test_examples_of_help_are_valid() -> None:
     """Every example in the help is a command line that parses and validates."""
-    from parallel_sharder.cli import _parse
+    from parallel_sharder.cli.main import _parse
 
     examples = re.findall(r"^    parallel-sharder (.*)$", run("--help").stdout + run("verify", "--help").stdout, re.M)
     assert len(examples) >= 8

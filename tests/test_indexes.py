@@ -28,7 +28,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parallel_sharder import IndexOptions, Options, VerifyOptions, convert, index_shards, verify_shards
-from parallel_sharder.cli import main
+from parallel_sharder.cli.main import main
 from parallel_sharder.errors import DestinationError, OptionsError, SharderError, SourceError
 from parallel_sharder.indexes import Columns, Member, columns_of, dali, energon, samples
 from parallel_sharder.manifest import signed

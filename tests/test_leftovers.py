@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from parallel_sharder import Options, VerifyOptions, convert, durable, verify_shards
-from parallel_sharder.cli import main
+from parallel_sharder.cli.main import main
 from tests import made
 
 KILLED = {
@@ -43,9 +43,9 @@ def killed(words: str, folder: Path) -> None:
     """Run a command with two workers until it is killed."""
     module, _, name = KILLED[words].partition(".")
     script = (
-        f"import os, signal, sys; from parallel_sharder import cli, {module}\n"
+        f"import os, signal, sys; from parallel_sharder import {module}; from parallel_sharder.cli.main import main\n"
         f"{module}.{name} = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "sys.exit(cli.main(sys.argv[1:]))\n"
+        "sys.exit(main(sys.argv[1:]))\n"
     )
     command = [sys.executable, "-c", script, *words.format(folder, folder).split(), "--workers", "2"]
     assert -signal.SIGKILL == subprocess.run(command, capture_output=True).returncode

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from parallel_sharder.blob import LooseFile, Stretch, ZipEntry
-from parallel_sharder.cli import main
+from parallel_sharder.cli.main import main
 from parallel_sharder.errors import SampleError
 from parallel_sharder.model import Kind
 from tests import made

@@ -18,7 +18,7 @@ import pytest
 import zstandard
 
 from parallel_sharder import Options, Verdict, VerifyOptions, convert, verify_shards
-from parallel_sharder.cli import main
+from parallel_sharder.cli.main import main
 from tests import made
 from tests.test_bad import picture
 from tests.test_verify import members_in, packed, said, seal, sign

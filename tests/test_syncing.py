@@ -18,7 +18,7 @@ from tests.test_convert import digests
 
 PATCHED = """\
 import os, stat, sys
-from parallel_sharder import cli
+from parallel_sharder.cli.main import main
 
 number, kinds, name = int(sys.argv[1]), sys.argv[2], sys.argv[3]
 
@@ -31,7 +31,7 @@ def refusing(call):
     return refuse
 
 os.fsync, os.fdatasync = refusing(os.fsync), refusing(os.fdatasync)
-sys.exit(cli.main(sys.argv[4:]))
+sys.exit(main(sys.argv[4:]))
 """
 """The command line where syncing is refused of these kinds, of what has the name in its path; for workers by fork."""
 

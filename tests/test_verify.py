@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parallel_sharder import Options, Verdict, VerifyOptions, convert, verify_shards
-from parallel_sharder.cli import main
+from parallel_sharder.cli.main import main
 from parallel_sharder.errors import DestinationError, OptionsError
 from parallel_sharder.manifest import DIGEST
 from parallel_sharder.options import OnBad
