@@ -434,12 +434,12 @@ def test_help_and_version() -> None:
 
 def test_examples_of_help_are_valid() -> None:
     """Every example in the help is a command line that parses and validates."""
-    from parallel_sharder.cli.main import _parse
+    from parallel_sharder.cli.parsers import parse
 
     examples = re.findall(r"^    parallel-sharder (.*)$", run("--help").stdout + run("verify", "--help").stdout, re.M)
     assert len(examples) >= 8
     for example in examples:
-        _parse(example.split(" >")[0].split())
+        parse(example.split(" >")[0].split())
 
 
 @pytest.fixture(scope="module")
