@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from parallel_sharder.demo import annotation_xml as annotation_xml
-from parallel_sharder.demo import write_meta
+from parallel_sharder.demo import write_meta as write_meta
 from parallel_sharder.synsets import ilsvrc_ids
 
 WNIDS = sorted(ilsvrc_ids())
