@@ -327,12 +327,21 @@ def _set_times(*roots: Path) -> None:
 
 
 def libraries() -> dict[str, str]:
-    """The libraries that compress, by the ending of their files, and the processor's architecture."""
+    """Returns the libraries that compress, by the ending of their files, and the processor that they choose code by."""
     isa_l, zstd = isal.ISAL_VERSION, ".".join(map(str, zstandard.ZSTD_VERSION))
     return {
-        "tgz": f"isal {isal.__version__} (ISA-L {isa_l}) on {platform.machine()}",
+        "tgz": f"isal {isal.__version__} (ISA-L {isa_l}) on {platform.machine()}{_instruction_sets()}",
         "tar.zst": f"zstandard {zstandard.__version__} (zstd {zstd}) on {platform.machine()}",
     }
+
+
+def _instruction_sets() -> str:
+    """Those of which ISA-L has an own version of its code, which may compress into other bytes."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text().partition("flags")[2].partition("\n")[0].split()
+    except OSError:
+        return ""
+    return "".join(f" {name}" for name in ("sse4_2", "avx", "avx2", "avx512bw", "vpclmulqdq") if name in flags)
 
 
 def golden_files(folder: Path) -> dict[str, Entry]:
