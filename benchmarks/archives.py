@@ -21,7 +21,8 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from benchmarks.make_imagenet import (
+from benchmarks.scale import CONVERT, run
+from benchmarks.tools.make_imagenet import (
     ANNOTATED,
     IMAGES,
     TINY,
@@ -32,8 +33,7 @@ from benchmarks.make_imagenet import (
     kept_set,
     keys_of,
 )
-from benchmarks.peers import measure, ours
-from benchmarks.scale import CONVERT, run
+from benchmarks.tools.peers import measure, ours
 from parallel_sharder import ustar
 from parallel_sharder.demo import write_meta
 from parallel_sharder.synsets import ilsvrc_ids

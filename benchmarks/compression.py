@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.make_imagenet import kept_set
+from benchmarks.tools.make_imagenet import kept_set
 from parallel_sharder import Options, convert
 from parallel_sharder.compress import GZIP_LEVEL, ZSTD_LEVEL, Sink, open_stream
 

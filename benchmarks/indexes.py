@@ -26,9 +26,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.make_imagenet import TINY, kept_set, make_imagenet
-from benchmarks.peers import Figures
-from benchmarks.race import parser, race
+from benchmarks.tools.make_imagenet import TINY, kept_set, make_imagenet
+from benchmarks.tools.peers import Figures
+from benchmarks.tools.race import parser, race
 from parallel_sharder.indexes import energon
 
 COMMAND = (sys.executable, "-m", "parallel_sharder")

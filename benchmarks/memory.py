@@ -19,7 +19,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.make_imagenet import kept_set
+from benchmarks.tools.make_imagenet import kept_set
 
 
 def peak_bytes(pid: int | str) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import mmap
 
-from benchmarks.variants import Patches, compare
+from benchmarks.tools.variants import Patches, compare
 from parallel_sharder import durable, output
 
 CACHED: Patches = [(durable, "set_direct", lambda *_: False)]

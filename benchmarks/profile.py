@@ -21,7 +21,7 @@ from unittest.mock import patch
 
 import xxhash
 
-from benchmarks.make_imagenet import kept_set
+from benchmarks.tools.make_imagenet import kept_set
 from parallel_sharder import Options, coordinator, deal, output, worker
 from parallel_sharder.board import Board
 from parallel_sharder.engines import open_engine

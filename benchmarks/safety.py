@@ -19,7 +19,7 @@ from typing import Any
 
 import xxhash
 
-from benchmarks.variants import Patches, compare
+from benchmarks.tools.variants import Patches, compare
 from parallel_sharder import journal, worker
 
 

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.make_imagenet import IMAGES, TINY, make_imagenet
+from benchmarks.tools.make_imagenet import IMAGES, TINY, make_imagenet
 
 # Each step in a process of its own, so that its peak is its own.
 PEAK = """

@@ -13,8 +13,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers import ONE_PROCESS, PEERS, installed
-from benchmarks.race import parser, print_table, race
+from benchmarks.tools.peers import ONE_PROCESS, PEERS, installed
+from benchmarks.tools.race import parser, print_table, race
 from parallel_sharder.machine import usable_cores
 
 

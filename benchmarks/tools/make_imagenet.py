@@ -1,6 +1,6 @@
 """A synthetic raw ImageNet with the real distributions: names, images per class, JPEG sizes, annotations.
 
-python -m benchmarks.make_imagenet FOLDER [--images N] [--classes N] [--scale F]
+python -m benchmarks.tools.make_imagenet FOLDER [--images N] [--classes N] [--scale F]
 
 The images are random bytes between the headers of a JPEG and its last marker: they cost what real ones cost to copy and
 to look at, and do not decode. `--scale` 0.003 makes them a few hundred bytes: the right number of files, for a scan.

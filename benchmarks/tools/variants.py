@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
-from benchmarks.make_imagenet import kept_set
+from benchmarks.tools.make_imagenet import kept_set
 from parallel_sharder import Options, convert
 
 Patches = Sequence[tuple[Any, str, Any]]

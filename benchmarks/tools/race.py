@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.make_imagenet import kept_set
-from benchmarks.peers import PEERS, Figures, make_cold, measure
+from benchmarks.tools.make_imagenet import kept_set
+from benchmarks.tools.peers import PEERS, Figures, make_cold, measure
 
 Case = tuple[str, int]
 """A peer's name, and its workers."""
