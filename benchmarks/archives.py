@@ -21,7 +21,6 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from benchmarks.scale import CONVERT, run
 from benchmarks.tools.make_imagenet import (
     ANNOTATED,
     IMAGES,
@@ -34,6 +33,7 @@ from benchmarks.tools.make_imagenet import (
     keys_of,
 )
 from benchmarks.tools.peers import measure, ours
+from benchmarks.whole_set import CONVERT, run
 from parallel_sharder import ustar
 from parallel_sharder.demo import write_meta
 from parallel_sharder.synsets import ilsvrc_ids

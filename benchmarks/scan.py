@@ -16,8 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.scale import PEAK, run
 from benchmarks.tools.make_imagenet import IMAGES, TINY, make_imagenet
+from benchmarks.whole_set import PEAK, run
 
 PREVIEW = (
     PEAK

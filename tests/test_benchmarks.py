@@ -12,7 +12,7 @@ import pytest
 SCRIPTS = {
     "throughput": "--images 40 --runs 1 --workers 1 2 --peers raw_copy GNU_tar reference reference_pool",
     "throughput --cold": "--images 40 --runs 1 --workers 1",
-    "scaling": "--images 40 --runs 1 --workers 1 2 --peers raw_copy",
+    "workers": "--images 40 --runs 1 --workers 1 2 --peers raw_copy",
     "profile": "--images 40 --runs 1",
     "compression": "--images 20 --runs 1",
     "memory": "--images 40",
@@ -23,7 +23,7 @@ SCRIPTS = {
     "archives": "--images 40 --runs 1 --workers 1 --members 3000",
     "indexes": "--images 40 --runs 1 --samples 300",
     "scan": "--images 2000",
-    "scale": "--images 300 --shards 3 --rows 2000",
+    "whole_set": "--images 300 --shards 3 --rows 2000",
 }
 
 

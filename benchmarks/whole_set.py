@@ -1,6 +1,6 @@
 """Does a conversion of the whole training set's number of files work, and where do its time and memory go?
 
-python -m benchmarks.scale [--images 1281167] [--workers 2] [--shards 1000] [--rows N ...] [--folder DIR]
+python -m benchmarks.whole_set [--images 1281167] [--workers 2] [--shards 1000] [--rows N ...] [--folder DIR]
 
 Real files, as many as the set has, of a few hundred bytes each (the set is kept with --folder), converted for real and
 verified against the source; then, without files, plan and dealing of 1.28 and of 14 million rows (ImageNet-21k has as
@@ -148,7 +148,9 @@ def main() -> None:
     for name, figures in steps.items():
         seconds = ", ".join(f"{phase} {taken:.1f}" for phase, taken in figures["seconds"].items())
         print(f"{name:<28}{figures['samples']:>12,}{figures['peak_mb']:>9.0f}   {seconds}")
-    print(json.dumps({"benchmark": "scale", "workers": arguments.workers, "shards": arguments.shards, "steps": steps}))
+    print(
+        json.dumps({"benchmark": "whole_set", "workers": arguments.workers, "shards": arguments.shards, "steps": steps})
+    )
 
 
 if __name__ == "__main__":
