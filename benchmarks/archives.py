@@ -33,7 +33,7 @@ from benchmarks.tools.make_imagenet import (
     keys_of,
 )
 from benchmarks.tools.peers import measure, ours
-from benchmarks.whole_set import CONVERT, run
+from benchmarks.tools.step import CONVERT, run_step
 from parallel_sharder import ustar
 from parallel_sharder.demo import write_meta
 from parallel_sharder.synsets import ilsvrc_ids
@@ -120,7 +120,7 @@ def main() -> None:
             make_tiny(root, arguments.members)
             print(f"made {arguments.members:,} members in {time.monotonic() - start:.0f} s", file=sys.stderr)
         words = root, f"{temporary}/shards", max(arguments.workers), min(1000, arguments.members)
-        steps = {step: run(CONVERT, *words) for step in ("first", "again")}
+        steps = {step: run_step(CONVERT, *words) for step in ("first", "again")}
     print(f"{arguments.images:,} images, medians of {arguments.runs} alternating runs, warm")
     print(f"{'':<20}{'CPU us of a':>13}{'wall us of a':>14}{'archives against tree':>26}")
     print(f"{'workers':<20}{'further one':>13}{'further one':>14}{'CPU':>15}{'wall':>11}")

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from benchmarks.tools.make_imagenet import IMAGES, TINY, make_imagenet
-from benchmarks.whole_set import PEAK, run
+from benchmarks.tools.step import PEAK, run_step
 
 PREVIEW = (
     PEAK
@@ -48,7 +48,7 @@ def main() -> None:
             start = time.monotonic()
             make_imagenet(root, arguments.images, 1000, TINY)
             print(f"made {arguments.images:,} entries in {time.monotonic() - start:.0f} s", file=sys.stderr)
-        runs = [run(PREVIEW, root, arguments.workers) for _ in range(3)]
+        runs = [run_step(PREVIEW, root, arguments.workers) for _ in range(3)]
     print(f"{'run':<8}{'samples':>12}{'shards':>8}{'wall s':>9}{'own CPU s':>11}{'peak MB':>9}")
     for name, figures in zip(("first", "second", "third"), runs, strict=True):
         print(
