@@ -2,9 +2,10 @@
 
 python -m benchmarks.archives [--images 12000] [--runs 5] [--workers 1 2] [--members 1281167] [--folder DIR]
 
-First the same set from its tree and from its archives, in alternating runs, warm; what a further sample takes is the
-slope between the whole set and a quarter of it. Then the conversion of an archive of so many members of a few hundred
-bytes, and the same command again, which takes the index from its file; peak memory is the coordinator's.
+First, the same set is converted from its tree and from its archives, in alternating runs, with the files in the page
+cache. What a further sample takes is the slope between the whole set and a quarter of it. Then an archive of --members
+members of a few hundred bytes is converted, and the same command is run again, which reads the saved index of the
+archive. Peak memory is the coordinator's.
 """
 
 from __future__ import annotations

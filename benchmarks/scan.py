@@ -2,9 +2,9 @@
 
 python -m benchmarks.scan [--images 1281167] [--workers 2] [--folder FOLDER]
 
-Makes a set of images of a few hundred bytes with the real number of classes and annotations (kept with --folder), and
-does what `--dry-run` does, in a process of its own, three times: after the first the file system's own cache is warm.
-Peak memory is the coordinator's, as the system counts it (VmHWM).
+The script makes a set of images of a few hundred bytes with the real number of classes and annotations, which --folder
+keeps. Then it does three times what `--dry-run` does, in a process of its own; from the second time on, the file
+system's own cache is warm. Peak memory is the coordinator's, as the system counts it (VmHWM).
 """
 
 from __future__ import annotations

@@ -2,9 +2,10 @@
 
 python -m benchmarks.whole_set [--images 1281167] [--workers 2] [--shards 1000] [--rows N ...] [--folder DIR]
 
-Real files, as many as the set has, of a few hundred bytes each (the set is kept with --folder), converted for real and
-verified against the source; then, without files, plan and dealing of 1.28 and of 14 million rows (ImageNet-21k has as
-many), and of the former the indexes for all readers. Peak memory is the coordinator's, as the system counts it (VmHWM).
+Real files, as many as the set has and of a few hundred bytes each, are converted and verified against the source;
+--folder keeps the set. Then 1.28 and 14 million rows (as many as ImageNet-21k has) are planned and dealt without files,
+and of the former the indexes for all readers are written. Peak memory is the coordinator's, as the system counts it
+(VmHWM).
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""How does the throughput grow with the number of workers?
+"""How does throughput grow with the number of workers?
 
 python -m benchmarks.workers [--images 12000] [--runs 5] [--workers N ...] [--peers NAME ...] [--plot FILE]
                              [--folder DIR]
 
-By default 1, 2, 4, ... workers up to twice the cores. Images a second are those of a set without end: start-up is not
-counted (see throughput). A file given with --plot is drawn with matplotlib.
+The default is 1, 2, 4, ... workers, up to twice the cores. Images a second are those of a set without end: start-up is
+not counted (see throughput). --plot draws FILE with matplotlib.
 """
 
 from __future__ import annotations
