@@ -67,7 +67,7 @@ bench: $(VENV)/ready
 	mkdir -p .bench
 	$(BIN)/python -m benchmarks.throughput --folder .bench
 	$(BIN)/python -m benchmarks.throughput --folder .bench --cold
-	$(BIN)/python -m benchmarks.scaling --folder .bench --plot benchmarks/scaling.png
+	$(BIN)/python -m benchmarks.workers --folder .bench --plot benchmarks/workers.png
 	$(BIN)/python -m benchmarks.profile --folder .bench --images 12000 --plot benchmarks/profile.png
 	$(BIN)/python -m benchmarks.compression --folder .bench
 	$(BIN)/python -m benchmarks.memory --folder .bench
@@ -78,7 +78,7 @@ bench: $(VENV)/ready
 	$(BIN)/python -m benchmarks.archives --folder .bench
 	$(BIN)/python -m benchmarks.indexes --folder .bench
 	$(BIN)/python -m benchmarks.scan --folder .bench/tiny
-	$(BIN)/python -m benchmarks.scale --folder .bench/tiny
+	$(BIN)/python -m benchmarks.whole_set --folder .bench/tiny
 
 # What the tests use of the system, beyond Python and make: gzip and GNU tar are everywhere, these are not.
 # Tests that need one skip where it is missing, except in CI. Needs Debian or Ubuntu, and root.

@@ -2,9 +2,10 @@
 
 python -m benchmarks.archives [--images 12000] [--runs 5] [--workers 1 2] [--members 1281167] [--folder DIR]
 
-First the same set from its tree and from its archives, in alternating runs, warm; what a further sample takes is the
-slope between the whole set and a quarter of it. Then the conversion of an archive of so many members of a few hundred
-bytes, and the same command again, which takes the index from its file; peak memory is the coordinator's.
+First, the same set is converted from its tree and from its archives, in alternating runs, with the files in the page
+cache. What a further sample takes is the slope between the whole set and a quarter of it. Then an archive of --members
+members of a few hundred bytes is converted, and the same command is run again, which reads the saved index of the
+archive. Peak memory is the coordinator's.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from benchmarks.make_imagenet import (
+from benchmarks.tools.make_imagenet import (
     ANNOTATED,
     IMAGES,
     TINY,
@@ -32,8 +33,8 @@ from benchmarks.make_imagenet import (
     kept_set,
     keys_of,
 )
-from benchmarks.peers import measure, ours
-from benchmarks.scale import CONVERT, run
+from benchmarks.tools.peers import measure, ours
+from benchmarks.tools.step import CONVERT, run_step
 from parallel_sharder import ustar
 from parallel_sharder.demo import write_meta
 from parallel_sharder.synsets import ilsvrc_ids
@@ -120,7 +121,7 @@ def main() -> None:
             make_tiny(root, arguments.members)
             print(f"made {arguments.members:,} members in {time.monotonic() - start:.0f} s", file=sys.stderr)
         words = root, f"{temporary}/shards", max(arguments.workers), min(1000, arguments.members)
-        steps = {step: run(CONVERT, *words) for step in ("first", "again")}
+        steps = {step: run_step(CONVERT, *words) for step in ("first", "again")}
     print(f"{arguments.images:,} images, medians of {arguments.runs} alternating runs, warm")
     print(f"{'':<20}{'CPU us of a':>13}{'wall us of a':>14}{'archives against tree':>26}")
     print(f"{'workers':<20}{'further one':>13}{'further one':>14}{'CPU':>15}{'wall':>11}")

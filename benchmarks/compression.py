@@ -2,8 +2,9 @@
 
 python -m benchmarks.compression [--images 1000] [--runs 5] [--folder DIR]
 
-One shard's tar, in memory, through each compressor on one thread, in alternating rounds. The reference script's shards
-are compressed by Python's zlib at level 9, the default of tarfile. CPU time per MB of the tar, and the size.
+Each compressor gets one shard's tar, from memory, on one thread, in alternating rounds. One of them is Python's zlib at
+level 9, the default of tarfile, which compresses the reference script's shards. The table has the CPU time for each MB
+of the tar, and the compressed size.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.make_imagenet import kept_set
+from benchmarks.tools.make_imagenet import kept_set
 from parallel_sharder import Options, convert
 from parallel_sharder.compress import GZIP_LEVEL, ZSTD_LEVEL, Sink, open_stream
 

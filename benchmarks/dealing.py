@@ -2,9 +2,9 @@
 
 python -m benchmarks.dealing [--workers 2 16 128 1000] [--samples 8400] [--chunks 2000] [--folder FOLDER]
 
-Deals chunks of so many samples (as a shard of 1 GB holds) to workers that do nothing but answer, through the real
-engine and the real journal, which is written to FOLDER. CPU time is the coordinator's alone. What one chunk takes it,
-and what one takes a worker, tell how many workers it can feed.
+Chunks of --samples samples (a shard of 1 GB holds 8,400) are dealt to workers that only answer. The engine is the real
+one, and so is the journal, which is written to FOLDER. CPU time is the coordinator's alone. From what a chunk costs the
+coordinator, and how long one takes a worker, follows how many workers the coordinator can feed.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ ROWS = 1_281_167
 
 
 def answer(chunk: Chunk, slot: int) -> ShardRecord:
-    """What a worker answers that has written a shard."""
+    """Returns what a worker answers when it has written a shard."""
     del slot
     return ShardRecord(chunk.number, chunk.path, len(chunk.keys) // chunk.key_width, 10**9, 10**9, "0" * 32)
 
 
 def listing_of(rows: int) -> Listing:
-    """Rows as those of ImageNet."""
+    """Returns a listing of so many rows like those of ImageNet."""
     classes = tuple(ImageClass(n, f"n{n:08d}", f"class {n}", n) for n in range(1000))
     index = np.arange(rows, dtype=np.int32) % 1000
     keys = np.array([b"n%08d_%05d" % (row % 1000, row // 1000) for row in range(rows)])

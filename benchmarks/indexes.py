@@ -2,14 +2,14 @@
 
 python -m benchmarks.indexes [--samples 100000] [--images 12000] [--runs 7] [--folder DIR] [--tools DIR]
 
-In the same pass: a finished set of tiny images gets the same command again, which scans it and then only indexes, with
-`--index none` and with others, in alternating runs; the difference is what they cost. It is given in microseconds of
-CPU time a sample, as a share of what a sample of the usual size costs one worker (measured here too), and in bytes of
-the coordinator's peak memory a sample.
+In the same pass: the command that has finished a set of tiny images is run again. It scans the set, and then only
+writes indexes. Runs with `--index none` and with other values alternate; the difference is what the indexes cost. The
+cost is given in microseconds of CPU time a sample, as a share of what a sample of the usual size costs one worker
+(which is measured here too), and in bytes of the coordinator's peak memory a sample.
 
-Afterwards: `parallel-sharder index` with a worker a core, and the readers' tools, those that are in the folder --tools
-or on the path, on the same shards in the page cache; wds2idx is run for one shard after the other, as it wants it.
-Ratios are medians of the ratios run by run.
+Afterwards: `parallel-sharder index` with a worker for each core, and the readers' tools, run on the same shards, which
+are in the page cache. The tools are those in the folder --tools or on the path. wds2idx takes one shard at a time, so
+it is run for one after the other. Ratios are medians of the ratios run by run.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.make_imagenet import TINY, kept_set, make_imagenet
-from benchmarks.peers import Figures
-from benchmarks.race import parser, race
+from benchmarks.tools.make_imagenet import TINY, kept_set, make_imagenet
+from benchmarks.tools.peers import Figures
+from benchmarks.tools.race import parser, race
 from parallel_sharder.indexes import energon
 
 COMMAND = (sys.executable, "-m", "parallel_sharder")
 SAMPLES_A_SHARD = 8400
-"""Of ImageNet, in shards of 1 GB: what a file costs, and its syncs, is shared by so many."""
+"""How many samples of ImageNet a shard of 1 GB holds; they share what the shard's index file and its syncs cost."""
 
 VARIANTS = ("none", "timm,openclip", "dali", "wids,dali,timm,openclip", "energon", "all")
 PREPARE = ["prepare", "--non-interactive", "--no-progress", "--split-ratio", "1,0,0", "--skip-dataset-yaml"]
 
 
 def run(words: Sequence[str], folder: Path | None = None) -> tuple[Figures, int]:
-    """Run a command, in `folder` if that is named: its times, and its peak memory in bytes."""
+    """Run a command, in `folder` if one is named; returns its times, and its peak memory in bytes."""
     start = time.monotonic()
     process = subprocess.Popen(words, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     assert process.stderr is not None
@@ -68,7 +68,7 @@ def same_pass(root: Path, out: Path, samples: int, runs: int, usual_us: float) -
 
 
 def afterwards(shards: Path, runs: int, tools: str | None) -> list[dict[str, Any]]:
-    """A row for each reader's tool that is there, on the shards in this folder, and one for ours."""
+    """Returns a row for each reader's tool that is there, run on the shards in this folder, and one for ours."""
     names = sorted(path.name for path in shards.glob("*.tar"))
     cases: dict[str, tuple[str, Callable[[str], list[list[str]]]]] = {
         "wds2idx": ("dali", lambda tool: [[tool, name, name.replace(".tar", ".idx")] for name in names]),
@@ -102,7 +102,7 @@ def afterwards(shards: Path, runs: int, tools: str | None) -> list[dict[str, Any
 
 
 def _clear(folder: Path) -> None:
-    """Leave only shards."""
+    """Remove all but the shards."""
     shutil.rmtree(folder / energon.FOLDER, ignore_errors=True)
     for path in folder.iterdir():
         if path.suffix != ".tar":

@@ -2,8 +2,9 @@
 
 python -m benchmarks.memory [--images 4000] [--workers 2] [--folder DIR]
 
-The peak resident set of each process of a real run, as the system keeps it (VmHWM), read until the process ends. Pages
-that workers share with the fork server count fully. A bare interpreter's peak is taken off in the last column.
+The figure is the peak resident set of each process of a real run, as the system counts it (VmHWM); it is read until the
+process ends. Pages that workers share with the fork server count fully. The last column leaves out the peak of a bare
+interpreter.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.make_imagenet import kept_set
+from benchmarks.tools.make_imagenet import kept_set
 
 
 def peak_bytes(pid: int | str) -> int:
-    """The most that a living process has had in memory; 0 if it has ended."""
+    """Returns the most bytes that a living process has had in memory, or 0 if the process has ended."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:

@@ -1,16 +1,17 @@
-"""How shards are best written: past the page cache or through it, how much at a time, from what memory.
+"""How are shards best written: past the page cache or through it, how much at a time, from what memory?
 
 python -m benchmarks.output [--images 4000] [--runs 25] [--folder FOLDER]
 
-The last columns are the first variant, which is what parallel_sharder does, against each: 0.8 is 20 % less; medians of
-the ratios round by round. On a file system that has no O_DIRECT, direct is the same as cached.
+The first variant is what parallel_sharder does. The last columns are its time divided by that of each variant: at 0.8
+it takes 20 % less. They are medians of the ratios round by round. On a file system without O_DIRECT, direct is the same
+as cached.
 """
 
 from __future__ import annotations
 
 import mmap
 
-from benchmarks.variants import Patches, compare
+from benchmarks.tools.variants import Patches, compare
 from parallel_sharder import durable, output
 
 CACHED: Patches = [(durable, "set_direct", lambda *_: False)]

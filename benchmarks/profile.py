@@ -2,9 +2,9 @@
 
 python -m benchmarks.profile [--images 4000] [--runs 11] [--plot FILE] [--folder DIR]
 
-Each phase of a worker's life by itself, over all samples of one set, in one process, files in the page cache; then the
-whole of it. `rest` is what the phases leave of the whole: calls between them, the board, chance. CPU time, user and
-system, medians of alternating rounds. A file given with --plot is drawn with matplotlib.
+Each phase of a worker's work is run by itself, over all samples of one set, in one process, with the files in the page
+cache; then the whole work is run. `rest` is what the phases leave of the whole: calls between them, the board, chance.
+The figures are CPU time (user and system), medians of alternating rounds. --plot draws FILE with matplotlib.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from unittest.mock import patch
 
 import xxhash
 
-from benchmarks.make_imagenet import kept_set
+from benchmarks.tools.make_imagenet import kept_set
 from parallel_sharder import Options, coordinator, deal, output, worker
 from parallel_sharder.board import Board
 from parallel_sharder.engines import open_engine

@@ -1,15 +1,17 @@
-"""What does safety cost? A conversion with all of it, and without one part or all parts of it.
+"""What does safety cost? A conversion with all of it is compared with conversions without a part, or without all of it.
 
 python -m benchmarks.safety [--images 4000] [--runs 25] [--folder FOLDER]
 
   all         parallel_sharder with its defaults
-  late syncs  the shards are synced when all of them are written; manifest and journal are not
-  no syncs    nothing is: what is still to be written to the disk is not counted, the system does it later
+  late syncs  the shards are synced when all of them are written; manifest and journal are not synced
+  no syncs    nothing is synced: the system writes the rest to the disk later, which is not counted
   no digest   shards are not hashed
   no journal  nothing is recorded
-  no checks   images are not looked at
+  no checks   images are not checked
   nothing     none of these, and late syncs
-The last columns are what `all` costs against the variant: 1.02 is 2 % more; medians of the ratios round by round.
+
+The last columns are the time of `all` divided by that of the variant: at 1.02 it takes 2 % more. They are medians of
+the ratios round by round.
 """
 
 from __future__ import annotations
@@ -19,12 +21,12 @@ from typing import Any
 
 import xxhash
 
-from benchmarks.variants import Patches, compare
+from benchmarks.tools.variants import Patches, compare
 from parallel_sharder import journal, worker
 
 
 class _NoDigest:
-    """What a shard's digest is where there is none."""
+    """Stands for a shard's digest, and hashes nothing."""
 
     def update(self, data: Any) -> None:
         """Nothing."""

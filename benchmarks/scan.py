@@ -2,9 +2,9 @@
 
 python -m benchmarks.scan [--images 1281167] [--workers 2] [--folder FOLDER]
 
-Makes a set of images of a few hundred bytes with the real number of classes and annotations (kept with --folder), and
-does what `--dry-run` does, in a process of its own, three times: after the first the file system's own cache is warm.
-Peak memory is the coordinator's, as the system counts it (VmHWM).
+The script makes a set of images of a few hundred bytes with the real number of classes and annotations, which --folder
+keeps. Then it does three times what `--dry-run` does, in a process of its own; from the second time on, the file
+system's own cache is warm. Peak memory is the coordinator's, as the system counts it (VmHWM).
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.make_imagenet import IMAGES, TINY, make_imagenet
-from benchmarks.scale import PEAK, run
+from benchmarks.tools.make_imagenet import IMAGES, TINY, make_imagenet
+from benchmarks.tools.step import PEAK, run_step
 
 PREVIEW = (
     PEAK
@@ -48,7 +48,7 @@ def main() -> None:
             start = time.monotonic()
             make_imagenet(root, arguments.images, 1000, TINY)
             print(f"made {arguments.images:,} entries in {time.monotonic() - start:.0f} s", file=sys.stderr)
-        runs = [run(PREVIEW, root, arguments.workers) for _ in range(3)]
+        runs = [run_step(PREVIEW, root, arguments.workers) for _ in range(3)]
     print(f"{'run':<8}{'samples':>12}{'shards':>8}{'wall s':>9}{'own CPU s':>11}{'peak MB':>9}")
     for name, figures in zip(("first", "second", "third"), runs, strict=True):
         print(

@@ -2,7 +2,8 @@
 
 python -m benchmarks.startup [--runs 11]
 
-Wall time of whole processes, alternating; memory is the peak of a process's resident set above the bare interpreter's.
+The times are wall times of whole processes, which are run alternately. Memory is the peak of a process's resident set
+above the bare interpreter's.
 """
 
 from __future__ import annotations

@@ -2,19 +2,20 @@
 
 python -m benchmarks.throughput [--images 12000] [--runs 5] [--workers 1 2] [--peers NAME ...] [--cold] [--folder DIR]
 
-The same files in alternating runs, each in a process of its own; what each program does stands in benchmarks/peers.py.
-Warm: the files are in the page cache. Cold: they are not, but their names and inodes are, which only root can have the
-system forget. CPU is user and system time of all processes of a run. What a further sample takes is the slope between
-the whole set and a quarter of it, so that start-up does not blur it; start-up is what the slope leaves over. The last
-columns are parallel_sharder against each: 0.2 is a fifth. Figures are medians, ratios medians of the ratios run by run.
+All programs get the same files, in alternating runs, each in a process of its own; benchmarks/tools/peers.py says what
+each program does. Warm: the files are in the page cache. Cold: they are not, but their names and inodes are, because
+only root can make the system forget those. CPU time is user and system time of all processes of a run. What a further
+sample takes is the slope between the whole set and a quarter of it, so that start-up does not count in; start-up is
+what the slope leaves over. The last columns are parallel_sharder's time divided by that of each program: at 0.2 it
+takes a fifth. Figures are medians, and ratios are medians of the ratios run by run.
 """
 
 from __future__ import annotations
 
 import json
 
-from benchmarks.peers import ONE_PROCESS, PEERS, installed
-from benchmarks.race import parser, print_table, race
+from benchmarks.tools.peers import ONE_PROCESS, PEERS, installed
+from benchmarks.tools.race import parser, print_table, race
 
 COLD_PEERS = ("ours", "raw copy", "read only")
 

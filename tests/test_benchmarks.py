@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from benchmarks.tools import machines
+
+CHECKOUT = Path(__file__).parents[1]
 SCRIPTS = {
     "throughput": "--images 40 --runs 1 --workers 1 2 --peers raw_copy GNU_tar reference reference_pool",
     "throughput --cold": "--images 40 --runs 1 --workers 1",
-    "scaling": "--images 40 --runs 1 --workers 1 2 --peers raw_copy",
+    "workers": "--images 40 --runs 1 --workers 1 2 --peers raw_copy",
     "profile": "--images 40 --runs 1",
     "compression": "--images 20 --runs 1",
     "memory": "--images 40",
@@ -23,7 +27,7 @@ SCRIPTS = {
     "archives": "--images 40 --runs 1 --workers 1 --members 3000",
     "indexes": "--images 40 --runs 1 --samples 300",
     "scan": "--images 2000",
-    "scale": "--images 300 --shards 3 --rows 2000",
+    "whole_set": "--images 300 --shards 3 --rows 2000",
 }
 
 
@@ -36,9 +40,35 @@ def test_benchmark_runs(tmp_path: Path, script: str) -> None:
         options += ["--folder", str(tmp_path / "sets")]
     done = subprocess.run(
         [sys.executable, "-m", f"benchmarks.{name}", *options],
-        cwd=Path(__file__).parents[1], capture_output=True, text=True, timeout=100, check=False,
+        cwd=CHECKOUT, capture_output=True, text=True, timeout=100, check=False,
     )  # fmt: skip
     assert 0 == done.returncode, done.stderr
     *table, line = done.stdout.splitlines()
     assert len(table) >= 3
     assert name == json.loads(line)["benchmark"]
+
+
+def test_every_question_is_asked() -> None:
+    """Each script beside `tools` is tried above, belongs to `make bench`, and stands in the README of benchmarks."""
+    scripts = {path.stem for path in (CHECKOUT / "benchmarks").glob("*.py")} - {"__init__"}
+    assert scripts == {script.split()[0] for script in SCRIPTS}
+    assert scripts == set(re.findall(r"-m benchmarks\.(\w+)", (CHECKOUT / "Makefile").read_text()))
+    assert scripts == set(
+        re.findall(r"^\| `(\w+)` \|", (CHECKOUT / "benchmarks" / "README.md").read_text(), re.MULTILINE)
+    )
+
+
+def test_maker_of_sets(tmp_path: Path) -> None:
+    """It makes as many images as it is told, in no more classes."""
+    words = [str(tmp_path), "--images", "20", "--classes", "5", "--scale", "0.003"]
+    subprocess.run([sys.executable, "-m", "benchmarks.tools.make_imagenet", *words], cwd=CHECKOUT, check=True)
+    assert 20 == len(list(tmp_path.glob("train/*/*.JPEG")))
+    assert 5 == len(list((tmp_path / "train").iterdir()))
+
+
+def test_figures_of_the_readme() -> None:
+    """The paragraph on speed has the figures of the table of machines, one machine after the other."""
+    _, speed, *_ = re.split(r"^## (?:Speed|Licence)$", (CHECKOUT / "README.md").read_text(), flags=re.MULTILINE)
+    _, *programs = machines.table((CHECKOUT / "benchmarks" / "README.md").read_text())
+    figures = [cells[column] for column in (1, 2) for cells in programs]
+    assert figures == [figure for figure in re.findall(r"(?<![\d/])\d+(?![\d/])", speed) if int(figure) > 10]

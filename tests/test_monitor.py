@@ -106,9 +106,9 @@ def test_counts_agree_with_their_nouns(count: int, one: str, many: str, text: st
 
 
 def test_example_of_the_readme(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A monitor that inherits from Silent hears the methods that it defines; every method is in the README."""
+    """A monitor that inherits from Silent hears the methods that it defines; the package's README has every method."""
     made.classic_train(tmp_path / "raw", images=5)
-    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    readme = (Path(__file__).parents[1] / "parallel_sharder" / "README.md").read_text()
     [example] = [block for block in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "(Silent)" in block]
     for path, ours in (("/data/imagenet", tmp_path / "raw"), ("/shards", tmp_path / "out")):
         example = example.replace(f'"{path}"', repr(str(ours)))

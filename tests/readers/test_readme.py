@@ -1,4 +1,7 @@
-"""The lines that the README gives for each reader run as they stand, in the shards' folder, and load what they say."""
+"""The lines that the READMEs give for each reader run as they stand, in the shards' folder, and load what they say.
+
+Those for webdataset and torch are in the first README, those for the others in the README beside this file.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.readers.conftest import CHECKOUT, SAMPLES, Readers, last_with_wids, needs_package
+from tests.readers.conftest import CHECKOUT, HERE, SAMPLES, Readers, last_with_wids, needs_package
 
 # What has been loaded once the lines have run.
 LABEL = "assert 1 <= label <= 1000"
@@ -29,10 +32,17 @@ LOADED = {
     "timm": ("timm", f"assert image.getbbox(); {LABEL}"),
 }
 README = (CHECKOUT / "README.md").read_text()
+FURTHER = (HERE / "README.md").read_text()
+PACKAGE = (CHECKOUT / "parallel_sharder" / "README.md").read_text()
 SECTION = re.search(r"^## Read them$(.+?)^## ", README, re.MULTILINE | re.DOTALL)
 assert SECTION is not None
-LINES = dict(re.findall(r"^### ([^\n]+)\n\n```python\n(.+?)^```$", SECTION[1], re.MULTILINE | re.DOTALL))
-TABLE = dict(re.findall(r"^\| ([^|]+) \| ([^|]*\d[^|]*) \|", SECTION[1], re.MULTILINE))
+_, *SECTIONS = re.split(r"^### (.+)$", SECTION[1] + FURTHER, flags=re.MULTILINE)
+LINES = {
+    reader: lines
+    for reader, text in zip(SECTIONS[::2], SECTIONS[1::2], strict=True)
+    for lines in re.findall(r"^```python\n(.+?)^```$", text, re.MULTILINE | re.DOTALL)
+}
+TABLE = dict(re.findall(r"^\| ([^|]+) \| ([^|]*\d[^|]*) \|", FURTHER, re.MULTILINE))
 
 
 @pytest.mark.parametrize("reader", list(LOADED))
@@ -52,7 +62,7 @@ def test_lines_for_wids_in_webdataset(readers: Readers) -> None:
 def test_lines_for_torchvision(readers: Readers, boxes: list[list[int]]) -> None:
     """The line that makes boxes for torchvision does so for samples with boxes and without."""
     needs_package("torchvision")
-    [line] = re.findall(r"^```python\n(boxes = .+?)^```$", README, re.MULTILINE | re.DOTALL)
+    [line] = re.findall(r"^```python\n(boxes = .+?)^```$", PACKAGE, re.MULTILINE | re.DOTALL)
     program = readers.home / "lines.py"
     program.write_text(
         "import torch\nfrom torchvision.tv_tensors import BoundingBoxes\n"
@@ -95,4 +105,4 @@ def test_table() -> None:
         "timm": oldest["timm"],
     }
     assert named == TABLE
-    assert f"open_clip {oldest['open_clip_torch']} " in README
+    assert f"open_clip {oldest['open_clip_torch']} " in FURTHER

@@ -1,9 +1,10 @@
-"""A synthetic raw ImageNet with the real distributions: names, images per class, JPEG sizes, annotations.
+"""Makes a synthetic raw ImageNet with the real distributions of names, images in a class, JPEG sizes and annotations.
 
-python -m benchmarks.make_imagenet FOLDER [--images N] [--classes N] [--scale F]
+python -m benchmarks.tools.make_imagenet FOLDER [--images N] [--classes N] [--scale F]
 
-The images are random bytes between the headers of a JPEG and its last marker: they cost what real ones cost to copy and
-to look at, and do not decode. `--scale` 0.003 makes them a few hundred bytes: the right number of files, for a scan.
+The images are random bytes between the headers of a JPEG and its end marker. They cost as much to copy and to check as
+real ones, and cannot be decoded. With `--scale` 0.003 they have a few hundred bytes: enough where only the number of
+files matters, as for a scan.
 """
 
 from __future__ import annotations

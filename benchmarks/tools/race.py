@@ -1,4 +1,4 @@
-"""A race: peers on the same files, in rounds that run each of them once, and what a sample takes each."""
+"""A race: rounds that run each peer once on the same files, and what a sample takes each peer."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.make_imagenet import kept_set
-from benchmarks.peers import PEERS, Figures, make_cold, measure
+from benchmarks.tools.make_imagenet import kept_set
+from benchmarks.tools.peers import PEERS, Figures, make_cold, measure
 
 Case = tuple[str, int]
 """A peer's name, and its workers."""
@@ -28,11 +28,11 @@ def parser(about: str | None, images: int, runs: int) -> argparse.ArgumentParser
 
 
 def race(cases: Sequence[Case], arguments: argparse.Namespace, *, cold: bool = False) -> list[dict[str, Any]]:
-    """A row for each case, from `arguments.runs` rounds on a set of `arguments.images` and on one of a quarter of them.
+    """Returns a row for each case, from `arguments.runs` rounds on sets of `arguments.images` and of a quarter of that.
 
-    Times are in microseconds for a further sample, the slope between the two sets, and in seconds for what that leaves
-    over, the start-up; medians. The ratios are parallel_sharder's slope, with as many workers, to the case's: medians
-    of the ratios round by round.
+    The time of a further sample is the slope between the two sets, in microseconds. What the slope leaves over is the
+    start-up, in seconds. The ratios are parallel_sharder's slope, with as many workers, divided by the case's. All are
+    medians; the ratios are medians of the ratios round by round.
     """
     sizes = arguments.images, arguments.images // 4
     with tempfile.TemporaryDirectory() as temporary:

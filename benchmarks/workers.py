@@ -1,10 +1,10 @@
-"""How does the throughput grow with the number of workers?
+"""How does throughput grow with the number of workers?
 
-python -m benchmarks.scaling [--images 12000] [--runs 5] [--workers N ...] [--peers NAME ...] [--plot FILE]
+python -m benchmarks.workers [--images 12000] [--runs 5] [--workers N ...] [--peers NAME ...] [--plot FILE]
                              [--folder DIR]
 
-By default 1, 2, 4, ... workers up to twice the cores. Images a second are those of a set without end: start-up is not
-counted (see throughput). A file given with --plot is drawn with matplotlib.
+The default is 1, 2, 4, ... workers, up to twice the cores. Images a second are those of a set without end: start-up is
+not counted (see throughput). --plot draws FILE with matplotlib.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers import ONE_PROCESS, PEERS, installed
-from benchmarks.race import parser, print_table, race
+from benchmarks.tools.peers import ONE_PROCESS, PEERS, installed
+from benchmarks.tools.race import parser, print_table, race
 from parallel_sharder.machine import usable_cores
 
 
@@ -24,7 +24,7 @@ def main() -> None:
     counts = sorted({2**power for power in range(8) if 2**power < 2 * usable_cores()} | {2 * usable_cores()})
     words.add_argument("--workers", type=int, nargs="+", default=counts)
     words.add_argument("--peers", nargs="+", choices=set(PEERS) - ONE_PROCESS, default=["raw copy", "reference pool"])
-    words.add_argument("--plot", type=Path, help="the picture to draw, say scaling.png")
+    words.add_argument("--plot", type=Path, help="the picture to draw, say workers.png")
     arguments = words.parse_args()
     names = installed(dict.fromkeys(("ours", *arguments.peers)))
     rows = race([(name, workers) for workers in arguments.workers for name in names], arguments)
@@ -34,7 +34,7 @@ def main() -> None:
     print_table(rows)
     if arguments.plot:
         _plot(rows, names, arguments.plot)
-    print(json.dumps({"benchmark": "scaling", "images": arguments.images, "cores": usable_cores(), "rows": rows}))
+    print(json.dumps({"benchmark": "workers", "images": arguments.images, "cores": usable_cores(), "rows": rows}))
 
 
 def _plot(rows: list[dict[str, Any]], names: list[str], path: Path) -> None:

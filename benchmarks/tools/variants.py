@@ -1,4 +1,4 @@
-"""Variants of one conversion, in one process and in rounds that take each once: what a part of it costs or gains."""
+"""Variants of one conversion, in one process: each round runs each once, and shows what a part costs or gains."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
-from benchmarks.make_imagenet import kept_set
+from benchmarks.tools.make_imagenet import kept_set
 from parallel_sharder import Options, convert
 
 Patches = Sequence[tuple[Any, str, Any]]
-"""What is another way in a variant: owner, name, value."""
+"""What a variant replaces: for each thing its owner, its name, and the value that stands there instead."""
 
 
 class Figures(NamedTuple):
@@ -31,7 +31,7 @@ class Figures(NamedTuple):
 
 
 def measure(root: Path, images: int, patches: Patches, *, late_syncs: bool) -> Figures:
-    """One conversion by --workers 0, the shards synced afterwards if the variant itself does not sync."""
+    """Time one conversion by --workers 0; with `late_syncs` the shards are synced afterwards, within the time."""
     out = Path(tempfile.mkdtemp(dir=root.parent))
     gc.collect()
     with contextlib.ExitStack() as stack:
@@ -49,7 +49,7 @@ def measure(root: Path, images: int, patches: Patches, *, late_syncs: bool) -> F
 
 
 def compare(name: str, about: str | None, variants: Mapping[str, Patches], late_syncs: Sequence[str] = ()) -> None:
-    """The command line of a benchmark of `variants`: prints a table, against the first of them, and a JSON line."""
+    """Run the command line of a benchmark that compares each of `variants` with the first, and print the figures."""
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=4000)
     parser.add_argument("--runs", type=int, default=25)

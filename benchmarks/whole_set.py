@@ -1,44 +1,25 @@
 """Does a conversion of the whole training set's number of files work, and where do its time and memory go?
 
-python -m benchmarks.scale [--images 1281167] [--workers 2] [--shards 1000] [--rows N ...] [--folder DIR]
+python -m benchmarks.whole_set [--images 1281167] [--workers 2] [--shards 1000] [--rows N ...] [--folder DIR]
 
-Real files, as many as the set has, of a few hundred bytes each (the set is kept with --folder), converted for real and
-verified against the source; then, without files, plan and dealing of 1.28 and of 14 million rows (ImageNet-21k has as
-many), and of the former the indexes for all readers. Peak memory is the coordinator's, as the system counts it (VmHWM).
+Real files, as many as the set has and of a few hundred bytes each, are converted and verified against the source;
+--folder keeps the set. Then 1.28 and 14 million rows (as many as ImageNet-21k has) are planned and dealt without files,
+and of the former the indexes for all readers are written. Peak memory is the coordinator's, as the system counts it
+(VmHWM).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
-from benchmarks.make_imagenet import IMAGES, TINY, make_imagenet
+from benchmarks.tools.make_imagenet import IMAGES, TINY, make_imagenet
+from benchmarks.tools.step import CONVERT, PEAK, run_step
 
-# Each step in a process of its own, so that its peak is its own.
-PEAK = """
-import json, re, sys, time
-from pathlib import Path
-def print_with_peak(figures):
-    peak = int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024
-    print(json.dumps({**figures, "peak_mb": peak / 1e6}))
-"""
-CONVERT = (
-    PEAK
-    + """
-from parallel_sharder import Options, convert
-root, dest, workers, shards = sys.argv[1:]
-report = convert(Options(root=Path(root), dest=dest, workers=int(workers), shards=int(shards)))
-assert not report.left_out
-print_with_peak({"samples": report.samples, "seconds": report.seconds})
-"""
-)
 VERIFY = (
     PEAK
     + """
@@ -110,15 +91,6 @@ print_with_peak({
 )
 
 
-def run(code: str, *words: object) -> dict[str, Any]:
-    """The figures of a step."""
-    command = [sys.executable, "-c", code, *map(str, words)]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-    result = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
-    figures: dict[str, Any] = json.loads(result.stdout)
-    return figures
-
-
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -136,19 +108,21 @@ def main() -> None:
             make_imagenet(root, arguments.images, 1000, TINY)
             print(f"made {arguments.images:,} images in {time.monotonic() - start:.0f} s", file=sys.stderr)
         words = root, f"{temporary}/shards", arguments.workers, arguments.shards
-        steps["convert"] = run(CONVERT, *words)
-        steps["all done already"] = run(CONVERT, *words)
-        steps["verify"] = run(VERIFY, *words)
+        steps["convert"] = run_step(CONVERT, *words)
+        steps["all done already"] = run_step(CONVERT, *words)
+        steps["verify"] = run_step(VERIFY, *words)
         for rows in arguments.rows:
-            steps[f"{rows:,} rows in memory"] = run(_ROWS, rows)
+            steps[f"{rows:,} rows in memory"] = run_step(_ROWS, rows)
             if rows <= IMAGES:
                 with tempfile.TemporaryDirectory(dir=temporary) as indexes:
-                    steps[f"{rows:,} rows, indexed"] = run(_ROWS, rows, indexes)
+                    steps[f"{rows:,} rows, indexed"] = run_step(_ROWS, rows, indexes)
     print(f"{'':<28}{'samples':>12}{'peak MB':>9}   seconds")
     for name, figures in steps.items():
         seconds = ", ".join(f"{phase} {taken:.1f}" for phase, taken in figures["seconds"].items())
         print(f"{name:<28}{figures['samples']:>12,}{figures['peak_mb']:>9.0f}   {seconds}")
-    print(json.dumps({"benchmark": "scale", "workers": arguments.workers, "shards": arguments.shards, "steps": steps}))
+    print(
+        json.dumps({"benchmark": "whole_set", "workers": arguments.workers, "shards": arguments.shards, "steps": steps})
+    )
 
 
 if __name__ == "__main__":

@@ -1,18 +1,18 @@
-"""What a conversion is measured against: each peer a function of (root, out, workers), run in a process of its own.
+"""What a conversion is compared with: each peer is a function of (root, out, workers), run in a process of its own.
 
-All read the same tree that make_imagenet has made, and write under `out`, which is not there yet. What they do not do
-matters as much as what they do:
+All read the same tree, which make_imagenet has made, and write under `out`, which does not exist yet. What they leave
+out matters as much as what they do:
 
-  ours            parallel_sharder with its defaults, but workers started by spawn: the system adds a process's time to
-                  its parent's only when that waits for it, which a fork server's does not
-  raw copy        the limit: open, read and close each image and annotation, one write per 256 KB, a sync at the end; no
-                  tar, no parsing, no names; `workers` processes share the files
+  ours            parallel_sharder with its defaults, but workers are started by spawn: the system adds the time of a
+                  process to its parent's only if the parent waits for it, which nobody does for a fork server's workers
+  raw copy        open, read and close each image and annotation, one write for each 256 KB, a sync at the end; no tar,
+                  no parsing, no names; `workers` processes share the files
   read only       the same without the writing
   GNU tar         tar of the same list of files, and a sync; one process
-  reference       the known single-process script on webdataset's ShardWriter: parses each annotation; one process
+  reference       the known single-process script on webdataset's ShardWriter, which parses each annotation; one process
   reference pool  the same in a process pool, each process with shards of its own: what people do today
-  litData         Lightning's optimize(), images and annotations stored as they are
-  MDS             MosaicML's MDSWriter, one for each process, images and annotations stored as they are
+  litData         Lightning's optimize(); images and annotations are stored as they are
+  MDS             MosaicML's MDSWriter, one for each process; images and annotations are stored as they are
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def reference(root: Path, out: Path, workers: int) -> None:
 
 
 def reference_pool(root: Path, out: Path, workers: int) -> None:
-    """The images dealt out, and to each process a set of shards."""
+    """Each process gets a part of the images, and writes shards of its own."""
     out.mkdir()
     images = sorted((root / "train").glob("*/*.JPEG"))
     random.Random(0).shuffle(images)
@@ -123,13 +123,13 @@ PEERS: dict[str, Peer] = {
     "MDS": mds,
 }
 ONE_PROCESS = {"GNU tar", "reference"}
-"""They take no notice of the number of workers."""
+"""Peers that have one process, whatever the number of workers."""
 
 _NEEDS = {"reference": "webdataset", "reference pool": "webdataset", "litData": "litdata", "MDS": "streaming"}
 
 
 def installed(names: Iterable[str]) -> list[str]:
-    """Those of `names` that can be run; says of the others that they are left out."""
+    """Returns those of `names` that can be run; prints that the others are left out."""
     there = []
     for name in names:
         if name in _NEEDS and importlib.util.find_spec(_NEEDS[name]) is None:
@@ -157,7 +157,7 @@ def measure(peer: Peer, root: Path, workers: int, outputs: Path) -> Figures:
 
 
 def make_cold(root: Path) -> None:
-    """Have the system forget what is in the files of `root`, as every user may; names and inodes it still knows."""
+    """Drop the contents of the files of `root` from the page cache, as every user may; names and inodes stay there."""
     os.sync()
     for path in files_of(root):
         descriptor = os.open(path, os.O_RDONLY)
