@@ -19,7 +19,7 @@ from parallel_sharder.engines import Engine
 from parallel_sharder.listed import Listed
 from parallel_sharder.model import IMAGE_SUFFIX, XML_SUFFIX, Deviation, Kind, Listing
 from parallel_sharder.monitor import Monitor
-from parallel_sharder.witness import (
+from parallel_sharder.verify_shard import (
     ExpectedSample,
     LeftOutSample,
     ShardFindings,

@@ -1,6 +1,6 @@
 """Verify: whether finished sets are what their manifests say and, if asked, what their source says.
 
-Reads every shard from its first byte to its last, on workers (see witness), then looks at the set as a whole: keys
+Reads every shard from its first byte to its last, on workers (see verify_shard), then looks at the set as a whole: keys
 that are there twice, shards too many, classes, order; and with a source, at that (see comparison). Writes nothing, and
 goes on to the end whatever it finds.
 """
@@ -44,7 +44,7 @@ from parallel_sharder.sources.scan import refuse_changed_archives, scan
 from parallel_sharder.sources.spool import spool_elsewhere
 from parallel_sharder.synsets import read_classes
 from parallel_sharder.text import counted
-from parallel_sharder.witness import ExpectedShard, ShardFindings, check_shard
+from parallel_sharder.verify_shard import ExpectedShard, ShardFindings, check_shard
 
 
 @stopping_in_words()

@@ -52,7 +52,7 @@ with atheris.instrument_imports(include=["parallel_sharder", "xmltodict", "tarfi
     from parallel_sharder.sources.zipindex import zip_members
     from parallel_sharder.text import code, printable, tsv
     from parallel_sharder.ustar import HeaderTemplate
-    from parallel_sharder.witness import ExpectedShard, _Check
+    from parallel_sharder.verify_shard import ExpectedShard, _Check
     from parallel_sharder.yamltext import from_yaml
 
 FRAME = struct.Struct(">II")

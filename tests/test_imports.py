@@ -36,7 +36,7 @@ ALLOWED = {
         "verify",
     },
     "columns": set(),
-    "comparison": {"blob", "columns", "destination", "engines", "listed", "model", "monitor", "witness"},
+    "comparison": {"blob", "columns", "destination", "engines", "listed", "model", "monitor", "verify_shard"},
     "compress": set(),
     "coordinator": {
         "bounds", "deal", "destination", "durable", "engines", "errors", "journal", "limits", "machine", "model",
@@ -156,9 +156,9 @@ ALLOWED = {
     "verify": {
         "comparison", "destination", "engines", "errors", "journal", "limits", "listed", "machine", "manifest",
         "model", "monitor", "options", "report", "sources", "sources.scan", "sources.spool", "synsets", "text",
-        "witness",
+        "verify_shard",
     },
-    "witness": {"annotation", "blob", "errors", "form", "image", "model", "regular", "shardreader", "text"},
+    "verify_shard": {"annotation", "blob", "errors", "form", "image", "model", "regular", "shardreader", "text"},
     "worker": {
         "ahead", "annotation", "blob", "board", "boxes", "errors", "image", "members", "model", "regular", "shapes",
         "tarwriter",
@@ -206,7 +206,7 @@ def test_scipy_and_xml_have_one_home() -> None:
         ),
         ("import parallel_sharder; dir(parallel_sharder)", {"numpy", "scipy", "tqdm", "xmltodict", "psutil"}),
         ("import parallel_sharder.engines.inside", {"numpy", "scipy", "tqdm", "psutil", "argparse"}),
-        ("import parallel_sharder.witness", {"numpy", "scipy", "tqdm", "psutil"}),
+        ("import parallel_sharder.verify_shard", {"numpy", "scipy", "tqdm", "psutil"}),
         ("import parallel_sharder.sources.archived", {"numpy", "scipy", "tqdm", "psutil", "xmltodict"}),
         ("import parallel_sharder.sources.zipindex", {"numpy", "scipy", "tqdm", "psutil", "xmltodict"}),
         ("import parallel_sharder.sources.folder", {"numpy", "scipy", "tqdm", "psutil", "xmltodict"}),

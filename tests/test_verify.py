@@ -25,7 +25,7 @@ from parallel_sharder.cli import main
 from parallel_sharder.errors import DestinationError, OptionsError
 from parallel_sharder.manifest import DIGEST
 from parallel_sharder.options import OnBad
-from parallel_sharder.witness import ExpectedShard, check_shard
+from parallel_sharder.verify_shard import ExpectedShard, check_shard
 from tests import made
 from tests.test_bad import picture
 
