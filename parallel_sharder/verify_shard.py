@@ -29,6 +29,7 @@ from parallel_sharder.model import Deviation, ImageClass, Kind
 from parallel_sharder.regular import open_regular
 from parallel_sharder.shardreader import READ_BYTES, Content, ShardReader, TooLongError
 from parallel_sharder.text import counted
+from parallel_sharder.verify_deviations import DETAIL_LIMIT, Deviations, EnoughError
 
 _BLOCK_BYTES = tarfile.BLOCKSIZE
 _KEY = re.compile(r"[!-~]{1,99}")
@@ -39,12 +40,6 @@ _KEYS_OF = {
 }
 _LABEL = re.compile(rb"0|[1-9][0-9]{0,9}")
 _NOTHING = Content(b"", xxhash.xxh3_128_digest(b""))
-
-_DEVIATIONS_LIMIT = 1_000
-"""Of a shard. Each takes half a kilobyte, and a shard that was made to can have one in each block."""
-
-_DETAIL_LIMIT = 500
-"""Characters of a deviation's detail, which can quote what is in the shard."""
 
 _NAMES_LIMIT = 20
 """Members of one key that are told apart; there should be three."""
@@ -154,7 +149,7 @@ def look_again(samples: Sequence[LeftOutSample]) -> list[Deviation]:
     for path, source, kind, detail in samples:
         if _fault_in(source):
             continue
-        what = f"{source.image.path} is left out ({kind.meaning}: {detail[:_DETAIL_LIMIT]})"
+        what = f"{source.image.path} is left out ({kind.meaning}: {detail[:DETAIL_LIMIT]})"
         now = "it can be read now" if kind in (Kind.UNREADABLE, Kind.CHANGED) else "it is sound"
         found.append(Deviation(path, f"says that {what}, and {now}; a conversion would store it", source.key))
     return found
@@ -241,10 +236,6 @@ class _Sample(NamedTuple):
     members: dict[str, Content]
 
 
-class _EnoughError(Exception):
-    """So much is wrong with a shard that nobody wants to know the rest."""
-
-
 class _Check:
     """One shard's check in hand."""
 
@@ -252,7 +243,7 @@ class _Check:
         self._expected = expected
         self._fields = ["cls", "jpg", "json"] if expected.classes else ["jpg", "json"]
         self._findings = ShardFindings(expected.path)
-        self._deviations: list[Deviation] = []
+        self._deviations = Deviations(expected.path)
         self._keys: list[str] = []
         self._offsets = array("q")
         self._image_digests = bytearray()
@@ -263,16 +254,15 @@ class _Check:
             with open(self._expected.path, "rb", buffering=0, opener=open_regular) as file:
                 self._check_file(file)
         except FileNotFoundError:
-            self._note("is missing")
+            self._deviations.note("is missing")
         except OSError as error:
-            self._note(f"cannot be read: {error.strerror or error}")
-        except _EnoughError:
-            more = f"has more than {_DEVIATIONS_LIMIT:,} deviations, and was read no further"
-            self._deviations.insert(0, Deviation(self._expected.path, more))  # of which people are shown the first
+            self._deviations.note(f"cannot be read: {error.strerror or error}")
+        except EnoughError:
+            self._deviations.note_end()
         findings = self._findings
         findings.keys, findings.offsets = "\n".join(self._keys), self._offsets.tobytes()
         findings.image_digests, findings.json_digests = bytes(self._image_digests), bytes(self._json_digests)
-        findings.deviations = tuple(self._deviations)
+        findings.deviations = self._deviations.found()
         return findings
 
     def _check_file(self, file: FileIO) -> None:
@@ -288,25 +278,18 @@ class _Check:
             said_of_it = expected.xxh3_128, expected.md5
             for name, found, said in zip(("XXH3-128", "MD5"), shard.digests, said_of_it, strict=True):
                 if found != said:
-                    self._note(f"has {found} as digest ({name}); the manifest says {said}")
+                    self._deviations.note(f"has {found} as digest ({name}); the manifest says {said}")
         if expected.file_bytes != expected.tar_bytes:
             if shard.is_too_long:
                 limit = counted(expected.tar_bytes, "byte")
-                self._note(f"has more before compression than the {limit} that the manifest says")
+                self._deviations.note(f"has more before compression than the {limit} that the manifest says")
             else:
                 self._compare_counts("byte", shard.position, expected.tar_bytes, " before compression")
         self._compare_counts("sample", len(self._keys), expected.samples)
 
-    def _note(self, detail: str, key: str = "", offset: int | None = None) -> None:
-        if len(self._deviations) == _DEVIATIONS_LIMIT:
-            raise _EnoughError
-        if len(detail) > _DETAIL_LIMIT:
-            detail = f"{detail[:_DETAIL_LIMIT]}..."
-        self._deviations.append(Deviation(self._expected.path, detail, key, offset))
-
     def _compare_counts(self, noun: str, found: int, expected: int, where: str = "") -> None:
         if found != expected:
-            self._note(f"has {counted(found, noun)}{where}; the manifest says {expected:,}")
+            self._deviations.note(f"has {counted(found, noun)}{where}; the manifest says {expected:,}")
 
     def _read(self, shard: ShardReader) -> None:
         """All samples, and the end of the archive."""
@@ -330,18 +313,20 @@ class _Check:
                 content = shard.content(header.size, with_digest=self._expected.with_digests)
                 padding = shard.read(-header.size % _BLOCK_BYTES)
                 if shard.position < start + _BLOCK_BYTES + header.size + -header.size % _BLOCK_BYTES:
-                    self._note(f"ends within {name}, of {counted(header.size, 'byte')}", offset=shard.position)
+                    self._deviations.note(
+                        f"ends within {name}, of {counted(header.size, 'byte')}", offset=shard.position
+                    )
                     return
                 if padding.count(0) < len(padding):
                     offset = shard.position - len(padding)
-                    self._note(f"has other bytes than zero behind {name}", offset=offset)
+                    self._deviations.note(f"has other bytes than zero behind {name}", offset=offset)
                 yield name, start, content
-        except (MemoryError, _EnoughError):  # the first is no fault of the shard
+        except (MemoryError, EnoughError):  # the first is no fault of the shard
             raise
         except TooLongError:
             pass  # which the sizes say
         except Exception as error:  # of tarfile's parsers and of two decompressors; none says what it can raise
-            self._note(f"cannot be read on: {error}", offset=shard.position)
+            self._deviations.note(f"cannot be read on: {error}", offset=shard.position)
 
     def _header(self, shard: ShardReader) -> tarfile.TarInfo | None:
         """The next header; None at the end of what can be trusted, with a note if that is not the archive's."""
@@ -354,11 +339,13 @@ class _Check:
             return None
         name, left = header.name, self._expected.tar_bytes - shard.position
         if header.type != tarfile.REGTYPE or header.size < 0:
-            self._note(f"{name!r} is no plain file of a ustar archive", offset=start)
+            self._deviations.note(f"{name!r} is no plain file of a ustar archive", offset=start)
             return None
         if header.size > left:
             size = counted(header.size, "byte")
-            self._note(f"{name} has {size} by its header, and the manifest has room for {max(0, left):,}", offset=start)
+            self._deviations.note(
+                f"{name} has {size} by its header, and the manifest has room for {max(0, left):,}", offset=start
+            )
             return None
         self._check_header(header, block, start)
         return header
@@ -370,11 +357,13 @@ class _Check:
             zeros += len(block)
             block = shard.read(READ_BYTES if zeros > 2 * _BLOCK_BYTES else _BLOCK_BYTES)
         if block and zeros:
-            self._note("has an archive's end, and goes on behind it", offset=end)
+            self._deviations.note("has an archive's end, and goes on behind it", offset=end)
         elif block:
-            self._note("has neither a whole header nor the archive's end", offset=end)
+            self._deviations.note("has neither a whole header nor the archive's end", offset=end)
         elif zeros != 2 * _BLOCK_BYTES:
-            self._note(f"ends with {counted(zeros, 'byte')} of zeros; a tar ends with {2 * _BLOCK_BYTES:,}", offset=end)
+            self._deviations.note(
+                f"ends with {counted(zeros, 'byte')} of zeros; a tar ends with {2 * _BLOCK_BYTES:,}", offset=end
+            )
 
     def _check_header(self, header: tarfile.TarInfo, block: bytes, offset: int) -> None:
         """The very bytes that tarfile would write for a file of this name and size."""
@@ -390,22 +379,24 @@ class _Check:
             if getattr(header, name) != getattr(model, name):
                 odd.append(f"{name} {getattr(header, name)!r}")
         what = ", ".join(odd) or "bytes that are not plain ustar"
-        self._note(f"the header of {header.name} has {what}", offset=offset)
+        self._deviations.note(f"the header of {header.name} has {what}", offset=offset)
 
     def _check_sample(self, sample: _Sample | None) -> None:
         if sample is None:
             return
         key, offset, names, members = sample
         if not _KEY.fullmatch(key):
-            self._note("is not the name of a sample", key, offset)
+            self._deviations.note("is not the name of a sample", key, offset)
             return
         if names != self._fields:
-            self._note(f"has the members {', '.join(names)}; expected were {', '.join(self._fields)}", key, offset)
+            self._deviations.note(
+                f"has the members {', '.join(names)}; expected were {', '.join(self._fields)}", key, offset
+            )
         if not _KEYS_OF.get(self._expected.split, _KEY).fullmatch(key):
-            self._note(f"is not the key of an image of {self._expected.split}", key, offset)
+            self._deviations.note(f"is not the key of an image of {self._expected.split}", key, offset)
         image, metadata = members.get("jpg", _NOTHING), members.get("json", _NOTHING)
         if "jpg" in members and self._expected.on_bad != "keep" and (fault := fault_in_image(image.data)):
-            self._note(f"its image is broken, and was to be left out: {fault}", key, offset)
+            self._deviations.note(f"its image is broken, and was to be left out: {fault}", key, offset)
         if "json" in members:
             self._check_metadata(key, offset, members.get("cls", _NOTHING).data, metadata.data)
         self._check_order(key, offset)
@@ -422,11 +413,11 @@ class _Check:
         if metadata is not None:
             fault = fault_in_form(key, metadata, expected.annotations, expected.classes, expected.on_bad)
         if fault:
-            self._note(f"its json {fault}", key, offset)
+            self._deviations.note(f"its json {fault}", key, offset)
         if metadata is None or not expected.classes:
             return
         if not _LABEL.fullmatch(cls) or int(cls) not in expected.classes:
-            self._note(f"its cls is {cls[:40]!r}, which is no label of the manifest's", key, offset)
+            self._deviations.note(f"its cls is {cls[:40]!r}, which is no label of the manifest's", key, offset)
             return
         label = int(cls)
         wnid, name = expected.classes[label]
@@ -434,15 +425,15 @@ class _Check:
         its_label, its_name = metadata.get("cls"), metadata.get("cname")
         if type(its_label) is not int or (its_label, its_name) != (label, name):
             detail = f"its json is of class {its_label} ({its_name})"
-            self._note(f"its cls is {label} ({name}), and {detail}", key, offset)
+            self._deviations.note(f"its cls is {label} ({name}), and {detail}", key, offset)
         if expected.split == "train" and key.partition("_")[0] != wnid:
-            self._note(f"its cls is {label}, which is {wnid}", key, offset)
+            self._deviations.note(f"its cls is {label}, which is {wnid}", key, offset)
 
     def _check_order(self, key: str, offset: int) -> None:
         seed = self._expected.seed
         place = (0 if seed is None else xxhash.xxh3_64_intdigest(key.encode("ascii"), seed), key)
         findings = self._findings
         if findings.last is not None and place <= findings.last:
-            self._note(f"does not follow {findings.last[1]} in the order of the set", key, offset)
+            self._deviations.note(f"does not follow {findings.last[1]} in the order of the set", key, offset)
         findings.first = findings.first or place
         findings.last = place

@@ -158,7 +158,11 @@ ALLOWED = {
         "model", "monitor", "options", "report", "sources", "sources.scan", "sources.spool", "synsets", "text",
         "verify_shard",
     },
-    "verify_shard": {"annotation", "blob", "errors", "form", "image", "model", "regular", "shardreader", "text"},
+    "verify_deviations": {"model"},
+    "verify_shard": {
+        "annotation", "blob", "errors", "form", "image", "model", "regular", "shardreader", "text",
+        "verify_deviations",
+    },
     "worker": {
         "ahead", "annotation", "blob", "board", "boxes", "errors", "image", "members", "model", "regular", "shapes",
         "tarwriter",
