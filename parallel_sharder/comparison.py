@@ -19,10 +19,10 @@ from parallel_sharder.engines import Engine
 from parallel_sharder.listed import Listed
 from parallel_sharder.model import IMAGE_SUFFIX, XML_SUFFIX, Deviation, Kind, Listing
 from parallel_sharder.monitor import Monitor
-from parallel_sharder.verify_shard import (
+from parallel_sharder.verify_shard import ShardFindings
+from parallel_sharder.verify_source_sample import (
     ExpectedSample,
     LeftOutSample,
-    ShardFindings,
     SourceSample,
     compare_samples,
     look_again,

@@ -36,7 +36,10 @@ ALLOWED = {
         "verify",
     },
     "columns": set(),
-    "comparison": {"blob", "columns", "destination", "engines", "listed", "model", "monitor", "verify_shard"},
+    "comparison": {
+        "blob", "columns", "destination", "engines", "listed", "model", "monitor", "verify_shard",
+        "verify_source_sample",
+    },
     "compress": set(),
     "coordinator": {
         "bounds", "deal", "destination", "durable", "engines", "errors", "journal", "limits", "machine", "model",
@@ -159,10 +162,8 @@ ALLOWED = {
         "verify_shard",
     },
     "verify_deviations": {"model"},
-    "verify_shard": {
-        "annotation", "blob", "errors", "form", "image", "model", "regular", "shardreader", "text",
-        "verify_deviations",
-    },
+    "verify_shard": {"form", "model", "regular", "shardreader", "text", "verify_deviations"},
+    "verify_source_sample": {"annotation", "blob", "errors", "form", "image", "model", "verify_deviations"},
     "worker": {
         "ahead", "annotation", "blob", "board", "boxes", "errors", "image", "members", "model", "regular", "shapes",
         "tarwriter",
@@ -211,6 +212,7 @@ def test_scipy_and_xml_have_one_home() -> None:
         ("import parallel_sharder; dir(parallel_sharder)", {"numpy", "scipy", "tqdm", "xmltodict", "psutil"}),
         ("import parallel_sharder.engines.inside", {"numpy", "scipy", "tqdm", "psutil", "argparse"}),
         ("import parallel_sharder.verify_shard", {"numpy", "scipy", "tqdm", "psutil"}),
+        ("import parallel_sharder.verify_source_sample", {"numpy", "scipy", "tqdm", "psutil"}),
         ("import parallel_sharder.sources.archived", {"numpy", "scipy", "tqdm", "psutil", "xmltodict"}),
         ("import parallel_sharder.sources.zipindex", {"numpy", "scipy", "tqdm", "psutil", "xmltodict"}),
         ("import parallel_sharder.sources.folder", {"numpy", "scipy", "tqdm", "psutil", "xmltodict"}),
