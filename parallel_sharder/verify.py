@@ -44,6 +44,7 @@ from parallel_sharder.sources.scan import refuse_changed_archives, scan
 from parallel_sharder.sources.spool import spool_elsewhere
 from parallel_sharder.synsets import read_classes
 from parallel_sharder.text import counted
+from parallel_sharder.verify_sample import ExpectedSet
 from parallel_sharder.verify_shard import ExpectedShard, ShardFindings, check_shard
 
 
@@ -193,6 +194,13 @@ def _check_shards(expected: list[ExpectedShard], engine: Engine, monitor: Monito
 def _expected_shards(path: str, manifest: Mapping[str, Any], *, with_digests: bool) -> list[ExpectedShard]:
     classes = {row["label"]: (row["wnid"], row["name"]) for row in manifest["classes"]}
     choices = manifest["options"]
+    of_set = ExpectedSet(
+        classes,
+        choices["split"],
+        choices.get("annotations", "original"),
+        choices["on_bad"],
+        choices["seed"],
+    )
     return [
         ExpectedShard(
             os.path.join(os.path.dirname(path), entry["url"]),
@@ -201,11 +209,7 @@ def _expected_shards(path: str, manifest: Mapping[str, Any], *, with_digests: bo
             entry["tar_bytes"],
             entry["xxh3_128"],
             entry.get("md5sum", ""),
-            classes,
-            choices["split"],
-            choices["seed"],
-            choices.get("annotations", "original"),
-            choices["on_bad"],
+            of_set,
             with_digests,
         )
         for entry in manifest["shardlist"]

@@ -1,53 +1,36 @@
-"""The witness: whether a shard is what the manifest says. It has no part in the writing.
+"""The check of a shard: its tar, its samples, their order, and what the manifest says of the file as a whole.
 
-A worker's share of `verify`: reads shards with Python's own tarfile and zlib, and zstandard (see shardreader), lays
-expected headers out with tarfile, and knows the members' names and order for itself. It imports neither ustar nor
-tarwriter nor worker nor members, so that no mistake of theirs can hide here. No numpy: workers have no use for it.
+A worker's share of `verify`. Takes what the manifest says of a shard and reads the file once, from its first byte to
+its last, with Python's own tarfile and zlib, and zstandard (see shardreader); returns what the shard holds and each
+deviation, and never raises for what is in the file. Neither this module nor what it imports writes shards, so that no
+mistake of the writer can hide here; and none imports numpy, which a worker has no use for.
 """
 
 from __future__ import annotations
 
 import os
-import re
-import tarfile
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from io import FileIO
-from typing import NamedTuple
 
 import xxhash
 
-from parallel_sharder.form import fault_in_form, fault_in_image, parsed
 from parallel_sharder.model import Deviation
 from parallel_sharder.regular import open_regular
-from parallel_sharder.shardreader import READ_BYTES, Content, ShardReader, TooLongError
+from parallel_sharder.shardreader import ShardReader
 from parallel_sharder.text import counted
 from parallel_sharder.verify_deviations import Deviations, EnoughError
-
-_BLOCK_BYTES = tarfile.BLOCKSIZE
-_KEY = re.compile(r"[!-~]{1,99}")
-_KEYS_OF = {
-    "train": re.compile("n[0-9]{8}_[0-9]{1,20}"),
-    "val": re.compile("ILSVRC2012_val_[0-9]{8}"),
-    "test": re.compile("ILSVRC2012_test_[0-9]{8}"),
-}
-_LABEL = re.compile(rb"0|[1-9][0-9]{0,9}")
-_NOTHING = Content(b"", xxhash.xxh3_128_digest(b""))
-
-_NAMES_LIMIT = 20
-"""Members of one key that are told apart; there should be three."""
+from parallel_sharder.verify_sample import ExpectedSet, StoredSample, faults_in_sample, samples_of
+from parallel_sharder.verify_tar import TarCheck
 
 
 @dataclass(frozen=True, slots=True)
 class ExpectedShard:
-    """What the manifest says of the shard at `path`, and of the whole set.
+    """What the manifest says of the shard at `path`, and of the set that it belongs to.
 
-    `md5` is "" where the manifest has none. `classes` gives wnid and name of each label, and is empty for a set without
-    classes. `seed` is that of the order, None for the order of the keys. `annotations` is the form of the JSON, and
-    `on_bad` what became of broken samples. `with_digests` asks for those of the samples, for comparing them with the
-    source.
+    `md5` is "" where the manifest has none. `with_digests` asks for the digests of the samples, which are compared with
+    the source.
     """
 
     path: str
@@ -56,21 +39,17 @@ class ExpectedShard:
     tar_bytes: int
     xxh3_128: str
     md5: str
-    classes: Mapping[int, tuple[str, str]]
-    split: str
-    seed: int | None
-    annotations: str
-    on_bad: str
+    of_set: ExpectedSet
     with_digests: bool
 
 
 @dataclass(slots=True)
 class ShardFindings:
-    """What a shard holds: a row a sample, in its order, and what is wrong with it.
+    """What a shard holds, one row a sample in the shard's order, and what is wrong with it.
 
-    `keys` are joined by newlines; `offsets` (native int64) say where each sample's first header is. `image_digests` and
-    `json_digests` hold 16 bytes each, XXH3-128 of the member, if they were asked for. `labels` counts samples by label.
-    `first` and `last` are the places in the order, of the first and the last sample.
+    `keys` are joined by newlines. `offsets` (native int64) are those of each sample's first header. `image_digests` and
+    `json_digests` hold 16 bytes a sample, the XXH3-128 of the member, if they were asked for. `labels` counts samples
+    by label. `first` and `last` are the places of the first and the last sample in the order of the set.
     """
 
     path: str
@@ -85,28 +64,18 @@ class ShardFindings:
 
 
 def check_shard(expected: ExpectedShard) -> ShardFindings:
-    """Read the shard from its first byte to its last, and say what it holds and what is wrong with it.
+    """Read the shard from its first byte to its last, and return what it holds and what is wrong with it.
 
     Never raises for what the file holds; a file that cannot be read is a deviation.
     """
-    return _Check(expected).run()
+    return _ShardCheck(expected).run()
 
 
-class _Sample(NamedTuple):
-    """What was found of a sample: its members' names without the key, and the content of those that it should have."""
-
-    key: str
-    offset: int
-    names: list[str]
-    members: dict[str, Content]
-
-
-class _Check:
-    """One shard's check in hand."""
+class _ShardCheck:
+    """The check of one shard while it runs."""
 
     def __init__(self, expected: ExpectedShard) -> None:
         self._expected = expected
-        self._fields = ["cls", "jpg", "json"] if expected.classes else ["jpg", "json"]
         self._findings = ShardFindings(expected.path)
         self._deviations = Deviations(expected.path)
         self._keys: list[str] = []
@@ -116,12 +85,7 @@ class _Check:
 
     def run(self) -> ShardFindings:
         try:
-            with open(self._expected.path, "rb", buffering=0, opener=open_regular) as file:
-                self._check_file(file)
-        except FileNotFoundError:
-            self._deviations.note("is missing")
-        except OSError as error:
-            self._deviations.note(f"cannot be read: {error.strerror or error}")
+            self._check_path()
         except EnoughError:
             self._deviations.note_end()
         findings = self._findings
@@ -130,20 +94,26 @@ class _Check:
         findings.deviations = self._deviations.found()
         return findings
 
+    def _check_path(self) -> None:
+        try:
+            with open(self._expected.path, "rb", buffering=0, opener=open_regular) as file:
+                self._check_file(file)
+        except FileNotFoundError:
+            self._deviations.note("is missing")
+        except OSError as error:
+            self._deviations.note(f"cannot be read: {error.strerror or error}")
+
     def _check_file(self, file: FileIO) -> None:
-        """Its samples, then what the manifest says of the whole file."""
+        """Check the samples, then what the manifest says of the whole file."""
         expected, size = self._expected, os.fstat(file.fileno()).st_size
         shard = ShardReader(file, expected.path, expected.tar_bytes, with_md5=bool(expected.md5))
-        self._read(shard)
+        self._check_samples(shard)
         if size == expected.file_bytes:
             shard.read_on()
             size = shard.file_bytes
         self._compare_counts("byte", size, expected.file_bytes)
         if size == expected.file_bytes:
-            said_of_it = expected.xxh3_128, expected.md5
-            for name, found, said in zip(("XXH3-128", "MD5"), shard.digests, said_of_it, strict=True):
-                if found != said:
-                    self._deviations.note(f"has {found} as digest ({name}); the manifest says {said}")
+            self._compare_digests(shard)
         if expected.file_bytes != expected.tar_bytes:
             if shard.is_too_long:
                 limit = counted(expected.tar_bytes, "byte")
@@ -152,153 +122,42 @@ class _Check:
                 self._compare_counts("byte", shard.position, expected.tar_bytes, " before compression")
         self._compare_counts("sample", len(self._keys), expected.samples)
 
+    def _compare_digests(self, shard: ShardReader) -> None:
+        said_of_it = self._expected.xxh3_128, self._expected.md5
+        for name, found, said in zip(("XXH3-128", "MD5"), shard.digests, said_of_it, strict=True):
+            if found != said:
+                self._deviations.note(f"has {found} as digest ({name}); the manifest says {said}")
+
     def _compare_counts(self, noun: str, found: int, expected: int, where: str = "") -> None:
         if found != expected:
             self._deviations.note(f"has {counted(found, noun)}{where}; the manifest says {expected:,}")
 
-    def _read(self, shard: ShardReader) -> None:
-        """All samples, and the end of the archive."""
-        sample: _Sample | None = None
-        for name, offset, content in self._members(shard):
-            key, _, its_field = name.partition(".")
-            if sample is None or key != sample.key:
-                self._check_sample(sample)
-                sample = _Sample(key, offset, [], {})
-            if len(sample.names) < _NAMES_LIMIT:
-                sample.names.append(its_field)
-            if its_field in self._fields:
-                sample.members[its_field] = content
-        self._check_sample(sample)
-
-    def _members(self, shard: ShardReader) -> Iterator[tuple[str, int, Content]]:
-        """Name, offset and content of each member, checked as tar. Ends where nothing that follows can be trusted."""
-        try:
-            while (header := self._header(shard)) is not None:
-                name, start = header.name, shard.position - _BLOCK_BYTES
-                content = shard.content(header.size, with_digest=self._expected.with_digests)
-                padding = shard.read(-header.size % _BLOCK_BYTES)
-                if shard.position < start + _BLOCK_BYTES + header.size + -header.size % _BLOCK_BYTES:
-                    self._deviations.note(
-                        f"ends within {name}, of {counted(header.size, 'byte')}", offset=shard.position
-                    )
-                    return
-                if padding.count(0) < len(padding):
-                    offset = shard.position - len(padding)
-                    self._deviations.note(f"has other bytes than zero behind {name}", offset=offset)
-                yield name, start, content
-        except (MemoryError, EnoughError):  # the first is no fault of the shard
-            raise
-        except TooLongError:
-            pass  # which the sizes say
-        except Exception as error:  # of tarfile's parsers and of two decompressors; none says what it can raise
-            self._deviations.note(f"cannot be read on: {error}", offset=shard.position)
-
-    def _header(self, shard: ShardReader) -> tarfile.TarInfo | None:
-        """The next header; None at the end of what can be trusted, with a note if that is not the archive's."""
-        start = shard.position
-        block = shard.read(_BLOCK_BYTES)
-        try:
-            header = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
-        except tarfile.HeaderError:
-            self._check_end(shard, start, block)
-            return None
-        name, left = header.name, self._expected.tar_bytes - shard.position
-        if header.type != tarfile.REGTYPE or header.size < 0:
-            self._deviations.note(f"{name!r} is no plain file of a ustar archive", offset=start)
-            return None
-        if header.size > left:
-            size = counted(header.size, "byte")
-            self._deviations.note(
-                f"{name} has {size} by its header, and the manifest has room for {max(0, left):,}", offset=start
-            )
-            return None
-        self._check_header(header, block, start)
-        return header
-
-    def _check_end(self, shard: ShardReader, end: int, block: bytes) -> None:
-        """Two blocks of zeros, and nothing behind them; `block` is what is there instead of a header."""
-        zeros = 0
-        while block and block.count(0) == len(block):
-            zeros += len(block)
-            block = shard.read(READ_BYTES if zeros > 2 * _BLOCK_BYTES else _BLOCK_BYTES)
-        if block and zeros:
-            self._deviations.note("has an archive's end, and goes on behind it", offset=end)
-        elif block:
-            self._deviations.note("has neither a whole header nor the archive's end", offset=end)
-        elif zeros != 2 * _BLOCK_BYTES:
-            self._deviations.note(
-                f"ends with {counted(zeros, 'byte')} of zeros; a tar ends with {2 * _BLOCK_BYTES:,}", offset=end
-            )
-
-    def _check_header(self, header: tarfile.TarInfo, block: bytes, offset: int) -> None:
-        """The very bytes that tarfile would write for a file of this name and size."""
-        model = tarfile.TarInfo(header.name)
-        model.size, model.mode, model.uname, model.gname = header.size, 0o444, "bigdata", "bigdata"
-        try:
-            if block == model.tobuf(tarfile.USTAR_FORMAT, "ascii", "strict"):
-                return
-        except ValueError:
-            pass
-        odd = [f"mode {header.mode:04o}"] if header.mode != model.mode else []
-        for name in ("uid", "gid", "mtime", "uname", "gname"):
-            if getattr(header, name) != getattr(model, name):
-                odd.append(f"{name} {getattr(header, name)!r}")
-        what = ", ".join(odd) or "bytes that are not plain ustar"
-        self._deviations.note(f"the header of {header.name} has {what}", offset=offset)
-
-    def _check_sample(self, sample: _Sample | None) -> None:
-        if sample is None:
-            return
-        key, offset, names, members = sample
-        if not _KEY.fullmatch(key):
-            self._deviations.note("is not the name of a sample", key, offset)
-            return
-        if names != self._fields:
-            self._deviations.note(
-                f"has the members {', '.join(names)}; expected were {', '.join(self._fields)}", key, offset
-            )
-        if not _KEYS_OF.get(self._expected.split, _KEY).fullmatch(key):
-            self._deviations.note(f"is not the key of an image of {self._expected.split}", key, offset)
-        image, metadata = members.get("jpg", _NOTHING), members.get("json", _NOTHING)
-        if "jpg" in members and self._expected.on_bad != "keep" and (fault := fault_in_image(image.data)):
-            self._deviations.note(f"its image is broken, and was to be left out: {fault}", key, offset)
-        if "json" in members:
-            self._check_metadata(key, offset, members.get("cls", _NOTHING).data, metadata.data)
-        self._check_order(key, offset)
-        self._keys.append(key)
-        self._offsets.append(offset)
-        if self._expected.with_digests:
-            self._image_digests += image.digest
-            self._json_digests += metadata.digest
-
-    def _check_metadata(self, key: str, offset: int, cls: bytes, text: bytes) -> None:
-        """Cls and json: each well-formed, and both of one class, which is the one that the key tells."""
+    def _check_samples(self, shard: ShardReader) -> None:
+        """Check all members and samples, up to the tar's end or to where nothing that follows can be trusted."""
         expected = self._expected
-        metadata, fault = parsed(text)
-        if metadata is not None:
-            fault = fault_in_form(key, metadata, expected.annotations, expected.classes, expected.on_bad)
-        if fault:
-            self._deviations.note(f"its json {fault}", key, offset)
-        if metadata is None or not expected.classes:
-            return
-        if not _LABEL.fullmatch(cls) or int(cls) not in expected.classes:
-            self._deviations.note(f"its cls is {cls[:40]!r}, which is no label of the manifest's", key, offset)
-            return
-        label = int(cls)
-        wnid, name = expected.classes[label]
-        self._findings.labels[label] += 1
-        its_label, its_name = metadata.get("cls"), metadata.get("cname")
-        if type(its_label) is not int or (its_label, its_name) != (label, name):
-            detail = f"its json is of class {its_label} ({its_name})"
-            self._deviations.note(f"its cls is {label} ({name}), and {detail}", key, offset)
-        if expected.split == "train" and key.partition("_")[0] != wnid:
-            self._deviations.note(f"its cls is {label}, which is {wnid}", key, offset)
+        tar = TarCheck(shard, expected.tar_bytes, self._deviations, with_digests=expected.with_digests)
+        for sample in samples_of(tar.members(), expected.of_set):
+            for fault in faults_in_sample(sample, expected.of_set):
+                self._deviations.note(fault, sample.key, sample.offset)
+            if sample.has_key:  # or it is none
+                self._check_order(sample)
+                self._add_row(sample)
 
-    def _check_order(self, key: str, offset: int) -> None:
-        seed = self._expected.seed
+    def _add_row(self, sample: StoredSample) -> None:
+        self._keys.append(sample.key)
+        self._offsets.append(sample.offset)
+        label = sample.label(self._expected.of_set)
+        if label is not None:
+            self._findings.labels[label] += 1
+        if self._expected.with_digests:
+            self._image_digests += sample.image.digest
+            self._json_digests += sample.json.digest
+
+    def _check_order(self, sample: StoredSample) -> None:
+        seed, key = self._expected.of_set.seed, sample.key
         place = (0 if seed is None else xxhash.xxh3_64_intdigest(key.encode("ascii"), seed), key)
         findings = self._findings
         if findings.last is not None and place <= findings.last:
-            self._deviations.note(f"does not follow {findings.last[1]} in the order of the set", key, offset)
+            self._deviations.note(f"does not follow {findings.last[1]} in the order of the set", key, sample.offset)
         findings.first = findings.first or place
         findings.last = place

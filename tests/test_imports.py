@@ -159,11 +159,13 @@ ALLOWED = {
     "verify": {
         "comparison", "destination", "engines", "errors", "journal", "limits", "listed", "machine", "manifest",
         "model", "monitor", "options", "report", "sources", "sources.scan", "sources.spool", "synsets", "text",
-        "verify_shard",
+        "verify_sample", "verify_shard",
     },
     "verify_deviations": {"model"},
-    "verify_shard": {"form", "model", "regular", "shardreader", "text", "verify_deviations"},
+    "verify_sample": {"form", "shardreader", "verify_tar"},
+    "verify_shard": {"model", "regular", "shardreader", "text", "verify_deviations", "verify_sample", "verify_tar"},
     "verify_source_sample": {"annotation", "blob", "errors", "form", "image", "model", "verify_deviations"},
+    "verify_tar": {"shardreader", "text", "verify_deviations"},
     "worker": {
         "ahead", "annotation", "blob", "board", "boxes", "errors", "image", "members", "model", "regular", "shapes",
         "tarwriter",

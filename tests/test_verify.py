@@ -25,6 +25,7 @@ from parallel_sharder.cli import main
 from parallel_sharder.errors import DestinationError, OptionsError
 from parallel_sharder.manifest import DIGEST
 from parallel_sharder.options import OnBad
+from parallel_sharder.verify_sample import ExpectedSet
 from parallel_sharder.verify_shard import ExpectedShard, check_shard
 from tests import made
 from tests.test_bad import picture
@@ -482,9 +483,8 @@ def test_any_bytes_are_verified_without_an_error(
     path.write_bytes(mutated)
     digest = xxhash.xxh3_128_hexdigest(good)
     classes = {int(cls): ("n", "") for name, cls in members_in(finished / "out" / FIRST) if name.endswith(".cls")}
-    expected = ExpectedShard(
-        str(path), 20, len(good), len(tar), digest, "", classes, "train", 0, "original", "skip", True
-    )
+    of_set = ExpectedSet(classes, "train", "original", "skip", 0)
+    expected = ExpectedShard(str(path), 20, len(good), len(tar), digest, "", of_set, True)
     deviations = check_shard(expected).deviations
     if mutated == good:
         assert not [each for each in deviations if "its cls is" not in each.detail]  # the words of classes are none
