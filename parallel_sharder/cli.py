@@ -22,13 +22,16 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from typing import NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from parallel_sharder import __version__
 from parallel_sharder.errors import OptionsError, SharderError, options_as_typed
 from parallel_sharder.limits import stopping_in_words
 from parallel_sharder.options import DEFAULT_DEST, INDEXES, SPLITS, IndexOptions, Options, VerifyOptions
 from parallel_sharder.text import shards_done, shown
+
+if TYPE_CHECKING:
+    from parallel_sharder import Indexed, Preview, Report, Verdict
 
 AnyOptions = Options | VerifyOptions | IndexOptions
 
@@ -246,7 +249,7 @@ def _complain(message: str) -> None:
 
 
 def _run(options: AnyOptions, arguments: argparse.Namespace) -> int:
-    from parallel_sharder import monitor, report  # what is imported here and below, --help does without
+    from parallel_sharder import monitor  # what is imported here and below, --help does without
 
     watcher: monitor.Monitor
     if arguments.quiet or sys.stderr is None:
@@ -255,7 +258,8 @@ def _run(options: AnyOptions, arguments: argparse.Namespace) -> int:
         watcher = monitor.Terminal(sys.stderr)
     else:
         watcher = monitor.Log(sys.stderr)
-    result: report.Preview | report.Report | report.Verdict | report.Indexed
+    result: Preview | Report | Verdict | Indexed
+    example = ""
     if isinstance(options, VerifyOptions):
         from parallel_sharder.verify import verify_shards
 
@@ -267,10 +271,14 @@ def _run(options: AnyOptions, arguments: argparse.Namespace) -> int:
     else:
         from parallel_sharder import coordinator
 
-        result = (coordinator.preview if arguments.dry_run else coordinator.convert)(options, watcher)
+        if arguments.dry_run:
+            result = coordinator.preview(options, watcher)
+        else:
+            result = coordinator.convert(options, watcher)
+            example = result.example()
     text = json.dumps(result.json(), indent=1) if arguments.json else result.text()
-    if isinstance(result, report.Report) and not (arguments.json or arguments.quiet):
-        text += f"\n\n{result.example()}"
+    if example and not (arguments.json or arguments.quiet):
+        text += f"\n\n{example}"
     _print(text)
     return result.exit_code
 

@@ -38,7 +38,6 @@ from parallel_sharder.manifest import is_copy, read_manifest
 from parallel_sharder.model import Deviation, Listing, Problem
 from parallel_sharder.monitor import Monitor, telling
 from parallel_sharder.options import VerifyOptions
-from parallel_sharder.report import Verdict
 from parallel_sharder.sources import find_layout
 from parallel_sharder.sources.scan import refuse_changed_archives, scan
 from parallel_sharder.sources.spool import spool_elsewhere
@@ -46,6 +45,7 @@ from parallel_sharder.synsets import read_classes
 from parallel_sharder.text import counted
 from parallel_sharder.verify_sample import ExpectedSet
 from parallel_sharder.verify_shard import ExpectedShard, ShardFindings, check_shard
+from parallel_sharder.verify_verdict import Verdict
 
 
 @stopping_in_words()

@@ -22,7 +22,10 @@ PACKAGE = Path(parallel_sharder.__file__).parent
 # Each module and what it may import of ours, directly. model and errors know nothing of the rest.
 ALLOWED = {
     # For type checkers; lazily at run time.
-    "__init__": {"coordinator", "errors", "indexer", "monitor", "options", "report", "shard_writer", "verify"},
+    "__init__": {
+        "coordinator", "errors", "indexer", "indexes.indexed", "monitor", "options", "report_preview",
+        "report_summary", "shard_writer", "verify", "verify_verdict",
+    },
     "__main__": {"cli"},
     "ahead": {"blob"},
     "annotation": {"errors", "model"},
@@ -32,8 +35,7 @@ ALLOWED = {
     "boxes": {"annotation", "model"},
     "card": {"boxes", "destination", "durable", "errors", "manifest", "text", "yamltext"},
     "cli": {
-        "__init__", "coordinator", "errors", "indexer", "journal", "limits", "monitor", "options", "report", "text",
-        "verify",
+        "__init__", "coordinator", "errors", "indexer", "journal", "limits", "monitor", "options", "text", "verify",
     },
     "columns": set(),
     "comparison": {
@@ -43,8 +45,9 @@ ALLOWED = {
     "compress": set(),
     "coordinator": {
         "bounds", "deal", "destination", "durable", "engines", "errors", "journal", "limits", "machine", "model",
-        "monitor", "options", "plan", "publication", "report", "resume", "sources", "sources.checksums",
-        "sources.layout", "sources.saved", "sources.scan", "sources.spool", "stock", "synsets", "text",
+        "monitor", "options", "plan", "publication", "report_preview", "report_summary", "resume", "sources",
+        "sources.checksums", "sources.layout", "sources.saved", "sources.scan", "sources.spool", "stock", "synsets",
+        "text",
     },
     "deal": {"destination", "durable", "engines", "errors", "model", "options", "text", "traces"},
     "demo": {"cli", "synsets", "text"},
@@ -62,8 +65,8 @@ ALLOWED = {
     "formats": set(),
     "image": {"formats", "model"},
     "indexer": {
-        "destination", "engines", "errors", "indexes", "indexes.folder", "indexes.sets", "limits", "lock", "machine",
-        "model", "monitor", "options", "regular", "report", "sources.tarindex", "worker",
+        "destination", "engines", "errors", "indexes", "indexes.folder", "indexes.indexed", "indexes.sets", "limits",
+        "lock", "machine", "model", "monitor", "options", "regular", "sources.tarindex", "worker",
     },
     "indexes": {"ustar"},
     "indexes.counts": {"indexes", "ustar"},
@@ -73,6 +76,7 @@ ALLOWED = {
         "destination", "durable", "errors", "indexes", "indexes.counts", "indexes.dali", "indexes.energon",
         "indexes.sets", "manifest", "members", "regular", "ustar",
     },
+    "indexes.indexed": {"report_words"},  # lazily
     "indexes.sets": {"destination", "errors", "indexes", "journal", "manifest", "regular", "schema", "text"},
     "journal": {"destination", "durable", "errors", "lock", "model", "records", "regular", "traces"},
     "limits": {"errors", "machine"},
@@ -95,7 +99,14 @@ ALLOWED = {
     },
     "records": set(),
     "regular": set(),
-    "report": {"boxes", "errors", "journal", "model", "options", "problems", "text"},
+    "report_lines": {"model", "problems", "text"},
+    "report_preview": {"journal", "model", "options", "problems", "report_words"},  # report_words lazily
+    "report_summary": {"boxes", "model", "options", "problems", "report_words"},  # report_words lazily
+    # The facts for type checkers only.
+    "report_words": {
+        "errors", "indexes.indexed", "problems", "report_lines", "report_preview", "report_summary", "text",
+        "verify_verdict",
+    },
     "resume": {"compress", "errors", "journal", "model", "options", "worker"},
     "schema": set(),
     "shapes": {"annotation", "errors"},
@@ -158,14 +169,15 @@ ALLOWED = {
     "ustar": set(),
     "verify": {
         "comparison", "destination", "engines", "errors", "journal", "limits", "listed", "machine", "manifest",
-        "model", "monitor", "options", "report", "sources", "sources.scan", "sources.spool", "synsets", "text",
-        "verify_sample", "verify_shard",
+        "model", "monitor", "options", "sources", "sources.scan", "sources.spool", "synsets", "text",
+        "verify_sample", "verify_shard", "verify_verdict",
     },
     "verify_deviations": {"model"},
     "verify_sample": {"form", "shardreader", "verify_tar"},
     "verify_shard": {"model", "regular", "shardreader", "text", "verify_deviations", "verify_sample", "verify_tar"},
     "verify_source_sample": {"annotation", "blob", "errors", "form", "image", "model", "verify_deviations"},
     "verify_tar": {"shardreader", "text", "verify_deviations"},
+    "verify_verdict": {"model", "problems", "report_words"},  # report_words lazily
     "worker": {
         "ahead", "annotation", "blob", "board", "boxes", "errors", "image", "members", "model", "regular", "shapes",
         "tarwriter",
