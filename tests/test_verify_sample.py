@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from parallel_sharder.shardreader import Content
+from parallel_sharder.verify_sample import ExpectedSet, faults_in_sample, samples_of
+from parallel_sharder.verify_tar import StoredMember
 from tests.sealed import FIRST, check_damage, labels_swapped, make, members_in, packed, said, seal, verify, with_member
 from tests.test_bad import picture
 
@@ -145,3 +148,31 @@ def test_images_that_are_none(tmp_path: Path, image: bytes, finding: str, on_bad
     expected = f"its image is broken, and was to be left out: {finding}" if on_bad == "skip" else ""
     assert expected in said(verify(tmp_path))
     assert (1 if expected else 0) == verify(tmp_path).exit_code
+
+
+EXPECTED = ExpectedSet({7: ("n01440764", "tench")}, "train", "none", "keep", None)
+
+
+def members_of(key: str, **contents: bytes) -> list[StoredMember]:
+    return [StoredMember(f"{key}.{name}", 0, Content(content, b"")) for name, content in contents.items()]
+
+
+def test_members_make_up_samples() -> None:
+    """Adjacent members of one key are a sample; what a sample should not have is named, and not kept."""
+    one = members_of("n01440764_1", cls=b"7", jpg=b"x", json=b'{"cls": 7, "cname": "tench"}')
+    two = members_of("n01440764_2", txt=b"y", cls=b"8")
+    first, second, third = samples_of([*one, *two, *one], EXPECTED)
+    assert ("n01440764_1", ["cls", "jpg", "json"], b"x", 7) == (
+        first.key, first.names, first.image.data, first.label(EXPECTED)
+    )  # fmt: skip
+    assert (["txt", "cls"], {"cls"}, None) == (second.names, {*second.contents}, second.label(EXPECTED))
+    assert first == third
+    assert [] == [*faults_in_sample(first, EXPECTED)]
+    assert ["has the members txt, cls; expected were cls, jpg, json"] == [*faults_in_sample(second, EXPECTED)]
+    assert [] == [*samples_of([], EXPECTED)]
+
+
+def test_names_that_no_sample_has() -> None:
+    """Nothing more is said of what has no key."""
+    [sample] = samples_of(members_of("n 1", cls=b"x"), EXPECTED)
+    assert ["is not the name of a sample"] == [*faults_in_sample(sample, EXPECTED)]

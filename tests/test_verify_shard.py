@@ -13,6 +13,8 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from parallel_sharder import verify_deviations
+from parallel_sharder.shardreader import ShardReader
 from parallel_sharder.verify_sample import ExpectedSet
 from parallel_sharder.verify_shard import ExpectedShard, check_shard
 from tests.sealed import FIRST, check_damage, members_in, packed
@@ -65,3 +67,22 @@ def test_any_bytes_are_verified_without_an_error(
         assert not [each for each in deviations if "its cls is" not in each.detail]  # the words of classes are none
     else:
         assert [each for each in deviations if "its cls is" not in each.detail]
+
+
+def test_shard_that_cannot_be_read_when_enough_is_wrong(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error in reading, after the last deviation that there is room for, ends the check with the same sentence."""
+
+    def fail(reader: ShardReader) -> None:
+        raise OSError(5, "Input/output error")
+
+    path = finished / "out" / FIRST
+    size = path.stat().st_size
+    of_set = ExpectedSet({}, "train", "original", "skip", 0)
+    expected = ExpectedShard(str(path), 20, size, size, "", "", of_set, False)
+    monkeypatch.setattr(ShardReader, "read_on", fail)
+    found = check_shard(expected).deviations
+    assert "cannot be read: Input/output error" == found[-1].detail
+    monkeypatch.setattr(verify_deviations, "_LIMIT", len(found) - 1)
+    [first, *others] = check_shard(expected).deviations
+    assert f"has more than {len(found) - 1} deviations, and was read no further" == first.detail
+    assert [*found[:-1]] == others

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import tarfile
 from collections.abc import Callable
@@ -9,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from parallel_sharder.shardreader import ShardReader
+from parallel_sharder.verify_deviations import Deviations
+from parallel_sharder.verify_tar import TarCheck
 from tests.sealed import FIRST, SECOND, check_damage, members_in, other_headers, packed, said, seal, verify
 
 
@@ -80,3 +84,14 @@ def _header_broken(out: Path) -> None:
 def test_damaged_tars(folder: Path, damage: Callable[[Path], None], finding: str) -> None:
     """What is no tar as the tool writes it is found, though the manifest agrees with it."""
     check_damage(folder, damage, finding)
+
+
+def test_members_of_a_sound_tar() -> None:
+    """Each comes with its name, its header's offset and what it holds; what they mean is of no concern."""
+    data, deviations = packed([("x", b"one"), ("a/b", b""), ("x", bytes(513))]), Deviations("x.tar")
+    shard = ShardReader(io.BytesIO(data), "x.tar", len(data), with_md5=False)
+    members = [*TarCheck(shard, len(data), deviations, with_digests=False).members()]
+    assert [("x", 0, b"one"), ("a/b", 1024, b""), ("x", 1536, bytes(513))] == [
+        (name, offset, content.data) for name, offset, content in members
+    ]
+    assert ((), len(data)) == (deviations.found(), shard.position)
