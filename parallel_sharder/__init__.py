@@ -7,7 +7,7 @@
     record    ShardRecords               -> journal      appended as each shard is done              journal, resume
     publish   ShardRecords               -> manifest     the index of the finished set, last         manifest
 
-`coordinator.convert` is that list; `verify` reads what it has made, by a witness that shares no code with the writer;
+`coordinator.convert` is that list; `verify` reads what it has made, by checks that share no code with the writer;
 `indexer` writes the indexes that single readers want.
 The public names are below; they are imported when they are first used, so that `--help` and a worker process do without
 numpy.

@@ -24,8 +24,10 @@ from parallel_sharder.verify_deviations import DETAIL_LIMIT
 
 
 class SourceSample(NamedTuple):
-    """A sample of the source: `xml` is None where it has no annotation, or none is wanted, `image_class` where the set
-    has no classes. `annotations` is the form of its JSON.
+    """A sample of the source.
+
+    `xml` is None if the sample has no annotation, or the set wants none. `image_class` is None if the set has no
+    classes. `annotations` is the form of the JSON.
     """
 
     key: str
@@ -36,10 +38,10 @@ class SourceSample(NamedTuple):
 
 
 class ExpectedSample(NamedTuple):
-    """What `source` should have become, and what was found of it: in the shard at `path`, at `offset`.
+    """A sample of the source, and what is stored of it: in the shard at `path`, at `offset`, with these digests.
 
-    `without_annotation` tells that it is listed as stored without its annotation, which is broken. `labels` are those
-    of all classes by WordNet ID.
+    `without_annotation` tells whether the list of problems says that the annotation is broken and was not stored.
+    `labels` has the label of each class, by WordNet ID.
     """
 
     path: str
@@ -52,7 +54,7 @@ class ExpectedSample(NamedTuple):
 
 
 class LeftOutSample(NamedTuple):
-    """A sample of the source that is in no shard, because of what the list of problems at `path` says of it."""
+    """A sample of the source that is in no shard, and the reason that the list of problems at `path` gives for it."""
 
     path: str
     source: SourceSample
@@ -61,7 +63,7 @@ class LeftOutSample(NamedTuple):
 
 
 def compare_samples(samples: Sequence[ExpectedSample]) -> list[Deviation]:
-    """Read the sources of `samples`, and say which of them are stored otherwise."""
+    """Read the sources of `samples`, and return a Deviation for each that is stored otherwise."""
     return [
         Deviation(sample.path, detail, sample.source.key, sample.offset)
         for sample in samples
@@ -70,7 +72,7 @@ def compare_samples(samples: Sequence[ExpectedSample]) -> list[Deviation]:
 
 
 def look_again(samples: Sequence[LeftOutSample]) -> list[Deviation]:
-    """Read the sources of `samples`, and say which of them could have been stored."""
+    """Read the sources of `samples`, and return a Deviation for each that could have been stored."""
     found = []
     for path, source, kind, detail in samples:
         if _fault_in(source):
@@ -82,7 +84,7 @@ def look_again(samples: Sequence[LeftOutSample]) -> list[Deviation]:
 
 
 def _fault_in(source: SourceSample) -> str:
-    """Why a sample of the source cannot be stored; "" if it can be."""
+    """Return why a sample of the source cannot be stored, and "" if it can be."""
     try:
         document = _document(source.xml)
         json.dumps(document)
@@ -122,7 +124,7 @@ def _compare(sample: ExpectedSample) -> Iterator[str]:
 
 
 def _compare_annotation(source: SourceSample) -> Iterator[str]:
-    """What to say of an annotation that is listed as broken, if it is not."""
+    """Yield what is wrong if an annotation that is listed as broken is not broken."""
     try:
         json.dumps(_document(source.xml))
     except (SampleError, RecursionError):
@@ -132,7 +134,7 @@ def _compare_annotation(source: SourceSample) -> Iterator[str]:
 
 
 def _document(xml: Blob | None) -> dict[str, Any] | None:
-    """The parsed annotation, if there is one. Raises SampleError."""
+    """Return the parsed annotation, or None if there is none. Raises SampleError for a broken one."""
     if xml is None:
         return None
     if xml.length > annotation.SIZE_LIMIT_BYTES:
