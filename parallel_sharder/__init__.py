@@ -7,7 +7,7 @@
     record    ShardRecords               -> journal      appended as each shard is done              journal, resume
     publish   ShardRecords               -> manifest     the index of the finished set, last         manifest
 
-`coordinator.convert` is that list; `verify` reads what it has made, by a witness that shares no code with the writer;
+`coordinator.convert` is that list; `verify` reads what it has made, by checks that share no code with the writer;
 `indexer` writes the indexes that single readers want.
 The public names are below; they are imported when they are first used, so that `--help` and a worker process do without
 numpy.
@@ -22,11 +22,14 @@ if TYPE_CHECKING:
     from parallel_sharder.coordinator import convert, preview
     from parallel_sharder.errors import OptionsError, SharderError
     from parallel_sharder.indexer import index_shards
+    from parallel_sharder.indexes.indexed import Indexed
     from parallel_sharder.monitor import Monitor, Silent
     from parallel_sharder.options import IndexOptions, Options, VerifyOptions
-    from parallel_sharder.report import Indexed, Preview, Report, Verdict
+    from parallel_sharder.report_preview import Preview
+    from parallel_sharder.report_summary import Report
     from parallel_sharder.shard_writer import ShardWriter
     from parallel_sharder.verify import verify_shards
+    from parallel_sharder.verify_verdict import Verdict
 
 __version__ = "0.1.0"
 __all__ = [
@@ -50,16 +53,16 @@ __all__ = [
 
 _HOMES = {
     "IndexOptions": "options",
-    "Indexed": "report",
+    "Indexed": "indexes.indexed",
     "Monitor": "monitor",
     "Options": "options",
     "OptionsError": "errors",
-    "Preview": "report",
-    "Report": "report",
+    "Preview": "report_preview",
+    "Report": "report_summary",
     "ShardWriter": "shard_writer",
     "SharderError": "errors",
     "Silent": "monitor",
-    "Verdict": "report",
+    "Verdict": "verify_verdict",
     "VerifyOptions": "options",
     "convert": "coordinator",
     "index_shards": "indexer",

@@ -1,7 +1,8 @@
-"""Comparison: a finished set's samples against the source's, each in exactly one shard and with the same bytes.
+"""Comparison: whether each sample of the source is in exactly one shard of a finished set, and with the same bytes.
 
-What the witnesses have found in the shards comes in as columns, and the source as a Listing; where the two meet,
-workers read the source's files and compare digests.
+Takes what the checks of the shards have found, as columns, the source as a Listing, and the list of problems. Samples
+are matched by key here; of those that are on both sides, workers read the source's files and compare digests (see
+verify_source_sample). Returns what deviates, and how much was compared.
 """
 
 from __future__ import annotations
@@ -19,17 +20,17 @@ from parallel_sharder.engines import Engine
 from parallel_sharder.listed import Listed
 from parallel_sharder.model import IMAGE_SUFFIX, XML_SUFFIX, Deviation, Kind, Listing
 from parallel_sharder.monitor import Monitor
-from parallel_sharder.witness import (
+from parallel_sharder.verify_shard import ShardFindings
+from parallel_sharder.verify_source_sample import (
     ExpectedSample,
     LeftOutSample,
-    ShardFindings,
     SourceSample,
     compare_samples,
     look_again,
 )
 
 SAMPLES_A_TASK = 500
-"""Samples of the source compared by one task: some 50 MB to read, for a message of some 100 KB."""
+"""Samples that one task compares: it reads some 50 MB, and its message has some 100 KB."""
 
 
 class Rows(NamedTuple):
@@ -58,12 +59,12 @@ class Rows(NamedTuple):
         )
 
     def deviation(self, row: int, detail: str) -> Deviation:
-        """One that is about the sample in `row`."""
+        """Return the Deviation that `detail` says of the sample in `row`."""
         return Deviation(self.paths[self.shard[row]], detail, self.keys[row].decode("ascii"), int(self.offset[row]))
 
 
 class Compared(NamedTuple):
-    """How many samples of a set were compared, how many of the source's rows are left out of it, and what deviates."""
+    """How many samples of a set were compared, how many of the source's are not in the set, and what deviates."""
 
     samples: int
     left_out: int
@@ -81,7 +82,7 @@ def compare_with_source(
 ) -> Compared:
     """Compare the samples of a set with the source's; `annotations` is the JSON's form.
 
-    A sample of the source may be missing if the list of problems says why, and that is true.
+    A sample of the source may be missing from the set if the list of problems gives a reason, and the reason is true.
     """
     place = np.minimum(np.searchsorted(listing.keys, rows.keys), len(listing) - 1)
     known = listing.keys[place] == rows.keys
@@ -122,7 +123,7 @@ def _in_tasks(samples: Iterable[T]) -> Iterator[list[T]]:
 
 
 def _unknown(manifest_path: str, listing: Listing, left_out: Mapping[str, Listed]) -> list[Deviation]:
-    """Those that are listed as left out, and are nowhere in the source."""
+    """Return a Deviation for each sample that is listed as left out and that the source does not have."""
     known = {problem.key for problem in listing.problems}
     keys = [key for key in left_out if key not in known]
     is_there = np.isin(np.array([key.encode() for key in keys], "S"), listing.keys)
@@ -157,9 +158,9 @@ def _source_sample(listing: Listing, row: int, annotations: str) -> SourceSample
 def _expected_samples(
     listing: Listing, rows: Rows, known: list[int], place: Int64s, broken: set[str], annotations: str
 ) -> Iterator[ExpectedSample]:
-    """What to compare: the `known` rows, each with the source's sample at its `place` in the Listing.
+    """Yield what to compare: for each of the `known` rows the source's sample, which is at its `place` in the Listing.
 
-    The annotations of those in `broken` should not have been stored.
+    `broken` holds the keys of samples whose annotations should not have been stored.
     """
     labels = {row.wnid: row.label for row in listing.classes}
     for row in known:

@@ -1,7 +1,9 @@
-"""The form of a sample's JSON, for the witness: it knows it by itself, so that no mistake of boxes.py can hide here.
+"""The form of a sample's JSON, as verify knows it: what `--annotations` has to give, by the manifest and by the source.
 
-What a set has to hold with each of `--annotations`, by the manifest alone, and by the source. Of the package it uses
-only what parses an annotation and what looks at an image.
+Takes a JSON's bytes and says what is wrong with them, or takes an annotation that is parsed already and returns the
+JSON that it should have become. It shares no code with boxes.py, which makes the JSON, so that no mistake of that can
+hide here. It parses no XML: of the annotation module it uses only the limits of sizes, from which the largest JSON
+follows.
 """
 
 from __future__ import annotations
@@ -24,11 +26,11 @@ _BOXES_FORM: dict[str, type] = {
 _OF_A_CLASS = ("cls", "cname", "wnid")
 
 _JSON_LIMIT_BYTES = annotation.SIZE_LIMIT_BYTES * annotation.JSON_BYTES_PER_XML_BYTE + (1 << 20)
-"""The most that a JSON can have: the largest annotation, and the words of a class. Parsed it takes many times that."""
+"""The largest JSON: that of the largest annotation, and the name of a class. Parsed, it takes many times its size."""
 
 
 class _NumberError(ValueError):
-    """A number that no form has."""
+    """The JSON holds a number that is not whole, and no form has such numbers."""
 
 
 def _refuse_number(text: str) -> NoReturn:
@@ -39,7 +41,7 @@ _DECODER = json.JSONDecoder(parse_float=_refuse_number, parse_constant=_refuse_n
 
 
 def parsed(text: bytes) -> tuple[dict[str, Any] | None, str]:
-    """A sample's JSON, or None and what is wrong with it: anything else than json.dumps writes of a form's dict."""
+    """Return a sample's JSON and "", or None and what is wrong with its bytes: json.dumps would not write them so."""
     if len(text) > _JSON_LIMIT_BYTES:
         return None, f"has {counted(len(text), 'byte')}; none has more than {_JSON_LIMIT_BYTES:,}"
     try:
@@ -54,9 +56,10 @@ def parsed(text: bytes) -> tuple[dict[str, Any] | None, str]:
 
 
 def fault_in_image(data: bytes) -> str:
-    """What is wrong with an image that was stored as a sound one, "" if nothing is.
+    """Return what is wrong with an image that was stored as a sound one, and "" if nothing is.
 
-    A JPEG is taken for sound if it has an end marker: earlier versions have asked for less than `examine` does.
+    A JPEG with an end marker passes, because sets of earlier versions are verified too, and those versions looked for
+    less than `examine` does.
     """
     if data.startswith(b"\xff\xd8") and (data.endswith(b"\xff\xd9") or b"\xff\xd9" in data[2:]):
         return ""
@@ -67,8 +70,9 @@ def fault_in_image(data: bytes) -> str:
 def fault_in_form(
     key: str, metadata: Mapping[str, Any], annotations: str, classes: Mapping[int, tuple[str, str]], on_bad: str
 ) -> str:
-    """What is wrong with the form of a sample's JSON, "" if nothing is: which fields there are, of which types, and
-    whether they fit each other and the key.
+    """Return what is wrong with the form of a sample's JSON, and "" if nothing is.
+
+    Looks at which fields there are, at their types, and at whether they fit each other and the key.
     """
     if annotations == "boxes":
         return _fault_in_boxes(key, metadata, classes, on_bad)
@@ -81,7 +85,7 @@ def fault_in_form(
 
 
 def _is_of_text(element: Any) -> bool:
-    """Whether that can be what XML gives: a dict of texts, lists and dicts, or None for what is empty."""
+    """Whether parsed XML can look so: a dict of texts, lists, dicts, and None for elements that are empty."""
     if not isinstance(element, dict):
         return False
     rest = [*element.values()]
@@ -131,7 +135,10 @@ def expected_boxes(
     labels: Mapping[str, int],
     filename: str,
 ) -> dict[str, Any]:
-    """The boxes form of a sample's JSON, from its parsed annotation, if there is one, and its image's size and name."""
+    """Return the boxes form of a sample's JSON. `document` is its parsed annotation, or None if it has none.
+
+    `image_size` is that of the image itself, which counts where the annotation has none; `filename` is the image's.
+    """
     described = (document or {}).get("annotation", {})
     width, height = size_in(document) or image_size
     wnid = image_class.wnid if image_class else ""
@@ -155,14 +162,14 @@ def expected_boxes(
 
 
 def size_in(document: Mapping[str, Any] | None) -> tuple[int, int] | None:
-    """Width and height as annotated, in pixels; None where there is no such size."""
+    """Return width and height as annotated, in pixels, and None where the annotation has no such size."""
     described = (document or {}).get("annotation", {})
     width, height = (_number(_inside(described, "size", side)) or 0 for side in ("width", "height"))
     return (width, height) if 0 < width < 10**9 and 0 < height < 10**9 else None
 
 
 def _inside(element: Any, *names: str) -> str | None:
-    """The text of an element within others; None if there is none, or not one."""
+    """The text of the element that these names lead to; None if there is no such element, or no single text in it."""
     for name in names:
         element = element.get(name) if isinstance(element, dict) else None
     if isinstance(element, dict):  # it has attributes

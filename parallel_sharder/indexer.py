@@ -24,6 +24,7 @@ from parallel_sharder.engines import Engine, open_engine
 from parallel_sharder.errors import DestinationError, SharderError, SourceError
 from parallel_sharder.indexes import Columns, Member, Shard
 from parallel_sharder.indexes.folder import FolderIndexes, Found, index_columns, index_members
+from parallel_sharder.indexes.indexed import Indexed
 from parallel_sharder.indexes.sets import ShardSet, listed_sets, refuse_unfinished, split_of
 from parallel_sharder.limits import stopping_in_words
 from parallel_sharder.lock import locked_folder
@@ -31,7 +32,6 @@ from parallel_sharder.model import ShardRecord
 from parallel_sharder.monitor import Monitor, telling
 from parallel_sharder.options import INDEXES, SEEKING, IndexOptions
 from parallel_sharder.regular import open_regular
-from parallel_sharder.report import Indexed
 from parallel_sharder.sources.tarindex import Stream, TarMember, reader, tar_members
 from parallel_sharder.worker import digests_of
 

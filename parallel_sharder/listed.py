@@ -1,6 +1,8 @@
-"""The list of problems beside a finished set, as verify reads it: each line held against its form and the shards.
+"""The list of problems beside a finished set, as verify reads it.
 
-Whether what it says of the source is true, is for the comparison with that.
+Takes the manifest's path and the keys in the shards; returns the problems, and a Deviation for each line that the tool
+would not write so, or that the shards contradict. Whether a line is true of the source, only the comparison with the
+source tells.
 """
 
 from __future__ import annotations
@@ -18,14 +20,14 @@ from parallel_sharder.model import Deviation, Kind, Problem
 from parallel_sharder.regular import open_regular
 
 _LINE_LIMIT_BYTES = 1 << 20
-"""A path has at most 4 KB, and a detail little more."""
+"""The longest line that is read. A path has at most 4 KB, and a detail little more."""
 
 _KEY = re.compile("[!-~]{0,99}")
 _FIELDS = {"path": str, "key": str, "kind": str, "detail": str, "left_out": bool}
 
 
 class Listed(NamedTuple):
-    """A problem of the list; `key` is "" where it is about no sample."""
+    """A problem of the list; `key` is "" if the problem concerns no sample."""
 
     key: str
     kind: Kind
@@ -34,7 +36,10 @@ class Listed(NamedTuple):
 
 
 def read_listed(manifest_path: str, on_bad: str) -> tuple[list[Listed], list[Deviation]]:
-    """The problems that are listed beside a manifest, and what is wrong with the list; `on_bad` is the set's."""
+    """Return the problems that are listed beside a manifest, and what is wrong with the list.
+
+    `on_bad` is the choice that the set was made with.
+    """
     path = problems_beside(manifest_path)
     listed: list[Listed] = []
     deviations: list[Deviation] = []
@@ -54,7 +59,10 @@ def read_listed(manifest_path: str, on_bad: str) -> tuple[list[Listed], list[Dev
 
 
 def against_shards(manifest_path: str, listed: list[Listed], keys: Keys) -> list[Deviation]:
-    """What is listed as left out and is in the shards, whose samples have these `keys`, and the other way round."""
+    """Return a Deviation for each problem whose sample is listed as left out and is in the shards, or the reverse.
+
+    `keys` are those of all samples in the shards.
+    """
     path = problems_beside(manifest_path)
     of_samples = [problem for problem in listed if problem.key]
     is_stored = np.isin(np.array([problem.key.encode() for problem in of_samples], "S"), keys)
@@ -67,7 +75,7 @@ def against_shards(manifest_path: str, listed: list[Listed], keys: Keys) -> list
 
 
 def _lines(file: Any) -> Iterator[bytes]:
-    """The lines; one that is too long ends them, and is cut."""
+    """Yield the lines; a line that is too long is cut, and is the last one."""
     while line := file.readline(_LINE_LIMIT_BYTES):
         yield line
         if len(line) == _LINE_LIMIT_BYTES:
@@ -75,8 +83,9 @@ def _lines(file: Any) -> Iterator[bytes]:
 
 
 def _listed(line: bytes, on_bad: str) -> Listed:
-    """The problem in a line. Raises ValueError, with a reason where json has none, for one that the tool would not
-    have written so.
+    """Return the problem in a line. Raises ValueError for a line that the tool would not have written so.
+
+    The error has a reason, unless it is one of the JSON decoder's.
     """
     content = json.loads(line)
     if not isinstance(content, dict) or {name: type(value) for name, value in content.items()} != _FIELDS:

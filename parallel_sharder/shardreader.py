@@ -1,7 +1,8 @@
-"""The tar in a shard's file, read once from front to back for the witness: hashed as it lies there, and unpacked.
+"""The reader of a shard's file for verify: it reads the file once, from front to back, hashes and unpacks it.
 
-A compressed file is one gzip member or one zstd frame, from its first byte to its last: many readers stop at the end of
-the first. No more is unpacked than the manifest says, and no more is kept than a sample can have, whatever headers say.
+A compressed file has to be one gzip member or one zstd frame, from its first byte to its last, because many readers
+stop at the end of the first. Whatever headers say, no more is unpacked than the manifest says, and no more of a member
+is kept than a sample can have. It shares no code with what writes tars and compresses them.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ import xxhash
 READ_BYTES = 1 << 20
 
 WHOLE_BYTES = 32 << 20
-"""Of a member's content the most that is kept. ImageNet's largest images have some 15 MB; memory grows with it."""
+"""The most that is kept of a member's content. ImageNet's largest images have some 15 MB; more would take memory."""
 
 _PIECE_BYTES = 1 << 17
-"""What is unpacked at a time, as in a block of zstd."""
+"""What is unpacked at a time: as much as a block of zstd holds."""
 
 _WINDOW_BYTES = 8 << 20
-"""What a decompressor of zstd has to support by RFC 8878, 3.1.1.1.2; a header can ask for terabytes."""
+"""The window that RFC 8878, 3.1.1.1.2, wants every decompressor to support; a header can ask for terabytes."""
 
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _DICTIONARY_ID_BYTES = 0, 1, 2, 4
@@ -34,13 +35,14 @@ _JPEG_END = b"\xff\xd9"
 
 
 class TooLongError(Exception):
-    """There is more in the tar than the manifest says."""
+    """The tar has more bytes than the manifest says."""
 
 
 class Content(NamedTuple):
-    """What a member holds; of one above WHOLE_BYTES its beginning, and a JPEG's end marker if that is further on.
+    """What a member holds.
 
-    `digest` is the XXH3-128 of all of it, b"" if it was not asked for.
+    `data` is all of it, up to WHOLE_BYTES. Of a larger member it is the beginning, and a JPEG's end marker after that
+    if there is one further on. `digest` is the XXH3-128 of the whole content, and b"" if it was not asked for.
     """
 
     data: bytes
@@ -68,8 +70,9 @@ class ShardReader:
         self.is_too_long = False
 
     def read(self, size: int) -> bytes:
-        """The next `size` bytes of the tar, fewer only at its end. Raises TooLongError behind the limit, OSError, and
-        what the decompressors raise for what is damaged.
+        """Return the next `size` bytes of the tar, and fewer only at its end.
+
+        Raises TooLongError past the limit, OSError, and whatever the decompressors raise for damaged streams.
         """
         data = self._stream.read(size)
         self.position += len(data)
@@ -79,7 +82,7 @@ class ShardReader:
         return data
 
     def content(self, size: int, *, with_digest: bool) -> Content:
-        """The next `size` bytes, fewer only at the tar's end; errors as of `read`."""
+        """Return what the next `size` bytes hold, and fewer only at the tar's end. Raises what `read` raises."""
         data = self.read(min(size, WHOLE_BYTES))
         if size <= WHOLE_BYTES:
             return Content(data, xxhash.xxh3_128_digest(data) if with_digest else b"")
@@ -93,23 +96,23 @@ class ShardReader:
         return Content(data + _JPEG_END * has_end, digest.digest())
 
     def read_on(self) -> None:
-        """Read the rest of the file, without unpacking it, for its digests."""
+        """Read the rest of the file for its digests, without unpacking it."""
         while self._file.read(READ_BYTES):
             pass
 
     @property
     def file_bytes(self) -> int:
-        """What was read of the file."""
+        """How many bytes of the file were read."""
         return self._hashed.size
 
     @property
     def digests(self) -> tuple[str, str]:
-        """XXH3-128 and MD5 of that, in hex; the second is "" if it was not asked for."""
+        """XXH3-128 and MD5 of what was read of the file, in hex; the MD5 is "" if it was not asked for."""
         return self._xxh3_128.hexdigest(), self._md5.hexdigest() if self._md5 else ""
 
 
 class _Hashed(io.RawIOBase):
-    """A file that is hashed and counted as it is read."""
+    """A file whose bytes are hashed and counted as they are read."""
 
     def __init__(self, file: io.RawIOBase | io.BytesIO, digests: Sequence[_Digest]) -> None:
         self._file = file
@@ -128,7 +131,7 @@ class _Hashed(io.RawIOBase):
 
 
 class _Joined(io.RawIOBase):
-    """Pieces as a file."""
+    """Pieces of bytes that are read as one file."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces
@@ -149,7 +152,7 @@ class _Joined(io.RawIOBase):
 
 
 def _member(file: IO[bytes]) -> Iterator[bytes]:
-    """What is in the one gzip member of the file. Raises ValueError, or zlib.error, if there is anything else."""
+    """Yield what is in the one gzip member of the file. Raises ValueError, or zlib.error, for anything else."""
     member = zlib.decompressobj(16 + zlib.MAX_WBITS)
     while not member.eof:
         packed = member.unconsumed_tail or file.read(_PIECE_BYTES)
@@ -163,10 +166,10 @@ def _member(file: IO[bytes]) -> Iterator[bytes]:
 
 
 def _frame(file: IO[bytes]) -> Iterator[bytes]:
-    """What is in the one zstd frame of the file. Raises ValueError, or ZstdError, if there is anything else.
+    """Yield what is in the one zstd frame of the file. Raises ValueError, or ZstdError, for anything else.
 
-    Its parts are told apart here, so that each is unpacked by itself: a block gives at most 128 KB, where a
-    decompressor that is given a stretch of the file gives all that this holds. Source: RFC 8878, 3.1.1.
+    The frame is taken apart here, and each block is unpacked by itself, because a block gives at most 128 KB, and a
+    whole stretch of the file could give any amount at once. Source: RFC 8878, 3.1.1.
     """
     import zstandard
 

@@ -1,8 +1,8 @@
 """Verify: whether finished sets are what their manifests say and, if asked, what their source says.
 
-Reads every shard from its first byte to its last, on workers (see witness), then looks at the set as a whole: keys
-that are there twice, shards too many, classes, order; and with a source, at that (see comparison). Writes nothing, and
-goes on to the end whatever it finds.
+Workers read every shard from its first byte to its last (see verify_shard). Then the set is checked as a whole: keys
+that occur twice, shards too many, classes, order. If a source is given, the samples are compared with it (see
+comparison). Nothing is written, and whatever is found, the check goes on to its end.
 """
 
 from __future__ import annotations
@@ -38,20 +38,21 @@ from parallel_sharder.manifest import is_copy, read_manifest
 from parallel_sharder.model import Deviation, Listing, Problem
 from parallel_sharder.monitor import Monitor, telling
 from parallel_sharder.options import VerifyOptions
-from parallel_sharder.report import Verdict
 from parallel_sharder.sources import find_layout
 from parallel_sharder.sources.scan import refuse_changed_archives, scan
 from parallel_sharder.sources.spool import spool_elsewhere
 from parallel_sharder.synsets import read_classes
 from parallel_sharder.text import counted
-from parallel_sharder.witness import ExpectedShard, ShardFindings, check_shard
+from parallel_sharder.verify_sample import ExpectedSet
+from parallel_sharder.verify_shard import ExpectedShard, ShardFindings, check_shard
+from parallel_sharder.verify_verdict import Verdict
 
 
 @stopping_in_words()
 def verify_shards(options: VerifyOptions, monitor: Monitor | None = None) -> Verdict:
-    """Verify the finished sets that `options` name, and say what is there and what deviates.
+    """Verify the finished sets that `options` name, and return what they hold and what deviates.
 
-    Raises SharderError if there is no set; what is wrong with one, or with its source, is a Deviation.
+    Raises SharderError if there is no set. Whatever is wrong with a set, or with its source, is a Deviation.
     """
     workers = machine.usable_cores() if options.workers is None else options.workers
     start = time.monotonic()
@@ -77,7 +78,7 @@ def verify_shards(options: VerifyOptions, monitor: Monitor | None = None) -> Ver
 
 
 def _manifests(dest: str) -> tuple[list[str], list[str]]:
-    """The paths where our sets at `dest` have their manifests, whether these are there or not; notices on others."""
+    """Return the paths of the manifests of our sets at `dest`, missing ones too, and notices on sets of others."""
     if is_pattern(dest):
         return [ShardPattern.parse(dest).manifest_path], []
     if os.path.isfile(dest):
@@ -174,7 +175,7 @@ def _verify_set(path: str, options: VerifyOptions, engine: Engine, monitor: Moni
 
 
 def _listed_as_left_out(manifest_path: str, listed: Sequence[Listed]) -> tuple[str, ...]:
-    """The notice that the set is known to lack something, if the list of problems beside it says so."""
+    """Return a notice if the list of problems beside the set says that the set lacks something."""
     count = sum(problem.is_left_out for problem in listed)
     what = counted(count, "image or class", "images or classes")
     path = problems_beside(manifest_path)
@@ -182,7 +183,7 @@ def _listed_as_left_out(manifest_path: str, listed: Sequence[Listed]) -> tuple[s
 
 
 def _check_shards(expected: list[ExpectedShard], engine: Engine, monitor: Monitor) -> list[ShardFindings]:
-    """What the witnesses find, in the order of `expected`."""
+    """Return what workers find in the shards, in the order of `expected`."""
     findings: dict[str, ShardFindings] = {}
     for finding in engine.each(check_shard, expected):
         findings[finding.path] = finding
@@ -193,6 +194,13 @@ def _check_shards(expected: list[ExpectedShard], engine: Engine, monitor: Monito
 def _expected_shards(path: str, manifest: Mapping[str, Any], *, with_digests: bool) -> list[ExpectedShard]:
     classes = {row["label"]: (row["wnid"], row["name"]) for row in manifest["classes"]}
     choices = manifest["options"]
+    of_set = ExpectedSet(
+        classes,
+        choices["split"],
+        choices.get("annotations", "original"),
+        choices["on_bad"],
+        choices["seed"],
+    )
     return [
         ExpectedShard(
             os.path.join(os.path.dirname(path), entry["url"]),
@@ -201,11 +209,7 @@ def _expected_shards(path: str, manifest: Mapping[str, Any], *, with_digests: bo
             entry["tar_bytes"],
             entry["xxh3_128"],
             entry.get("md5sum", ""),
-            classes,
-            choices["split"],
-            choices["seed"],
-            choices.get("annotations", "original"),
-            choices["on_bad"],
+            of_set,
             with_digests,
         )
         for entry in manifest["shardlist"]
@@ -213,7 +217,7 @@ def _expected_shards(path: str, manifest: Mapping[str, Any], *, with_digests: bo
 
 
 def _against_itself(path: str, manifest: Mapping[str, Any]) -> list[Deviation]:
-    """Where the manifest contradicts itself: no conversion with its options gives such shards."""
+    """Return a Deviation for each contradiction in the manifest: no conversion with its options gives such shards."""
     choices, shards, labels = manifest["options"], manifest["shardlist"], [row["label"] for row in manifest["classes"]]
     found = []
     for option, of_shard in (("maxcount", "nsamples"), ("maxsize", "tar_bytes")):
@@ -234,7 +238,7 @@ def _against_itself(path: str, manifest: Mapping[str, Any]) -> list[Deviation]:
 
 
 def _further_shards(expected: list[ExpectedShard]) -> list[Deviation]:
-    """Files that a reader would take for shards of the set, by their names."""
+    """Return a Deviation for each further file that a reader would take for a shard of the set, by its name."""
     folder, first = os.path.split(expected[0].path)
     known = {os.path.basename(shard.path) for shard in expected}
     ours = shard_name(first)
@@ -285,7 +289,7 @@ def _class_counts(path: str, manifest: Mapping[str, Any], findings: list[ShardFi
 
 @contextlib.contextmanager
 def _source(choices: Mapping[str, Any], options: VerifyOptions, engine: Engine, monitor: Monitor) -> Iterator[Listing]:
-    """The Listing of the source, which can be read until the end of the context."""
+    """Yield the Listing of the source, whose files can be read until the context ends."""
     assert options.source is not None  # noqa: S101 - or nobody asks
     try:
         layout = find_layout(options.source, choices["split"], options.xml_root, options.meta, options.layout)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from parallel_sharder import Options, convert
 from tests import made
 
 # Whoever runs the tests in the background may have switched signals off, and all that they start would inherit that.
@@ -33,6 +34,22 @@ def large_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("large")
     made.classic_train(root, classes=1000, images=20_000)
     return root
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a raw set and its three finished shards: raw/, out/. Copied by those who damage it."""
+    folder = tmp_path_factory.mktemp("finished")
+    made.classic_train(folder / "raw")
+    convert(Options(root=folder / "raw", dest=str(folder / "out"), shards=3, workers=0))
+    return folder
+
+
+@pytest.fixture
+def folder(finished: Path, tmp_path: Path) -> Path:
+    """A copy of the finished set, to be damaged."""
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
+    return tmp_path
 
 
 def needs(program: str) -> str:

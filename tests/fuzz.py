@@ -52,7 +52,9 @@ with atheris.instrument_imports(include=["parallel_sharder", "xmltodict", "tarfi
     from parallel_sharder.sources.zipindex import zip_members
     from parallel_sharder.text import code, printable, tsv
     from parallel_sharder.ustar import HeaderTemplate
-    from parallel_sharder.witness import ExpectedShard, _Check
+    from parallel_sharder.verify_deviations import Deviations
+    from parallel_sharder.verify_sample import ExpectedSet, faults_in_sample, samples_of
+    from parallel_sharder.verify_tar import TarCheck
     from parallel_sharder.yamltext import from_yaml
 
 FRAME = struct.Struct(">II")
@@ -175,13 +177,14 @@ def fuzz_journal(data: bytes) -> None:
 def fuzz_tar(data: bytes) -> None:
     """Any bytes are read to their end, and said to be sound only if they are an archive to the byte."""
     blocks = _with_checksums(data)
-    check = _Check(EXPECTED)
-    stream = io.BytesIO(blocks)
-    check._read(ShardReader(stream, EXPECTED.path, EXPECTED.tar_bytes, with_md5=False))
-    if not check._deviations:
+    stream, limit, deviations = io.BytesIO(blocks), 1 << 30, Deviations("x.tar")
+    tar = TarCheck(ShardReader(stream, "x.tar", limit, with_md5=False), limit, deviations, with_digests=True)
+    samples = [*samples_of(tar.members(), EXPECTED)]
+    faults = [fault for sample in samples for fault in faults_in_sample(sample, EXPECTED)]
+    if not faults and not deviations.found():
         assert stream.tell() == len(blocks)
         with tarfile.open(fileobj=io.BytesIO(blocks)) as archive:
-            assert 3 * len(check._keys) == len(archive.getnames())
+            assert 3 * len(samples) == len(archive.getnames())
 
 
 def fuzz_archive(data: bytes) -> None:
@@ -285,7 +288,7 @@ def _shard(samples: int) -> bytes:
 
 
 CLASSES = {7: ("n01440764", "it")}
-EXPECTED = ExpectedShard("x.tar", 2, 0, 1 << 30, "", "", CLASSES, "train", None, "boxes", "skip", True)
+EXPECTED = ExpectedSet(CLASSES, "train", "boxes", "skip", None)
 XML = b"""<annotation><folder>n01440764</folder><filename>n01440764_36</filename><size><width>500</width><height>375
 </height><depth>3</depth></size><object><name>n01440764</name><bndbox><xmin>1</xmin><ymin>2</ymin><xmax>30</xmax>
 <ymax>40</ymax></bndbox></object></annotation>"""

@@ -27,8 +27,8 @@ from parallel_sharder.options import IndexOptions, Options, VerifyOptions
 from parallel_sharder.text import shards_done
 
 if TYPE_CHECKING:
+    from parallel_sharder import Indexed, Preview, Report, Verdict
     from parallel_sharder.monitor import Monitor
-    from parallel_sharder.report import Indexed, Preview, Report, Verdict
 
 _STARTED = time.time()
 """A journal that has not been touched since is not of this run."""
@@ -79,12 +79,13 @@ def _as_typed() -> list[str]:
 
 def _run(options: AnyOptions, arguments: argparse.Namespace) -> int:
     """Run the command, print its result, and return its exit status."""
-    from parallel_sharder.report import Report  # what is imported here and below, --help does without
-
     result = _result(options, arguments, _monitor(arguments))
     text = json.dumps(result.json(), indent=1) if arguments.json else result.text()
-    if isinstance(result, Report) and not (arguments.json or arguments.quiet):
-        text += f"\n\n{result.example()}"
+    if isinstance(options, Options) and not (arguments.json or arguments.quiet):
+        from parallel_sharder import Report
+
+        if isinstance(result, Report):
+            text += f"\n\n{result.example()}"
     print_result(text)
     return result.exit_code
 

@@ -1,0 +1,152 @@
+"""The summary: the facts of a finished conversion, from its records.
+
+`Report.of` adds up what the scan, the workers and the journal have returned; nothing here prints, and the words for
+people are in report_words. The field names of the JSON are part of the command line's promise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from parallel_sharder.boxes import in_all
+from parallel_sharder.model import Listing, Problem, ShardRecord
+from parallel_sharder.options import Options
+from parallel_sharder.problems import left_out_json, problem_json, samples_left_out
+
+
+@dataclass(frozen=True)
+class Report:
+    """The facts of a finished run.
+
+    Counts are of the whole set, but for `made_samples` and `made_bytes` (of tars before compression), which are of what
+    this run has written. `kept_shards` counts the shards of an earlier run. `remade` are the paths of shards that an
+    earlier run had recorded as finished, and that this run has made again: they were missing, were not as recorded, or
+    lacked samples that could not be read then.
+
+    `found` names what the source is made of, and where that was found. `tar_bytes` counts before compression,
+    `file_bytes` what the shards take on the disk. `seconds` has one entry a phase: scan, plan, write. `problems` are
+    the scan's, then the workers', in order. `indexes` names the readers whose indexes were written. `withdrawn` tells
+    whether indexes or a card were removed because they listed shards that were removed. `card_path` is None if no card
+    was asked for. `mended` counts what boxes.Mended counts, without zeros. `notices` are sentences on the source and
+    the destination.
+    """
+
+    found: tuple[tuple[str, str], ...]
+    samples: int
+    shards: int
+    tar_bytes: int
+    file_bytes: int
+    made_samples: int
+    made_bytes: int
+    kept_shards: int
+    remade: tuple[str, ...]
+    braces: str
+    manifest_path: str
+    problems_path: str
+    workers: int
+    seconds: dict[str, float]
+    has_classes: bool
+    problems: tuple[Problem, ...]
+    indexes: tuple[str, ...]
+    withdrawn: bool
+    card_path: str | None
+    mended: dict[str, int]
+    notices: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls,
+        listing: Listing,
+        options: Options,
+        kept: Sequence[ShardRecord],
+        made: Sequence[ShardRecord],
+        remade: Sequence[str],
+        withdrawn: bool,
+        problems: Sequence[Problem],
+        workers: int,
+        seconds: dict[str, float],
+        notices: tuple[str, ...] = (),
+    ) -> Report:
+        """The report of a run that has `made` shards, and has `kept` those of an earlier one.
+
+        `notices` are those about the destination.
+        """
+        records = [*kept, *made]
+        pattern = options.pattern
+        return cls(
+            listing.found,
+            sum(record.samples for record in records),
+            len(records),
+            sum(record.tar_bytes for record in records),
+            sum(record.file_bytes for record in records),
+            sum(record.samples for record in made),
+            sum(record.tar_bytes for record in made),
+            len(kept),
+            tuple(remade),
+            pattern.braces(len(records)),
+            pattern.manifest_path,
+            pattern.problems_path,
+            workers,
+            seconds,
+            bool(listing.classes),
+            tuple(problems),
+            options.readers,
+            withdrawn,
+            pattern.card_path if options.card else None,
+            {name: count for name, count in in_all(records)._asdict().items() if count},
+            (*listing.notices, *notices),
+        )
+
+    @property
+    def elapsed_seconds(self) -> float:
+        """The seconds of all phases together."""
+        return sum(self.seconds.values())
+
+    @property
+    def left_out(self) -> int:
+        """Images of the source that are not in the shards."""
+        return samples_left_out(self.problems)
+
+    @property
+    def exit_code(self) -> int:
+        """0 if all is stored, 3 if some samples or classes were left out."""
+        return 3 if any(problem.leaves_out for problem in self.problems) else 0
+
+    def text(self) -> str:
+        """The summary for people, a line a fact."""
+        from parallel_sharder import report_words
+
+        return report_words.summary_text(self)
+
+    def example(self) -> str:
+        """Lines of Python that read the shards with webdataset, from whatever folder they are run in."""
+        from parallel_sharder import report_words
+
+        return report_words.reading_example(self)
+
+    def json(self) -> dict[str, Any]:
+        """The summary for machines; sizes in bytes."""
+        return {
+            "found": dict(self.found),
+            "samples": self.samples,
+            "shards": self.shards,
+            "tar_bytes": self.tar_bytes,
+            "file_bytes": self.file_bytes,
+            "made_samples": self.made_samples,
+            "kept_shards": self.kept_shards,
+            "remade": list(self.remade),
+            "braces": self.braces,
+            "manifest": self.manifest_path,
+            "indexes": list(self.indexes),
+            "withdrawn": self.withdrawn,
+            "card": self.card_path,
+            "mended": self.mended,
+            "workers": self.workers,
+            "elapsed_seconds": self.elapsed_seconds,
+            "seconds": self.seconds,
+            **left_out_json(self.samples, self.problems),
+            "notices": list(self.notices),
+            "problems": [problem_json(problem) for problem in self.problems],
+        }

@@ -1,0 +1,223 @@
+"""The words for the results of the four commands: convert, its dry run, verify, index.
+
+Takes the facts (Report, Preview, Verdict, Indexed) and returns the text that people are shown, and the lines of Python
+that read the shards. Prints nothing. The classes of the facts are imported for type checkers only, so that no command
+loads the modules of another one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from parallel_sharder.errors import worded
+from parallel_sharder.problems import samples_left_out
+from parallel_sharder.report_lines import (
+    Row,
+    beginning,
+    images_rows,
+    kept_phrase,
+    left_out_phrase,
+    lines_by_kind,
+    notice_lines,
+    table,
+    text_of,
+    workers_phrase,
+)
+from parallel_sharder.text import counted, duration, size
+
+if TYPE_CHECKING:
+    from parallel_sharder.indexes.indexed import Indexed
+    from parallel_sharder.report_preview import Preview
+    from parallel_sharder.report_summary import Report
+    from parallel_sharder.verify_verdict import Verdict
+
+_BRACES = re.compile(r"\{([0-9]+)\.\.[0-9]+\}(?=[^/]*$)")
+"""The numbers in a brace pattern."""
+
+_MENDED = {
+    "swapped": ("box swapped", "boxes swapped"),
+    "clamped": ("box clamped", "boxes clamped"),
+    "dropped": ("box dropped", "boxes dropped"),
+    "names": ("object name", ""),
+    "filenames": ("file name", ""),
+    "folders": ("folder", ""),
+    "sizes": ("size", ""),
+}
+"""The fields of boxes.Mended, for people, one and many."""
+
+
+def summary_text(report: Report) -> str:
+    """The summary of a conversion, a line a fact."""
+    rows = [*_stored_rows(report), *_speed_rows(report)]
+    rows.append(("left out", left_out_phrase(report.left_out, report.problems)))
+    rows += _written_rows(report)
+    lines = [*table(rows), *_remade_lines(report), *notice_lines(report.notices), *lines_by_kind(report.problems)]
+    return text_of(lines)
+
+
+def _stored_rows(report: Report) -> list[Row]:
+    packed = f", {size(report.tar_bytes)} before compression" if report.file_bytes != report.tar_bytes else ""
+    rows = [
+        *images_rows(report.samples, report.problems),
+        ("samples", f"{report.samples:,}"),
+        ("shards", f"{report.shards:,}, {size(report.file_bytes)}{packed}"),
+    ]
+    if report.kept_shards == report.shards and (_further_indexes(report) or report.card_path):  # which were written
+        rows.append(("kept", "all of them"))
+    elif report.kept_shards:
+        rows.append(("kept", kept_phrase(report.kept_shards, report.shards)))
+    return rows
+
+
+def _speed_rows(report: Report) -> list[Row]:
+    elapsed = max(report.elapsed_seconds, 1e-9)
+    rows = [("elapsed", f"{duration(elapsed)} {workers_phrase(report.workers)}")]
+    if report.made_samples:
+        rate = f"{report.made_samples / elapsed:,.0f} images/s, {report.made_bytes / elapsed / 1e6:,.0f} MB/s"
+        rows.append(("rate", rate))
+    return rows
+
+
+def _written_rows(report: Report) -> list[Row]:
+    """What was written besides the shards."""
+    rows = [("braces", report.braces), ("manifest", report.manifest_path)]
+    if further := _further_indexes(report):
+        rows.append(("indexes", f"{', '.join(further)}, beside the shards"))
+    if report.card_path:
+        rows.append(("card", report.card_path))
+    if report.mended:
+        rows.append(("mended", ", ".join(counted(count, *_MENDED[name]) for name, count in report.mended.items())))
+    if report.problems:
+        rows.append(("problems", f"{len(report.problems):,}, listed in {report.problems_path}"))
+    return rows
+
+
+def _further_indexes(report: Report) -> list[str]:
+    """The readers that have an index of their own; wids reads the manifest."""
+    return [name for name in report.indexes if name != "wids"]
+
+
+def _remade_lines(report: Report) -> list[str]:
+    """Which shards were made again, and what was removed with them and has not been written anew."""
+    lines = []
+    if report.remade:
+        lines = [f"made again, because missing, not as recorded, or with samples unread: {len(report.remade):,}"]
+        lines += beginning([f"  {path}" for path in report.remade])
+    if report.withdrawn and not (_further_indexes(report) and report.card_path):
+        told = "indexes or a dataset card told of shards that went: --index and --card make them anew"
+        lines.append(worded(told))
+    return lines
+
+
+def reading_example(report: Report) -> str:
+    """Lines of Python that read the shards with webdataset, from whatever folder they are run in."""
+    fields = ('"jpg", "cls"', "image, label") if report.has_classes else ('"jpg", "json"', "image, info")
+    urls = _urls(report.braces, report.shards)
+    return "\n".join(
+        [
+            "Read them with",
+            "    import webdataset as wds",
+            f'    dataset = wds.WebDataset({urls}, shardshuffle=False).decode("pil").to_tuple({fields[0]})',
+            f"    {fields[1]} = next(iter(dataset))",
+        ]
+    )
+
+
+def _urls(braces: str, shards: int) -> str:
+    """What webdataset opens, as Python: a brace pattern, or a list where it would take the path for several."""
+    path = os.path.abspath(braces)
+    begin, *rest = _BRACES.split(path)
+    packed = path.endswith(".zst")  # webdataset knows gzip, not zstd; the shell must not see what is in the path
+    opened = f"pipe:zstd -dc {shlex.quote(begin)}" if packed else begin
+    if not re.search(r"[{}\\]|::", begin):
+        return repr(opened + path.removeprefix(begin))
+    if not rest:
+        return f"[{opened!r}]"
+    return f'[{opened!r} + f"{{number:0{len(rest[0])}}}{rest[1]}" for number in range({shards})]'
+
+
+def preview_text(preview: Preview) -> str:
+    """The preview of a conversion, a line a fact."""
+    few, many = preview.samples_per_shard
+    samples = counted(many, "sample") if few == many else f"{few:,} or {counted(many, 'sample')}"
+    each = f"{samples}, at most" if preview.shards == 1 else f"{samples} each, the largest at most"
+    short = ": too little" if preview.has_too_little_space else ""
+    left_out = left_out_phrase(samples_left_out(preview.problems), preview.problems)
+    rows = [
+        *preview.found,
+        *images_rows(preview.samples, preview.problems),
+        ("samples", f"{preview.samples:,}"),
+        ("left out", left_out),
+        ("shards", f"{preview.shards:,} with {each} {size(preview.shard_bytes[1])}"),
+        ("braces", preview.braces),
+        ("space", f"at most {size(preview.needed_bytes)} needed, {size(preview.free_bytes)} free{short}"),
+    ]
+    if preview.kept_shards:
+        rows.append(("kept", kept_phrase(preview.kept_shards, preview.shards)))
+    rows += _refusal_rows(preview)
+    return text_of([*table(rows), *notice_lines(preview.notices), *lines_by_kind(preview.problems)])
+
+
+def _refusal_rows(preview: Preview) -> list[Row]:
+    """What would stop the run."""
+    rows = []
+    if preview.taken:
+        there = counted(len(preview.taken), "of these files is there", "of these files are there")
+        rows.append(("taken", f"{there}, the first {preview.taken[0]}: in the way"))
+    if preview.in_the_way:
+        first, *further = preview.in_the_way.split("\n")  # each is printable already
+        rows += [("in the way", first), *(("", line) for line in further)]
+    reasons = ["there is too little space"] if preview.has_too_little_space else []
+    reasons += ["something is in the way"] if preview.is_blocked else []
+    if reasons:
+        rows.append(("outcome", f"the run would be refused, because {' and '.join(reasons)}"))
+    return rows
+
+
+def verdict_text(verdict: Verdict) -> str:
+    """The verdict on sets, with the first deviations of each file."""
+    elapsed = max(verdict.elapsed_seconds, 1e-9)
+    rows = [("set", path) for path in verdict.manifests]
+    rows += [
+        ("samples", f"{verdict.samples:,}"),
+        ("shards", f"{verdict.shards:,}, {size(verdict.file_bytes)}"),
+        ("elapsed", f"{duration(elapsed)} {workers_phrase(verdict.workers)}"),
+        ("rate", f"{verdict.samples / elapsed:,.0f} images/s, {verdict.file_bytes / elapsed / 1e6:,.0f} MB/s"),
+    ]
+    if verdict.source is not None:
+        rows.append(("source", f"{counted(verdict.compared, 'sample')} compared with {verdict.source}"))
+    if verdict.is_incomplete:
+        rows.append(("left out", left_out_phrase(verdict.left_out, verdict.problems)))
+    sound = "what is there is sound, and not all is there" if verdict.is_incomplete else "sound"
+    rows.append(("verdict", counted(len(verdict.deviations), "deviation") if verdict.deviations else sound))
+    lines = [*table(rows), *notice_lines(verdict.notices), *lines_by_kind(verdict.problems)]
+    return text_of([*lines, *_deviation_lines(verdict)])
+
+
+def _deviation_lines(verdict: Verdict) -> list[str]:
+    """Every file with its first deviations."""
+    by_path: dict[str, list[str]] = defaultdict(list)
+    for each in verdict.deviations:
+        offset = f"offset {each.offset:,}" if each.offset is not None else ""
+        place = ", ".join(filter(None, (offset, each.key)))
+        by_path[each.path].append(f"  {place}: {each.detail}" if place else f"  {each.detail}")
+    return [line for path, some in by_path.items() for line in (path, *beginning(some))]
+
+
+def indexed_text(indexed: Indexed) -> str:
+    """What was indexed, a line a fact, and the first of the files."""
+    elapsed = max(indexed.elapsed_seconds, 1e-9)
+    nothing = "nothing: the manifests are indexes already"
+    rows = [
+        ("sets", ", ".join(indexed.sets)),
+        ("samples", f"{indexed.samples:,}"),
+        ("shards", f"{indexed.shards:,}"),
+        ("elapsed", f"{duration(elapsed)} {workers_phrase(indexed.workers)}"),
+        ("rate", f"{indexed.samples / elapsed:,.0f} samples/s"),
+        ("wrote", counted(len(indexed.written), "file") if indexed.written else nothing),
+    ]
+    return text_of([*table(rows), *beginning([f"  {path}" for path in reversed(indexed.written)])])

@@ -1,0 +1,140 @@
+"""The check of a sample in a shard: its members' names, its key, image, class and JSON, and that these agree.
+
+Takes the members that the check of the tar yields, and groups them into samples; says of each what is wrong with it,
+by what the manifest says of all samples of the set. It knows the members' names and order for itself, and form knows
+the JSON: neither imports anything that writes, so that no mistake of the writer can hide here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import xxhash
+
+from parallel_sharder.form import fault_in_form, fault_in_image, parsed
+from parallel_sharder.shardreader import Content
+from parallel_sharder.verify_tar import StoredMember
+
+_KEY = re.compile(r"[!-~]{1,99}")
+_KEYS_OF = {
+    "train": re.compile("n[0-9]{8}_[0-9]{1,20}"),
+    "val": re.compile("ILSVRC2012_val_[0-9]{8}"),
+    "test": re.compile("ILSVRC2012_test_[0-9]{8}"),
+}
+_LABEL = re.compile(rb"0|[1-9][0-9]{0,9}")
+_NOTHING = Content(b"", xxhash.xxh3_128_digest(b""))
+
+_NAMES_LIMIT = 20
+"""Members of one key that are told apart; there should be three."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedSet:
+    """What the manifest says of every sample of a set, and of their order.
+
+    `classes` gives WordNet ID and name of each label, and is empty for a set without classes. `annotations` is the form
+    of the JSON. `on_bad` says what became of broken samples. `seed` is that of the order, and None where the samples
+    are in the order of their keys.
+    """
+
+    classes: Mapping[int, tuple[str, str]]
+    split: str
+    annotations: str
+    on_bad: str
+    seed: int | None
+
+    @property
+    def fields(self) -> list[str]:
+        """The names of a sample's members, without its key, in the tar's order."""
+        return ["cls", "jpg", "json"] if self.classes else ["jpg", "json"]
+
+
+class StoredSample(NamedTuple):
+    """Adjacent members of one key; `offset` is that of the first one's header.
+
+    `names` are those of its first members, without the key. `contents` holds what those members hold that a sample
+    should have.
+    """
+
+    key: str
+    offset: int
+    names: list[str]
+    contents: dict[str, Content]
+
+    @property
+    def image(self) -> Content:
+        """The image, empty if there is none."""
+        return self.contents.get("jpg", _NOTHING)
+
+    @property
+    def json(self) -> Content:
+        """The JSON, empty if there is none."""
+        return self.contents.get("json", _NOTHING)
+
+    @property
+    def has_key(self) -> bool:
+        """Whether its key is one that a sample can have."""
+        return bool(_KEY.fullmatch(self.key))
+
+    def label(self, expected: ExpectedSet) -> int | None:
+        """The label that its cls holds, or None if that is no label of the set."""
+        cls = self.contents.get("cls", _NOTHING).data
+        return int(cls) if _LABEL.fullmatch(cls) and int(cls) in expected.classes else None
+
+
+def samples_of(members: Iterable[StoredMember], expected: ExpectedSet) -> Iterator[StoredSample]:
+    """Yield the samples that the members make up, each as soon as a member of another key follows."""
+    fields = expected.fields
+    sample: StoredSample | None = None
+    for name, offset, content in members:
+        key, _, its_field = name.partition(".")
+        if sample is None or key != sample.key:
+            if sample is not None:
+                yield sample
+            sample = StoredSample(key, offset, [], {})
+        if len(sample.names) < _NAMES_LIMIT:
+            sample.names.append(its_field)
+        if its_field in fields:
+            sample.contents[its_field] = content
+    if sample is not None:
+        yield sample
+
+
+def faults_in_sample(sample: StoredSample, expected: ExpectedSet) -> Iterator[str]:
+    """Yield what is wrong with a sample, a sentence's end each; the sample is the subject."""
+    if not sample.has_key:
+        yield "is not the name of a sample"
+        return
+    if sample.names != expected.fields:
+        yield f"has the members {', '.join(sample.names)}; expected were {', '.join(expected.fields)}"
+    if not _KEYS_OF.get(expected.split, _KEY).fullmatch(sample.key):
+        yield f"is not the key of an image of {expected.split}"
+    if "jpg" in sample.contents and expected.on_bad != "keep" and (fault := fault_in_image(sample.image.data)):
+        yield f"its image is broken, and was to be left out: {fault}"
+    if "json" in sample.contents:
+        yield from _faults_in_metadata(sample, expected)
+
+
+def _faults_in_metadata(sample: StoredSample, expected: ExpectedSet) -> Iterator[str]:
+    """Cls and json are each well-formed, and both of one class, which is the one that the key tells."""
+    metadata, fault = parsed(sample.json.data)
+    if metadata is not None:
+        fault = fault_in_form(sample.key, metadata, expected.annotations, expected.classes, expected.on_bad)
+    if fault:
+        yield f"its json {fault}"
+    if metadata is None or not expected.classes:
+        return
+    label = sample.label(expected)
+    if label is None:
+        cls = sample.contents.get("cls", _NOTHING).data
+        yield f"its cls is {cls[:40]!r}, which is no label of the manifest's"
+        return
+    wnid, name = expected.classes[label]
+    its_label, its_name = metadata.get("cls"), metadata.get("cname")
+    if type(its_label) is not int or (its_label, its_name) != (label, name):
+        yield f"its cls is {label} ({name}), and its json is of class {its_label} ({its_name})"
+    if expected.split == "train" and sample.key.partition("_")[0] != wnid:
+        yield f"its cls is {label}, which is {wnid}"

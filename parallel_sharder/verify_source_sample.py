@@ -1,0 +1,155 @@
+"""A sample of the source against what is stored of it, and against what the list of problems says of it.
+
+A worker's share of the comparison with the source: it reads the source's image and annotation, makes the JSON for
+itself (see form), and compares digests. It imports nothing that writes, so that no mistake of the writer can hide here;
+and no numpy, which a worker has no use for.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import xxhash
+
+from parallel_sharder import annotation
+from parallel_sharder.blob import Blob
+from parallel_sharder.errors import SampleError
+from parallel_sharder.form import expected_boxes, size_in
+from parallel_sharder.image import examine, size_of
+from parallel_sharder.model import Deviation, ImageClass, Kind
+from parallel_sharder.verify_deviations import DETAIL_LIMIT
+
+
+class SourceSample(NamedTuple):
+    """A sample of the source.
+
+    `xml` is None if the sample has no annotation, or the set wants none. `image_class` is None if the set has no
+    classes. `annotations` is the form of the JSON.
+    """
+
+    key: str
+    image: Blob
+    xml: Blob | None
+    image_class: ImageClass | None
+    annotations: str
+
+
+class ExpectedSample(NamedTuple):
+    """A sample of the source, and what is stored of it: in the shard at `path`, at `offset`, with these digests.
+
+    `without_annotation` tells whether the list of problems says that the annotation is broken and was not stored.
+    `labels` has the label of each class, by WordNet ID.
+    """
+
+    path: str
+    offset: int
+    source: SourceSample
+    without_annotation: bool
+    labels: Mapping[str, int]
+    image_digest: bytes
+    json_digest: bytes
+
+
+class LeftOutSample(NamedTuple):
+    """A sample of the source that is in no shard, and the reason that the list of problems at `path` gives for it."""
+
+    path: str
+    source: SourceSample
+    kind: Kind
+    detail: str
+
+
+def compare_samples(samples: Sequence[ExpectedSample]) -> list[Deviation]:
+    """Read the sources of `samples`, and return a Deviation for each that is stored otherwise."""
+    return [
+        Deviation(sample.path, detail, sample.source.key, sample.offset)
+        for sample in samples
+        for detail in _compare(sample)
+    ]
+
+
+def look_again(samples: Sequence[LeftOutSample]) -> list[Deviation]:
+    """Read the sources of `samples`, and return a Deviation for each that could have been stored."""
+    found = []
+    for path, source, kind, detail in samples:
+        if _fault_in(source):
+            continue
+        what = f"{source.image.path} is left out ({kind.meaning}: {detail[:DETAIL_LIMIT]})"
+        now = "it can be read now" if kind in (Kind.UNREADABLE, Kind.CHANGED) else "it is sound"
+        found.append(Deviation(path, f"says that {what}, and {now}; a conversion would store it", source.key))
+    return found
+
+
+def _fault_in(source: SourceSample) -> str:
+    """Return why a sample of the source cannot be stored, and "" if it can be."""
+    try:
+        document = _document(source.xml)
+        json.dumps(document)
+        image = memoryview(source.image.read())
+    except SampleError as error:
+        return error.detail
+    except RecursionError:
+        return "its elements are nested too deeply"
+    found = examine(image)
+    if found is not None and found[0] is Kind.BAD_IMAGE:
+        return found[1]
+    is_without_size = source.annotations == "boxes" and not (size_in(document) or size_of(image))
+    return "its width and height cannot be found" if is_without_size else ""
+
+
+def _compare(sample: ExpectedSample) -> Iterator[str]:
+    source = sample.source
+    try:
+        image = source.image.read()
+        if xxhash.xxh3_128_digest(image) != sample.image_digest:
+            yield f"its image is not that of the source, {source.image.path}"
+        if sample.without_annotation:
+            yield from _compare_annotation(source)
+            source = source._replace(xml=None)
+        expected = _expected_json(source, image, sample.labels)
+    except SampleError as error:
+        yield f"its source {error.path} cannot be compared: {error.detail}"
+        return
+    except RecursionError:
+        yield f"its annotation {source.xml.path if source.xml else ''} is nested too deeply to be compared"
+        return
+    if xxhash.xxh3_128_digest(expected) != sample.json_digest:
+        where = f"the annotation {source.xml.path} and " if source.xml is not None else ""
+        its_class = source.image_class
+        what = f"{its_class.label} ({its_class.name})" if its_class else "none"
+        yield f"its json is not what {where}the class {what} of the source give"
+
+
+def _compare_annotation(source: SourceSample) -> Iterator[str]:
+    """Yield what is wrong if an annotation that is listed as broken is not broken."""
+    try:
+        json.dumps(_document(source.xml))
+    except (SampleError, RecursionError):
+        return
+    what = "has none" if source.xml is None else f"has {source.xml.path}, which is sound"
+    yield f"its annotation is listed as broken, and the source {what}"
+
+
+def _document(xml: Blob | None) -> dict[str, Any] | None:
+    """Return the parsed annotation, or None if there is none. Raises SampleError for a broken one."""
+    if xml is None:
+        return None
+    if xml.length > annotation.SIZE_LIMIT_BYTES:
+        raise SampleError(Kind.BAD_ANNOTATION, xml.path, f"{xml.length:,} bytes are too many for an annotation")
+    return annotation.parse(xml.read(), xml.path)
+
+
+def _expected_json(source: SourceSample, image: bytes, labels: Mapping[str, int]) -> bytes:
+    document = _document(source.xml)
+    if source.annotations == "boxes":
+        size = size_of(memoryview(image)) or (0, 0)
+        filename = re.split("[/:]", source.image.path)[-1]
+        made = expected_boxes(source.image_class, document, size, labels, filename)
+        return json.dumps(made).encode("ascii")
+    metadata = document or {}
+    if source.image_class is not None:
+        metadata |= {"cls": source.image_class.label, "cname": source.image_class.name}
+    return json.dumps(metadata).encode("ascii")

@@ -1,0 +1,71 @@
+"""The verdict: the facts of a verification, with every deviation that was found.
+
+Nothing here prints; the words for people are in report_words, and no module of a conversion is imported.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from parallel_sharder.model import Deviation, Problem
+from parallel_sharder.problems import classes_left_out, problem_json
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was verified, and every deviation that was found.
+
+    `manifests` are the paths of the sets' manifests. Counts are of what the sets' shards hold, `file_bytes` what they
+    take on the disk. `compared` samples were compared with `source`, if that was given. `left_out` images of the source
+    are not in the shards, by the sets' lists of problems. `problems` are those of the source itself, by which images or
+    classes are left out.
+    """
+
+    manifests: tuple[str, ...]
+    samples: int
+    shards: int
+    file_bytes: int
+    source: str | None
+    compared: int
+    left_out: int
+    problems: tuple[Problem, ...]
+    notices: tuple[str, ...]
+    deviations: tuple[Deviation, ...]
+    workers: int
+    elapsed_seconds: float
+
+    @property
+    def exit_code(self) -> int:
+        """0 if nothing deviates and nothing is left out, 3 if the set was known to lack something, 1 for deviations."""
+        return 1 if self.deviations else 3 if self.is_incomplete else 0
+
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether something of the source is left out."""
+        return bool(self.left_out or self.problems)
+
+    def text(self) -> str:
+        """The verdict for people, with the first deviations of each file."""
+        from parallel_sharder import report_words
+
+        return report_words.verdict_text(self)
+
+    def json(self) -> dict[str, Any]:
+        """The verdict for machines, with all deviations; sizes and offsets in bytes."""
+        return {
+            "manifests": list(self.manifests),
+            "samples": self.samples,
+            "shards": self.shards,
+            "file_bytes": self.file_bytes,
+            "source": self.source,
+            "compared": self.compared,
+            "left_out": self.left_out,
+            "left_out_classes": classes_left_out(self.problems),
+            "problems": [problem_json(problem) for problem in self.problems],
+            "notices": list(self.notices),
+            "sound": not self.deviations,
+            "deviations": [asdict(each) for each in self.deviations],
+            "workers": self.workers,
+            "elapsed_seconds": self.elapsed_seconds,
+        }
