@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from parallel_sharder import durable
 from parallel_sharder.boxes import FIELDS
 from parallel_sharder.destination import CARD, braces, classes_beside, shard_name, text_at
-from parallel_sharder.errors import DestinationError, ManifestError
+from parallel_sharder.errors import DestinationError, ManifestError, unwritable
 from parallel_sharder.manifest import is_copy, read_manifest
 from parallel_sharder.text import code, size, tsv
 from parallel_sharder.yamltext import to_yaml
@@ -300,7 +300,7 @@ def write_card(folder: str, own: bytes | None, name: str) -> None:
         elif _is_card(path):
             durable.remove(path)
     except OSError as error:
-        raise DestinationError(f"{path} cannot be written: {error.strerror or error}.") from error
+        raise unwritable(path, error) from error
 
 
 def _is_card(path: str) -> bool:

@@ -21,7 +21,7 @@ from typing import IO
 from parallel_sharder import machine
 from parallel_sharder.destination import ShardPattern, is_pattern, names_set, set_name, shard_name
 from parallel_sharder.engines import Engine, open_engine
-from parallel_sharder.errors import DestinationError, SharderError, SourceError
+from parallel_sharder.errors import DestinationError, SourceError, unwritable
 from parallel_sharder.indexes import Columns, Member, Shard
 from parallel_sharder.indexes.folder import FolderIndexes, Found, index_columns, index_members
 from parallel_sharder.indexes.sets import ShardSet, listed_sets, refuse_unfinished, split_of
@@ -66,7 +66,7 @@ def index_shards(options: IndexOptions, monitor: Monitor | None = None) -> Index
                     indexes.add(found)
                 written = indexes.publish()
         except (OSError, sqlite3.Error) as error:
-            raise SharderError(_unwritten(folder, error)) from error
+            raise _unwritten(folder, error) from error
     set_names = tuple(each.name for each in sets)
     return Indexed(set_names, indexes.samples, len(names), tuple(written), workers, time.monotonic() - start)
 
@@ -103,18 +103,18 @@ def index_made(
     except SourceError as error:
         raise DestinationError(f"{error} (Without that reader in --index, the same command ends well.)") from error
     except (OSError, sqlite3.Error) as error:
-        raise DestinationError(_unwritten(folder, error)) from error
+        raise _unwritten(folder, error) from error
 
 
-def _unwritten(folder: str, error: OSError | sqlite3.Error) -> str:
-    place = os.path.abspath(folder)
+def _unwritten(folder: str, error: OSError | sqlite3.Error) -> DestinationError:
     if isinstance(error, FileExistsError):
-        return f"{error.filename} cannot be written: {error.strerror}."
+        return unwritable(error.filename, error)
     if isinstance(error, OSError):
         cause = f"{error.strerror or error}{f' ({error.filename})' if error.filename else ''}"
     else:
         cause = str(error)
-    return f"the indexes in {place} cannot be written: {cause}. Mend that, and type the same command again."
+    remedy = "Mend that, and type the same command again."
+    return unwritable(f"the indexes in {os.path.abspath(folder)}", cause, remedy)
 
 
 def _is_there(folder: str, name: str) -> bool:

@@ -33,9 +33,10 @@ import xxhash
 
 from parallel_sharder import durable, records
 from parallel_sharder.destination import ShardPattern, classes_beside, problems_beside
-from parallel_sharder.errors import DestinationError, DestinationGoneError
+from parallel_sharder.errors import DestinationError, DestinationGoneError, unwritable
+from parallel_sharder.kinds import Kind
 from parallel_sharder.lock import open_locked
-from parallel_sharder.model import Kind, Problem, ShardRecord
+from parallel_sharder.model import Problem, ShardRecord
 from parallel_sharder.records import Contents, State
 from parallel_sharder.regular import open_regular, read_regular
 from parallel_sharder.traces import Trace
@@ -95,7 +96,7 @@ class Journal:
             self._place = _place(self._folder), _place(path)
         except OSError as error:
             self.close()
-            raise DestinationError(_unwritable(path, error)) from error
+            raise _unopenable(path, error) from error
         except BaseException:
             self.close()
             raise
@@ -198,7 +199,7 @@ class Journal:
             return open_locked(self._path, self._refuse_held)
         except OSError as error:
             if error.filename is not None:
-                raise DestinationError(_unwritable(self._path, error)) from error
+                raise _unopenable(self._path, error) from error
             raise DestinationError(
                 f"{self._path} cannot be locked: {error.strerror or error}. Without a lock two runs could mix "
                 "their shards; choose a --dest on a file system that has flock."
@@ -343,7 +344,7 @@ class Journal:
             if payloads:
                 self._append(*payloads)
         except OSError as error:
-            raise DestinationError(f"{self._path} cannot be written: {error.strerror or error}.") from error
+            raise unwritable(self._path, error) from error
 
     def _append(self, *payloads: list[Any]) -> None:
         packed = records.pack(payloads)
@@ -418,12 +419,12 @@ def _kept_aside(path: str, data: bytes) -> str:
     raise AssertionError  # count never ends
 
 
-def _unwritable(path: str, error: OSError) -> str:
+def _unopenable(path: str, error: OSError) -> DestinationError:
     if error.errno == errno.ELOOP and os.path.islink(path):
-        return (
+        return DestinationError(
             f"{path} is a link, and nothing is written through one. Move it out of the way, or choose another --dest."
         )
-    return f"{path} cannot be written: {error.strerror or error}. {_REMEDY}"
+    return unwritable(path, error, _REMEDY)
 
 
 def refuse_foreign_journal(path: str) -> None:
@@ -431,13 +432,13 @@ def refuse_foreign_journal(path: str) -> None:
     here.
     """
     if os.path.islink(path):
-        raise DestinationError(_unwritable(path, OSError(errno.ELOOP, "")))
+        raise _unopenable(path, OSError(errno.ELOOP, ""))
     try:
         if not os.path.isdir(path):
             refuse_foreign_contents(path, records.contents_of(read_regular(path)))
     except OSError as error:
         if error.errno == errno.EINVAL:
-            raise DestinationError(_unwritable(path, error)) from error
+            raise _unopenable(path, error) from error
 
 
 def refuse_foreign_contents(path: str, contents: Contents) -> None:

@@ -14,7 +14,8 @@ import numpy as np
 
 from parallel_sharder.columns import Keys
 from parallel_sharder.destination import problems_beside
-from parallel_sharder.model import Deviation, Kind, Problem
+from parallel_sharder.kinds import Kind
+from parallel_sharder.model import Deviation, Problem
 from parallel_sharder.regular import open_regular
 
 _LINE_LIMIT_BYTES = 1 << 20

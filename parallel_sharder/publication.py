@@ -19,7 +19,7 @@ from parallel_sharder import __version__, durable
 from parallel_sharder.card import class_table, refuse_foreign_card, withdraw_card, write_card
 from parallel_sharder.destination import CARD, ShardPattern
 from parallel_sharder.engines import Engine
-from parallel_sharder.errors import DestinationError
+from parallel_sharder.errors import DestinationError, unwritable
 from parallel_sharder.indexer import index_made
 from parallel_sharder.indexes.folder import refuse_foreign_beside, refuse_foreign_indexes, remove_partials, withdraw
 from parallel_sharder.indexes.sets import ShardSet
@@ -110,7 +110,7 @@ def _write(journal: Journal, number: int, path: str, content: bytes) -> None:
                 raise durable.taken(path)
             durable.remove_if(path, identity)
     except OSError as error:
-        raise DestinationError(f"{path} cannot be written: {error.strerror or error}.") from error
+        raise unwritable(path, error) from error
 
 
 @contextlib.contextmanager

@@ -13,7 +13,8 @@ from typing import Any
 from parallel_sharder.boxes import in_all
 from parallel_sharder.errors import worded
 from parallel_sharder.journal import Past
-from parallel_sharder.model import Deviation, Kind, Listing, Plan, Problem, ShardRecord
+from parallel_sharder.kinds import Kind
+from parallel_sharder.model import Deviation, Listing, Plan, Problem, ShardRecord
 from parallel_sharder.options import Options
 from parallel_sharder.problems import problem_json
 from parallel_sharder.text import counted, duration, printable, size

@@ -41,9 +41,10 @@ with atheris.instrument_imports(include=["parallel_sharder", "xmltodict", "tarfi
     from parallel_sharder.indexes import Shard
     from parallel_sharder.indexes.energon import excluded_in, split_yaml
     from parallel_sharder.journal import Journal, _digest, progress_of
+    from parallel_sharder.kinds import Kind
     from parallel_sharder.manifest import manifest_in, signed, with_md5
     from parallel_sharder.members import annotated_json
-    from parallel_sharder.model import ImageClass, Kind
+    from parallel_sharder.model import ImageClass
     from parallel_sharder.records import MAGIC, contents_of, pack, records_of
     from parallel_sharder.shapes import Shapes
     from parallel_sharder.shard_writer import encode

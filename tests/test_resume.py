@@ -27,7 +27,8 @@ from hypothesis import strategies as st
 from parallel_sharder import Options, Report, VerifyOptions, convert, verify_shards
 from parallel_sharder.errors import DestinationError, SharderError
 from parallel_sharder.journal import FORMAT, Journal, _digest, progress_of
-from parallel_sharder.model import Kind, Problem, ShardRecord
+from parallel_sharder.kinds import Kind
+from parallel_sharder.model import Problem, ShardRecord
 from parallel_sharder.monitor import Recording
 from parallel_sharder.records import MAGIC, pack, records_of
 from tests import made
