@@ -19,9 +19,11 @@ from typing import Any, NamedTuple
 
 from parallel_sharder import durable
 from parallel_sharder.boxes import FIELDS
-from parallel_sharder.destination import CARD, braces, classes_beside, shard_name, text_at
+from parallel_sharder.destination import text_at
 from parallel_sharder.errors import DestinationError, ManifestError, unwritable
 from parallel_sharder.manifest import is_copy, read_manifest
+from parallel_sharder.pattern import braces, shard_name
+from parallel_sharder.setfiles import CARD, SetFiles
 from parallel_sharder.text import code, size, tsv
 from parallel_sharder.yamltext import to_yaml
 
@@ -60,7 +62,7 @@ class CardedSet(NamedTuple):
     def of(cls, manifest: Mapping[str, Any], folder: str) -> CardedSet:
         """The set in `folder` with this manifest, of this tool's."""
         choices, totals = manifest["options"], manifest["totals"]
-        table = classes_beside(f"{manifest['name']}.json")
+        table = os.path.basename(SetFiles(folder, manifest["name"]).classes)
         urls = [shard["url"] for shard in manifest["shardlist"]]
         return cls(
             manifest["name"],

@@ -19,7 +19,6 @@ from itertools import starmap
 from typing import IO
 
 from parallel_sharder import machine
-from parallel_sharder.destination import ShardPattern, is_pattern, names_set, set_name, shard_name
 from parallel_sharder.engines import Engine, open_engine
 from parallel_sharder.errors import DestinationError, SourceError, unwritable
 from parallel_sharder.indexes import Columns, Member, Shard
@@ -30,6 +29,7 @@ from parallel_sharder.lock import locked_folder
 from parallel_sharder.model import ShardRecord
 from parallel_sharder.monitor import Monitor, telling
 from parallel_sharder.options import INDEXES, SEEKING, IndexOptions
+from parallel_sharder.pattern import ShardPattern, is_pattern, names_set, set_name, shard_name
 from parallel_sharder.regular import open_regular
 from parallel_sharder.report import Indexed
 from parallel_sharder.sources.tarindex import Stream, TarMember, reader, tar_members

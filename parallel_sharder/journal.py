@@ -32,13 +32,14 @@ import msgpack
 import xxhash
 
 from parallel_sharder import durable, records
-from parallel_sharder.destination import ShardPattern, classes_beside, problems_beside
 from parallel_sharder.errors import DestinationError, DestinationGoneError, unwritable
 from parallel_sharder.kinds import Kind
 from parallel_sharder.lock import open_locked
 from parallel_sharder.model import Problem, ShardRecord
+from parallel_sharder.pattern import ShardPattern
 from parallel_sharder.records import Contents, State
 from parallel_sharder.regular import open_regular, read_regular
+from parallel_sharder.setfiles import SetFiles
 from parallel_sharder.traces import Trace
 
 FORMAT = 4
@@ -362,9 +363,9 @@ class _Names:
     """The base names that the files of a set can have, by number: of shards from 0, of files beside them negative."""
 
     def __init__(self, journal_path: str, fingerprint: Fingerprint) -> None:
-        name = os.path.basename(journal_path).removeprefix(".").removesuffix(".journal")
-        manifest = f"{name}.json"
-        self._beside = {MANIFEST: manifest, PROBLEMS: problems_beside(manifest), CLASSES: classes_beside(manifest)}
+        name = SetFiles.at_journal(journal_path).name
+        files = SetFiles("", name)
+        self._beside = {MANIFEST: files.manifest, PROBLEMS: files.problems, CLASSES: files.classes}
         first, shard_count = fingerprint.get("names of shards"), fingerprint.get("shard count")
         self._pattern = ShardPattern.of_set(name, first) if isinstance(first, str) and "/" not in first else None
         self._shard_count = shard_count if isinstance(shard_count, int) and self._pattern else 0

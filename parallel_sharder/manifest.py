@@ -17,10 +17,10 @@ from typing import Any
 import xxhash
 
 from parallel_sharder.boxes import in_all
-from parallel_sharder.destination import ShardPattern
 from parallel_sharder.errors import ManifestError
 from parallel_sharder.model import WNID, ImageClass, ShardRecord
 from parallel_sharder.options import ANNOTATIONS, LABELS, ON_BAD, SEED_LIMIT, SPLITS
+from parallel_sharder.pattern import ShardPattern
 from parallel_sharder.regular import read_regular
 from parallel_sharder.schema import Kind, Shape, fault, instead, matching, one_of, optional, or_null, whole_number
 

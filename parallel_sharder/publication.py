@@ -17,7 +17,6 @@ import numpy as np
 
 from parallel_sharder import __version__, durable
 from parallel_sharder.card import class_table, refuse_foreign_card, withdraw_card, write_card
-from parallel_sharder.destination import CARD, ShardPattern
 from parallel_sharder.engines import Engine
 from parallel_sharder.errors import DestinationError, unwritable
 from parallel_sharder.indexer import index_made
@@ -29,8 +28,10 @@ from parallel_sharder.manifest import is_manifest, manifest
 from parallel_sharder.model import Listing, Plan, Problem, ShardRecord
 from parallel_sharder.monitor import Monitor
 from parallel_sharder.options import Options
+from parallel_sharder.pattern import ShardPattern
 from parallel_sharder.placed import placed
 from parallel_sharder.problems import problem_lines
+from parallel_sharder.setfiles import CARD
 from parallel_sharder.traces import identity_if, trace_of
 from parallel_sharder.worker import digests_of
 
@@ -74,7 +75,7 @@ def publish(
     if options.md5:
         records = _with_md5(records, engine, journal)
     problems = (*listing.problems, *(problem for record in records for problem in record.problems))
-    _write(journal, PROBLEMS, pattern.problems_path, problem_lines(problems))
+    _write(journal, PROBLEMS, pattern.files.problems, problem_lines(problems))
 
     content = _manifest(options, listing, plan, records)
     readers = [name for name in options.readers if name != "wids"]  # whose index is the manifest
@@ -87,9 +88,9 @@ def publish(
             made = [(record, partial(placed, listing, plan, record)) for record in records]
             index_made(pattern, options.split, made, readers, engine, monitor)
         if options.card:
-            _write(journal, CLASSES, pattern.classes_path, class_table(content))
+            _write(journal, CLASSES, pattern.files.classes, class_table(content))
             write_card(pattern.folder, content, pattern.set_name)
-        _write(journal, MANIFEST, pattern.manifest_path, content)
+        _write(journal, MANIFEST, pattern.files.manifest, content)
     return problems
 
 

@@ -7,7 +7,6 @@ stops the run is found before anything is removed.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -47,7 +46,7 @@ def take_stock(options: Options, plan: Plan, engine: Engine, journal: Journal, m
     there under the name of a shard that was begun, and that has no record, stays until that is made, to be compared.
     """
     pattern = options.pattern
-    refuse_taken(pattern, [path for _, path in journal.files()], _note(pattern.journal_path, journal))
+    refuse_taken(pattern, [path for _, path in journal.files()], _note(pattern.files.journal, journal))
     kept = [] if options.overwrite else intact(journal.done.values(), engine.executor, _reads_all(options, journal))
     stay = {record.number for record in kept}
     remade = sorted(journal.done[number].path for number in journal.done.keys() - stay) if not options.overwrite else []
@@ -59,7 +58,7 @@ def take_stock(options: Options, plan: Plan, engine: Engine, journal: Journal, m
     ]
     ours = _ours(there, engine, journal, monitor)
     left = [(number, path) for number, path in there if path not in ours]
-    _refuse_left([path for number, path in left if number < 0 or not journal.is_same], pattern.journal_path)
+    _refuse_left([path for number, path in left if number < 0 or not journal.is_same], pattern.files.journal)
 
     withdrawn = bool(not is_complete and journal.files()) and withdraw_all(options, monitor)
     for path, identity in ours.items():  # the manifest before the shards
@@ -69,8 +68,7 @@ def take_stock(options: Options, plan: Plan, engine: Engine, journal: Journal, m
         durable.sync_folder(pattern.folder or ".")  # or they could come back, and nobody's
         journal.begin_anew()
         journal.record(dealt=left)
-    index, name = (re.escape(os.path.basename(path)) for path in (pattern.saved_index_path, pattern.journal_path))
-    durable.remove_partials(pattern.folder, rf"{pattern.names}|{index}|{name}(\.damaged-[0-9]+)?")
+    durable.remove_partials(pattern.folder, f"{pattern.names}|{pattern.files.hidden_names}")
     return Stock(kept, remade, mended, withdrawn)
 
 

@@ -21,14 +21,6 @@ import numpy as np
 
 from parallel_sharder import machine
 from parallel_sharder.comparison import Rows, compare_with_source
-from parallel_sharder.destination import (
-    ShardPattern,
-    is_pattern,
-    journal_beside,
-    problems_beside,
-    set_name,
-    shard_name,
-)
 from parallel_sharder.engines import Engine, open_engine
 from parallel_sharder.errors import DestinationError, ManifestError, SourceError
 from parallel_sharder.journal import progress_of
@@ -38,7 +30,9 @@ from parallel_sharder.manifest import is_copy, read_manifest
 from parallel_sharder.model import Deviation, Listing, Problem
 from parallel_sharder.monitor import Monitor, telling
 from parallel_sharder.options import VerifyOptions
+from parallel_sharder.pattern import ShardPattern, is_pattern, set_name, shard_name
 from parallel_sharder.report import Verdict
+from parallel_sharder.setfiles import SetFiles
 from parallel_sharder.sources import find_layout
 from parallel_sharder.sources.scan import refuse_changed_archives, scan
 from parallel_sharder.sources.spool import spool_elsewhere
@@ -79,7 +73,7 @@ def verify_shards(options: VerifyOptions, monitor: Monitor | None = None) -> Ver
 def _manifests(dest: str) -> tuple[list[str], list[str]]:
     """The paths where our sets at `dest` have their manifests, whether these are there or not; notices on others."""
     if is_pattern(dest):
-        return [ShardPattern.parse(dest).manifest_path], []
+        return [ShardPattern.parse(dest).files.manifest], []
     if os.path.isfile(dest):
         if not dest.endswith(".json"):
             raise DestinationError(
@@ -130,12 +124,12 @@ def _verify_set(path: str, options: VerifyOptions, engine: Engine, monitor: Moni
     try:
         manifest = read_manifest(path)
     except ManifestError as error:
-        progress = progress_of(journal_beside(path))
+        progress = progress_of(SetFiles.at_manifest(path).journal)
         done = f" (the journal has {progress[0]:,} of {counted(progress[1], 'shard')} as done)" if progress else ""
         detail = f"{error}{done}. Its shards were not looked at. The conversion, run again, makes what is missing."
         found.deviations.append(Deviation(path, detail))
         return found
-    if manifest is None and os.path.exists(journal_beside(path)):
+    if manifest is None and os.path.exists(SetFiles.at_manifest(path).journal):
         found.deviations.append(Deviation(path, "is no manifest of this tool, and there is a journal beside it"))
         return found
     if manifest is None:
@@ -177,7 +171,7 @@ def _listed_as_left_out(manifest_path: str, listed: Sequence[Listed]) -> tuple[s
     """The notice that the set is known to lack something, if the list of problems beside it says so."""
     count = sum(problem.is_left_out for problem in listed)
     what = counted(count, "image or class", "images or classes")
-    path = problems_beside(manifest_path)
+    path = SetFiles.at_manifest(manifest_path).problems
     return (f"{path} lists {what} that the conversion left out, and that no shard holds.",) if count else ()
 
 

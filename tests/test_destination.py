@@ -19,17 +19,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parallel_sharder import Options, convert, coordinator
-from parallel_sharder.destination import (
-    ShardPattern,
-    is_pattern,
-    make_folder,
-    refuse_full,
-    refuse_taken,
-    refuse_unfit,
-    refuse_unwritable,
-)
+from parallel_sharder.destination import make_folder, refuse_full, refuse_taken, refuse_unfit, refuse_unwritable
 from parallel_sharder.errors import DestinationError, options_as_typed
 from parallel_sharder.monitor import Recording
+from parallel_sharder.pattern import ShardPattern, is_pattern
 from tests import made
 from tests.conftest import without_privileges
 
@@ -55,7 +48,7 @@ def typed() -> Iterator[None]:
 def test_names(dest: str, first: str, compression: str, manifest: str) -> None:
     """A pattern or a folder gives shard names, compression and manifest name."""
     pattern = ShardPattern.parse(dest, "val")
-    assert (first, compression, manifest) == (pattern.path(0), pattern.compression, pattern.manifest_path)
+    assert (first, compression, manifest) == (pattern.path(0), pattern.compression, pattern.files.manifest)
 
 
 @pytest.mark.parametrize(

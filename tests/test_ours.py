@@ -562,7 +562,7 @@ def test_relative_destination(
     monkeypatch.chdir(tmp_path / "here")
     Path(folder, SHARD).unlink()
     report = run(raw, tmp_path, leave, dest=dest, index=("dali", "timm"), card=True)
-    assert (typed.braces(20), typed.manifest_path) == (report.braces, report.manifest_path)
+    assert (typed.braces(20), typed.files.manifest) == (report.braces, report.manifest_path)
     assert undisturbed.items() <= digests(tmp_path / "here" / folder).items()
     assert [] == os.listdir(tmp_path / "elsewhere")
 

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from parallel_sharder.destination import ShardPattern, names_set, shard_name
 from parallel_sharder.errors import DestinationError, ManifestError
 from parallel_sharder.indexes import Shard
 from parallel_sharder.journal import is_held, past_of, progress_of
 from parallel_sharder.manifest import is_copy, is_ours, read_manifest
+from parallel_sharder.pattern import ShardPattern, names_set, shard_name
 from parallel_sharder.regular import read_regular
 from parallel_sharder.schema import Kind, Shape, fault, whole_number
 from parallel_sharder.text import shards_done
