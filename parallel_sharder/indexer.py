@@ -23,7 +23,7 @@ from parallel_sharder.engines import Engine, open_engine
 from parallel_sharder.errors import DestinationError, SourceError, unwritable
 from parallel_sharder.indexes import Columns, Member, Shard
 from parallel_sharder.indexes.folder import FolderIndexes, Found, index_columns, index_members
-from parallel_sharder.indexes.sets import ShardSet, listed_sets, refuse_unfinished, split_of
+from parallel_sharder.indexes.sets import ShardSet, listed_sets, refuse_unfinished, split_in
 from parallel_sharder.limits import stopping_in_words
 from parallel_sharder.lock import locked_folder
 from parallel_sharder.model import ShardRecord
@@ -32,6 +32,7 @@ from parallel_sharder.options import INDEXES, SEEKING, IndexOptions
 from parallel_sharder.pattern import ShardPattern, is_pattern, names_set, set_name, shard_name
 from parallel_sharder.regular import open_regular
 from parallel_sharder.report import Indexed
+from parallel_sharder.sets import sets_in
 from parallel_sharder.sources.tarindex import Stream, TarMember, reader, tar_members
 from parallel_sharder.worker import digests_of
 
@@ -88,7 +89,7 @@ def index_made(
     folder = pattern.folder
     own = ShardSet.made(pattern, split, len(made))
     told = {own: _told_by_plan(made, readers, monitor)}
-    for each, shards, _ in listed_sets(folder, own.owns):
+    for each, shards, _ in listed_sets(sets_in(folder), own.owns):
         if each.name != own.name and all(_is_there(folder, name) for name in each.names):
             if "energon" in readers:
                 told[each] = _told_by_headers(folder, each.names, ("energon",), False, engine, monitor)
@@ -195,14 +196,14 @@ def _sets_at(dest: str, readers: Collection[str]) -> tuple[str, list[ShardSet]]:
     pattern = ShardPattern.parse(dest) if is_pattern(dest) else None
     folder = pattern.folder if pattern else dest
     try:
-        names = sorted(os.listdir(folder or "."))
-        listed = [each for each in listed_sets(folder) if names_set(each.set.name, each.set.names[0])]
+        found = sets_in(folder)
     except OSError as error:
         raise DestinationError(f"{folder} cannot be read: {error.strerror}. Name the folder of the shards.") from error
+    listed = [each for each in listed_sets(found) if names_set(each.set.name, each.set.names[0])]
     listed_in = {name: each.set.name for each in listed for name in each.set.names}
     sets: dict[str, list[tuple[int, str]]] = defaultdict(list)
     suffixes: dict[str, str] = {}
-    for name in names:
+    for name in sorted(name for each in found for name in each.there):
         parts = shard_name(name, pattern.prefix if pattern else None)
         if parts is None or (pattern and parts.suffix != pattern.suffix):
             continue
@@ -222,7 +223,7 @@ def _sets_at(dest: str, readers: Collection[str]) -> tuple[str, list[ShardSet]]:
     splits = {each.set.name: each.set.split for each in listed}
     missing = [each.set for each in listed if each.is_ours and each.set.name not in sets and not pattern]
     return folder, missing + [
-        ShardSet.of(name, splits.get(name) or split_of(name, {}), [each for _, each in sorted(some)])
+        ShardSet.of(name, splits.get(name) or split_in(name), [each for _, each in sorted(some)])
         for name, some in sorted(sets.items())
     ]
 

@@ -15,7 +15,8 @@ from functools import partial
 
 import numpy as np
 
-from parallel_sharder import __version__, durable
+from parallel_sharder import durable
+from parallel_sharder.boxes import in_all
 from parallel_sharder.card import class_table, refuse_foreign_card, withdraw_card, write_card
 from parallel_sharder.engines import Engine
 from parallel_sharder.errors import DestinationError, unwritable
@@ -24,7 +25,7 @@ from parallel_sharder.indexes.folder import refuse_foreign_beside, refuse_foreig
 from parallel_sharder.indexes.sets import ShardSet
 from parallel_sharder.journal import CLASSES, MANIFEST, PROBLEMS, Journal
 from parallel_sharder.lock import locked_folder
-from parallel_sharder.manifest import is_manifest, manifest
+from parallel_sharder.manifest import ListedShard, Manifest, is_manifest
 from parallel_sharder.model import Listing, Plan, Problem, ShardRecord
 from parallel_sharder.monitor import Monitor
 from parallel_sharder.options import Options
@@ -77,7 +78,7 @@ def publish(
     problems = (*listing.problems, *(problem for record in records for problem in record.problems))
     _write(journal, PROBLEMS, pattern.files.problems, problem_lines(problems))
 
-    content = _manifest(options, listing, plan, records)
+    manifest = _manifest(options, listing, plan, records)
     readers = [name for name in options.readers if name != "wids"]  # whose index is the manifest
     tells_of_others = bool(readers or options.card)  # so of two runs that end at once, each has to see the other
     with contextlib.ExitStack() as context:
@@ -88,9 +89,9 @@ def publish(
             made = [(record, partial(placed, listing, plan, record)) for record in records]
             index_made(pattern, options.split, made, readers, engine, monitor)
         if options.card:
-            _write(journal, CLASSES, pattern.files.classes, class_table(content))
-            write_card(pattern.folder, content, pattern.set_name)
-        _write(journal, MANIFEST, pattern.files.manifest, content)
+            _write(journal, CLASSES, pattern.files.classes, class_table(manifest))
+            write_card(pattern.folder, manifest, pattern.set_name)
+        _write(journal, MANIFEST, pattern.files.manifest, manifest.to_bytes())
     return problems
 
 
@@ -138,10 +139,12 @@ def _with_md5(records: Sequence[ShardRecord], engine: Engine, journal: Journal) 
     return [without.get(record.path, record) for record in records]
 
 
-def _manifest(options: Options, listing: Listing, plan: Plan, records: Sequence[ShardRecord]) -> bytes:
+def _manifest(options: Options, listing: Listing, plan: Plan, records: Sequence[ShardRecord]) -> Manifest:
     stored = np.ones(len(listing), np.bool_)
     for record in records:
         stored[plan.order[plan.cuts[record.number] :][list(record.left_out)]] = False
     counts = np.bincount(listing.class_index[stored] + 1, minlength=len(listing.classes) + 1)[1:]  # class -1 is none
-    table = listing.classes, counts.tolist()
-    return manifest(options.pattern.set_name, __version__, options.choices, *table, records, options.md5)
+    shards = [ListedShard.of(record, options.md5) for record in records]
+    classes = [*zip(listing.classes, counts.tolist(), strict=True)]
+    mended = in_all(records) if options.annotations == "boxes" else None
+    return Manifest.made(options.pattern.set_name, options.choices, shards, classes, mended)

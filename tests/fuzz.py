@@ -42,7 +42,7 @@ with atheris.instrument_imports(include=["parallel_sharder", "xmltodict", "tarfi
     from parallel_sharder.indexes.energon import excluded_in, split_yaml
     from parallel_sharder.journal import Journal, _digest, progress_of
     from parallel_sharder.kinds import Kind
-    from parallel_sharder.manifest import manifest_in, signed, with_md5
+    from parallel_sharder.manifest import Manifest, signed
     from parallel_sharder.members import annotated_json
     from parallel_sharder.model import ImageClass
     from parallel_sharder.records import MAGIC, contents_of, pack, records_of
@@ -221,17 +221,18 @@ def fuzz_manifest(data: bytes) -> None:
         except (ValueError, RecursionError):
             return
     try:
-        content = manifest_in(text)
+        manifest = Manifest.parse(text)
     except ManifestError:
         return
-    if content is None:
+    if manifest is None:
         return
-    names = [entry["url"] for entry in content["shardlist"]]
-    assert len(names) == len({*names}) == content["totals"]["shards"]
+    names = [shard.name for shard in manifest.shards]
+    assert len(names) == len({*names}) == manifest.totals.shards
     assert not any("/" in name for name in names)
-    digests = {entry["url"]: ("0" * 32, entry["xxh3_128"]) for entry in content["shardlist"]}
-    assert manifest_in(with_md5(content, digests)) is not None
-    front = from_yaml(card([CardedSet.of(content, "/nowhere")]).decode("utf-8").split("---\n")[1])
+    assert text == manifest.to_bytes()
+    digests = {shard.name: ("0" * 32, shard.xxh3_128) for shard in manifest.shards}
+    assert Manifest.parse(manifest.with_md5(digests).to_bytes()) == manifest.with_md5(digests)
+    front = from_yaml(card([CardedSet.of(manifest, "/nowhere")]).decode("utf-8").split("---\n")[1])
     assert "other" == front["license"]
 
 

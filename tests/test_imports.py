@@ -30,7 +30,10 @@ ALLOWED = {
     "board": set(),
     "bounds": {"annotation", "boxes", "columns", "errors", "members", "model", "ustar"},
     "boxes": {"annotation", "kinds", "model"},
-    "card": {"boxes", "destination", "durable", "errors", "manifest", "pattern", "setfiles", "text", "yamltext"},
+    "card": {
+        "boxes", "destination", "durable", "errors", "manifest", "pattern", "setfiles", "sets", "text",
+        "yamltext",
+    },
     "cli": {
         "__init__", "coordinator", "errors", "indexer", "journal", "limits", "monitor", "options", "report", "text",
         "verify",
@@ -61,7 +64,7 @@ ALLOWED = {
     "image": {"formats", "kinds"},
     "indexer": {
         "engines", "errors", "indexes", "indexes.folder", "indexes.sets", "limits", "lock", "machine", "model",
-        "monitor", "options", "pattern", "regular", "report", "sources.tarindex", "worker",
+        "monitor", "options", "pattern", "regular", "report", "sets", "sources.tarindex", "worker",
     },
     "indexes": {"ustar"},
     "indexes.counts": {"indexes", "ustar"},
@@ -69,16 +72,16 @@ ALLOWED = {
     "indexes.energon": {"indexes", "pattern", "ustar", "yamltext"},
     "indexes.folder": {
         "destination", "durable", "errors", "indexes", "indexes.counts", "indexes.dali", "indexes.energon",
-        "indexes.sets", "manifest", "members", "regular", "ustar",
+        "indexes.sets", "manifest", "members", "regular", "sets", "ustar",
     },
-    "indexes.sets": {"errors", "indexes", "journal", "manifest", "pattern", "regular", "schema", "text"},
+    "indexes.sets": {"errors", "indexes", "journal", "manifest", "pattern", "setfiles", "sets", "text"},
     "journal": {"durable", "errors", "kinds", "lock", "model", "pattern", "records", "regular", "setfiles", "traces"},
     "kinds": set(),
     "limits": {"errors", "machine"},
     "listed": {"columns", "kinds", "model", "regular", "setfiles"},
     "lock": {"durable", "errors", "regular", "text"},
     "machine": set(),
-    "manifest": {"boxes", "errors", "model", "options", "pattern", "regular", "schema"},
+    "manifest": {"__init__", "boxes", "errors", "model", "options", "pattern", "regular", "schema"},
     "members": {"model"},
     "model": {"columns", "kinds", "text"},  # columns for type checkers only
     "monitor": {"errors", "model", "text"},
@@ -89,9 +92,9 @@ ALLOWED = {
     "plan": {"columns", "errors", "model", "text", "ustar"},
     "problems": {"model"},
     "publication": {
-        "__init__", "card", "durable", "engines", "errors", "indexer", "indexes.folder", "indexes.sets",
-        "journal", "lock", "manifest", "model", "monitor", "options", "pattern", "placed", "problems",
-        "setfiles", "traces", "worker",
+        "boxes", "card", "durable", "engines", "errors", "indexer", "indexes.folder", "indexes.sets", "journal",
+        "lock", "manifest", "model", "monitor", "options", "pattern", "placed", "problems", "setfiles",
+        "traces", "worker",
     },
     "records": set(),
     "regular": set(),
@@ -99,6 +102,7 @@ ALLOWED = {
     "resume": {"compress", "errors", "journal", "model", "options", "worker"},
     "schema": set(),
     "setfiles": set(),
+    "sets": {"errors", "manifest", "pattern", "regular", "schema", "setfiles"},
     "shapes": {"annotation", "errors"},
     "shard_writer": {"errors", "members", "model", "options", "pattern", "tarwriter", "ustar"},
     "shardreader": set(),
@@ -160,8 +164,8 @@ ALLOWED = {
     "ustar": set(),
     "verify": {
         "comparison", "engines", "errors", "journal", "limits", "listed", "machine", "manifest", "model",
-        "monitor", "options", "pattern", "report", "setfiles", "sources", "sources.scan", "sources.spool",
-        "synsets", "text", "witness",
+        "monitor", "options", "pattern", "report", "setfiles", "sets", "sources", "sources.scan",
+        "sources.spool", "synsets", "text", "witness",
     },
     "witness": {"annotation", "blob", "errors", "form", "image", "kinds", "model", "regular", "shardreader", "text"},
     "worker": {
