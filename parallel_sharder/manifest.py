@@ -87,7 +87,8 @@ class Manifest:
 
     `shards` are in order of number, and at least one; `classes` in order of label. `mended` is None where annotations
     have another form than boxes. What older versions did not write has its default: that is "original" for the
-    annotations of the options, and no MD5. `content` is the JSON behind it, with the entries of later versions too.
+    annotations of the options, and no MD5. `content` is the JSON behind it but for the digest, with the entries of
+    later versions too.
     """
 
     name: str
@@ -157,9 +158,9 @@ class Manifest:
             raise ManifestError(f"is damaged: it is not JSON: {error}") from error
         if not isinstance(content, dict) or not _is_ours(content):
             return None
-        rest = {name: value for name, value in content.items() if name != DIGEST}
         try:
-            holds = data == _text(content) and content.get(DIGEST) == xxhash.xxh3_128_hexdigest(_text(rest))
+            digest = xxhash.xxh3_128_hexdigest(_text(_undigested(content)))
+            holds = data == _text(content) and content.get(DIGEST) == digest
         except RecursionError:
             holds = False
         if not holds:
@@ -191,7 +192,7 @@ class Manifest:
             ),
             tuple(ListedClass(row["label"], row["wnid"], row["name"], row["count"]) for row in content["classes"]),
             _mended(content.get("mended")),
-            content,
+            _undigested(content),
         )
 
     @property
@@ -228,8 +229,12 @@ class Manifest:
 
 def signed(content: Mapping[str, Any]) -> bytes:
     """The text of the manifest with this content, and with the digest of it."""
-    rest = {name: value for name, value in content.items() if name != DIGEST}
+    rest = _undigested(content)
     return _text({**rest, DIGEST: xxhash.xxh3_128_hexdigest(_text(rest))})
+
+
+def _undigested(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in content.items() if name != DIGEST}
 
 
 def _entry(shard: ListedShard) -> dict[str, Any]:

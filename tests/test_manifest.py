@@ -62,7 +62,8 @@ def content_in(data: bytes) -> dict[str, Any]:
     """What a manifest of ours has as JSON, field by field."""
     manifest = Manifest.parse(data)
     assert manifest is not None
-    return {**manifest.content}
+    found: dict[str, Any] = json.loads(manifest.to_bytes())
+    return found
 
 
 def repeat_class(content: dict[str, Any]) -> None:
