@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from parallel_sharder import bounds, durable, machine
+from parallel_sharder.appendlog import refuse_foreign_journal
 from parallel_sharder.deal import deal, make_chunks, make_job
 from parallel_sharder.destination import (
     make_folder,
@@ -29,7 +30,8 @@ from parallel_sharder.destination import (
 )
 from parallel_sharder.engines import Engine, open_engine
 from parallel_sharder.errors import DestinationError, DestinationGoneError, SharderError, SourceError
-from parallel_sharder.journal import Journal, Past, past_of, refuse_foreign_journal, refuse_other
+from parallel_sharder.fingerprint import refuse_other
+from parallel_sharder.journal import Journal, Past, past_of
 from parallel_sharder.limits import explain, stopping_in_words
 from parallel_sharder.model import Chunk, Listing, Plan, ShardRecord
 from parallel_sharder.monitor import Monitor, telling

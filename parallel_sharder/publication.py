@@ -10,7 +10,7 @@ import contextlib
 import dataclasses
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import numpy as np
@@ -23,7 +23,7 @@ from parallel_sharder.errors import DestinationError, unwritable
 from parallel_sharder.indexer import index_made
 from parallel_sharder.indexes.folder import refuse_foreign_beside, refuse_foreign_indexes, remove_partials, withdraw
 from parallel_sharder.indexes.sets import ShardSet
-from parallel_sharder.journal import CLASSES, MANIFEST, PROBLEMS, Journal
+from parallel_sharder.journal import Journal
 from parallel_sharder.lock import locked_folder
 from parallel_sharder.manifest import ListedShard, Manifest, is_manifest
 from parallel_sharder.model import Listing, Plan, Problem, ShardRecord
@@ -76,7 +76,7 @@ def publish(
     if options.md5:
         records = _with_md5(records, engine, journal)
     problems = (*listing.problems, *(problem for record in records for problem in record.problems))
-    _write(journal, PROBLEMS, pattern.files.problems, problem_lines(problems))
+    _write(journal, pattern.files.problems, problem_lines(problems))
 
     manifest = _manifest(options, listing, plan, records)
     readers = [name for name in options.readers if name != "wids"]  # whose index is the manifest
@@ -89,26 +89,29 @@ def publish(
             made = [(record, partial(placed, listing, plan, record)) for record in records]
             index_made(pattern, options.split, made, readers, engine, monitor)
         if options.card:
-            _write(journal, CLASSES, pattern.files.classes, class_table(manifest))
+            _write(journal, pattern.files.classes, class_table(manifest))
             write_card(pattern.folder, manifest, pattern.set_name)
-        _write(journal, MANIFEST, pattern.files.manifest, manifest.to_bytes())
+        _write(journal, pattern.files.manifest, manifest.to_bytes(), is_manifest)
     return problems
 
 
-def _write(journal: Journal, number: int, path: str, content: bytes) -> None:
-    """Make the file with this number hold that, if it does not already; without content there is no such file."""
+def _write(journal: Journal, path: str, content: bytes, is_of_kind: Callable[[str], bool] = lambda _: False) -> None:
+    """Make the file at `path` hold that, if it does not already; without content there is no such file.
+
+    What is there is the tool's own if the journal has its trace, or if it `is_of_kind`.
+    """
 
     def is_ours(path: str) -> bool:
-        return (number == MANIFEST and is_manifest(path)) or identity_if(path, journal.traces(number)) is not None
+        return is_of_kind(path) or identity_if(path, journal.traces(path)) is not None
 
     try:
         if content:
             trace = trace_of(content)
-            journal.record_beside(number, path, trace)
+            journal.record_beside(path, trace)
             if identity_if(path, [trace]) is None:
                 durable.write_file(path, content, is_ours)
         elif os.path.lexists(path):
-            if (identity := identity_if(path, journal.traces(number))) is None:
+            if (identity := identity_if(path, journal.traces(path))) is None:
                 raise durable.taken(path)
             durable.remove_if(path, identity)
     except OSError as error:

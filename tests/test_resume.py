@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import dataclasses
 import hashlib
 import os
 import random
@@ -26,11 +28,13 @@ from hypothesis import strategies as st
 
 from parallel_sharder import Options, Report, VerifyOptions, convert, verify_shards
 from parallel_sharder.errors import DestinationError, SharderError
-from parallel_sharder.journal import FORMAT, Journal, _digest, progress_of
+from parallel_sharder.fingerprint import FORMAT, digest_of
+from parallel_sharder.journal import Journal, Taken, progress_of
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import Problem, ShardRecord
 from parallel_sharder.monitor import Recording
 from parallel_sharder.records import MAGIC, pack, records_of
+from parallel_sharder.traces import Trace, trace_of
 from tests import made
 from tests.test_convert import digests
 
@@ -95,10 +99,10 @@ def test_journal_gives_back_what_was_recorded(tmp_path: Path) -> None:
     assert (2, 10) == progress_of(str(tmp_path / "b" / ".x.journal"))
     with Journal(str(tmp_path / "b" / ".x.journal"), FINGERPRINT) as journal:
         assert {number: record(number, str(tmp_path / "b")) for number in (0, 2)} == journal.done
-        assert [(number, f"{tmp_path}/b/x-{number}.tar") for number in range(3)] == journal.files()
+        assert [Taken(f"{tmp_path}/b/x-{number}.tar", number) for number in range(3)] == journal.taken()
 
 
-@given(cut=st.integers(0, 361), junk=st.binary(max_size=40))
+@given(cut=st.integers(0, 750), junk=st.binary(max_size=40))
 def test_torn_tail_is_dropped(tmp_path_factory: pytest.TempPathFactory, cut: int, junk: bytes) -> None:
     """Cut anywhere, with anything behind it: the whole records before the cut are kept, and appending goes on.
 
@@ -135,32 +139,44 @@ def test_any_bytes_are_read_without_an_error(data: bytes) -> None:
     assert not ends or ends[-1] <= len(data)
 
 
-DONE = ["done", 1, "x-1.tar", 5, 10, 10, "00", [], [], "", b"", []]
+DEALT: dict[str, Any] = {"what": "dealt", "number": 1, "path": "x-1.tar"}
+BESIDE: dict[str, Any] = {"what": "dealt", "path": "x.json"}
+DONE: dict[str, Any] = {
+    "what": "done", "number": 1, "path": "x-1.tar", "samples": 5, "tar_bytes": 10, "file_bytes": 10, "xxh3_128": "00",
+}  # fmt: skip
+PROBLEM: dict[str, Any] = {"kind": "changed", "path": "/a", "key": "b", "detail": "why", "kept": False}
 
 
 @pytest.mark.parametrize(
     "payload",
     [
-        ["done", 1, "x-1.tar", 5],
-        ["done", "1", *DONE[2:]],
-        [*DONE[:8], [["no such kind", "/a", "b", "why", False]], *DONE[9:]],
-        [*DONE[:8], [7], *DONE[9:]],
-        ["dealt", -1, "x.json", [5]],
-        ["dealt", 1, "x-1.tar", None, None],
-        ["undone", 1],
-        [],
-        [["header"], 1],
-        ["header", {}],
+        {"what": "done", "number": 1, "path": "x-1.tar", "samples": 5},
+        {**DONE, "number": "1"},
+        {**DONE, "later": 1},
+        {**DONE, "left_out": ["1"]},
+        {**DONE, "mended": [None]},
+        {**DONE, "problems": [{**PROBLEM, "kind": "no such kind"}]},
+        {**DONE, "problems": [{**PROBLEM, "path": 7}]},
+        {**DONE, "problems": [7]},
+        {**BESIDE, "trace": [5]},
+        {**BESIDE, "trace": {"size": 5, "xxh3_128": "00", "later": 1}},
+        {**DEALT, "later": 1},
+        {**DEALT, "number": "1"},
+        {"what": "dealt", "number": 1},
+        {**DEALT, "what": "undone"},
+        {"what": ["header"]},
+        {"what": "header", "fingerprint": {}},
+        {},
     ],
 )
-def test_records_of_another_version_are_refused(tmp_path: Path, payload: list[Any]) -> None:
+def test_records_of_another_version_are_refused(tmp_path: Path, payload: dict[str, Any]) -> None:
     """What is whole and yet not as this version writes it is neither dropped nor guessed at."""
     path = tmp_path / ".x.journal"
     with Journal(str(path), FINGERPRINT) as journal:
         journal.record(dealt=[(0, "x-0.tar")])
     data = path.read_bytes()
     *_, [last, _, _] = records_of(data)
-    data += pack([[*payload, last[-1]]])
+    data += pack([{**payload, "of": last["of"]}])
     path.write_bytes(data)
     with pytest.raises(DestinationError, match="journal holds a record that this version of the tool does not know"):
         Journal(str(path), FINGERPRINT)
@@ -168,7 +184,7 @@ def test_records_of_another_version_are_refused(tmp_path: Path, payload: list[An
     assert data == path.read_bytes()
 
 
-@pytest.mark.parametrize("position", range(0, 361, 7))
+@pytest.mark.parametrize("position", range(0, 750, 15))
 def test_flipped_bit_loses_its_record_alone(tmp_path: Path, position: int) -> None:
     """Damage anywhere loses the record that it is in and no other, before or behind; the damaged journal is kept.
 
@@ -180,7 +196,7 @@ def test_flipped_bit_loses_its_record_alone(tmp_path: Path, position: int) -> No
             journal.record([record(number)])
     data = bytearray(path.read_bytes())
     _, *done = [(start, end) for _, start, end in records_of(bytes(data))]
-    assert 361 == len(data)
+    assert 750 == len(data)
     data[position] ^= 16
     path.write_bytes(data)
     hit = [number for number, (start, end) in enumerate(done) if start <= position < end]
@@ -205,12 +221,50 @@ def test_damage_is_told(tmp_path: Path) -> None:
     path.write_bytes(data[: first.start] + data[first.end - 1 :])  # all but its last byte is gone
     with Journal(str(path), FINGERPRINT) as journal:
         assert (f"{path}.damaged-1", 1, 2) == journal.damage
-        beside = [(-3, "x.classes.tsv"), (-2, "x.problems.jsonl"), (-1, "x.json")]
-        expected = [*beside, *((number, f"x-{number}.tar") for number in range(10))]
-        assert [(number, str(tmp_path / name)) for number, name in expected] == journal.files()
+        beside = [("x.classes.tsv", None), ("x.problems.jsonl", None), ("x.json", None)]
+        expected = [*beside, *((f"x-{number}.tar", number) for number in range(10))]
+        assert [(str(tmp_path / name), number) for name, number in expected] == journal.taken()
     with Journal(str(path), FINGERPRINT) as journal:
         assert journal.damage is None
-        assert 13 == len(journal.files())
+        assert 13 == len(journal.taken())
+
+
+OLD = """
+cGFyYWxsZWxfc2hhcmRlciBqb3VybmFsCqdKUtEAAABKk+dVNZKmaGVhZGVyhaZmb3JtYXQEpHNlZWQAr25hbWVzIG9mIHNoYXJkc6d4LTAudGFy
+q3NoYXJkIGNvdW50CqZsYWJlbHOmZGV2a2l0p0pS0QAAACPX8APqlaVkZWFsdACneC0wLnRhcsDEEPxE0m29zaFi5TD65JnVbE2nSlLRAAAAI1dg
+m9CVpWRlYWx0Aad4LTEudGFywMQQ/ETSbb3NoWLlMPrkmdVsTadKUtEAAABV2+DhTZ2kZG9uZQCneC0wLnRhcgXNKADNKACkMDBmZpIBA5GVp2No
+YW5nZWSkL2EvYqFio3doecKgxAQAAAAAlwEAAAAAAADEEPxE0m29zaFi5TD65JnVbE2nSlLRAAAARUz4vW6VpWRlYWx0/6Z4Lmpzb26SAdkgNWM3
+NDAxYzBlYzIyZWVlZWVhZjA2YzY0ODBiMmNkMTHEEPxE0m29zaFi5TD65JnVbE0="""
+"""What commit 305386f, of format 4, has written: shards 0 and 1 dealt, 0 done, and the manifest begun."""
+
+
+def test_journal_of_format_4(tmp_path: Path) -> None:
+    """It is read for what it says, by the names of today, and refused as it stays; with overwrite all is known of it
+    that is removed by size and digest.
+    """
+    path = tmp_path / ".x.journal"
+    data = base64.b64decode(OLD)
+    path.write_bytes(data)
+    now = {**FINGERPRINT, "format": FORMAT}
+    assert (1, 10) == progress_of(str(path))
+    message = (
+        rf"were begun by an earlier version of parallel_sharder \(format 4 in .*, and this version's is {FORMAT}\)"
+    )
+    with pytest.raises(DestinationError, match=message):
+        Journal(str(path), now)
+    assert data == path.read_bytes()
+    with Journal(str(path), now, overwrite=True) as journal:
+        assert not journal.is_same
+        names = [("x.json", None), ("x-0.tar", 0), ("x-1.tar", 1)]
+        assert [(str(tmp_path / name), number) for name, number in names] == journal.taken()
+        assert {trace_of(b"x")} == journal.traces("x.json")
+        assert {Trace(10_240, "00ff")} == journal.traces("x-0.tar")
+        done = dataclasses.replace(record(0, str(tmp_path)), json_bytes=bytes(4), mended=(1, 0, 0, 0, 0, 0, 0))
+        assert {0: done} == journal.done
+        assert data == path.read_bytes()
+        journal.begin_anew()
+    with Journal(str(path), now) as journal:
+        assert [] == journal.taken()
 
 
 def test_journal_without_a_header(tmp_path: Path) -> None:
@@ -354,11 +408,11 @@ def test_killed_between_rename_and_journal(raw: Path, undisturbed: dict[str, str
     run(raw, tmp_path)
     path = tmp_path / ".imagenet_train.journal"
     data = path.read_bytes()
-    whole = [end for payload, _, end in records_of(data) if payload[0] == "done"]
+    whole = [end for payload, _, end in records_of(data) if payload["what"] == "done"]
     path.write_bytes(data[: whole[-2]])  # the last shard is dealt, and there, but not recorded as done
     (tmp_path / "imagenet_train.json").unlink()
     if moment == "before rename":
-        last = next(payload for payload, _, end in records_of(data) if end == whole[-1])[2]
+        last = next(payload for payload, _, end in records_of(data) if end == whole[-1])["path"]
         (tmp_path / last).rename(tmp_path / f".{last}.0123abcd.partial")
     report = run(raw, tmp_path)
     assert 20 == report.made_samples
@@ -414,19 +468,41 @@ def test_other_versions_of_compressors(
 
 
 def of_format(journal: Path, number: int) -> None:
-    """Make a journal that of a version whose format has another number; up to 3, records had no mark and no set."""
-    payloads = [payload for payload, _, _ in records_of(journal.read_bytes())]
-    payloads[0][1]["format"] = number
-    if number > 3:
-        of = _digest(payloads[0][1])
-        journal.write_bytes(MAGIC + pack([payloads[0], *([*payload[:-1], of] for payload in payloads[1:])]))
+    """Make a journal that of a version whose format has another number.
+
+    Up to 4, records were lists; up to 3, they had no mark, and did not say of which set they are.
+    """
+    header, *payloads = (payload for payload, _, _ in records_of(journal.read_bytes()))
+    header["fingerprint"]["format"] = number
+    of = digest_of(header["fingerprint"])
+    if number > 4:
+        journal.write_bytes(MAGIC + pack([header, *({**payload, "of": of} for payload in payloads)]))
         return
-    old = [payload[:3] if payload[0] == "dealt" else payload[:-1] for payload in payloads[1:]]
-    packed = [msgpack.packb(payload) for payload in (payloads[0], *old)]
-    journal.write_bytes(b"".join(struct.pack(">II", len(each), zlib.crc32(each)) + each for each in packed))
+    lists = [[*header.values()], *(_as_list(payload, [of] if number == 4 else []) for payload in payloads)]
+    packed = [msgpack.packb(each) for each in lists]
+    if number == 4:
+        mark = pack([{}])[:4]
+        framed = [struct.pack(">4sII", mark, len(each), zlib.crc32(each)) + each for each in packed]
+        journal.write_bytes(MAGIC + b"".join(framed))
+    else:
+        journal.write_bytes(b"".join(struct.pack(">II", len(each), zlib.crc32(each)) + each for each in packed))
 
 
-@pytest.mark.parametrize(("number", "which"), [(2, "an earlier"), (3, "an earlier"), (FORMAT + 1, "a later")])
+def _as_list(payload: dict[str, Any], of: list[bytes]) -> list[Any]:
+    """A record as it was up to format 4."""
+    if payload["what"] == "dealt":
+        names = ["imagenet_train.json", "imagenet_train.problems.jsonl", "imagenet_train.classes.tsv"]
+        number = payload.get("number")
+        trace = [[*payload["trace"].values()] if "trace" in payload else None] if of else []
+        return ["dealt", -1 - names.index(payload["path"]) if number is None else number, payload["path"], *trace, *of]
+    fields = {name: value for name, value in payload.items() if name != "of"}
+    fields["problems"] = [[*problem.values()] for problem in fields["problems"]]
+    return [*fields.values(), *of]
+
+
+@pytest.mark.parametrize(
+    ("number", "which"), [(2, "an earlier"), (3, "an earlier"), (4, "an earlier"), (FORMAT + 1, "a later")]
+)
 def test_set_of_another_version(
     raw: Path, undisturbed: dict[str, str], tmp_path: Path, number: int, which: str
 ) -> None:
@@ -519,7 +595,7 @@ def test_damaged_journal(raw: Path, undisturbed: dict[str, str], tmp_path: Path,
     else:
         interrupted(raw, tmp_path)
     path = tmp_path / ".imagenet_train.journal"
-    done = sum(payload[0] == "done" for payload, _, _ in records_of(path.read_bytes()))
+    done = sum(payload["what"] == "done" for payload, _, _ in records_of(path.read_bytes()))
     _flip(path)
     damaged = path.read_bytes()
     before = {shard: shard.stat().st_ino for shard in tmp_path.glob("*.tar")}
