@@ -26,7 +26,8 @@ from parallel_sharder.records import MAGIC, pack, records_of
 from parallel_sharder.traces import is_damaged_copy, trace_of
 from tests import made
 from tests.test_convert import digests
-from tests.test_resume import FINGERPRINT, interrupted, of_format, record
+from tests.test_journal import FINGERPRINT, of_format, record
+from tests.test_resume import interrupted
 
 JOURNAL = ".imagenet_train.journal"
 SHARD = "imagenet_train-000007.tar"
