@@ -1,15 +1,8 @@
 """The journal: which files of a set are dealt and done, so that a resumed run knows what it may keep.
 
-    {"what": "header", "fingerprint": ...}                      once, first
-    {"what": "dealt", "number": ..., "path": ..., "of": ...}    the name of a shard is about to be taken
-    {"what": "dealt", "path": ..., "trace": ..., "of": ...}     a file beside the shards is about to hold what has the
-                                                                trace {"size": ..., "xxh3_128": ...}
-    {"what": "done", ..., "of": ...}                            a shard is whole, synced, and has its name: the fields
-                                                                of its ShardRecord by name
-
-A path is the file's name alone. `of` is the digest of the fingerprint, so that a record proves whose it is even where
-the header is lost. Of a file, the last record counts. For the file and its lock see `appendlog`, for the bytes
-`records`. A file of that name that is not ours is never changed; of a damaged journal a copy is kept.
+What a record says is an entry (see `entries`); of a file, the last one counts. For the file and its lock see
+`appendlog`, for the bytes `records`. A file of that name that is not ours is never changed; of a damaged journal a copy
+is kept.
 
 Only the coordinator writes a journal. It is the lock of its destination too.
 """
@@ -21,34 +14,19 @@ import os
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
-from parallel_sharder import records
+from parallel_sharder import entries, records
 from parallel_sharder.appendlog import REMEDY, AppendLog, unopenable
+from parallel_sharder.entries import Dealt, Done
 from parallel_sharder.errors import DestinationError, DestinationGoneError, unwritable
 from parallel_sharder.fingerprint import FORMAT, Fingerprint, digest_of, refuse_other
-from parallel_sharder.kinds import Kind
-from parallel_sharder.model import Problem, ShardRecord
+from parallel_sharder.model import ShardRecord
 from parallel_sharder.pattern import ShardPattern
 from parallel_sharder.records import Contents, Payload, State
 from parallel_sharder.regular import read_regular
 from parallel_sharder.setfiles import SetFiles
 from parallel_sharder.traces import Trace
-
-_TYPES: Mapping[str, type] = {
-    "number": int,
-    "path": str,
-    "samples": int,
-    "tar_bytes": int,
-    "file_bytes": int,
-    "xxh3_128": str,
-    "left_out": list,
-    "problems": list,
-    "md5": str,
-    "json_bytes": bytes,
-    "mended": list,
-}
-"""What each field of a ShardRecord is in a journal."""
 
 
 class Damage(NamedTuple):
@@ -108,7 +86,7 @@ class Journal:
             self._dealt.clear()
             self._traces.clear()
             self.done.clear()
-            self._log.begin_anew([self._header])
+            self._log.begin_anew([entries.header(self._fingerprint)])
             self.is_same = True
         except OSError as error:
             place = os.path.abspath(error.filename or self._path)
@@ -124,20 +102,20 @@ class Journal:
         if done or self.done:
             self.refuse_gone()
         names = [(number, os.path.basename(path)) for number, path in dealt]
-        new = [(number, name) for number, name in names if name not in self._dealt or number in self.done]
-        self._write([*map(self._as_done, done), *(self._as_dealt(name, number) for number, name in new)])
+        new = [Dealt(name, number) for number, name in names if name not in self._dealt or number in self.done]
+        self._write([*map(Done, done), *new])
         for record in done:
             self._note_done(record)
-        for number, name in new:
-            self._note_dealt(name, number)
+        for entry in new:
+            self._note_dealt(entry)
 
     def record_beside(self, path: str, trace: Trace) -> None:
         """Record that a file beside the shards is about to be written at `path`, and what it will hold."""
         self.refuse_gone()
-        name = os.path.basename(path)
-        if trace not in self._traces[name]:
-            self._write([self._as_dealt(name, None, trace)])
-            self._note_dealt(name, None, trace)
+        entry = Dealt(os.path.basename(path), None, trace)
+        if trace not in self._traces[entry.name]:
+            self._write([entry])
+            self._note_dealt(entry)
 
     def taken(self) -> list[Taken]:
         """Which names the tool has taken, or was about to: those beside the shards first, then shards by number.
@@ -207,32 +185,30 @@ class Journal:
         """Take in the records, which are of a set with this fingerprint. Raises DestinationError if one cannot be."""
         names = _Names(self._files, fingerprint)
         has_header, of = _header_of(contents) is not None, digest_of(fingerprint)
-        for payload in contents.payloads[has_header:]:
-            entry = {"of": of, **payload} if contents.state is State.OLD else payload
-            if entry.get("of") != of and not has_header:
+        for found in contents.payloads[has_header:]:
+            payload = {"of": of, **found} if contents.state is State.OLD else found
+            if payload.get("of") != of and not has_header:
                 raise DestinationError(
                     f"{self._path} is damaged, and what is whole in it is of a set that was made from or with "
                     "something else. Go on as before, move it out of the way with all files of the set, or choose "
                     "another --dest."
                 )
-            self._take_in(entry, names, entry.get("of") == of)
+            self._take_in(payload, names, payload.get("of") == of)
 
-    def _take_in(self, entry: Payload, names: _Names, is_of_set: bool) -> None:
-        match entry:
-            case {"what": "dealt", "number": int(number), "path": str(name), "of": _, **rest} if not rest:
+    def _take_in(self, payload: Payload, names: _Names, is_of_set: bool) -> None:
+        match entries.unpacked(payload):
+            case Dealt(name, number, trace):
                 self._refuse_stray(name, number, is_of_set and names.has(name, number))
-                self._note_dealt(name, number)
-            case {"what": "dealt", "path": str(name), "of": _, **rest} if rest.keys() <= {"trace"}:
-                trace = self._trace(rest["trace"]) if rest else None
-                self._refuse_stray(name, None, is_of_set and names.has(name, None))
-                self._note_dealt(name, None, trace)
-            case {"what": "done", "of": _, **fields}:
-                record = self._record(fields)
-                name = fields["path"]
-                self._refuse_stray(name, record.number, is_of_set and names.has(name, record.number))
-                self._note_done(record)
-            case _:
-                raise self._foreign()
+                self._note_dealt(Dealt(name, number, trace))
+            case Done(record):
+                self._refuse_stray(record.path, record.number, is_of_set and names.has(record.path, record.number))
+                path = os.path.join(self._folder, record.path)
+                self._note_done(dataclasses.replace(record, path=path))
+            case None:
+                raise DestinationError(
+                    f"{self._path} holds a record that this version of the tool does not know. Go on with the version "
+                    "that began the set, or choose another --dest."
+                )
 
     def _refuse_stray(self, name: str, number: int | None, is_of_set: bool) -> None:
         """Raise DestinationError for a record of a file that is none of the set's: it is nobody's to touch."""
@@ -244,12 +220,12 @@ class Journal:
                 "set, or choose another --dest."
             )
 
-    def _note_dealt(self, name: str, number: int | None, trace: Trace | None = None) -> None:
-        self._dealt[name] = number
-        if number is not None:
-            self.done.pop(number, None)
-        if trace is not None:
-            self._traces[name].add(trace)
+    def _note_dealt(self, entry: Dealt) -> None:
+        self._dealt[entry.name] = entry.number
+        if entry.number is not None:
+            self.done.pop(entry.number, None)
+        if entry.trace is not None:
+            self._traces[entry.name].add(entry.trace)
 
     def _note_done(self, record: ShardRecord) -> None:
         name = os.path.basename(record.path)
@@ -257,88 +233,33 @@ class Journal:
         self.done[record.number] = record
         self._traces[name].add(Trace(record.file_bytes, record.xxh3_128))
 
-    def _trace(self, value: Any) -> Trace:
-        match value:
-            case {"size": int(size), "xxh3_128": str(digest), **rest} if not rest:
-                return Trace(size, digest)
-        raise self._foreign()
-
-    def _record(self, fields: Mapping[str, Any]) -> ShardRecord:
-        """The record with these fields; those that ShardRecord has a default for need not be there."""
-        if not all(isinstance(value, _TYPES.get(name, ())) for name, value in fields.items()):
-            raise self._foreign()
-        rest = dict(fields)
-        try:
-            problems = tuple(map(_problem, rest.pop("problems", ())))
-            left_out, mended = (tuple(map(_count, rest.pop(name, ()))) for name in ("left_out", "mended"))
-            path = os.path.join(self._folder, rest.pop("path"))
-            return ShardRecord(path=path, left_out=left_out, problems=problems, mended=mended, **rest)
-        except (KeyError, TypeError, ValueError) as error:
-            raise self._foreign() from error
-
-    def _foreign(self) -> DestinationError:
-        return DestinationError(
-            f"{self._path} holds a record that this version of the tool does not know. Go on with the version that "
-            "began the set, or choose another --dest."
-        )
-
     def _write_anew(self) -> None:
         """Put a journal of what was whole in the place of the damaged one.
 
         What that had besides is not known, so all other names of the set are as dealt: what they have is compared.
         """
-        for name, number in _Names(self._files, self._fingerprint).all:
-            if name not in self._dealt:
-                self._note_dealt(name, number)
-        self._log.replace([self._header, *self._payloads()])
+        for entry in _Names(self._files, self._fingerprint).all:
+            if entry.name not in self._dealt:
+                self._note_dealt(entry)
+        self._log.replace(
+            [entries.header(self._fingerprint), *(entries.packed(each, self._of) for each in self._known())]
+        )
 
-    def _payloads(self) -> Iterator[Payload]:
-        """All that is known, as records."""
+    def _known(self) -> Iterator[Dealt | Done]:
+        """All that is known, as entries."""
         for name, number in self._dealt.items():
             if number is None:
                 for trace in self._traces.get(name) or (None,):
-                    yield self._as_dealt(name, None, trace)
-            elif number in self.done:
-                yield self._as_done(self.done[number])
+                    yield Dealt(name, None, trace)
             else:
-                yield self._as_dealt(name, number)
+                yield Done(self.done[number]) if number in self.done else Dealt(name, number)
 
-    @property
-    def _header(self) -> Payload:
-        return {"what": "header", "fingerprint": self._fingerprint}
-
-    def _as_dealt(self, name: str, number: int | None, trace: Trace | None = None) -> Payload:
-        return {
-            "what": "dealt",
-            **({} if number is None else {"number": number}),
-            "path": name,
-            **({} if trace is None else {"trace": trace._asdict()}),
-            "of": self._of,
-        }
-
-    def _as_done(self, record: ShardRecord) -> Payload:
-        fields = dataclasses.asdict(dataclasses.replace(record, path=os.path.basename(record.path)))
-        return {"what": "done", **fields, "of": self._of}
-
-    def _write(self, payloads: Sequence[Payload]) -> None:
+    def _write(self, some: Sequence[Dealt | Done]) -> None:
         try:
-            if payloads:
-                self._log.append(payloads)
+            if some:
+                self._log.append([entries.packed(each, self._of) for each in some])
         except OSError as error:
             raise unwritable(self._path, error) from error
-
-
-def _problem(value: Any) -> Problem:
-    match value:
-        case {"kind": str(kind), "path": str(path), "key": str(key), "detail": str(detail), "kept": bool(kept)}:
-            return Problem(Kind(kind), path, key, detail, kept)
-    raise ValueError(f"{value!r} is no problem")
-
-
-def _count(value: Any) -> int:
-    if type(value) is not int:
-        raise ValueError(f"{value!r} is no number")
-    return value
 
 
 class _Names:
@@ -351,11 +272,11 @@ class _Names:
         self._shard_count = shard_count if isinstance(shard_count, int) and self._pattern else 0
 
     @property
-    def all(self) -> Iterator[tuple[str, int | None]]:
-        """Each name with its number."""
-        yield from ((name, None) for name in self._beside)
+    def all(self) -> Iterator[Dealt]:
+        """All of them, as if they were dealt."""
+        yield from map(Dealt, self._beside)
         if self._pattern is not None:
-            yield from ((self._pattern.path(number), number) for number in range(self._shard_count))
+            yield from (Dealt(self._pattern.path(number), number) for number in range(self._shard_count))
 
     def has(self, name: str, number: int | None) -> bool:
         """Whether the file with this number, None for one beside the shards, is called so."""

@@ -58,6 +58,7 @@ ALLOWED = {
     "engines.inside": {"board", "errors", "limits", "model", "worker"},
     "engines.processes": {"board", "engines", "engines.inside", "engines.starting", "errors", "limits"},
     "engines.starting": {"board", "engines.inside", "errors"},
+    "entries": {"fingerprint", "kinds", "model", "records", "traces"},
     "errors": {"kinds", "text"},
     "fingerprint": {"errors"},
     "foreign": {"model"},
@@ -78,7 +79,7 @@ ALLOWED = {
     },
     "indexes.sets": {"appendlog", "errors", "indexes", "journal", "manifest", "pattern", "setfiles", "sets", "text"},
     "journal": {
-        "appendlog", "errors", "fingerprint", "kinds", "model", "pattern", "records", "regular", "setfiles",
+        "appendlog", "entries", "errors", "fingerprint", "model", "pattern", "records", "regular", "setfiles",
         "traces",
     },
     "kinds": set(),
