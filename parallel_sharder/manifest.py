@@ -2,17 +2,15 @@
 
 A wids index (`wids-shard-index-v1`), so that wids and webdataset read it as it is, with further keys for people and
 tools. It is a function of the source, the choices and the tool's version: what differs from run to run (times, rates,
-workers) is in the summary, never here. Only this module knows it as JSON: others get a Manifest and its attributes.
+workers) is in the summary, never here. Only this module and `manifestshape` know it as JSON: others get a Manifest.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import xxhash
@@ -20,16 +18,9 @@ import xxhash
 from parallel_sharder import __version__
 from parallel_sharder.boxes import Mended
 from parallel_sharder.errors import ManifestError
-from parallel_sharder.model import WNID, ImageClass, ShardRecord
-from parallel_sharder.options import ANNOTATIONS, LABELS, ON_BAD, SEED_LIMIT, SPLITS
-from parallel_sharder.pattern import ShardPattern
+from parallel_sharder.manifestshape import DIGEST, TOOL, fault_in, is_ours, totals_of
+from parallel_sharder.model import ImageClass, ShardRecord
 from parallel_sharder.regular import read_regular
-from parallel_sharder.schema import Shape, Value, fault, instead, matching, one_of, optional, or_null, whole_number
-
-TOOL = "parallel_sharder"
-
-DIGEST = "xxh3_128"
-"""The manifest's last entry: the digest of its text without that entry."""
 
 
 class ListedShard(NamedTuple):
@@ -123,7 +114,7 @@ class Manifest:
             "shardlist": entries,
             "tool": {"name": TOOL, "version": __version__},
             "options": dict(choices),
-            "totals": _totals(entries),
+            "totals": totals_of(entries),
             **({"mended": mended._asdict()} if mended is not None else {}),
             "classes": [
                 {"label": row.label, "wnid": row.wnid, "name": row.name, "count": int(count)} for row, count in table
@@ -156,7 +147,7 @@ class Manifest:
             content = json.loads(data)
         except (ValueError, RecursionError) as error:
             raise ManifestError(f"is damaged: it is not JSON: {error}") from error
-        if not isinstance(content, dict) or not _is_ours(content):
+        if not isinstance(content, dict) or not is_ours(content):
             return None
         try:
             digest = xxhash.xxh3_128_hexdigest(_text(_undigested(content)))
@@ -165,7 +156,7 @@ class Manifest:
             holds = False
         if not holds:
             raise ManifestError("is damaged: its content does not give the digest that it ends with")
-        if found := fault(content, _SHAPE) or _contradiction(content):
+        if found := fault_in(content):
             raise ManifestError(f"is damaged: {found}")
         return cls._of(content)
 
@@ -263,101 +254,6 @@ def _mended(counts: object) -> Mended | None:
     if not isinstance(counts, dict):
         return None
     return Mended(**{name: counts[name] for name in Mended._fields if type(counts.get(name)) is int})
-
-
-def _is_ours(content: Mapping[str, Any]) -> bool:
-    """Whether that is, or was, a manifest of this tool."""
-    tool = content.get("tool")
-    return DIGEST in content or (isinstance(tool, dict) and tool.get("name") == TOOL)
-
-
-_COUNT = whole_number(0)
-_HEX_DIGEST = matching("[0-9a-f]{32}", "32 hexadecimal digits")
-_TEXT = Value("text", lambda value: isinstance(value, str) and not re.search("[\ud800-\udfff]", value))
-_SHAPE: Shape = {
-    "__kind__": one_of("wids-shard-index-v1"),
-    "wids_version": whole_number(1, 1),
-    "name": _TEXT,
-    "shardlist": [
-        {
-            "url": _TEXT,
-            "nsamples": _COUNT,
-            "filesize": _COUNT,
-            "md5sum": optional(_HEX_DIGEST),
-            "tar_bytes": _COUNT,
-            "xxh3_128": _HEX_DIGEST,
-        }
-    ],
-    "tool": {"name": one_of(TOOL), "version": matching("[0-9A-Za-z.+!_-]+", "a version")},
-    "options": {
-        "split": one_of(*SPLITS),
-        "labels": one_of(*LABELS),
-        "annotations": optional(one_of(*ANNOTATIONS)),
-        "seed": or_null(whole_number(0, SEED_LIMIT - 1)),
-        "maxsize": whole_number(1),
-        "maxcount": or_null(whole_number(1)),
-        "shards": or_null(whole_number(1)),
-        "on_bad": one_of(*ON_BAD),
-    },
-    "totals": {"samples": _COUNT, "shards": _COUNT, "filesize": _COUNT, "tar_bytes": _COUNT},
-    "classes": [
-        {
-            "label": whole_number(0, 2**31 - 1),
-            "wnid": matching(WNID.pattern, "a WordNet ID, such as n01440764"),
-            "name": _TEXT,
-            "count": _COUNT,
-        }
-    ],
-}
-
-
-def _contradiction(content: Mapping[str, Any]) -> str:
-    """What cannot be in a manifest of which each field by itself can; "" if there is nothing."""
-    found = (check(content) for check in (_fault_in_names, _fault_in_totals, _fault_in_classes))
-    return next(filter(None, found), "")
-
-
-def _fault_in_names(content: Mapping[str, Any]) -> str:
-    """Shards have the names that a pattern gives, from number 0 on, and the set is called as these say."""
-    if not content["shardlist"]:
-        return "shardlist is empty, and a set has shards"
-    name, first = content["name"], content["shardlist"][0]["url"]
-    pattern = ShardPattern.of_set(name, first)
-    if pattern is None:
-        return instead("shardlist[0].url", first, f"the name of shard 0 of the set {json.dumps(name[:60])}")
-    for number, entry in enumerate(content["shardlist"]):
-        if entry["url"] != pattern.path(number):
-            return instead(f"shardlist[{number}].url", entry["url"], json.dumps(pattern.path(number)))
-    return ""
-
-
-def _fault_in_totals(content: Mapping[str, Any]) -> str:
-    """Totals are the sums of what is counted."""
-    totals = content["totals"]
-    for name, total in _totals(content["shardlist"]).items():
-        if totals[name] != total:
-            return instead(f"totals.{name}", totals[name], f"{total}, as the shards have it")
-    return ""
-
-
-def _totals(shards: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    """What the entries of all shards add up to."""
-    return {
-        "samples": sum(entry["nsamples"] for entry in shards),
-        "shards": len(shards),
-        "filesize": sum(entry["filesize"] for entry in shards),
-        "tar_bytes": sum(entry["tar_bytes"] for entry in shards),
-    }
-
-
-def _fault_in_classes(content: Mapping[str, Any]) -> str:
-    """Each class is there once, in the order of the labels."""
-    for number, (before, row) in enumerate(pairwise(content["classes"]), 1):
-        if row["label"] <= before["label"]:
-            return instead(f"classes[{number}].label", row["label"], f"above {before['label']}, the one before it")
-    wnids = sorted(row["wnid"] for row in content["classes"])
-    twice = [wnid for wnid, other in pairwise(wnids) if wnid == other]
-    return f"classes has {twice[0]} twice" if twice else ""
 
 
 def is_manifest(path: str) -> bool:

@@ -87,7 +87,8 @@ ALLOWED = {
     "listed": {"columns", "kinds", "model", "regular", "setfiles"},
     "lock": {"durable", "errors", "regular", "text"},
     "machine": set(),
-    "manifest": {"__init__", "boxes", "errors", "model", "options", "pattern", "regular", "schema"},
+    "manifest": {"__init__", "boxes", "errors", "manifestshape", "model", "regular"},
+    "manifestshape": {"model", "options", "pattern", "schema"},
     "members": {"model"},
     "model": {"columns", "kinds", "text"},  # columns for type checkers only
     "monitor": {"errors", "model", "text"},

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from parallel_sharder import Options, Verdict, VerifyOptions, convert, verify_shards
 from parallel_sharder.cli import main
 from parallel_sharder.errors import DestinationError, OptionsError
-from parallel_sharder.manifest import DIGEST
+from parallel_sharder.manifestshape import DIGEST
 from parallel_sharder.options import OnBad
 from parallel_sharder.witness import ExpectedShard, check_shard
 from tests import made
