@@ -13,7 +13,7 @@ import os
 import sqlite3
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import starmap
 from typing import IO
@@ -29,7 +29,7 @@ from parallel_sharder.lock import locked_folder
 from parallel_sharder.model import ShardRecord
 from parallel_sharder.monitor import Monitor, telling
 from parallel_sharder.options import INDEXES, SEEKING, IndexOptions
-from parallel_sharder.pattern import ShardPattern, is_pattern, names_set, set_name, shard_name
+from parallel_sharder.pattern import ShardName, ShardPattern, is_pattern, names_set, set_name, shard_name
 from parallel_sharder.regular import open_regular
 from parallel_sharder.report import Indexed
 from parallel_sharder.sets import sets_in
@@ -200,22 +200,16 @@ def _sets_at(dest: str, readers: Collection[str]) -> tuple[str, list[ShardSet]]:
     except OSError as error:
         raise DestinationError(f"{folder} cannot be read: {error.strerror}. Name the folder of the shards.") from error
     listed = [each for each in listed_sets(found) if names_set(each.set.name, each.set.names[0])]
-    listed_in = {name: each.set.name for each in listed for name in each.set.names}
-    sets: dict[str, list[tuple[int, str]]] = defaultdict(list)
-    suffixes: dict[str, str] = {}
-    for name in sorted(name for each in found for name in each.there):
-        parts = shard_name(name, pattern.prefix if pattern else None)
-        if parts is None or (pattern and parts.suffix != pattern.suffix):
-            continue
+    prefix = pattern.prefix if pattern else None
+    names = sorted(name for each in found for name in each.there)
+    shards = {name: parts for name in names if (parts := shard_name(name, prefix))}
+    if pattern:
+        shards = {name: parts for name, parts in shards.items() if parts.suffix == pattern.suffix}
+    for name, parts in shards.items():
         if parts.suffix != ".tar":
             _refuse_compressed(os.path.join(folder, name), readers)
-        its_set = set_name(parts.prefix) if pattern else listed_in.get(name, set_name(parts.prefix))
-        if suffixes.setdefault(its_set, parts.suffix) != parts.suffix:
-            raise DestinationError(
-                f"{folder} holds shards of {its_set} that end in {suffixes[its_set]} and in {parts.suffix}. Name one "
-                f"kind by a pattern, such as {os.path.join(folder, parts.prefix)}%0{len(parts.number)}d{parts.suffix}."
-            )
-        sets[its_set].append((int(parts.number), name))
+    listed_in = {} if pattern else {name: each.set.name for each in listed for name in each.set.names}
+    sets = _by_set(folder, shards, listed_in)
     if not sets:
         raise DestinationError(
             f"{dest} holds no shards, such as imagenet_train-000000.tar. Name their folder, or a pattern of theirs."
@@ -223,9 +217,26 @@ def _sets_at(dest: str, readers: Collection[str]) -> tuple[str, list[ShardSet]]:
     splits = {each.set.name: each.set.split for each in listed}
     missing = [each.set for each in listed if each.is_ours and each.set.name not in sets and not pattern]
     return folder, missing + [
-        ShardSet.of(name, splits.get(name) or split_in(name), [each for _, each in sorted(some)])
-        for name, some in sorted(sets.items())
+        ShardSet.of(name, splits.get(name) or split_in(name), some) for name, some in sorted(sets.items())
     ]
+
+
+def _by_set(folder: str, shards: Mapping[str, ShardName], listed_in: Mapping[str, str]) -> dict[str, list[str]]:
+    """The names of the shards of each set, in order of number: of the set that one is `listed_in`, or is called after.
+
+    Raises DestinationError for a set of which some shards are compressed and some not.
+    """
+    sets: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    suffixes: dict[str, str] = {}
+    for name, (prefix, number, suffix) in shards.items():
+        its_set = listed_in.get(name, set_name(prefix))
+        if suffixes.setdefault(its_set, suffix) != suffix:
+            raise DestinationError(
+                f"{folder} holds shards of {its_set} that end in {suffixes[its_set]} and in {suffix}. Name one kind by "
+                f"a pattern, such as {os.path.join(folder, prefix)}%0{len(number)}d{suffix}."
+            )
+        sets[its_set].append((int(number), name))
+    return {its_set: [name for _, name in sorted(some)] for its_set, some in sets.items()}
 
 
 def _refuse_compressed(path: str, readers: Collection[str]) -> None:
