@@ -72,7 +72,7 @@ class Journal:
         self._log = AppendLog(path)
         self.unread_bytes = self._log.unread_bytes
         try:
-            self._take_up(self._log.contents, overwrite)
+            self._read_past(self._log.contents, overwrite)
         except OSError as error:
             self.close()
             raise unopenable(path, error) from error
@@ -165,8 +165,8 @@ class Journal:
     ) -> None:
         self.close()
 
-    def _take_up(self, contents: Contents, overwrite: bool) -> None:
-        """Take up what the file holds; nothing is written before all that can be refused has been."""
+    def _read_past(self, contents: Contents, overwrite: bool) -> None:
+        """Read what the file held; nothing is written before all that can be refused has been."""
         header = _header_of(contents)
         self.is_same = header is None or header == self._fingerprint
         if header is not None and header.get("format") != FORMAT and not overwrite and len(contents.records) > 1:
@@ -182,7 +182,7 @@ class Journal:
             self.begin_anew()
 
     def _replay(self, contents: Contents, fingerprint: Fingerprint) -> None:
-        """Take in the records, which are of a set with this fingerprint. Raises DestinationError if one cannot be."""
+        """Note all records, which are of a set with this fingerprint. Raises DestinationError if one cannot be."""
         names = _Names(self._files, fingerprint)
         has_header, of = _header_of(contents) is not None, digest_of(fingerprint)
         for found in contents.payloads[has_header:]:
@@ -193,9 +193,9 @@ class Journal:
                     "something else. Go on as before, move it out of the way with all files of the set, or choose "
                     "another --dest."
                 )
-            self._take_in(payload, names, payload.get("of") == of)
+            self._note(payload, names, payload.get("of") == of)
 
-    def _take_in(self, payload: Payload, names: _Names, is_of_set: bool) -> None:
+    def _note(self, payload: Payload, names: _Names, is_of_set: bool) -> None:
         match entries.unpacked(payload):
             case Dealt(name, number, trace):
                 self._refuse_stray(name, number, is_of_set and names.has(name, number))
