@@ -180,11 +180,10 @@ def _problem(fields: Any) -> Any:
 
 def is_header(payload: Payload) -> bool:
     """Whether a record is the one that a journal begins with."""
-    return (
-        payload.keys() == {"what", "fingerprint"}
-        and payload["what"] == "header"
-        and isinstance(payload["fingerprint"], dict)
-    )
+    if payload.keys() != {"what", "fingerprint"} or payload["what"] != "header":
+        return False
+    fingerprint = payload["fingerprint"]
+    return isinstance(fingerprint, dict) and all(isinstance(name, str) for name in fingerprint)
 
 
 def _is_torn(rest: bytes) -> bool:

@@ -53,7 +53,9 @@ def test_what_is_no_map(payload: Any) -> None:
 
 
 def test_headers() -> None:
-    """A header has a fingerprint, and nothing else."""
+    """A header has a fingerprint, whose entries have names in text, and nothing else."""
     assert is_header(HEADER)
-    for other in ({}, {**HEADER, "more": 1}, {**HEADER, "what": "done"}, {"what": "header", "fingerprint": 7}):
+    fingerprints: list[Any] = [7, [], {b"seed": 0}]
+    others: list[Payload] = [{**HEADER, "fingerprint": each} for each in fingerprints]
+    for other in ({}, {**HEADER, "more": 1}, {**HEADER, "what": "done"}, *others):
         assert not is_header(other)
