@@ -7,21 +7,23 @@ the front matter: https://github.com/huggingface/hub-docs, datasetcard.md; how `
 
 from __future__ import annotations
 
-import contextlib
 import glob
 import json
 import os
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import chain, count
 from typing import Any, NamedTuple
 
 from parallel_sharder import durable
 from parallel_sharder.boxes import FIELDS
-from parallel_sharder.destination import CARD, braces, classes_beside, shard_name, text_at
-from parallel_sharder.errors import DestinationError, ManifestError
-from parallel_sharder.manifest import is_copy, read_manifest
+from parallel_sharder.destination import text_at
+from parallel_sharder.errors import DestinationError, unwritable
+from parallel_sharder.manifest import Manifest
+from parallel_sharder.pattern import braces, shard_name
+from parallel_sharder.setfiles import CARD, SetFiles
+from parallel_sharder.sets import sets_in
 from parallel_sharder.text import code, size, tsv
 from parallel_sharder.yamltext import to_yaml
 
@@ -57,23 +59,21 @@ class CardedSet(NamedTuple):
     pattern: str
 
     @classmethod
-    def of(cls, manifest: Mapping[str, Any], folder: str) -> CardedSet:
-        """The set in `folder` with this manifest, of this tool's."""
-        choices, totals = manifest["options"], manifest["totals"]
-        table = classes_beside(f"{manifest['name']}.json")
-        urls = [shard["url"] for shard in manifest["shardlist"]]
+    def of(cls, manifest: Manifest, folder: str) -> CardedSet:
+        """The set in `folder` with this manifest."""
+        table = SetFiles(folder, manifest.name).classes
         return cls(
-            manifest["name"],
-            choices["split"],
-            totals["samples"],
-            totals["filesize"],
-            tuple(urls),
-            choices["labels"],
-            choices.get("annotations", "original"),
-            bool(manifest["classes"]),
-            table if os.path.exists(os.path.join(folder, table)) else None,
-            f"{manifest['tool']['name']} {manifest['tool']['version']}",
-            _glob(urls[-1]),
+            manifest.name,
+            manifest.options.split,
+            manifest.totals.samples,
+            manifest.totals.file_bytes,
+            tuple(shard.name for shard in manifest.shards),
+            manifest.options.labels,
+            manifest.options.annotations,
+            bool(manifest.classes),
+            os.path.basename(table) if os.path.exists(table) else None,
+            manifest.tool,
+            _glob(manifest.shards[-1].name),
         )
 
     @property
@@ -268,30 +268,23 @@ def refuse_foreign_card(folder: str) -> None:
         )
 
 
-def class_table(manifest: bytes) -> bytes:
+def class_table(manifest: Manifest) -> bytes:
     """The classes of a set as text: a line of names, then label, WordNet ID and words of each, separated by tabs.
 
     What text.tsv escapes in the words is escaped. Empty without classes (test): then there is no such file.
     """
-    classes = json.loads(manifest)["classes"]
-    rows = [tsv((str(row["label"]), row["wnid"], row["name"])) for row in classes]
+    rows = [tsv((str(row.label), row.wnid, row.name)) for row in manifest.classes]
     return "".join([tsv(("label", "wnid", "name")), *rows]).encode("utf-8") if rows else b""
 
 
-def write_card(folder: str, own: bytes | None, name: str) -> None:
+def write_card(folder: str, own: Manifest | None, name: str) -> None:
     """Write the folder's card: of the set called `name`, whose manifest will be `own`, and of the others there.
 
     Without `own` the set is left out, and if no other is there, the card is removed. A set whose manifest is damaged is
     left out too. The folder should be locked. Raises DestinationError if the card cannot be written.
     """
-    manifests = [] if own is None else [json.loads(own)]
-    for file in sorted(os.listdir(folder or ".")):
-        if file.endswith(".json") and file != f"{name}.json":
-            with contextlib.suppress(ManifestError):  # damaged, or nobody's
-                manifest = read_manifest(os.path.join(folder, file))
-                if manifest is not None and not is_copy(manifest, file):
-                    manifests.append(manifest)
-    sets = [CardedSet.of(manifest, folder) for manifest in manifests]
+    others = [each.manifest for each in sets_in(folder) if each.name != name and each.manifest is not None]
+    sets = [CardedSet.of(manifest, folder) for manifest in ([] if own is None else [own]) + others]
     path = os.path.join(folder, CARD)
     try:
         durable.remove_partials(folder, re.escape(CARD))
@@ -300,7 +293,7 @@ def write_card(folder: str, own: bytes | None, name: str) -> None:
         elif _is_card(path):
             durable.remove(path)
     except OSError as error:
-        raise DestinationError(f"{path} cannot be written: {error.strerror or error}.") from error
+        raise unwritable(path, error) from error
 
 
 def _is_card(path: str) -> bool:

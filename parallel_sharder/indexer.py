@@ -13,25 +13,26 @@ import os
 import sqlite3
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import starmap
 from typing import IO
 
 from parallel_sharder import machine
-from parallel_sharder.destination import ShardPattern, is_pattern, names_set, set_name, shard_name
 from parallel_sharder.engines import Engine, open_engine
-from parallel_sharder.errors import DestinationError, SharderError, SourceError
+from parallel_sharder.errors import DestinationError, SourceError, unwritable
 from parallel_sharder.indexes import Columns, Member, Shard
 from parallel_sharder.indexes.folder import FolderIndexes, Found, index_columns, index_members
 from parallel_sharder.indexes.indexed import Indexed
-from parallel_sharder.indexes.sets import ShardSet, listed_sets, refuse_unfinished, split_of
+from parallel_sharder.indexes.sets import ShardSet, listed_sets, refuse_unfinished, split_in
 from parallel_sharder.limits import stopping_in_words
 from parallel_sharder.lock import locked_folder
 from parallel_sharder.model import ShardRecord
 from parallel_sharder.monitor import Monitor, telling
 from parallel_sharder.options import INDEXES, SEEKING, IndexOptions
+from parallel_sharder.pattern import ShardName, ShardPattern, is_pattern, names_set, set_name, shard_name
 from parallel_sharder.regular import open_regular
+from parallel_sharder.sets import sets_in
 from parallel_sharder.sources.tarindex import Stream, TarMember, reader, tar_members
 from parallel_sharder.worker import digests_of
 
@@ -66,7 +67,7 @@ def index_shards(options: IndexOptions, monitor: Monitor | None = None) -> Index
                     indexes.add(found)
                 written = indexes.publish()
         except (OSError, sqlite3.Error) as error:
-            raise SharderError(_unwritten(folder, error)) from error
+            raise _unwritten(folder, error) from error
     set_names = tuple(each.name for each in sets)
     return Indexed(set_names, indexes.samples, len(names), tuple(written), workers, time.monotonic() - start)
 
@@ -88,7 +89,7 @@ def index_made(
     folder = pattern.folder
     own = ShardSet.made(pattern, split, len(made))
     told = {own: _told_by_plan(made, readers, monitor)}
-    for each, shards, _ in listed_sets(folder, own.owns):
+    for each, shards, _ in listed_sets(sets_in(folder), own.owns):
         if each.name != own.name and all(_is_there(folder, name) for name in each.names):
             if "energon" in readers:
                 told[each] = _told_by_headers(folder, each.names, ("energon",), False, engine, monitor)
@@ -103,18 +104,18 @@ def index_made(
     except SourceError as error:
         raise DestinationError(f"{error} (Without that reader in --index, the same command ends well.)") from error
     except (OSError, sqlite3.Error) as error:
-        raise DestinationError(_unwritten(folder, error)) from error
+        raise _unwritten(folder, error) from error
 
 
-def _unwritten(folder: str, error: OSError | sqlite3.Error) -> str:
-    place = os.path.abspath(folder)
+def _unwritten(folder: str, error: OSError | sqlite3.Error) -> DestinationError:
     if isinstance(error, FileExistsError):
-        return f"{error.filename} cannot be written: {error.strerror}."
+        return unwritable(error.filename, error)
     if isinstance(error, OSError):
         cause = f"{error.strerror or error}{f' ({error.filename})' if error.filename else ''}"
     else:
         cause = str(error)
-    return f"the indexes in {place} cannot be written: {cause}. Mend that, and type the same command again."
+    remedy = "Mend that, and type the same command again."
+    return unwritable(f"the indexes in {os.path.abspath(folder)}", cause, remedy)
 
 
 def _is_there(folder: str, name: str) -> bool:
@@ -195,26 +196,20 @@ def _sets_at(dest: str, readers: Collection[str]) -> tuple[str, list[ShardSet]]:
     pattern = ShardPattern.parse(dest) if is_pattern(dest) else None
     folder = pattern.folder if pattern else dest
     try:
-        names = sorted(os.listdir(folder or "."))
-        listed = [each for each in listed_sets(folder) if names_set(each.set.name, each.set.names[0])]
+        found = sets_in(folder)
     except OSError as error:
         raise DestinationError(f"{folder} cannot be read: {error.strerror}. Name the folder of the shards.") from error
-    listed_in = {name: each.set.name for each in listed for name in each.set.names}
-    sets: dict[str, list[tuple[int, str]]] = defaultdict(list)
-    suffixes: dict[str, str] = {}
-    for name in names:
-        parts = shard_name(name, pattern.prefix if pattern else None)
-        if parts is None or (pattern and parts.suffix != pattern.suffix):
-            continue
+    listed = [each for each in listed_sets(found) if names_set(each.set.name, each.set.names[0])]
+    prefix = pattern.prefix if pattern else None
+    names = sorted(name for each in found for name in each.there)
+    shards = {name: parts for name in names if (parts := shard_name(name, prefix))}
+    if pattern:
+        shards = {name: parts for name, parts in shards.items() if parts.suffix == pattern.suffix}
+    for name, parts in shards.items():
         if parts.suffix != ".tar":
             _refuse_compressed(os.path.join(folder, name), readers)
-        its_set = set_name(parts.prefix) if pattern else listed_in.get(name, set_name(parts.prefix))
-        if suffixes.setdefault(its_set, parts.suffix) != parts.suffix:
-            raise DestinationError(
-                f"{folder} holds shards of {its_set} that end in {suffixes[its_set]} and in {parts.suffix}. Name one "
-                f"kind by a pattern, such as {os.path.join(folder, parts.prefix)}%0{len(parts.number)}d{parts.suffix}."
-            )
-        sets[its_set].append((int(parts.number), name))
+    listed_in = {} if pattern else {name: each.set.name for each in listed for name in each.set.names}
+    sets = _by_set(folder, shards, listed_in)
     if not sets:
         raise DestinationError(
             f"{dest} holds no shards, such as imagenet_train-000000.tar. Name their folder, or a pattern of theirs."
@@ -222,9 +217,26 @@ def _sets_at(dest: str, readers: Collection[str]) -> tuple[str, list[ShardSet]]:
     splits = {each.set.name: each.set.split for each in listed}
     missing = [each.set for each in listed if each.is_ours and each.set.name not in sets and not pattern]
     return folder, missing + [
-        ShardSet.of(name, splits.get(name) or split_of(name, {}), [each for _, each in sorted(some)])
-        for name, some in sorted(sets.items())
+        ShardSet.of(name, splits.get(name) or split_in(name), some) for name, some in sorted(sets.items())
     ]
+
+
+def _by_set(folder: str, shards: Mapping[str, ShardName], listed_in: Mapping[str, str]) -> dict[str, list[str]]:
+    """The names of the shards of each set, in order of number: of the set that one is `listed_in`, or is called after.
+
+    Raises DestinationError for a set of which some shards are compressed and some not.
+    """
+    sets: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    suffixes: dict[str, str] = {}
+    for name, (prefix, number, suffix) in shards.items():
+        its_set = listed_in.get(name, set_name(prefix))
+        if suffixes.setdefault(its_set, suffix) != suffix:
+            raise DestinationError(
+                f"{folder} holds shards of {its_set} that end in {suffixes[its_set]} and in {suffix}. Name one kind by "
+                f"a pattern, such as {os.path.join(folder, prefix)}%0{len(number)}d{suffix}."
+            )
+        sets[its_set].append((int(number), name))
+    return {its_set: [name for _, name in sorted(some)] for its_set, some in sets.items()}
 
 
 def _refuse_compressed(path: str, readers: Collection[str]) -> None:

@@ -10,27 +10,29 @@ import contextlib
 import dataclasses
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import numpy as np
 
-from parallel_sharder import __version__, durable
+from parallel_sharder import durable
+from parallel_sharder.boxes import in_all
 from parallel_sharder.card import class_table, refuse_foreign_card, withdraw_card, write_card
-from parallel_sharder.destination import CARD, ShardPattern
 from parallel_sharder.engines import Engine
-from parallel_sharder.errors import DestinationError
+from parallel_sharder.errors import DestinationError, unwritable
 from parallel_sharder.indexer import index_made
 from parallel_sharder.indexes.folder import refuse_foreign_beside, refuse_foreign_indexes, remove_partials, withdraw
 from parallel_sharder.indexes.sets import ShardSet
-from parallel_sharder.journal import CLASSES, MANIFEST, PROBLEMS, Journal
+from parallel_sharder.journal import Journal
 from parallel_sharder.lock import locked_folder
-from parallel_sharder.manifest import is_manifest, manifest
+from parallel_sharder.manifest import ListedShard, Manifest, is_manifest
 from parallel_sharder.model import Listing, Plan, Problem, ShardRecord
 from parallel_sharder.monitor import Monitor
 from parallel_sharder.options import Options
+from parallel_sharder.pattern import ShardPattern
 from parallel_sharder.placed import placed
 from parallel_sharder.problems import problem_lines
+from parallel_sharder.setfiles import CARD
 from parallel_sharder.traces import identity_if, trace_of
 from parallel_sharder.worker import digests_of
 
@@ -74,9 +76,9 @@ def publish(
     if options.md5:
         records = _with_md5(records, engine, journal)
     problems = (*listing.problems, *(problem for record in records for problem in record.problems))
-    _write(journal, PROBLEMS, pattern.problems_path, problem_lines(problems))
+    _write(journal, pattern.files.problems, problem_lines(problems))
 
-    content = _manifest(options, listing, plan, records)
+    manifest = _manifest(options, listing, plan, records)
     readers = [name for name in options.readers if name != "wids"]  # whose index is the manifest
     tells_of_others = bool(readers or options.card)  # so of two runs that end at once, each has to see the other
     with contextlib.ExitStack() as context:
@@ -87,30 +89,33 @@ def publish(
             made = [(record, partial(placed, listing, plan, record)) for record in records]
             index_made(pattern, options.split, made, readers, engine, monitor)
         if options.card:
-            _write(journal, CLASSES, pattern.classes_path, class_table(content))
-            write_card(pattern.folder, content, pattern.set_name)
-        _write(journal, MANIFEST, pattern.manifest_path, content)
+            _write(journal, pattern.files.classes, class_table(manifest))
+            write_card(pattern.folder, manifest, pattern.set_name)
+        _write(journal, pattern.files.manifest, manifest.to_bytes(), is_manifest)
     return problems
 
 
-def _write(journal: Journal, number: int, path: str, content: bytes) -> None:
-    """Make the file with this number hold that, if it does not already; without content there is no such file."""
+def _write(journal: Journal, path: str, content: bytes, is_of_kind: Callable[[str], bool] = lambda _: False) -> None:
+    """Make the file at `path` hold that, if it does not already; without content there is no such file.
+
+    What is there is the tool's own if the journal has its trace, or if it `is_of_kind`.
+    """
 
     def is_ours(path: str) -> bool:
-        return (number == MANIFEST and is_manifest(path)) or identity_if(path, journal.traces(number)) is not None
+        return is_of_kind(path) or identity_if(path, journal.traces(path)) is not None
 
     try:
         if content:
             trace = trace_of(content)
-            journal.record_beside(number, path, trace)
+            journal.record_beside(path, trace)
             if identity_if(path, [trace]) is None:
                 durable.write_file(path, content, is_ours)
         elif os.path.lexists(path):
-            if (identity := identity_if(path, journal.traces(number))) is None:
+            if (identity := identity_if(path, journal.traces(path))) is None:
                 raise durable.taken(path)
             durable.remove_if(path, identity)
     except OSError as error:
-        raise DestinationError(f"{path} cannot be written: {error.strerror or error}.") from error
+        raise unwritable(path, error) from error
 
 
 @contextlib.contextmanager
@@ -137,10 +142,12 @@ def _with_md5(records: Sequence[ShardRecord], engine: Engine, journal: Journal) 
     return [without.get(record.path, record) for record in records]
 
 
-def _manifest(options: Options, listing: Listing, plan: Plan, records: Sequence[ShardRecord]) -> bytes:
+def _manifest(options: Options, listing: Listing, plan: Plan, records: Sequence[ShardRecord]) -> Manifest:
     stored = np.ones(len(listing), np.bool_)
     for record in records:
         stored[plan.order[plan.cuts[record.number] :][list(record.left_out)]] = False
     counts = np.bincount(listing.class_index[stored] + 1, minlength=len(listing.classes) + 1)[1:]  # class -1 is none
-    table = listing.classes, counts.tolist()
-    return manifest(options.pattern.set_name, __version__, options.choices, *table, records, options.md5)
+    shards = [ListedShard.of(record, options.md5) for record in records]
+    classes = [*zip(listing.classes, counts.tolist(), strict=True)]
+    mended = in_all(records) if options.annotations == "boxes" else None
+    return Manifest.made(options.pattern.set_name, options.choices, shards, classes, mended)

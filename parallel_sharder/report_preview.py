@@ -10,6 +10,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
+from parallel_sharder.destination import existing
 from parallel_sharder.journal import Past
 from parallel_sharder.model import Listing, Plan, Problem
 from parallel_sharder.options import Options
@@ -57,7 +58,7 @@ class Preview:
         """
         counts = plan.cuts[1:] - plan.cuts[:-1]
         pattern = options.pattern
-        there = {os.path.basename(path): path for path in pattern.existing()}
+        there = {os.path.basename(path): path for path in existing(pattern)}
         ours = [path for name, path in there.items() if past is not None and name in past.names]
         kept = []
         if options.overwrite:  # which removes them first

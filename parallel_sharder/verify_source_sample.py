@@ -19,7 +19,8 @@ from parallel_sharder.blob import Blob
 from parallel_sharder.errors import SampleError
 from parallel_sharder.form import expected_boxes, size_in
 from parallel_sharder.image import examine, size_of
-from parallel_sharder.model import Deviation, ImageClass, Kind
+from parallel_sharder.kinds import Kind
+from parallel_sharder.model import Deviation, ImageClass
 from parallel_sharder.verify_deviations import DETAIL_LIMIT
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import re
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,8 +13,8 @@ from typing import Any
 import pytest
 
 from parallel_sharder import Options, VerifyOptions, convert, verify_shards
+from parallel_sharder.errors import DestinationError
 from tests import earlier, golden
-from tests.test_convert import digests
 
 EXPECTED: dict[str, Any] = json.loads(golden.GOLDEN.read_text())
 
@@ -96,37 +95,27 @@ def test_finished_set_of_an_earlier_commit_verifies(left: Path) -> None:
     assert (2, 3) == (verdict.left_out, verdict.exit_code)
 
 
-def test_finished_set_of_an_earlier_commit_is_done(left: Path) -> None:
-    """Its command, typed again, makes nothing, keeps all shards, and changes no file but for a version."""
-    before = without_versions(left / "finished")
-    report = convert(Options(**earlier.FINISHED, dest=str(left / "finished"), check=True))
-    assert (3, 0, 3) == (report.kept_shards, report.made_samples, report.exit_code)
-    assert "kept      all of them" in report.text()
-    assert before == without_versions(left / "finished")
+@pytest.mark.parametrize(("name", "choices"), [("finished", earlier.FINISHED), ("half", earlier.HALF)])
+def test_set_begun_by_an_earlier_commit_is_refused(left: Path, name: str, choices: dict[str, Any]) -> None:
+    """In a sentence, whether it is finished or not, and no file of it but a temporary one is touched."""
+    before = files_in(left / name)
+    with pytest.raises(DestinationError, match=r"begun by an earlier version .* \(format 4 in .*this version's is 5\)"):
+        convert(Options(**choices, dest=str(left / name)))
+    assert before == files_in(left / name)
 
 
-def test_set_half_made_by_an_earlier_commit(left: Path, tmp_path: Path) -> None:
-    """Its command, typed again, keeps the shards that were recorded, and the result is that of an undisturbed run."""
-    options = Options(**earlier.HALF, dest=str(left / "half"))
-    report = convert(options)
-    assert (2, 12) == (report.kept_shards, report.shards)
-    convert(Options(**earlier.HALF, dest=str(tmp_path / "undisturbed")))
-    assert without_paths(tmp_path / "undisturbed") == without_paths(left / "half")
-    assert not [*(left / "half").glob("*.partial"), *(left / "half").glob(".*.partial")]
+@pytest.mark.parametrize(("name", "choices"), [("finished", earlier.FINISHED), ("half", earlier.HALF)])
+def test_set_begun_by_an_earlier_commit_is_made_anew(left: Path, name: str, choices: dict[str, Any]) -> None:
+    """With --overwrite, once the shard is removed that was dealt and not recorded; and then it is sound."""
+    options = Options(**choices, dest=str(left / name), overwrite=True)
+    if name == "half":
+        with pytest.raises(DestinationError, match=r"imagenet_train-000002.tar is there, and not as .* recorded"):
+            convert(options)
+        (left / name / "imagenet_train-000002.tar").unlink()
+    assert 0 == convert(options).kept_shards
+    assert () == verify_shards(VerifyOptions(dest=left / name, workers=0)).deviations
 
 
-def without_versions(folder: Path) -> dict[str, bytes]:
-    """What the files hold but the journal, and but manifest and card, in which the tool's version is."""
-    files = [*folder.glob("*"), *folder.glob(".nv-meta/*")]
-    private = ".nv-meta", ".imagenet_val.journal", "imagenet_val.json", "README.md"
-    return {path.name: path.read_bytes() for path in files if path.name not in private}
-
-
-def without_paths(folder: Path) -> dict[str, str]:
-    """As `digests`, but of a list of problems, in which each shard's are as they were when it was made, without paths.
-
-    The earlier commit had the sources in another folder.
-    """
-    [problems] = folder.glob("*.problems.jsonl")
-    lines = sorted(re.sub('"path": "[^"]*/archives/', '"path": "', line) for line in problems.read_text().splitlines())
-    return {**digests(folder), problems.name: "".join(lines)}
+def files_in(folder: Path) -> dict[Path, bytes]:
+    paths = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".partial"]
+    return {path: path.read_bytes() for path in paths}

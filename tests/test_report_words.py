@@ -9,7 +9,8 @@ import sys
 import pytest
 
 from parallel_sharder.indexes.indexed import Indexed
-from parallel_sharder.model import Deviation, Kind, Problem
+from parallel_sharder.kinds import Kind
+from parallel_sharder.model import Deviation, Problem
 from parallel_sharder.report_preview import Preview
 from parallel_sharder.report_summary import Report
 from parallel_sharder.report_words import indexed_text, preview_text, reading_example, summary_text, verdict_text

@@ -24,8 +24,8 @@ from typing import NamedTuple
 
 import xxhash
 
-from parallel_sharder.destination import braces, shard_name
 from parallel_sharder.indexes import Columns, Member, Shard, samples
+from parallel_sharder.pattern import braces, shard_name
 from parallel_sharder.ustar import BLOCK_BYTES
 from parallel_sharder.yamltext import from_yaml, to_yaml
 

@@ -18,10 +18,11 @@ from parallel_sharder import durable
 from parallel_sharder.destination import text_at
 from parallel_sharder.errors import DestinationError, ManifestError, SourceError
 from parallel_sharder.indexes import Columns, Member, Shard, columns_of, counts, dali, energon, samples
-from parallel_sharder.indexes.sets import ShardSet, is_wids, json_at
-from parallel_sharder.manifest import read_manifest, with_md5
+from parallel_sharder.indexes.sets import ShardSet
+from parallel_sharder.manifest import Manifest
 from parallel_sharder.members import fields
 from parallel_sharder.regular import kind_at, open_regular
+from parallel_sharder.sets import is_wids, json_at
 from parallel_sharder.ustar import NAME_LIMIT_BYTES
 
 _NAMES = "|".join([r".*\.idx", *map(re.escape, (counts.TIMM, counts.OPENCLIP, *energon.REMADE, energon.DATASET))])
@@ -182,7 +183,7 @@ class FolderIndexes:
         if "wids" in self._readers:
             for name, some in shards.items():
                 path = os.path.join(self._folder, f"{name}.json")
-                manifest = read_manifest(path) if os.path.lexists(path) else None
+                manifest = Manifest.read(path) if os.path.lexists(path) else None
                 if manifest is None:
                     _before(path, is_wids)
                     files[path] = counts.wids(name, some)
@@ -346,9 +347,9 @@ def _excluded(folder: str) -> list[str]:
         raise DestinationError(f"{path} is there, and {error}. Mend it, or move it out of the way.") from error
 
 
-def _with_md5(path: str, manifest: Mapping[str, Any], shards: Iterable[Shard]) -> bytes:
+def _with_md5(path: str, manifest: Manifest, shards: Iterable[Shard]) -> bytes:
     try:
-        return with_md5(manifest, {shard.name: (shard.md5, shard.xxh3_128) for shard in shards})
+        return manifest.with_md5({shard.name: (shard.md5, shard.xxh3_128) for shard in shards}).to_bytes()
     except ManifestError as error:
         raise ManifestError(f"{path} {error.args[0]}") from error
 

@@ -1,0 +1,123 @@
+"""The shape of a manifest: what its JSON holds, field by field, and what has to agree in it.
+
+JSON comes in, and a fault in words goes out, with its place; "" if there is none. Fields that are not known may be
+there too: later versions add some. "annotations" may be missing among the options, and the MD5 of a shard.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from parallel_sharder.model import WNID
+from parallel_sharder.options import ANNOTATIONS, LABELS, ON_BAD, SEED_LIMIT, SPLITS
+from parallel_sharder.pattern import ShardPattern
+from parallel_sharder.schema import Shape, Value, fault, instead, matching, one_of, optional, or_null, whole_number
+
+TOOL = "parallel_sharder"
+
+DIGEST = "xxh3_128"
+"""The manifest's last entry: the digest of its text without that entry."""
+
+
+def is_ours(content: Mapping[str, Any]) -> bool:
+    """Whether that is, or was, a manifest of this tool."""
+    tool = content.get("tool")
+    return DIGEST in content or (isinstance(tool, dict) and tool.get("name") == TOOL)
+
+
+_COUNT = whole_number(0)
+_HEX_DIGEST = matching("[0-9a-f]{32}", "32 hexadecimal digits")
+_TEXT = Value("text", lambda value: isinstance(value, str) and not re.search("[\ud800-\udfff]", value))
+_SHAPE: Shape = {
+    "__kind__": one_of("wids-shard-index-v1"),
+    "wids_version": whole_number(1, 1),
+    "name": _TEXT,
+    "shardlist": [
+        {
+            "url": _TEXT,
+            "nsamples": _COUNT,
+            "filesize": _COUNT,
+            "md5sum": optional(_HEX_DIGEST),
+            "tar_bytes": _COUNT,
+            "xxh3_128": _HEX_DIGEST,
+        }
+    ],
+    "tool": {"name": one_of(TOOL), "version": matching("[0-9A-Za-z.+!_-]+", "a version")},
+    "options": {
+        "split": one_of(*SPLITS),
+        "labels": one_of(*LABELS),
+        "annotations": optional(one_of(*ANNOTATIONS)),
+        "seed": or_null(whole_number(0, SEED_LIMIT - 1)),
+        "maxsize": whole_number(1),
+        "maxcount": or_null(whole_number(1)),
+        "shards": or_null(whole_number(1)),
+        "on_bad": one_of(*ON_BAD),
+    },
+    "totals": {"samples": _COUNT, "shards": _COUNT, "filesize": _COUNT, "tar_bytes": _COUNT},
+    "classes": [
+        {
+            "label": whole_number(0, 2**31 - 1),
+            "wnid": matching(WNID.pattern, "a WordNet ID, such as n01440764"),
+            "name": _TEXT,
+            "count": _COUNT,
+        }
+    ],
+}
+
+
+def fault_in(content: Mapping[str, Any]) -> str:
+    """What cannot be in the JSON of a manifest, by itself or beside the rest, and where; "" if there is nothing."""
+    checks = _fault_in_fields, _fault_in_names, _fault_in_totals, _fault_in_classes
+    return next(filter(None, (check(content) for check in checks)), "")
+
+
+def _fault_in_fields(content: Mapping[str, Any]) -> str:
+    """Each field is there, with a value that can be."""
+    return fault(content, _SHAPE)
+
+
+def _fault_in_names(content: Mapping[str, Any]) -> str:
+    """Shards have the names that a pattern gives, from number 0 on, and the set is called as these say."""
+    if not content["shardlist"]:
+        return "shardlist is empty, and a set has shards"
+    name, first = content["name"], content["shardlist"][0]["url"]
+    pattern = ShardPattern.of_set(name, first)
+    if pattern is None:
+        return instead("shardlist[0].url", first, f"the name of shard 0 of the set {json.dumps(name[:60])}")
+    for number, entry in enumerate(content["shardlist"]):
+        if entry["url"] != pattern.path(number):
+            return instead(f"shardlist[{number}].url", entry["url"], json.dumps(pattern.path(number)))
+    return ""
+
+
+def _fault_in_totals(content: Mapping[str, Any]) -> str:
+    """Totals are the sums of what is counted."""
+    totals = content["totals"]
+    for name, total in totals_of(content["shardlist"]).items():
+        if totals[name] != total:
+            return instead(f"totals.{name}", totals[name], f"{total}, as the shards have it")
+    return ""
+
+
+def totals_of(shards: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """What the entries of all shards add up to."""
+    return {
+        "samples": sum(entry["nsamples"] for entry in shards),
+        "shards": len(shards),
+        "filesize": sum(entry["filesize"] for entry in shards),
+        "tar_bytes": sum(entry["tar_bytes"] for entry in shards),
+    }
+
+
+def _fault_in_classes(content: Mapping[str, Any]) -> str:
+    """Each class is there once, in the order of the labels."""
+    for number, (before, row) in enumerate(pairwise(content["classes"]), 1):
+        if row["label"] <= before["label"]:
+            return instead(f"classes[{number}].label", row["label"], f"above {before['label']}, the one before it")
+    wnids = sorted(row["wnid"] for row in content["classes"])
+    twice = [wnid for wnid, other in pairwise(wnids) if wnid == other]
+    return f"classes has {twice[0]} twice" if twice else ""
