@@ -61,7 +61,7 @@ from parallel_sharder.indexer import index_made
 from parallel_sharder.model import ShardRecord
 from parallel_sharder.monitor import Silent
 from parallel_sharder.options import INDEXES
-from parallel_sharder.placed import placed
+from parallel_sharder.indexes.computed import placed
 from parallel_sharder.deal import make_chunks
 from parallel_sharder.destination import ShardPattern
 from parallel_sharder.model import ImageClass, Job, Listing, Place

@@ -20,7 +20,7 @@ from parallel_sharder.manifest import is_manifest
 from parallel_sharder.model import Plan, ShardRecord
 from parallel_sharder.monitor import Monitor
 from parallel_sharder.options import Options
-from parallel_sharder.publication import withdraw_all
+from parallel_sharder.publish import withdraw_all
 from parallel_sharder.resume import intact
 from parallel_sharder.text import counted, there_are
 from parallel_sharder.traces import identified

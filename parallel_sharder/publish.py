@@ -21,6 +21,7 @@ from parallel_sharder.destination import CARD, ShardPattern
 from parallel_sharder.engines import Engine
 from parallel_sharder.errors import DestinationError
 from parallel_sharder.indexer import index_made
+from parallel_sharder.indexes.computed import placed
 from parallel_sharder.indexes.folder import refuse_foreign_beside, refuse_foreign_indexes, remove_partials, withdraw
 from parallel_sharder.indexes.sets import ShardSet
 from parallel_sharder.journal import CLASSES, MANIFEST, PROBLEMS, Journal
@@ -29,7 +30,6 @@ from parallel_sharder.manifest import is_manifest, manifest
 from parallel_sharder.model import Listing, Plan, Problem, ShardRecord
 from parallel_sharder.monitor import Monitor
 from parallel_sharder.options import Options
-from parallel_sharder.placed import placed
 from parallel_sharder.problems import problem_lines
 from parallel_sharder.traces import identity_if, trace_of
 from parallel_sharder.worker import digests_of
