@@ -15,15 +15,15 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
-from itertools import starmap
 from typing import IO
 
 from parallel_sharder import machine
 from parallel_sharder.destination import ShardPattern, is_pattern, names_set, set_name, shard_name
 from parallel_sharder.engines import Engine, open_engine
 from parallel_sharder.errors import DestinationError, SharderError, SourceError
-from parallel_sharder.indexes import Columns, Member, Shard
-from parallel_sharder.indexes.folder import FolderIndexes, Found, index_columns, index_members
+from parallel_sharder.indexes import Shard
+from parallel_sharder.indexes.folder import FolderIndexes, Found, index_shard
+from parallel_sharder.indexes.members import ShardMembers
 from parallel_sharder.indexes.sets import ShardSet, listed_sets, refuse_unfinished, split_of
 from parallel_sharder.limits import stopping_in_words
 from parallel_sharder.lock import locked_folder
@@ -74,7 +74,7 @@ def index_shards(options: IndexOptions, monitor: Monitor | None = None) -> Index
 def index_made(
     pattern: ShardPattern,
     split: str,
-    made: Sequence[tuple[ShardRecord, Callable[[], Columns]]],
+    made: Sequence[tuple[ShardRecord, Callable[[], ShardMembers]]],
     readers: Collection[str],
     engine: Engine,
     monitor: Monitor,
@@ -123,13 +123,13 @@ def _is_there(folder: str, name: str) -> bool:
 
 
 def _told_by_plan(
-    made: Sequence[tuple[ShardRecord, Callable[[], Columns]]], readers: Collection[str], monitor: Monitor
+    made: Sequence[tuple[ShardRecord, Callable[[], ShardMembers]]], readers: Collection[str], monitor: Monitor
 ) -> Iterator[Found]:
     """What there is to tell of shards that a run has made."""
-    for done, (record, columns) in enumerate(made, 1):
+    for done, (record, members) in enumerate(made, 1):
         shard = Shard(os.path.basename(record.path), record.samples, record.file_bytes)
         if any(name in SEEKING for name in readers):
-            yield index_columns(shard, record.path, columns(), readers)
+            yield index_shard(shard, record.path, members(), readers)
         else:
             yield Found(shard)
         monitor.working("indexing shards", done, len(made))
@@ -139,26 +139,26 @@ def _told_by_headers(
     folder: str, names: Sequence[str], readers: Collection[str], with_md5: bool, engine: Engine, monitor: Monitor
 ) -> Iterator[Found]:
     """What the headers of shards tell, as they are read."""
-    task = partial(_index_shard, readers=readers, with_md5=with_md5)
+    task = partial(_index_headers, readers=readers, with_md5=with_md5)
     paths = [os.path.join(folder, name) for name in names]
     for done, found in enumerate(engine.each(task, paths), 1):
         yield found
         monitor.working("indexing shards", done, len(paths))
 
 
-def _index_shard(path: str, *, readers: Collection[str], with_md5: bool) -> Found:
+def _index_headers(path: str, *, readers: Collection[str], with_md5: bool) -> Found:
     """Read the headers of a shard, all of it for the MD5, and write the indexes that stand beside it."""
     gc.disable()  # none of a hundred thousand small values is garbage, and looking for that takes a tenth of the time
     try:
         with open(path, "rb", buffering=0, opener=open_regular) as file:
             size = os.fstat(file.fileno()).st_size
-            members = [*starmap(Member, _members_of(file, size, path))]
+            members = ShardMembers.of_headers([*_members_of(file, size, path)])
         _, md5, xxh3_128 = digests_of(path) if with_md5 else ("", "", "")
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror or error}. Mend that, or copy it again.") from error
     finally:
         gc.enable()
-    return index_members(Shard(os.path.basename(path), 0, size, md5, xxh3_128), path, members, readers)
+    return index_shard(Shard(os.path.basename(path), 0, size, md5, xxh3_128), path, members, readers)
 
 
 def _members_of(file: IO[bytes], size: int, path: str) -> Iterator[TarMember]:

@@ -21,7 +21,7 @@ from parallel_sharder.destination import CARD, ShardPattern
 from parallel_sharder.engines import Engine
 from parallel_sharder.errors import DestinationError
 from parallel_sharder.indexer import index_made
-from parallel_sharder.indexes.computed import placed
+from parallel_sharder.indexes.computed import computed
 from parallel_sharder.indexes.folder import refuse_foreign_beside, refuse_foreign_indexes, remove_partials, withdraw
 from parallel_sharder.indexes.sets import ShardSet
 from parallel_sharder.journal import CLASSES, MANIFEST, PROBLEMS, Journal
@@ -84,7 +84,7 @@ def publish(
             context.enter_context(locked_folder(pattern.folder, monitor.waiting))
         context.enter_context(_clean(pattern, tells_of_others))
         if readers:
-            made = [(record, partial(placed, listing, plan, record)) for record in records]
+            made = [(record, partial(computed, listing, plan, record)) for record in records]
             index_made(pattern, options.split, made, readers, engine, monitor)
         if options.card:
             _write(journal, CLASSES, pattern.classes_path, class_table(content))

@@ -24,13 +24,10 @@ from unittest.mock import Mock
 
 import pytest
 import yaml
-from hypothesis import given
-from hypothesis import strategies as st
 
 from parallel_sharder import IndexOptions, Options, VerifyOptions, convert, index_shards, verify_shards
 from parallel_sharder.cli import main
 from parallel_sharder.errors import DestinationError, OptionsError, SharderError, SourceError
-from parallel_sharder.indexes import Columns, Member, columns_of, dali, energon, samples
 from parallel_sharder.manifest import signed
 from parallel_sharder.monitor import Recording
 from parallel_sharder.options import Reader, Split
@@ -227,48 +224,6 @@ def test_same_pass_gives_what_the_headers_give(raw: Path, tmp_path: Path, worker
     assert ["train", "val"] == [*json.loads(made_so["_info.json"])["splits"]]
 
 
-@given(
-    sizes=st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 10**6)), min_size=1, max_size=20),
-    has_classes=st.booleans(),
-)
-def test_columns_and_members_are_indexed_alike(sizes: list[tuple[int, int]], has_classes: bool) -> None:
-    """What is computed in columns is what the same members, one by one, give."""
-    fields = ("cls", "jpg", "json") if has_classes else ("jpg", "json")
-    data: list[list[int]] = [[] for _ in fields]
-    columns = Columns([f"k{i}" for i in range(len(sizes))], fields, data, [[] for _ in fields])
-    members, position = [], 0
-    for key, pair in zip(columns.keys, sizes, strict=True):
-        for column, (field, size) in enumerate(zip(fields, [3, *pair][-len(fields) :], strict=True)):
-            members.append(Member(f"{key}.{field}", position, position + 512, size))
-            columns.data[column].append(position + 512)
-            columns.sizes[column].append(size)
-            position = members[-1].end
-    assert columns == columns_of(members)
-    assert dali.index_bytes(samples(members)) == dali.index_of(columns)
-    assert energon.rows_of(members) == energon.rows_in(columns)
-
-
-NAMES = st.sampled_from(["a.jpg", "a.cls", "b.jpg", "b.cls", "c.jpg", "c.cls", "c", ".x", "d.", "e/f.jpg", "g h.jpg"])
-
-
-@given(st.lists(st.tuples(NAMES, st.integers(1, 2)), max_size=8))
-def test_members_that_are_alike(names: list[tuple[str, int]]) -> None:
-    """Whatever is put into columns gives the same index as one by one, and what is not all alike is not."""
-    members, position = [], 0
-    for name, headers in names:
-        members.append(Member(name, position, position + 512 * headers, 7))
-        position = members[-1].end
-    columns = columns_of(members)
-    found = [*samples(members)]
-    if columns is None:
-        shapes = {tuple(field.name for field in sample) for sample in found}
-        odd = len(shapes) != 1 or any(set(name) & set("/ ") or "." not in name[1:-1] for name, _ in names)
-        assert odd or any(headers > 1 for _, headers in names)
-        return
-    assert dali.index_bytes(found) == dali.index_of(columns)
-    assert energon.rows_of(members) == energon.rows_in(columns)
-
-
 def test_test_split_has_its_indexes(tmp_path: Path) -> None:
     """Samples without a class have two members; dataset.yaml, which tells of a label, is not written for them."""
     made.kaggle(tmp_path / "raw")
@@ -282,7 +237,7 @@ def test_resumed_run_has_the_same_indexes(raw: Path, tmp_path: Path) -> None:
     """Stopped while it writes shards, stopped while it writes indexes, with shards lost: always the same files."""
     convert_both(raw, tmp_path / "once", "all", md5=True)
     out = tmp_path / "out"
-    for stop in ("durable.write_file", "indexes.energon.Table.finish", "indexer.index_columns"):
+    for stop in ("durable.write_file", "indexes.energon.Table.finish", "indexer.index_shard"):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(f"parallel_sharder.{stop}", Mock(side_effect=KeyboardInterrupt))
             with pytest.raises(KeyboardInterrupt):

@@ -14,6 +14,7 @@ from itertools import groupby
 from typing import Any
 
 from parallel_sharder.indexes import Shard
+from parallel_sharder.indexes.members import ShardMembers
 from parallel_sharder.ustar import NAME_LIMIT_BYTES
 
 TIMM = "_info.json"
@@ -94,7 +95,18 @@ def wids(name: str, shards: Sequence[Shard]) -> bytes:
     return _text({"__kind__": "wids-shard-index-v1", "wids_version": 1, "shardlist": entries, "name": name})
 
 
-def wids_samples(names: Iterable[str]) -> int:
+def wids_samples(members: ShardMembers) -> int:
+    """How many samples wids finds in a shard with these members. Raises ValueError for a name that wids misreads."""
+    names = [member.name for member in members.named]
+    keys = [key for columns in members.columns or () for key in columns.keys]
+    text = "".join(names)
+    is_usual = text.isascii() and text.isprintable() and max(map(len, names), default=0) <= NAME_LIMIT_BYTES
+    if members.columns is not None and is_usual and len({*keys}) == len(keys):
+        return len(keys)  # in a tenth of the time
+    return wids_samples_named(names)
+
+
+def wids_samples_named(names: Iterable[str]) -> int:
     """How many samples wids finds in a shard whose members, in order, are called so.
 
     It looks at a name once, and at none without a dot; the key ends at the first dot behind a folder, and can be empty:

@@ -25,8 +25,8 @@ from typing import NamedTuple
 import xxhash
 
 from parallel_sharder.destination import braces, shard_name
-from parallel_sharder.indexes import Columns, Member, Shard, samples
-from parallel_sharder.ustar import BLOCK_BYTES
+from parallel_sharder.indexes import Shard, members
+from parallel_sharder.indexes.members import Columns
 from parallel_sharder.yamltext import from_yaml, to_yaml
 
 FOLDER = ".nv-meta"
@@ -61,7 +61,6 @@ CACHE_KB = 32_000
 """Of the table in memory while it is filled. SQLite's usual 2 MB take a quarter more time; 64 MB are not faster."""
 
 _SPLITS = ("train", "val", "test")
-_NO_SAMPLE = "holds no sample, and energon refuses an empty shard"
 _IS_META = re.compile(r"__[^/]*__($|/)")
 
 _TABLES = """
@@ -84,12 +83,13 @@ def index_path(shard_path: str) -> str:
 
 
 class Rows(NamedTuple):
-    """What a shard adds to the tables, as columns.
+    """What a shard adds to the tables, as columns; `fields` are those of its first sample.
 
     Sample i begins at `starts[i]` and ends at `starts[i + 1]`. The parts are the members: the number of the sample, the
     field's name, and offset and size of the data.
     """
 
+    fields: tuple[str, ...]
     keys: list[str]
     starts: list[int]
     part_samples: list[int]
@@ -99,7 +99,7 @@ class Rows(NamedTuple):
 
     @property
     def digest(self) -> bytes:
-        """Another one whenever the rows are others."""
+        """A digest of the rows."""
         digest = xxhash.xxh3_128()
         for names in (self.keys, self.part_names):
             digest.update("\n".join(names).encode())
@@ -113,42 +113,40 @@ class Rows(NamedTuple):
         return array("Q", self.starts).tobytes()
 
 
-def rows_of(members: Iterable[Member]) -> Rows:
-    """The rows of the shard with these members, in their order. Raises ValueError if it holds no sample."""
-    rows = Rows([], [], [], [], [], [])
-    end = 0
-    for sample in samples(member for member in members if not _IS_META.match(member.name)):
-        rows.keys.append(sample[0].key)
-        rows.starts.append(sample[0].member.header)
-        end = sample[-1].member.end
-        for field in sample:
-            rows.part_samples.append(len(rows.keys) - 1)
-            rows.part_names.append(field.name)
-            rows.part_offsets.append(field.member.data)
-            rows.part_sizes.append(field.member.size)
-    if not rows.keys:
-        raise ValueError(_NO_SAMPLE)
-    for name in (*rows.keys, *rows.part_names):
-        if re.search("[\ud800-\udfff]", name):
-            raise ValueError(f"holds {name!r}, which is no UTF-8, and energon's table is in UTF-8")
-    rows.starts.append(end)
+def key_end(name: str) -> int | None:
+    """The rule of energon: as webdataset's, but `__meta__/` and the like belong to no sample."""
+    return None if _IS_META.match(name) else members.key_end(name)
+
+
+def rows_of(samples: Sequence[Columns]) -> Rows:
+    """The rows of the shard with these samples, in their order.
+
+    Raises ValueError if there is no sample, and for a name that the table cannot hold.
+    """
+    if not samples:
+        raise ValueError("holds no sample, and energon refuses an empty shard")
+    rows = Rows(samples[0].fields, [], [], [], [], [], [])
+    for columns in samples:
+        numbers = range(len(rows.keys), len(rows.keys) + len(columns.keys))
+        width = range(len(columns.fields))
+        rows.keys.extend(columns.keys)
+        rows.starts.extend(columns.starts)
+        rows.part_samples.extend([number for number in numbers for _ in width])
+        rows.part_names.extend([*columns.fields] * len(numbers))
+        rows.part_offsets.extend(chain.from_iterable(zip(*columns.data, strict=True)))
+        rows.part_sizes.extend(chain.from_iterable(zip(*columns.sizes, strict=True)))
+    rows.starts.append(samples[-1].end)
+    _refuse_unfit([*rows.keys, *(field for columns in samples for field in columns.fields)])
     return rows
 
 
-def rows_in(columns: Columns) -> Rows:
-    """The same of samples in columns, which takes a tenth of the time."""
-    if not columns.keys:
-        raise ValueError(_NO_SAMPLE)
-    rows, width = len(columns.keys), len(columns.fields)
-    last = Member("", 0, columns.data[-1][-1], columns.sizes[-1][-1])
-    return Rows(
-        columns.keys,
-        [*(offset - BLOCK_BYTES for offset in columns.data[0]), last.end],
-        [number for number in range(rows) for _ in range(width)],
-        [*columns.fields] * rows,
-        [*chain.from_iterable(zip(*columns.data, strict=True))],
-        [*chain.from_iterable(zip(*columns.sizes, strict=True))],
-    )
+def _refuse_unfit(names: Sequence[str]) -> None:
+    """Raise ValueError for a name that is no UTF-8."""
+    if "".join(names).isascii():
+        return
+    for name in names:
+        if re.search("[\ud800-\udfff]", name):
+            raise ValueError(f"holds {name!r}, which is no UTF-8, and energon's table is in UTF-8")
 
 
 class Table:

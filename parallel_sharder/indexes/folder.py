@@ -10,19 +10,18 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from parallel_sharder import durable
 from parallel_sharder.destination import text_at
 from parallel_sharder.errors import DestinationError, ManifestError, SourceError
-from parallel_sharder.indexes import Columns, Member, Shard, columns_of, counts, dali, energon, samples
+from parallel_sharder.indexes import Shard, counts, dali, energon
+from parallel_sharder.indexes.members import ShardMembers, key_end
 from parallel_sharder.indexes.sets import ShardSet, is_wids, json_at
 from parallel_sharder.manifest import read_manifest, with_md5
 from parallel_sharder.members import fields
 from parallel_sharder.regular import kind_at, open_regular
-from parallel_sharder.ustar import NAME_LIMIT_BYTES
 
 _NAMES = "|".join([r".*\.idx", *map(re.escape, (counts.TIMM, counts.OPENCLIP, *energon.REMADE, energon.DATASET))])
 """A regular expression for the names of what is written under the lock."""
@@ -36,65 +35,25 @@ class Found(NamedTuple):
     rows: energon.Rows | None = None
 
 
-def index_members(shard: Shard, path: str, members: Sequence[Member], readers: Collection[str]) -> Found:
+def index_shard(shard: Shard, path: str, members: ShardMembers, readers: Collection[str]) -> Found:
     """Write what lies beside the `shard` at `path`, which has these members; what to tell of it, samples counted.
 
     Raises SourceError for a shard that a reader cannot take.
     """
-    columns = columns_of(members)
-    if "wids" in readers:
-        try:
-            shard = shard._replace(wids_samples=_wids_samples(members, columns))
-        except ValueError as error:
-            raise SourceError(_unfit(path, error)) from error
-    if columns is not None:
-        return index_columns(shard, path, columns, readers)
-    all_samples = [*samples(members)]
-    return _index(
-        shard._replace(samples=len(all_samples)),
-        path,
-        tuple(field.name for field in all_samples[0]) if all_samples else (),
-        readers,
-        lambda: dali.index_bytes(samples(members, as_wds2idx=True)),
-        partial(energon.rows_of, members),
-    )
-
-
-def _wids_samples(members: Sequence[Member], columns: Columns | None) -> int:
-    """As wids counts them; those in columns, which are as usual, in a tenth of the time."""
-    if columns is not None and len({*columns.keys}) == len(columns.keys):
-        longest = max(map(len, columns.keys)) + 1 + max(map(len, columns.fields))
-        if longest <= NAME_LIMIT_BYTES:
-            return len(columns.keys)
-    return counts.wids_samples(member.name for member in members)
-
-
-def index_columns(shard: Shard, path: str, columns: Columns, readers: Collection[str]) -> Found:
-    """The same of a shard whose samples are all alike."""
-    shard = shard._replace(samples=len(columns.keys))
-    return _index(
-        shard, path, columns.fields, readers, partial(dali.index_of, columns), partial(energon.rows_in, columns)
-    )
-
-
-def _index(
-    shard: Shard,
-    path: str,
-    fields: tuple[str, ...],
-    readers: Collection[str],
-    dali_index: Callable[[], bytes],
-    energon_rows: Callable[[], energon.Rows],
-) -> Found:
+    shard = shard._replace(samples=sum(len(columns.keys) for columns in members.samples(key_end)))
     try:
+        if "wids" in readers:
+            shard = shard._replace(wids_samples=counts.wids_samples(members))
         if "dali" in readers:
-            durable.write_file(dali.index_path(path), dali_index(), _is_index)
+            content = dali.index_bytes(members.samples(dali.key_end))
+            durable.write_file(dali.index_path(path), content, _is_index)
         if "energon" not in readers:
-            return Found(shard, fields)
-        rows = energon_rows()
+            return Found(shard)
+        rows = energon.rows_of(members.samples(energon.key_end))
         durable.write_file(energon.index_path(path), rows.offsets, _is_index)
     except ValueError as error:
         raise SourceError(_unfit(path, error)) from error
-    return Found(shard, fields, rows)
+    return Found(shard, rows.fields, rows)
 
 
 def _unfit(path: str, error: ValueError) -> str:
