@@ -13,16 +13,17 @@ import json
 import os
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, count
 from typing import Any, NamedTuple
 
 from parallel_sharder import durable
+from parallel_sharder.beside import Beside, FinishedSet
 from parallel_sharder.boxes import FIELDS
-from parallel_sharder.destination import CARD, braces, classes_beside, shard_name, text_at
+from parallel_sharder.destination import CARD, ShardPattern, braces, classes_beside, shard_name, text_at
 from parallel_sharder.errors import DestinationError, ManifestError
 from parallel_sharder.manifest import is_copy, read_manifest
-from parallel_sharder.text import code, size, tsv
+from parallel_sharder.text import code, size
 from parallel_sharder.yamltext import to_yaml
 
 MARK = "<!-- Written by parallel_sharder, whose --card writes it anew as long as this line is here. -->"
@@ -257,66 +258,69 @@ def _origin(sets: Sequence[CardedSet]) -> str:
     )
 
 
-def refuse_foreign_card(folder: str) -> None:
-    """Raise DestinationError if the folder has a README.md that is not of this tool's making."""
-    path = os.path.join(folder, CARD)
-    text = text_at(path)
-    if text is not None and MARK not in text:
-        raise DestinationError(
-            f"{path} is there, and this tool has not made it. Nothing is overwritten: move it out of the way, or leave "
-            "out --card."
-        )
+class Card(Beside):
+    """The card of the folder that the set of `pattern` is in: of this set and of the others there."""
 
+    is_shared = True
 
-def class_table(manifest: bytes) -> bytes:
-    """The classes of a set as text: a line of names, then label, WordNet ID and words of each, separated by tabs.
+    def __init__(self, pattern: ShardPattern) -> None:
+        self._folder = pattern.folder
+        self._path = pattern.card_path
+        self._set_name = pattern.set_name
 
-    What text.tsv escapes in the words is escaped. Empty without classes (test): then there is no such file.
-    """
-    classes = json.loads(manifest)["classes"]
-    rows = [tsv((str(row["label"]), row["wnid"], row["name"])) for row in classes]
-    return "".join([tsv(("label", "wnid", "name")), *rows]).encode("utf-8") if rows else b""
+    def refuse(self) -> None:
+        """Raise DestinationError if the folder has a README.md that is not of this tool's making."""
+        text = text_at(self._path)
+        if text is not None and MARK not in text:
+            raise DestinationError(
+                f"{self._path} is there, and this tool has not made it. Nothing is overwritten: move it out of the "
+                "way, or leave out --card."
+            )
 
+    def withdraw(self) -> bool:
+        """Leave the set out of the folder's card; return whether the set was in one of this tool's."""
+        text = text_at(self._path) or ""
+        if MARK not in text or code(f"{self._set_name}.json") not in text:
+            return False
+        try:
+            self._write([])
+        except DestinationError as error:
+            raise DestinationError(f"{error} Mend that, and type the same command again.") from error
+        return True
 
-def write_card(folder: str, own: bytes | None, name: str) -> None:
-    """Write the folder's card: of the set called `name`, whose manifest will be `own`, and of the others there.
+    def write(self, finished: FinishedSet) -> None:
+        """Write the card: of the set, and of the others in the folder."""
+        self._write([json.loads(finished.manifest)])
 
-    Without `own` the set is left out, and if no other is there, the card is removed. A set whose manifest is damaged is
-    left out too. The folder should be locked. Raises DestinationError if the card cannot be written.
-    """
-    manifests = [] if own is None else [json.loads(own)]
-    for file in sorted(os.listdir(folder or ".")):
-        if file.endswith(".json") and file != f"{name}.json":
-            with contextlib.suppress(ManifestError):  # damaged, or nobody's
-                manifest = read_manifest(os.path.join(folder, file))
-                if manifest is not None and not is_copy(manifest, file):
-                    manifests.append(manifest)
-    sets = [CardedSet.of(manifest, folder) for manifest in manifests]
-    path = os.path.join(folder, CARD)
-    try:
-        durable.remove_partials(folder, re.escape(CARD))
-        if sets:
-            durable.write_file(path, card(sets), _is_card)
-        elif _is_card(path):
-            durable.remove(path)
-    except OSError as error:
-        raise DestinationError(f"{path} cannot be written: {error.strerror or error}.") from error
+    def remove_partials(self) -> None:
+        """Remove what is left of a card that was being written."""
+        durable.remove_partials(self._folder, re.escape(CARD))
+
+    def _write(self, own: Sequence[Mapping[str, Any]]) -> None:
+        """Write the card of the sets with these manifests, the set's `own` or none, and of the other sets there.
+
+        If there is no set, the card is removed.
+        """
+        sets = [CardedSet.of(manifest, self._folder) for manifest in (*own, *self._manifests_of_others())]
+        try:
+            self.remove_partials()
+            if sets:
+                durable.write_file(self._path, card(sets), _is_card)
+            elif _is_card(self._path):
+                durable.remove(self._path)
+        except OSError as error:
+            raise DestinationError(f"{self._path} cannot be written: {error.strerror or error}.") from error
+
+    def _manifests_of_others(self) -> Iterator[dict[str, Any]]:
+        """The manifests of the other sets in the folder; a damaged one, and a copy of one, is left out."""
+        for file in sorted(os.listdir(self._folder or ".")):
+            if file.endswith(".json") and file != f"{self._set_name}.json":
+                with contextlib.suppress(ManifestError):  # damaged, or nobody's
+                    manifest = read_manifest(os.path.join(self._folder, file))
+                    if manifest is not None and not is_copy(manifest, file):
+                        yield manifest
 
 
 def _is_card(path: str) -> bool:
     """Whether the file is a card of this tool's making."""
     return not os.path.islink(path) and MARK in (text_at(path) or "")
-
-
-def withdraw_card(folder: str, name: str) -> bool:
-    """Take the set called `name`, whose shards are about to go, out of the folder's card; whether it was in one of this
-    tool's. The folder should be locked.
-    """
-    text = text_at(os.path.join(folder, CARD)) or ""
-    if MARK not in text or code(f"{name}.json") not in text:
-        return False
-    try:
-        write_card(folder, None, name)
-    except DestinationError as error:
-        raise DestinationError(f"{error} Mend that, and type the same command again.") from error
-    return True

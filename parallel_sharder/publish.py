@@ -1,58 +1,62 @@
-"""Publication: what lies beside finished shards, for people and readers, the manifest last.
+"""Publishing: what lies beside finished shards, for people and readers, is written, the manifest last.
 
-Indexes, the list of problems, the class table and the card of a data set, and the manifest. Each appears whole or not
-at all, nothing of anybody else's is replaced, and before shards are made anew, what tells of the old ones goes.
+Before work starts, what else has the names of these files is refused; before shards are made anew, what is said of the
+old ones is withdrawn. What each file is, and how it is known, is its own module's business (see beside.py).
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
-import re
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Collection, Iterator, Sequence
 
-import numpy as np
-
-from parallel_sharder import __version__, durable
-from parallel_sharder.card import class_table, refuse_foreign_card, withdraw_card, write_card
-from parallel_sharder.destination import CARD, ShardPattern
+from parallel_sharder import durable
+from parallel_sharder.beside import Beside, FinishedSet
+from parallel_sharder.card import Card
+from parallel_sharder.class_table import ClassTable
 from parallel_sharder.engines import Engine
 from parallel_sharder.errors import DestinationError
-from parallel_sharder.indexer import index_made
-from parallel_sharder.indexes.computed import computed
-from parallel_sharder.indexes.folder import refuse_foreign_beside, refuse_foreign_indexes, remove_partials, withdraw
-from parallel_sharder.indexes.sets import ShardSet
-from parallel_sharder.journal import CLASSES, MANIFEST, PROBLEMS, Journal
+from parallel_sharder.indexes.beside import ReaderIndexes
+from parallel_sharder.journal import Journal
 from parallel_sharder.lock import locked_folder
-from parallel_sharder.manifest import is_manifest, manifest
+from parallel_sharder.manifest_file import ManifestFile, manifest_of
 from parallel_sharder.model import Listing, Plan, Problem, ShardRecord
 from parallel_sharder.monitor import Monitor
-from parallel_sharder.options import Options
-from parallel_sharder.problems import problem_lines
-from parallel_sharder.traces import identity_if, trace_of
+from parallel_sharder.options import INDEXES, Options
+from parallel_sharder.problems import Problems
 from parallel_sharder.worker import digests_of
+
+
+def besides(options: Options) -> tuple[Beside, ...]:
+    """What lies beside the shards if these options are followed, in the order in which it is written."""
+    return _besides(options, options.readers, options.card)
+
+
+def _besides(options: Options, readers: Collection[str], card: bool) -> tuple[Beside, ...]:
+    pattern = options.pattern
+    readers = [name for name in readers if name != "wids"]  # whose index is the manifest
+    return (
+        Problems(pattern.problems_path),
+        *([ReaderIndexes(pattern, options.split, readers)] if readers else []),
+        *([ClassTable(pattern.classes_path), Card(pattern)] if card else []),
+        ManifestFile(pattern.manifest_path),
+    )
 
 
 def refuse_in_the_way(options: Options) -> None:
     """Raise DestinationError now, not after hours, if something else has the name of what will be published."""
-    folder = options.pattern.folder
-    refuse_foreign_indexes(folder, options.readers, ())
-    refuse_foreign_beside(folder, _own(options), options.readers)
-    if options.card:
-        refuse_foreign_card(folder)
+    for beside in besides(options):
+        beside.refuse()
 
 
-def withdraw_all(options: Options, monitor: Monitor) -> bool:
-    """Remove what indexes and card tell of the shards of an earlier run, before these go; whether that was any."""
+def withdraw(options: Options, monitor: Monitor) -> bool:
+    """Remove what is said of the set's shards beside them, wanted now or not, before the shards are removed.
+
+    Returns whether anything was said.
+    """
     with locked_folder(options.pattern.folder, monitor.waiting):
-        told = withdraw(options.pattern.folder, _own(options))
-        return withdraw_card(options.pattern.folder, options.pattern.set_name) or told
-
-
-def _own(options: Options) -> ShardSet:
-    return ShardSet.made(options.pattern, options.split, 0)
+        withdrawn = [beside.withdraw() for beside in _besides(options, INDEXES, card=True)]
+        return any(withdrawn)
 
 
 def publish(
@@ -66,64 +70,37 @@ def publish(
 ) -> tuple[Problem, ...]:
     """Write all that lies beside the shards of `records`, which are in order of number, and return the set's problems.
 
-    Each file is journalled before it is begun, with the trace that it will have, or can be told by its content, so that
-    what is there is known to be the tool's own. Raises DestinationError for what cannot be written, and for what is in
-    the way.
+    Raises DestinationError for what cannot be written, and for what is in the way.
     """
-    pattern = options.pattern
     if options.md5:
         records = _with_md5(records, engine, journal)
     problems = (*listing.problems, *(problem for record in records for problem in record.problems))
-    _write(journal, PROBLEMS, pattern.problems_path, problem_lines(problems))
-
-    content = _manifest(options, listing, plan, records)
-    readers = [name for name in options.readers if name != "wids"]  # whose index is the manifest
-    tells_of_others = bool(readers or options.card)  # so of two runs that end at once, each has to see the other
-    with contextlib.ExitStack() as context:
-        if tells_of_others:
-            context.enter_context(locked_folder(pattern.folder, monitor.waiting))
-        context.enter_context(_clean(pattern, tells_of_others))
-        if readers:
-            made = [(record, partial(computed, listing, plan, record)) for record in records]
-            index_made(pattern, options.split, made, readers, engine, monitor)
-        if options.card:
-            _write(journal, CLASSES, pattern.classes_path, class_table(content))
-            write_card(pattern.folder, content, pattern.set_name)
-        _write(journal, MANIFEST, pattern.manifest_path, content)
+    manifest = manifest_of(options, listing, plan, records)
+    finished = FinishedSet(listing, plan, records, problems, manifest, journal, engine, monitor)
+    with _folder_for(options, monitor):
+        for beside in besides(options):
+            beside.write(finished)
     return problems
 
 
-def _write(journal: Journal, number: int, path: str, content: bytes) -> None:
-    """Make the file with this number hold that, if it does not already; without content there is no such file."""
-
-    def is_ours(path: str) -> bool:
-        return (number == MANIFEST and is_manifest(path)) or identity_if(path, journal.traces(number)) is not None
-
-    try:
-        if content:
-            trace = trace_of(content)
-            journal.record_beside(number, path, trace)
-            if identity_if(path, [trace]) is None:
-                durable.write_file(path, content, is_ours)
-        elif os.path.lexists(path):
-            if (identity := identity_if(path, journal.traces(number))) is None:
-                raise durable.taken(path)
-            durable.remove_if(path, identity)
-    except OSError as error:
-        raise DestinationError(f"{path} cannot be written: {error.strerror or error}.") from error
-
-
 @contextlib.contextmanager
-def _clean(pattern: ShardPattern, is_locked: bool) -> Iterator[None]:
-    """What an interrupt leaves of files that are being written goes; if the folder is locked, also of those of all."""
-    try:
-        yield
-    except BaseException:
-        durable.remove_partials(pattern.folder, pattern.names)
-        if is_locked:
-            durable.remove_partials(pattern.folder, re.escape(CARD))
-            remove_partials(pattern.folder)
-        raise
+def _folder_for(options: Options, monitor: Monitor) -> Iterator[None]:
+    """Holds the folder's lock inside the block, if what is written says something of other sets in the folder too.
+
+    So of two runs that end at once, each sees the other's set. What an interrupt leaves of files that were being
+    written is removed; if the folder is locked, also what others have left.
+    """
+    pattern = options.pattern
+    is_shared = any(beside.is_shared for beside in besides(options))
+    with locked_folder(pattern.folder, monitor.waiting) if is_shared else contextlib.nullcontext():
+        try:
+            yield
+        except BaseException:
+            durable.remove_partials(pattern.folder, pattern.shards)
+            for beside in _besides(options, INDEXES, card=True):
+                if is_shared or not beside.is_shared:
+                    beside.remove_partials()
+            raise
 
 
 def _with_md5(records: Sequence[ShardRecord], engine: Engine, journal: Journal) -> list[ShardRecord]:
@@ -135,12 +112,3 @@ def _with_md5(records: Sequence[ShardRecord], engine: Engine, journal: Journal) 
         without[path] = dataclasses.replace(without[path], md5=md5)
     journal.record([*without.values()])
     return [without.get(record.path, record) for record in records]
-
-
-def _manifest(options: Options, listing: Listing, plan: Plan, records: Sequence[ShardRecord]) -> bytes:
-    stored = np.ones(len(listing), np.bool_)
-    for record in records:
-        stored[plan.order[plan.cuts[record.number] :][list(record.left_out)]] = False
-    counts = np.bincount(listing.class_index[stored] + 1, minlength=len(listing.classes) + 1)[1:]  # class -1 is none
-    table = listing.classes, counts.tolist()
-    return manifest(options.pattern.set_name, __version__, options.choices, *table, records, options.md5)

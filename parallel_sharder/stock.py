@@ -20,7 +20,7 @@ from parallel_sharder.manifest import is_manifest
 from parallel_sharder.model import Plan, ShardRecord
 from parallel_sharder.monitor import Monitor
 from parallel_sharder.options import Options
-from parallel_sharder.publish import withdraw_all
+from parallel_sharder.publish import withdraw
 from parallel_sharder.resume import intact
 from parallel_sharder.text import counted, there_are
 from parallel_sharder.traces import identified
@@ -61,7 +61,7 @@ def take_stock(options: Options, plan: Plan, engine: Engine, journal: Journal, m
     left = [(number, path) for number, path in there if path not in ours]
     _refuse_left([path for number, path in left if number < 0 or not journal.is_same], pattern.journal_path)
 
-    withdrawn = bool(not is_complete and journal.files()) and withdraw_all(options, monitor)
+    withdrawn = bool(not is_complete and journal.files()) and withdraw(options, monitor)
     for path, identity in ours.items():  # the manifest before the shards
         durable.remove_if(path, identity)
     mended = frozenset(number for number, _ in left if journal.traces(number))

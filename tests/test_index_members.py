@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parallel_sharder.indexes import dali, energon
+from parallel_sharder.indexes import dali
+from parallel_sharder.indexes import energon_table as energon
 from parallel_sharder.indexes.members import Columns, KeyEnd, ShardMembers, key_end
 from parallel_sharder.sources.tarindex import TarMember
 

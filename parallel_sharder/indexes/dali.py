@@ -9,15 +9,37 @@ import functools
 from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
-from parallel_sharder.indexes.members import Columns
+from parallel_sharder import durable
+from parallel_sharder.indexes.members import Columns, ShardMembers
+from parallel_sharder.indexes.reader import ReaderIndex, is_shard_index
 
 
-def index_path(shard_path: str) -> str:
-    """Where it goes: beside the shard, `.idx` instead of `.tar`.
+class Dali(ReaderIndex):
+    """DALI's index: a file beside each shard, and none for the folder."""
 
-    So does wds2idx by itself, but for names with further dots, of which it takes the first: the same for all shards.
-    """
-    return shard_path.removesuffix(".tar") + ".idx"
+    reader = "dali"
+    seeks = True
+    file_names = r".*\.idx"
+
+    @staticmethod
+    def index_path(shard_path: str) -> str:
+        """Where the index goes: beside the shard, `.idx` instead of `.tar`.
+
+        So wds2idx does by itself, but for names with further dots: it takes the first of these, the same for all
+        shards.
+        """
+        return shard_path.removesuffix(".tar") + ".idx"
+
+    @staticmethod
+    def shard_of(index_name: str) -> str | None:
+        """The shard's name has `.tar` instead of `.idx`."""
+        is_index = index_name.endswith(".idx") and not index_name.endswith(".tar.idx")  # which is energon's
+        return index_name.removesuffix(".idx") + ".tar" if is_index else None
+
+    @classmethod
+    def index_shard(cls, path: str, members: ShardMembers) -> None:
+        """Write the index beside the shard; the folder wants nothing more."""
+        durable.write_file(cls.index_path(path), index_bytes(members.samples(key_end)), is_shard_index)
 
 
 def key_end(name: str) -> int | None:
