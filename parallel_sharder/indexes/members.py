@@ -86,9 +86,10 @@ def key_end(name: str) -> int | None:
 
 def _columns(members: Sequence[TarMember], ends: Sequence[int]) -> list[Columns]:
     """The samples of these members; `ends` are where the keys end in their names."""
-    names = [member.name for member in members]
-    keys = [name[:end] for name, end in zip(names, ends, strict=True)]
-    parted = [(name[end + 1 :], name[end:]) for name, end in zip(names, ends, strict=True)]
+    known: dict[tuple[str, str], tuple[str, str]] = {}  # each pair is in memory once
+    keys = [member.name[:end] for member, end in zip(members, ends, strict=True)]
+    pairs = ((member.name[end + 1 :], member.name[end:]) for member, end in zip(members, ends, strict=True))
+    parted = [known.setdefault(pair, pair) for pair in pairs]
     changes = [number for number, (before, key) in enumerate(pairwise(keys), 1) if key != before]
     bounds = [0, *changes, len(keys)] if keys else []
     shapes = [parted[start:end] for start, end in pairwise(bounds)]
