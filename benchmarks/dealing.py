@@ -20,10 +20,10 @@ from pathlib import Path
 import numpy as np
 
 from parallel_sharder.deal import deal, make_chunks
-from parallel_sharder.destination import ShardPattern
 from parallel_sharder.engines import open_engine
 from parallel_sharder.journal import Journal
 from parallel_sharder.model import Chunk, ImageClass, Job, Listing, Place, Plan, ShardRecord
+from parallel_sharder.pattern import ShardPattern
 
 ROWS = 1_281_167
 

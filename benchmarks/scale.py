@@ -63,7 +63,7 @@ from parallel_sharder.monitor import Silent
 from parallel_sharder.options import INDEXES
 from parallel_sharder.indexes.computed import computed
 from parallel_sharder.deal import make_chunks
-from parallel_sharder.destination import ShardPattern
+from parallel_sharder.pattern import ShardPattern
 from parallel_sharder.model import ImageClass, Job, Listing, Place
 from parallel_sharder.plan import Limits, in_order, make_plan
 rows = int(sys.argv[1])

@@ -13,7 +13,8 @@ from xml.parsers.expat import ExpatError
 import xmltodict
 
 from parallel_sharder.errors import SampleError
-from parallel_sharder.model import IMAGE_ENDINGS, Kind
+from parallel_sharder.kinds import Kind
+from parallel_sharder.model import IMAGE_ENDINGS
 
 SIZE_LIMIT_BYTES = 1 << 20
 """The largest annotation that is read: a real one has under 10 KB, and parsing takes many times its size in memory."""

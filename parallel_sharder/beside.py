@@ -15,8 +15,9 @@ from typing import ClassVar
 
 from parallel_sharder import durable
 from parallel_sharder.engines import Engine
-from parallel_sharder.errors import DestinationError
+from parallel_sharder.errors import unwritable
 from parallel_sharder.journal import Journal
+from parallel_sharder.manifest import Manifest
 from parallel_sharder.model import Listing, Plan, Problem, ShardRecord
 from parallel_sharder.monitor import Monitor
 from parallel_sharder.traces import identity_if, trace_of
@@ -26,14 +27,14 @@ from parallel_sharder.traces import identity_if, trace_of
 class FinishedSet:
     """A set whose shards are all whole, and what a run has at hand when it writes what lies beside them.
 
-    `records` are in order of number; `manifest` is what the manifest will hold.
+    `records` are in order of number; `manifest` is the one that will be written.
     """
 
     listing: Listing
     plan: Plan
     records: Sequence[ShardRecord]
     problems: Sequence[Problem]
-    manifest: bytes
+    manifest: Manifest
     journal: Journal
     engine: Engine
     monitor: Monitor
@@ -65,14 +66,12 @@ class Beside:
 
 
 class RecordedFile(Beside):
-    """A file of one set at `path`, which the journal knows by `number`.
+    """A file of one set at `path`, of which the journal has a record.
 
     It is journalled before it is begun, with the trace that it will have, so that what is there is known to be the
     tool's own. A foreign one is refused with foreign shards, and the tool's own is removed with the shards, both by the
     journal: see stock.py.
     """
-
-    number: ClassVar[int]
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -83,7 +82,7 @@ class RecordedFile(Beside):
 
     def is_own(self, path: str, journal: Journal) -> bool:
         """Whether the file at `path` is one that the tool has made for this set."""
-        return identity_if(path, journal.traces(self.number)) is not None
+        return identity_if(path, journal.traces(path)) is not None
 
     def write(self, finished: FinishedSet) -> None:
         """Make the file hold its content, if it does not already; remove it if there is no content."""
@@ -91,15 +90,15 @@ class RecordedFile(Beside):
         try:
             if content:
                 trace = trace_of(content)
-                journal.record_beside(self.number, self._path, trace)
+                journal.record_beside(self._path, trace)
                 if identity_if(self._path, [trace]) is None:
                     durable.write_file(self._path, content, lambda path: self.is_own(path, journal))
             elif os.path.lexists(self._path):
-                if (identity := identity_if(self._path, journal.traces(self.number))) is None:
+                if (identity := identity_if(self._path, journal.traces(self._path))) is None:
                     raise durable.taken(self._path)
                 durable.remove_if(self._path, identity)
         except OSError as error:
-            raise DestinationError(f"{self._path} cannot be written: {error.strerror or error}.") from error
+            raise unwritable(self._path, error) from error
 
     def remove_partials(self) -> None:
         """Remove what is left of this file."""

@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from parallel_sharder.errors import SampleError
-from parallel_sharder.model import Kind, Place
+from parallel_sharder.kinds import Kind
+from parallel_sharder.model import Place
 from parallel_sharder.regular import open_regular
 from parallel_sharder.text import counted
 

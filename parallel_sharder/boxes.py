@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from parallel_sharder.annotation import Described, DescribedObject, names_image
-from parallel_sharder.model import IMAGE_SUFFIX, WNID, ImageClass, Kind, ShardRecord
+from parallel_sharder.kinds import Kind
+from parallel_sharder.model import IMAGE_SUFFIX, WNID, ImageClass, ShardRecord
 
 
 class Field(NamedTuple):

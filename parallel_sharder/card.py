@@ -7,22 +7,24 @@ the front matter: https://github.com/huggingface/hub-docs, datasetcard.md; how `
 
 from __future__ import annotations
 
-import contextlib
 import glob
 import json
 import os
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from itertools import chain, count
 from typing import Any, NamedTuple
 
 from parallel_sharder import durable
 from parallel_sharder.beside import Beside, FinishedSet
 from parallel_sharder.boxes import FIELDS
-from parallel_sharder.destination import CARD, ShardPattern, braces, classes_beside, shard_name, text_at
-from parallel_sharder.errors import DestinationError, ManifestError
-from parallel_sharder.manifest import is_copy, read_manifest
+from parallel_sharder.destination import text_at
+from parallel_sharder.errors import DestinationError, unwritable
+from parallel_sharder.manifest import Manifest
+from parallel_sharder.pattern import braces, shard_name
+from parallel_sharder.setfiles import CARD, SetFiles
+from parallel_sharder.sets import sets_in
 from parallel_sharder.text import code, size
 from parallel_sharder.yamltext import to_yaml
 
@@ -58,23 +60,21 @@ class CardedSet(NamedTuple):
     pattern: str
 
     @classmethod
-    def of(cls, manifest: Mapping[str, Any], folder: str) -> CardedSet:
-        """The set in `folder` with this manifest, of this tool's."""
-        choices, totals = manifest["options"], manifest["totals"]
-        table = classes_beside(f"{manifest['name']}.json")
-        urls = [shard["url"] for shard in manifest["shardlist"]]
+    def of(cls, manifest: Manifest, folder: str) -> CardedSet:
+        """The set in `folder` with this manifest."""
+        table = SetFiles(folder, manifest.name).classes
         return cls(
-            manifest["name"],
-            choices["split"],
-            totals["samples"],
-            totals["filesize"],
-            tuple(urls),
-            choices["labels"],
-            choices.get("annotations", "original"),
-            bool(manifest["classes"]),
-            table if os.path.exists(os.path.join(folder, table)) else None,
-            f"{manifest['tool']['name']} {manifest['tool']['version']}",
-            _glob(urls[-1]),
+            manifest.name,
+            manifest.options.split,
+            manifest.totals.samples,
+            manifest.totals.file_bytes,
+            tuple(shard.name for shard in manifest.shards),
+            manifest.options.labels,
+            manifest.options.annotations,
+            bool(manifest.classes),
+            os.path.basename(table) if os.path.exists(table) else None,
+            manifest.tool,
+            _glob(manifest.shards[-1].name),
         )
 
     @property
@@ -259,28 +259,26 @@ def _origin(sets: Sequence[CardedSet]) -> str:
 
 
 class Card(Beside):
-    """The card of the folder that the set of `pattern` is in: of this set and of the others there."""
+    """The card of the folder that the set of these files is in: of this set and of the others there."""
 
     is_shared = True
 
-    def __init__(self, pattern: ShardPattern) -> None:
-        self._folder = pattern.folder
-        self._path = pattern.card_path
-        self._set_name = pattern.set_name
+    def __init__(self, files: SetFiles) -> None:
+        self._files = files
 
     def refuse(self) -> None:
         """Raise DestinationError if the folder has a README.md that is not of this tool's making."""
-        text = text_at(self._path)
+        text = text_at(self._files.card)
         if text is not None and MARK not in text:
             raise DestinationError(
-                f"{self._path} is there, and this tool has not made it. Nothing is overwritten: move it out of the "
-                "way, or leave out --card."
+                f"{self._files.card} is there, and this tool has not made it. Nothing is overwritten: move it out of "
+                "the way, or leave out --card."
             )
 
     def withdraw(self) -> bool:
         """Leave the set out of the folder's card; return whether the set was in one of this tool's."""
-        text = text_at(self._path) or ""
-        if MARK not in text or code(f"{self._set_name}.json") not in text:
+        text = text_at(self._files.card) or ""
+        if MARK not in text or code(f"{self._files.name}.json") not in text:
             return False
         try:
             self._write([])
@@ -290,35 +288,28 @@ class Card(Beside):
 
     def write(self, finished: FinishedSet) -> None:
         """Write the card: of the set, and of the others in the folder."""
-        self._write([json.loads(finished.manifest)])
+        self._write([finished.manifest])
 
     def remove_partials(self) -> None:
         """Remove what is left of a card that was being written."""
-        durable.remove_partials(self._folder, re.escape(CARD))
+        durable.remove_partials(self._files.folder, re.escape(CARD))
 
-    def _write(self, own: Sequence[Mapping[str, Any]]) -> None:
+    def _write(self, own: Sequence[Manifest]) -> None:
         """Write the card of the sets with these manifests, the set's `own` or none, and of the other sets there.
 
         If there is no set, the card is removed.
         """
-        sets = [CardedSet.of(manifest, self._folder) for manifest in (*own, *self._manifests_of_others())]
+        found = sets_in(self._files.folder)
+        others = [each.manifest for each in found if each.name != self._files.name and each.manifest is not None]
+        sets = [CardedSet.of(manifest, self._files.folder) for manifest in (*own, *others)]
         try:
             self.remove_partials()
             if sets:
-                durable.write_file(self._path, card(sets), _is_card)
-            elif _is_card(self._path):
-                durable.remove(self._path)
+                durable.write_file(self._files.card, card(sets), _is_card)
+            elif _is_card(self._files.card):
+                durable.remove(self._files.card)
         except OSError as error:
-            raise DestinationError(f"{self._path} cannot be written: {error.strerror or error}.") from error
-
-    def _manifests_of_others(self) -> Iterator[dict[str, Any]]:
-        """The manifests of the other sets in the folder; a damaged one, and a copy of one, is left out."""
-        for file in sorted(os.listdir(self._folder or ".")):
-            if file.endswith(".json") and file != f"{self._set_name}.json":
-                with contextlib.suppress(ManifestError):  # damaged, or nobody's
-                    manifest = read_manifest(os.path.join(self._folder, file))
-                    if manifest is not None and not is_copy(manifest, file):
-                        yield manifest
+            raise unwritable(self._files.card, error) from error
 
 
 def _is_card(path: str) -> bool:

@@ -213,7 +213,7 @@ def _how_to_continue(options: AnyOptions | None) -> str:
         return "What was found so far is not shown."
     from parallel_sharder.journal import progress_of
 
-    path = options.pattern.journal_path
+    path = options.pattern.files.journal
     progress = progress_of(path)
     if progress is None or (options.overwrite and os.path.getmtime(path) < _STARTED):
         return "Nothing was written yet."

@@ -14,11 +14,12 @@ import numpy as np
 
 from parallel_sharder.blob import Blob, blob_at
 from parallel_sharder.columns import Bytes, Int32s, Int64s, Keys
-from parallel_sharder.destination import problems_beside
 from parallel_sharder.engines import Engine
+from parallel_sharder.kinds import Kind
 from parallel_sharder.listed import Listed
-from parallel_sharder.model import IMAGE_SUFFIX, XML_SUFFIX, Deviation, Kind, Listing
+from parallel_sharder.model import IMAGE_SUFFIX, XML_SUFFIX, Deviation, Listing
 from parallel_sharder.monitor import Monitor
+from parallel_sharder.setfiles import SetFiles
 from parallel_sharder.witness import (
     ExpectedSample,
     LeftOutSample,
@@ -83,6 +84,7 @@ def compare_with_source(
 
     A sample of the source may be missing if the list of problems says why, and that is true.
     """
+    problems_path = SetFiles.at_manifest(manifest_path).problems
     place = np.minimum(np.searchsorted(listing.keys, rows.keys), len(listing) - 1)
     known = listing.keys[place] == rows.keys
     deviations = [rows.deviation(row, "is not in the source") for row in np.flatnonzero(~known).tolist()]
@@ -98,7 +100,7 @@ def compare_with_source(
             detail = f"{source.image.path} is in no shard, and in no list of problems"
             deviations.append(Deviation(manifest_path, detail, source.key))
         else:
-            absent.append(LeftOutSample(problems_beside(manifest_path), source, problem.kind, problem.detail))
+            absent.append(LeftOutSample(problems_path, source, problem.kind, problem.detail))
     deviations += _unknown(manifest_path, listing, left_out)
     for some in engine.each(look_again, _in_tasks(absent)):
         deviations += some
@@ -126,7 +128,7 @@ def _unknown(manifest_path: str, listing: Listing, left_out: Mapping[str, Listed
     known = {problem.key for problem in listing.problems}
     keys = [key for key in left_out if key not in known]
     is_there = np.isin(np.array([key.encode() for key in keys], "S"), listing.keys)
-    path, detail = problems_beside(manifest_path), "is listed as left out, and is not in the source"
+    path, detail = SetFiles.at_manifest(manifest_path).problems, "is listed as left out, and is not in the source"
     return [Deviation(path, detail, key) for key, there in zip(keys, is_there.tolist(), strict=True) if not there]
 
 

@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from parallel_sharder import bounds, durable, machine
+from parallel_sharder.appendlog import refuse_foreign_journal
 from parallel_sharder.deal import deal, make_chunks, make_job
 from parallel_sharder.destination import (
-    ShardPattern,
     make_folder,
     refuse_full,
     refuse_in_source,
@@ -30,11 +30,13 @@ from parallel_sharder.destination import (
 )
 from parallel_sharder.engines import Engine, open_engine
 from parallel_sharder.errors import DestinationError, DestinationGoneError, SharderError, SourceError
-from parallel_sharder.journal import Journal, Past, past_of, refuse_foreign_journal, refuse_other
+from parallel_sharder.fingerprint import refuse_other
+from parallel_sharder.journal import Journal, Past, past_of
 from parallel_sharder.limits import explain, stopping_in_words
 from parallel_sharder.model import Chunk, Listing, Plan, ShardRecord
 from parallel_sharder.monitor import Monitor, telling
 from parallel_sharder.options import Options
+from parallel_sharder.pattern import ShardPattern
 from parallel_sharder.plan import Limits, in_order, make_plan
 from parallel_sharder.publish import publish, refuse_in_the_way
 from parallel_sharder.report import Preview, Report
@@ -72,15 +74,15 @@ def _convert(options: Options, typed: Options, monitor: Monitor) -> Report:
     pattern = options.pattern
     workers = machine.usable_cores() if options.workers is None else options.workers
     times = [time.monotonic()]
-    if not os.path.exists(pattern.journal_path):
+    if not os.path.exists(pattern.files.journal):
         refuse_taken(pattern)
     refuse_in_the_way(options)
     layout = _layout(options)
-    refuse_foreign_journal(pattern.journal_path)
+    refuse_foreign_journal(pattern.files.journal)
     refuse_unwritable(pattern)
     checked = check_archives(layout, monitor.working) if options.check_archives else ()
     with open_engine(workers, options.start_method) as engine, spool_beside(pattern, layout) as spool:
-        saved = SavedIndex.of(layout, pattern.saved_index_path)
+        saved = SavedIndex.of(layout, pattern.files.saved_index)
         listing = _scan(options, layout, engine, monitor, spool, saved, checked)
         monitor.found(listing)
         times.append(time.monotonic())
@@ -92,7 +94,7 @@ def _convert(options: Options, typed: Options, monitor: Monitor) -> Report:
         make_folder(pattern)
         made_from = fingerprint(options, listing, plan)
         known_archives = archives_by_entry(listing)
-        with Journal(pattern.journal_path, made_from, options.overwrite, known_archives) as journal:
+        with Journal(pattern.files.journal, made_from, options.overwrite, known_archives) as journal:
             notices = _notices(pattern, journal)
             kept, remade, mended, withdrawn = take_stock(options, plan, engine, journal, monitor)
             if saved is not None:
@@ -131,7 +133,7 @@ def _notices(pattern: ShardPattern, journal: Journal) -> list[str]:
             f"The file system of {folder} does not sync {what}: after a power cut, shards that were finished before it "
             "can be lost or damaged. The same command with --check finds them and makes them again."
         )
-    if not durable.keeps_names(pattern.manifest_path):
+    if not durable.keeps_names(pattern.files.manifest):
         notices.append(
             f"The file system of {folder} can neither link files nor rename them without replacing others: a file that "
             "somebody else puts there under the name of a shard, in the moment in which that is finished, is lost."
@@ -139,7 +141,7 @@ def _notices(pattern: ShardPattern, journal: Journal) -> list[str]:
     if journal.damage is not None:
         kept_as, lost_bytes, done = journal.damage
         notices.append(
-            f"{pattern.journal_path} was damaged, and is kept as {kept_as}. The records of "
+            f"{pattern.files.journal} was damaged, and is kept as {kept_as}. The records of "
             f"{counted(done, 'finished shard')} were whole; {counted(lost_bytes, 'byte')} of others "
             f"{'is' if lost_bytes == 1 else 'are'} lost. What is there was compared with its record, or with what was "
             "made anew."
@@ -205,12 +207,12 @@ def preview(options: Options, monitor: Monitor | None = None) -> Preview:
         layout = _layout(options)
         checked = check_archives(layout, monitor.working) if options.check_archives else ()
         with open_engine(workers, options.start_method) as engine:
-            saved = SavedIndex.of(layout, options.pattern.saved_index_path)
+            saved = SavedIndex.of(layout, options.pattern.files.saved_index)
             listing = _scan(options, layout, engine, monitor, None, saved, checked)
     plan = _plan(options, listing)
     refuse_unfit(options.pattern, plan.shard_count)
     spool_bytes = int(listing.xml_size.clip(0).sum()) if layout.needs_spool else 0
-    past = past_of(options.pattern.journal_path)
+    past = past_of(options.pattern.files.journal)
     return Preview.of(
         listing,
         plan,
@@ -226,11 +228,11 @@ def _in_the_way(options: Options, listing: Listing, plan: Plan, past: Past | Non
     """What would stop the run that the plan is of, besides shards that no journal knows; "" if nothing does."""
     try:
         refuse_in_the_way(options)
-        refuse_foreign_journal(options.pattern.journal_path)
+        refuse_foreign_journal(options.pattern.files.journal)
         refuse_unwritable(options.pattern)
         if past is not None and not options.overwrite:
             made_from, archives = fingerprint(options, listing, plan), archives_by_entry(listing)
-            refuse_other(options.pattern.journal_path, past.fingerprint, made_from, archives)
+            refuse_other(options.pattern.files.journal, past.fingerprint, made_from, archives)
     except DestinationError as error:
         return str(error)
     return ""

@@ -10,11 +10,11 @@ from itertools import islice
 from typing import NamedTuple, Protocol
 
 from parallel_sharder import durable
-from parallel_sharder.destination import ShardPattern
 from parallel_sharder.engines import Engine, Finished
 from parallel_sharder.errors import DestinationGoneError, WorkerDiedError, WorkerError
 from parallel_sharder.model import Chunk, Job, Listing, Plan, ShardRecord
 from parallel_sharder.options import Options
+from parallel_sharder.pattern import ShardPattern
 from parallel_sharder.text import counted
 from parallel_sharder.traces import Trace, identity_if
 

@@ -17,6 +17,7 @@ import signal
 from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 
+from parallel_sharder.kinds import Kind
 from parallel_sharder.text import printable
 
 _OPTION = re.compile(r"(?<![\w/=.'\"-])(?:--([a-z][a-z0-9-]*)|DEST\b)")
@@ -105,6 +106,12 @@ class DestinationError(SharderError):
     """A destination that is taken, too small, or cannot be written."""
 
 
+def unwritable(what: object, cause: OSError | str, remedy: str = "") -> DestinationError:
+    """The error that `what`, a path mostly, cannot be written, with the cause; `remedy` is what to do, in sentences."""
+    reason = cause if isinstance(cause, str) else cause.strerror or cause
+    return DestinationError(f"{what} cannot be written: {reason}.{' ' if remedy else ''}{remedy}")
+
+
 class DestinationGoneError(DestinationError):
     """A destination that is not there any more as it was when the run began."""
 
@@ -137,10 +144,10 @@ class WorkerDiedError(Exception):
 class SampleError(Exception):
     """One sample that cannot be stored as it should be; becomes a `model.Problem`, never stops a run by itself.
 
-    `kind` is one of the `model.Kind` values that leave a sample out.
+    `kind` is one of those that leave a sample out.
     """
 
-    def __init__(self, kind: str, path: str, detail: str) -> None:
+    def __init__(self, kind: Kind, path: str, detail: str) -> None:
         super().__init__(kind, path, detail)
         self.kind = kind
         self.path = path

@@ -14,7 +14,8 @@ from typing import Any, NoReturn, cast
 
 from parallel_sharder import annotation
 from parallel_sharder.image import examine
-from parallel_sharder.model import IMAGE_ENDINGS, ImageClass, Kind
+from parallel_sharder.kinds import Kind
+from parallel_sharder.model import IMAGE_ENDINGS, ImageClass
 from parallel_sharder.text import counted
 
 _BOXES_FORM: dict[str, type] = {

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Iterator
 
 from parallel_sharder import formats
-from parallel_sharder.model import Kind
+from parallel_sharder.kinds import Kind
 
 _START, _END = b"\xff\xd8", b"\xff\xd9"
 _START_CODE, _END_CODE, _SCAN_CODE, _LINES_CODE = 0xD8, 0xD9, 0xDA, 0xDC

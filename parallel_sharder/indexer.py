@@ -10,17 +10,18 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 
 from parallel_sharder import machine
-from parallel_sharder.destination import ShardPattern, is_pattern, names_set, set_name, shard_name
 from parallel_sharder.engines import open_engine
 from parallel_sharder.errors import DestinationError
 from parallel_sharder.indexes.folder import FolderIndexes, unwritten
 from parallel_sharder.indexes.headers import index_headers
-from parallel_sharder.indexes.sets import ShardSet, listed_sets, refuse_unfinished, split_of
+from parallel_sharder.indexes.sets import ShardSet, listed_sets, refuse_unfinished, split_in
 from parallel_sharder.limits import stopping_in_words
 from parallel_sharder.lock import locked_folder
 from parallel_sharder.monitor import Monitor, telling
 from parallel_sharder.options import INDEXES, SEEKING, IndexOptions
+from parallel_sharder.pattern import ShardPattern, is_pattern, names_set, set_name, shard_name
 from parallel_sharder.report import Indexed
+from parallel_sharder.sets import sets_in
 
 
 @contextlib.contextmanager
@@ -67,14 +68,14 @@ def _sets_at(dest: str, readers: Collection[str]) -> tuple[str, list[ShardSet]]:
     pattern = ShardPattern.parse(dest) if is_pattern(dest) else None
     folder = pattern.folder if pattern else dest
     try:
-        names = sorted(os.listdir(folder or "."))
-        listed = [each for each in listed_sets(folder) if names_set(each.set.name, each.set.names[0])]
+        found = sets_in(folder)
     except OSError as error:
         raise DestinationError(f"{folder} cannot be read: {error.strerror}. Name the folder of the shards.") from error
+    listed = [each for each in listed_sets(found) if names_set(each.set.name, each.set.names[0])]
     listed_in = {name: each.set.name for each in listed for name in each.set.names}
     sets: dict[str, list[tuple[int, str]]] = defaultdict(list)
     suffixes: dict[str, str] = {}
-    for name in names:
+    for name in sorted(name for each in found for name in each.there):
         parts = shard_name(name, pattern.prefix if pattern else None)
         if parts is None or (pattern and parts.suffix != pattern.suffix):
             continue
@@ -94,7 +95,7 @@ def _sets_at(dest: str, readers: Collection[str]) -> tuple[str, list[ShardSet]]:
     splits = {each.set.name: each.set.split for each in listed}
     missing = [each.set for each in listed if each.is_ours and each.set.name not in sets and not pattern]
     return folder, missing + [
-        ShardSet.of(name, splits.get(name) or split_of(name, {}), [each for _, each in sorted(some)])
+        ShardSet.of(name, splits.get(name) or split_in(name), [each for _, each in sorted(some)])
         for name, some in sorted(sets.items())
     ]
 

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from parallel_sharder.columns import Keys
-from parallel_sharder.destination import problems_beside
-from parallel_sharder.model import Deviation, Kind, Problem
+from parallel_sharder.kinds import Kind
+from parallel_sharder.model import Deviation, Problem
 from parallel_sharder.regular import open_regular
+from parallel_sharder.setfiles import SetFiles
 
 _LINE_LIMIT_BYTES = 1 << 20
 """A path has at most 4 KB, and a detail little more."""
@@ -35,7 +36,7 @@ class Listed(NamedTuple):
 
 def read_listed(manifest_path: str, on_bad: str) -> tuple[list[Listed], list[Deviation]]:
     """The problems that are listed beside a manifest, and what is wrong with the list; `on_bad` is the set's."""
-    path = problems_beside(manifest_path)
+    path = SetFiles.at_manifest(manifest_path).problems
     listed: list[Listed] = []
     deviations: list[Deviation] = []
     try:
@@ -55,7 +56,7 @@ def read_listed(manifest_path: str, on_bad: str) -> tuple[list[Listed], list[Dev
 
 def against_shards(manifest_path: str, listed: list[Listed], keys: Keys) -> list[Deviation]:
     """What is listed as left out and is in the shards, whose samples have these `keys`, and the other way round."""
-    path = problems_beside(manifest_path)
+    path = SetFiles.at_manifest(manifest_path).problems
     of_samples = [problem for problem in listed if problem.key]
     is_stored = np.isin(np.array([problem.key.encode() for problem in of_samples], "S"), keys)
     wrong = {True: "is listed as left out, and is there", False: "is listed as stored, and is in no shard"}

@@ -2,7 +2,7 @@
 
 A wids index (`wids-shard-index-v1`), so that wids and webdataset read it as it is, with further keys for people and
 tools. It is a function of the source, the choices and the tool's version: what differs from run to run (times, rates,
-workers) is in the summary, never here.
+workers) is in the summary, never here. Only this module knows it as JSON: others get a Manifest and its attributes.
 """
 
 from __future__ import annotations
@@ -11,18 +11,20 @@ import json
 import os
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import xxhash
 
-from parallel_sharder.boxes import in_all
-from parallel_sharder.destination import ShardPattern
+from parallel_sharder import __version__
+from parallel_sharder.boxes import Mended
 from parallel_sharder.errors import ManifestError
 from parallel_sharder.model import WNID, ImageClass, ShardRecord
 from parallel_sharder.options import ANNOTATIONS, LABELS, ON_BAD, SEED_LIMIT, SPLITS
+from parallel_sharder.pattern import ShardPattern
 from parallel_sharder.regular import read_regular
-from parallel_sharder.schema import Kind, Shape, fault, instead, matching, one_of, optional, or_null, whole_number
+from parallel_sharder.schema import Shape, Value, fault, instead, matching, one_of, optional, or_null, whole_number
 
 TOOL = "parallel_sharder"
 
@@ -30,120 +32,240 @@ DIGEST = "xxh3_128"
 """The manifest's last entry: the digest of its text without that entry."""
 
 
-def manifest(
-    name: str,
-    tool_version: str,
-    choices: Mapping[str, Any],
-    classes: Sequence[ImageClass],
-    class_counts: Sequence[int],
-    records: Sequence[ShardRecord],
-    md5: bool,
-) -> bytes:
-    """The manifest of the set of `records` (in order of number), as JSON text.
+class ListedShard(NamedTuple):
+    """A shard of the set: its file's name, and what is in it; digests are in hex, `md5` is "" if it is not known."""
 
-    `choices` are Options.choices; `class_counts` are the stored samples of each of `classes`; `md5` adds that of each
-    shard, which the records then have. The last entry is the digest of all before it, so that damage to the manifest is
-    noticed too. Source of the wids keys: webdataset 0.2.x, wids/wids_specs.py; the reader wants `wids_version`, and
-    `url` and `nsamples` of each shard.
+    name: str
+    samples: int
+    file_bytes: int
+    tar_bytes: int
+    xxh3_128: str
+    md5: str = ""
+
+    @classmethod
+    def of(cls, record: ShardRecord, with_md5: bool) -> ListedShard:
+        """The shard that a record is of."""
+        name = os.path.basename(record.path)
+        md5 = record.md5 if with_md5 else ""
+        return cls(name, record.samples, record.file_bytes, record.tar_bytes, record.xxh3_128, md5)
+
+
+class ListedClass(NamedTuple):
+    """A class of the set: its label, WordNet ID and words, and how many samples of it are stored."""
+
+    label: int
+    wnid: str
+    name: str
+    samples: int
+
+
+class Totals(NamedTuple):
+    """What the shards add up to."""
+
+    samples: int
+    shards: int
+    file_bytes: int
+    tar_bytes: int
+
+
+class Choices(NamedTuple):
+    """The options that the bytes of the shards follow from, as Options has them; `seed` None is no shuffling."""
+
+    split: str
+    labels: str
+    seed: int | None
+    maxsize: int
+    maxcount: int | None
+    shards: int | None
+    on_bad: str
+    annotations: str = "original"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A set's manifest. Each field has a value that can be, and those that follow from others agree with them.
+
+    `shards` are in order of number, and at least one; `classes` in order of label. `mended` is None where annotations
+    have another form than boxes. What older versions did not write has its default: that is "original" for the
+    annotations of the options, and no MD5. `content` is the JSON behind it but for the digest, with the entries of
+    later versions too.
     """
-    table = sorted(zip(classes, class_counts, strict=True), key=lambda row: row[0].label)
-    shards = [
-        {
-            "url": os.path.basename(record.path),
-            "nsamples": record.samples,
-            "filesize": record.file_bytes,
-            **({"md5sum": record.md5} if md5 else {}),
-            "tar_bytes": record.tar_bytes,
-            "xxh3_128": record.xxh3_128,
+
+    name: str
+    tool_version: str
+    options: Choices
+    totals: Totals
+    shards: tuple[ListedShard, ...]
+    classes: tuple[ListedClass, ...]
+    mended: Mended | None
+    content: Mapping[str, Any]
+
+    @classmethod
+    def made(
+        cls,
+        name: str,
+        choices: Mapping[str, Any],
+        shards: Sequence[ListedShard],
+        classes: Sequence[tuple[ImageClass, int]],
+        mended: Mended | None,
+    ) -> Manifest:
+        """The manifest of the set of `shards`, in order of number, that this version of the tool has made.
+
+        `choices` are Options.choices; `classes` come with the number of their stored samples. Source of the wids keys:
+        webdataset 0.2.x, wids/wids_specs.py; the reader wants `wids_version`, and `url` and `nsamples` of each shard.
+        """
+        entries = [_entry(shard) for shard in shards]
+        table = sorted(classes, key=lambda row: row[0].label)
+        content: dict[str, Any] = {
+            "__kind__": "wids-shard-index-v1",
+            "wids_version": 1,
+            "name": name,
+            "shardlist": entries,
+            "tool": {"name": TOOL, "version": __version__},
+            "options": dict(choices),
+            "totals": _totals(entries),
+            **({"mended": mended._asdict()} if mended is not None else {}),
+            "classes": [
+                {"label": row.label, "wnid": row.wnid, "name": row.name, "count": int(count)} for row, count in table
+            ],
         }
-        for record in records
-    ]
-    content: dict[str, Any] = {
-        "__kind__": "wids-shard-index-v1",
-        "wids_version": 1,
-        "name": name,
-        "shardlist": shards,
-        "tool": {"name": TOOL, "version": tool_version},
-        "options": dict(choices),
-        "totals": _totals(shards),
-        **({"mended": in_all(records)._asdict()} if choices["annotations"] == "boxes" else {}),
-        "classes": [
-            {"label": row.label, "wnid": row.wnid, "name": row.name, "count": int(count)} for row, count in table
-        ],
-    }
-    return signed(content)
+        return cls._of(content)
 
+    @classmethod
+    def read(cls, path: str) -> Manifest | None:
+        """The manifest at `path`, as `parse` gives it, or None if what is there is JSON, but not one of ours.
 
-def with_md5(content: Mapping[str, Any], digests: Mapping[str, tuple[str, str]]) -> bytes:
-    """The manifest with this content, and with the MD5 of each shard, of which MD5 and XXH3-128 are given by its name.
+        Raises ManifestError if it is missing or cannot be read too.
+        """
+        try:
+            data = read_regular(path)
+        except FileNotFoundError as error:
+            raise ManifestError("is missing: the set is not finished") from error
+        except OSError as error:
+            raise ManifestError(f"cannot be read: {error.strerror}") from error
+        return cls.parse(data)
 
-    Raises ManifestError for a shard that has not the digest that the manifest has.
-    """
-    shards = []
-    for entry in content["shardlist"]:
-        name = entry["url"]
-        md5, xxh3_128 = digests[name]
-        if xxh3_128 != entry[DIGEST]:
-            raise ManifestError(
-                f"has {entry[DIGEST]} as digest (XXH3-128) of {name}, and the file has {xxh3_128}: it is not as it was "
-                "finished. No MD5 was written. Copy it again, or convert again with --check, which makes it anew."
-            )
-        fields: dict[str, Any] = {}
-        for field, value in entry.items():
-            if field != "md5sum":
-                fields[field] = value
-            if field == "filesize":  # where `manifest` has it
-                fields["md5sum"] = md5
-        shards.append(fields)
-    return signed({**content, "shardlist": shards})
+    @classmethod
+    def parse(cls, data: bytes) -> Manifest | None:
+        """The manifest that these bytes are, or None if they are JSON, but not one of ours.
+
+        Raises ManifestError if it is damaged: not JSON, not to the byte what its digest was made of, or with a value
+        that cannot be; then the message says where.
+        """
+        try:
+            content = json.loads(data)
+        except (ValueError, RecursionError) as error:
+            raise ManifestError(f"is damaged: it is not JSON: {error}") from error
+        if not isinstance(content, dict) or not _is_ours(content):
+            return None
+        try:
+            digest = xxhash.xxh3_128_hexdigest(_text(_undigested(content)))
+            holds = data == _text(content) and content.get(DIGEST) == digest
+        except RecursionError:
+            holds = False
+        if not holds:
+            raise ManifestError("is damaged: its content does not give the digest that it ends with")
+        if found := fault(content, _SHAPE) or _contradiction(content):
+            raise ManifestError(f"is damaged: {found}")
+        return cls._of(content)
+
+    @classmethod
+    def _of(cls, content: Mapping[str, Any]) -> Manifest:
+        """The manifest with this content, in which all is as it should be."""
+        choices = {name: value for name, value in content["options"].items() if name in Choices._fields}
+        totals = content["totals"]
+        return cls(
+            content["name"],
+            content["tool"]["version"],
+            Choices(**choices),
+            Totals(totals["samples"], totals["shards"], totals["filesize"], totals["tar_bytes"]),
+            tuple(
+                ListedShard(
+                    entry["url"],
+                    entry["nsamples"],
+                    entry["filesize"],
+                    entry["tar_bytes"],
+                    entry["xxh3_128"],
+                    entry.get("md5sum", ""),
+                )
+                for entry in content["shardlist"]
+            ),
+            tuple(ListedClass(row["label"], row["wnid"], row["name"], row["count"]) for row in content["classes"]),
+            _mended(content.get("mended")),
+            _undigested(content),
+        )
+
+    @property
+    def tool(self) -> str:
+        """The tool that has made the set, and its version."""
+        return f"{TOOL} {self.tool_version}"
+
+    def to_bytes(self) -> bytes:
+        """The manifest as text in JSON. Its last entry is the digest of all before it, which makes damage noticed."""
+        return signed(self.content)
+
+    def with_md5(self, digests: Mapping[str, tuple[str, str]]) -> Manifest:
+        """The same with the MD5 of each shard, of which MD5 and XXH3-128 are given by its name.
+
+        Raises ManifestError for a shard that has not the digest that the manifest has.
+        """
+        entries = []
+        for shard, entry in zip(self.shards, self.content["shardlist"], strict=True):
+            md5, xxh3_128 = digests[shard.name]
+            if xxh3_128 != shard.xxh3_128:
+                raise ManifestError(
+                    f"has {shard.xxh3_128} as digest (XXH3-128) of {shard.name}, and the file has {xxh3_128}: it is "
+                    "not as it was finished. No MD5 was written. Copy it again, or convert again with --check, which "
+                    "makes it anew."
+                )
+            rest = {field: value for field, value in entry.items() if field != "md5sum"}
+            entries.append(_with_md5(rest, md5))
+        return Manifest._of({**self.content, "shardlist": entries})
+
+    def is_copy_at(self, path: str) -> bool:
+        """Whether `path` has another name than the set's: the file there is a copy, and stands for no set."""
+        return os.path.basename(path) != f"{self.name}.json"
 
 
 def signed(content: Mapping[str, Any]) -> bytes:
-    """The manifest with this content, and with the digest of it."""
-    rest = {name: value for name, value in content.items() if name != DIGEST}
+    """The text of the manifest with this content, and with the digest of it."""
+    rest = _undigested(content)
     return _text({**rest, DIGEST: xxhash.xxh3_128_hexdigest(_text(rest))})
 
 
-def read_manifest(path: str) -> dict[str, Any] | None:
-    """The manifest at `path`, as `manifest_in` gives it, or None if what is there is JSON, but not one of ours.
-
-    Raises ManifestError if it is missing or cannot be read too.
-    """
-    try:
-        data = read_regular(path)
-    except FileNotFoundError as error:
-        raise ManifestError("is missing: the set is not finished") from error
-    except OSError as error:
-        raise ManifestError(f"cannot be read: {error.strerror}") from error
-    return manifest_in(data)
+def _undigested(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in content.items() if name != DIGEST}
 
 
-def manifest_in(data: bytes) -> dict[str, Any] | None:
-    """The manifest that these bytes are, or None if they are JSON, but not one of ours.
+def _entry(shard: ListedShard) -> dict[str, Any]:
+    entry = {
+        "url": shard.name,
+        "nsamples": shard.samples,
+        "filesize": shard.file_bytes,
+        "tar_bytes": shard.tar_bytes,
+        "xxh3_128": shard.xxh3_128,
+    }
+    return _with_md5(entry, shard.md5) if shard.md5 else entry
 
-    Each field is there, with a value that can be, and those that follow from others agree with them; only "annotations"
-    may be missing among the options, which is "original" then, and each shard's "md5sum". Raises ManifestError if it is
-    damaged: not JSON, not to the byte what its digest was made of, or not so; then the message says where.
-    """
-    try:
-        content = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise ManifestError(f"is damaged: it is not JSON: {error}") from error
-    if not isinstance(content, dict) or not is_ours(content):
+
+def _with_md5(entry: Mapping[str, Any], md5: str) -> dict[str, Any]:
+    """The entry of a shard with its MD5 where wids has it, behind the size of the file."""
+    parted: dict[str, Any] = {}
+    for field, value in entry.items():
+        parted[field] = value
+        if field == "filesize":
+            parted["md5sum"] = md5
+    return parted
+
+
+def _mended(counts: object) -> Mended | None:
+    """What a manifest says of it; what is no count counts as none."""
+    if not isinstance(counts, dict):
         return None
-    rest = {name: value for name, value in content.items() if name != DIGEST}
-    try:
-        holds = data == _text(content) and content.get(DIGEST) == xxhash.xxh3_128_hexdigest(_text(rest))
-    except RecursionError:
-        holds = False
-    if not holds:
-        raise ManifestError("is damaged: its content does not give the digest that it ends with")
-    if found := fault(content, _SHAPE) or _contradiction(content):
-        raise ManifestError(f"is damaged: {found}")
-    return content
+    return Mended(**{name: counts[name] for name in Mended._fields if type(counts.get(name)) is int})
 
 
-def is_ours(content: Mapping[str, Any]) -> bool:
+def _is_ours(content: Mapping[str, Any]) -> bool:
     """Whether that is, or was, a manifest of this tool."""
     tool = content.get("tool")
     return DIGEST in content or (isinstance(tool, dict) and tool.get("name") == TOOL)
@@ -151,7 +273,7 @@ def is_ours(content: Mapping[str, Any]) -> bool:
 
 _COUNT = whole_number(0)
 _HEX_DIGEST = matching("[0-9a-f]{32}", "32 hexadecimal digits")
-_TEXT = Kind("text", lambda value: isinstance(value, str) and not re.search("[\ud800-\udfff]", value))
+_TEXT = Value("text", lambda value: isinstance(value, str) and not re.search("[\ud800-\udfff]", value))
 _SHAPE: Shape = {
     "__kind__": one_of("wids-shard-index-v1"),
     "wids_version": whole_number(1, 1),
@@ -238,15 +360,10 @@ def _fault_in_classes(content: Mapping[str, Any]) -> str:
     return f"classes has {twice[0]} twice" if twice else ""
 
 
-def is_copy(content: Mapping[str, Any], path: str) -> bool:
-    """Whether a manifest with this content lies at `path` under another name than its set's: it tells of nothing."""
-    return os.path.basename(path) != f"{content['name']}.json"
-
-
 def is_manifest(path: str) -> bool:
     """Whether what is at `path` is a manifest of this tool that holds its own digest."""
     try:
-        return not os.path.islink(path) and read_manifest(path) is not None
+        return not os.path.islink(path) and Manifest.read(path) is not None
     except ManifestError:
         return False
 

@@ -8,7 +8,6 @@ import numpy: a worker has no use for it.
 from __future__ import annotations
 
 import dataclasses
-import enum
 import os
 import re
 import zlib
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgpack
 
+from parallel_sharder.kinds import Kind
 from parallel_sharder.text import printable
 
 if TYPE_CHECKING:
@@ -35,64 +35,6 @@ IMAGE_ENDINGS = frozenset((
 ))  # fmt: skip
 """In lower case: what names of images end in, whoever has renamed or converted them. None is longer than IMAGE_SUFFIX,
 which the plan relies on. What a file holds is seen when it is read."""
-
-
-class Kind(enum.StrEnum):
-    """What can be the matter with a file of the source; the value is what summaries and JSON show."""
-
-    NOT_AN_IMAGE = "not-an-image"
-    ORPHAN_XML = "orphan-xml"
-    UNUSED_XML = "unused-xml"
-    MISPLACED_IMAGE = "misplaced-image"
-    OTHER_ENDING = "other-ending"
-    PACKED_CLASS = "packed-class"
-    PACKED_IMAGE = "packed-image"
-    EMPTY_CLASS = "empty-class"
-    UNREADABLE = "unreadable"
-    CHANGED = "changed"
-    BAD_IMAGE = "bad-image"
-    BAD_ANNOTATION = "bad-annotation"
-    OTHER_FORMAT = "other-format"
-    CMYK = "cmyk"
-    OTHER_NAME = "other-name"
-    BAD_BOX = "bad-box"
-
-    @property
-    def meaning(self) -> str:
-        """What the kind says, for people."""
-        return _MEANINGS[self]
-
-
-_MEANINGS = {
-    Kind.NOT_AN_IMAGE: "not an image of the set",
-    Kind.ORPHAN_XML: "annotation without an image",
-    Kind.UNUSED_XML: "annotation beside its image, not used",
-    Kind.MISPLACED_IMAGE: "image whose name does not fit its folder",
-    Kind.OTHER_ENDING: "file named like an image, under an ending that is no image's",
-    Kind.PACKED_CLASS: "class that is still packed, whose images are not known",
-    Kind.PACKED_IMAGE: "image that is still packed",
-    Kind.EMPTY_CLASS: "class without an image",
-    Kind.UNREADABLE: "image or annotation cannot be read",
-    Kind.CHANGED: "image or annotation has changed since the scan",
-    Kind.BAD_IMAGE: "image is broken",
-    Kind.BAD_ANNOTATION: "annotation is broken",
-    Kind.OTHER_FORMAT: "image of another format than JPEG, in the field jpg",
-    Kind.CMYK: "JPEG in CMYK",
-    Kind.OTHER_NAME: "annotation names another image",
-    Kind.BAD_BOX: "annotation has a box with its corners swapped, of no area, or past the image",
-}
-_LEAVES_OUT_CLASS = frozenset({Kind.PACKED_CLASS, Kind.EMPTY_CLASS})
-_LEAVES_OUT_SAMPLE = frozenset(
-    {
-        Kind.MISPLACED_IMAGE,
-        Kind.OTHER_ENDING,
-        Kind.PACKED_IMAGE,
-        Kind.UNREADABLE,
-        Kind.CHANGED,
-        Kind.BAD_IMAGE,
-        Kind.BAD_ANNOTATION,
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +57,12 @@ class Problem:
     @property
     def leaves_out_sample(self) -> bool:
         """Whether one image of the source is missing from the shards because of it."""
-        return self.kind in _LEAVES_OUT_SAMPLE and not self.kept
+        return self.kind.leaves_out_sample and not self.kept
 
     @property
     def leaves_out_class(self) -> bool:
         """Whether a class of the source is missing from the shards because of it; how many images, nobody knows."""
-        return self.kind in _LEAVES_OUT_CLASS
+        return self.kind.leaves_out_class
 
     @property
     def leaves_out(self) -> bool:

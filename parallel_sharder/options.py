@@ -18,8 +18,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
-from parallel_sharder.destination import ShardPattern, is_pattern
 from parallel_sharder.errors import OptionsError
+from parallel_sharder.pattern import ShardPattern, is_pattern
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)

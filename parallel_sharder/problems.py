@@ -6,14 +6,11 @@ import json
 from collections.abc import Sequence
 
 from parallel_sharder.beside import FinishedSet, RecordedFile
-from parallel_sharder.journal import PROBLEMS
 from parallel_sharder.model import Problem
 
 
 class Problems(RecordedFile):
     """The list of the set's problems."""
-
-    number = PROBLEMS
 
     def content(self, finished: FinishedSet) -> bytes:
         """A line for each problem."""

@@ -33,13 +33,13 @@ def besides(options: Options) -> tuple[Beside, ...]:
 
 
 def _besides(options: Options, readers: Collection[str], card: bool) -> tuple[Beside, ...]:
-    pattern = options.pattern
+    files = options.pattern.files
     readers = [name for name in readers if name != "wids"]  # whose index is the manifest
     return (
-        Problems(pattern.problems_path),
-        *([ReaderIndexes(pattern, options.split, readers)] if readers else []),
-        *([ClassTable(pattern.classes_path), Card(pattern)] if card else []),
-        ManifestFile(pattern.manifest_path),
+        Problems(files.problems),
+        *([ReaderIndexes(options.pattern, options.split, readers)] if readers else []),
+        *([ClassTable(files.classes), Card(files)] if card else []),
+        ManifestFile(files.manifest),
     )
 
 

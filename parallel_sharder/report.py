@@ -11,9 +11,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from parallel_sharder.boxes import in_all
+from parallel_sharder.destination import existing
 from parallel_sharder.errors import worded
 from parallel_sharder.journal import Past
-from parallel_sharder.model import Deviation, Kind, Listing, Plan, Problem, ShardRecord
+from parallel_sharder.kinds import Kind
+from parallel_sharder.model import Deviation, Listing, Plan, Problem, ShardRecord
 from parallel_sharder.options import Options
 from parallel_sharder.problems import problem_json
 from parallel_sharder.text import counted, duration, printable, size
@@ -72,7 +74,7 @@ class Preview:
         """
         counts = plan.cuts[1:] - plan.cuts[:-1]
         pattern = options.pattern
-        there = {os.path.basename(path): path for path in pattern.existing()}
+        there = {os.path.basename(path): path for path in existing(pattern)}
         ours = [path for name, path in there.items() if past is not None and name in past.names]
         kept = []
         if options.overwrite:  # which removes them first
@@ -224,15 +226,15 @@ class Report:
             len(kept),
             tuple(remade),
             pattern.braces(len(records)),
-            pattern.manifest_path,
-            pattern.problems_path,
+            pattern.files.manifest,
+            pattern.files.problems,
             workers,
             seconds,
             bool(listing.classes),
             tuple(problems),
             options.readers,
             withdrawn,
-            pattern.card_path if options.card else None,
+            pattern.files.card if options.card else None,
             {name: count for name, count in in_all(records)._asdict().items() if count},
             (*listing.notices, *notices),
         )

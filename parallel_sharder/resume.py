@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 import numpy as np
 import xxhash
 
-from parallel_sharder import compress, journal
+from parallel_sharder import compress
 from parallel_sharder.errors import DestinationError
+from parallel_sharder.fingerprint import FORMAT
 from parallel_sharder.model import Archive, Listing, Plan, ShardRecord
 from parallel_sharder.options import Options
 from parallel_sharder.worker import file_digest
@@ -35,7 +36,7 @@ def fingerprint(options: Options, listing: Listing, plan: Plan) -> dict[str, obj
     return {
         **{_time_of(archive): _exact_time(archive) for archive in listing.archives},
         **({} if compression == "none" else {"compressor": compress.library(compression)}),
-        "format": journal.FORMAT,
+        "format": FORMAT,
         "names of shards": os.path.basename(options.pattern.path(0)),
         **options.choices,
         "shard count": plan.shard_count,

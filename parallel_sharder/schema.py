@@ -1,7 +1,7 @@
 """Schema: whether a value that was read as JSON is what it should be; if not, what is wrong, and where.
 
-A shape is a Kind of value, or a dict of fields, or a list with one shape in it, which is that of each entry. Knows no
-file and no meaning: the shape of a manifest is the manifest's.
+A shape is a Value, or a dict of fields, or a list with one shape in it, which is that of each entry. This module knows
+no file and no meaning: the shape of a manifest is the manifest's.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SHOWN_CHARACTERS = 60
 
 
 @dataclass(frozen=True)
-class Kind:
+class Value:
     """Values of which `holds` is true, called `words` for people; `is_optional` if the field need not be there."""
 
     words: str
@@ -28,12 +28,12 @@ class Kind:
     is_optional: bool = False
 
 
-Shape: TypeAlias = "Kind | Mapping[str, Shape] | list[Shape]"
+Shape: TypeAlias = "Value | Mapping[str, Shape] | list[Shape]"
 
 
 def fault(value: object, shape: Shape, where: str = "") -> str:
     """What is wrong with the value at `where`, "" if nothing is. Fields that the shape has not may be there too."""
-    if isinstance(shape, Kind):
+    if isinstance(shape, Value):
         return "" if shape.holds(value) else instead(where, value, shape.words)
     if isinstance(shape, list):
         if not isinstance(value, list):
@@ -49,7 +49,7 @@ def fault(value: object, shape: Shape, where: str = "") -> str:
 def _fault_in_field(value: Mapping[str, object], name: str, shape: Shape, where: str) -> str:
     if name in value:
         return fault(value[name], shape, f"{where}.{name}" if where else name)
-    is_optional = isinstance(shape, Kind) and shape.is_optional
+    is_optional = isinstance(shape, Value) and shape.is_optional
     return "" if is_optional else f"{where or 'it'} has no {name}"
 
 
@@ -63,27 +63,27 @@ def instead(where: str, value: object, words: str) -> str:
     return f"{where} is {found[:_SHOWN_CHARACTERS]}{more}, and should be {words}"
 
 
-def whole_number(lowest: int, highest: int = MANY) -> Kind:
+def whole_number(lowest: int, highest: int = MANY) -> Value:
     """Whole numbers from one to another; true, false and 1.0 are none."""
-    to = "on" if highest == MANY else f"to {highest:,}"
-    return Kind(f"a whole number from {lowest:,} {to}", lambda value: type(value) is int and lowest <= value <= highest)
+    words = f"a whole number from {lowest:,} {'on' if highest == MANY else f'to {highest:,}'}"
+    return Value(words, lambda found: type(found) is int and lowest <= found <= highest)
 
 
-def one_of(*values: str) -> Kind:
+def one_of(*values: str) -> Value:
     """One of some texts."""
-    return Kind(" or ".join(map(json.dumps, values)), lambda value: value in values)
+    return Value(" or ".join(map(json.dumps, values)), lambda value: value in values)
 
 
-def matching(pattern: str, words: str) -> Kind:
+def matching(pattern: str, words: str) -> Value:
     """Text that all of a pattern matches."""
-    return Kind(words, lambda value: isinstance(value, str) and re.fullmatch(pattern, value) is not None)
+    return Value(words, lambda value: isinstance(value, str) and re.fullmatch(pattern, value) is not None)
 
 
-def or_null(kind: Kind) -> Kind:
+def or_null(value: Value) -> Value:
     """The same, or nothing."""
-    return Kind(f"{kind.words}, or null", lambda value: value is None or kind.holds(value))
+    return Value(f"{value.words}, or null", lambda found: found is None or value.holds(found))
 
 
-def optional(kind: Kind) -> Kind:
+def optional(value: Value) -> Value:
     """The same, in a field that need not be there."""
-    return replace(kind, is_optional=True)
+    return replace(value, is_optional=True)

@@ -7,7 +7,6 @@ stops the run is found before anything is removed.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -15,13 +14,14 @@ from parallel_sharder import durable
 from parallel_sharder.destination import refuse_taken
 from parallel_sharder.engines import Engine
 from parallel_sharder.errors import DestinationError
-from parallel_sharder.journal import MANIFEST, Journal
+from parallel_sharder.journal import Journal, Taken
 from parallel_sharder.manifest import is_manifest
 from parallel_sharder.model import Plan, ShardRecord
 from parallel_sharder.monitor import Monitor
 from parallel_sharder.options import Options
 from parallel_sharder.publish import withdraw
 from parallel_sharder.resume import intact
+from parallel_sharder.setfiles import SetFiles
 from parallel_sharder.text import counted, there_are
 from parallel_sharder.traces import identified
 
@@ -47,30 +47,30 @@ def take_stock(options: Options, plan: Plan, engine: Engine, journal: Journal, m
     there under the name of a shard that was begun, and that has no record, stays until that is made, to be compared.
     """
     pattern = options.pattern
-    refuse_taken(pattern, [path for _, path in journal.files()], _note(pattern.journal_path, journal))
+    refuse_taken(pattern, [each.path for each in journal.taken()], _note(pattern.files.journal, journal))
     kept = [] if options.overwrite else intact(journal.done.values(), engine.executor, _reads_all(options, journal))
     stay = {record.number for record in kept}
     remade = sorted(journal.done[number].path for number in journal.done.keys() - stay) if not options.overwrite else []
     is_complete = len(kept) == plan.shard_count
     there = [
-        (number, path)
-        for number, path in journal.files()
-        if number not in stay and not (is_complete and number < 0) and os.path.lexists(path)
+        each
+        for each in journal.taken()
+        if each.number not in stay and not (is_complete and each.number is None) and os.path.lexists(each.path)
     ]
-    ours = _ours(there, engine, journal, monitor)
-    left = [(number, path) for number, path in there if path not in ours]
-    _refuse_left([path for number, path in left if number < 0 or not journal.is_same], pattern.journal_path)
+    ours = _ours(there, pattern.files, engine, journal, monitor)
+    left = [each for each in there if each.path not in ours]
+    _refuse_left([each.path for each in left if each.number is None or not journal.is_same], pattern.files.journal)
 
-    withdrawn = bool(not is_complete and journal.files()) and withdraw(options, monitor)
+    withdrawn = bool(not is_complete and journal.taken()) and withdraw(options, monitor)
     for path, identity in ours.items():  # the manifest before the shards
         durable.remove_if(path, identity)
-    mended = frozenset(number for number, _ in left if journal.traces(number))
+    shards = [(each.number, each.path) for each in left if each.number is not None]
+    mended = frozenset(number for number, path in shards if journal.traces(path))
     if options.overwrite:
         durable.sync_folder(pattern.folder or ".")  # or they could come back, and nobody's
         journal.begin_anew()
-        journal.record(dealt=left)
-    index, name = (re.escape(os.path.basename(path)) for path in (pattern.saved_index_path, pattern.journal_path))
-    durable.remove_partials(pattern.folder, rf"{pattern.names}|{index}|{name}(\.damaged-[0-9]+)?")
+        journal.record(dealt=shards)
+    durable.remove_partials(pattern.folder, f"{pattern.names}|{pattern.files.hidden_names}")
     return Stock(kept, remade, mended, withdrawn)
 
 
@@ -87,18 +87,17 @@ def _reads_all(options: Options, journal: Journal) -> bool:
 
 
 def _ours(
-    there: Sequence[tuple[int, str]], engine: Engine, journal: Journal, monitor: Monitor
+    there: Sequence[Taken], files: SetFiles, engine: Engine, journal: Journal, monitor: Monitor
 ) -> dict[str, tuple[int, ...]]:
-    """Those of the files, which are numbers and paths, that are as the tool has written them; with their identity."""
+    """Those of the files that are as the tool has written them; with their identity."""
     identities: dict[str, tuple[int, ...] | None] = {}
-    tasks = [(path, frozenset(journal.traces(number))) for number, path in there if journal.traces(number)]
+    tasks = [(each.path, frozenset(traces)) for each in there if (traces := journal.traces(each.path))]
     for done, (path, identity) in enumerate(engine.each(identified, tasks), 1):
         identities[path] = identity
         monitor.working("reading shards", done, len(tasks))
-    for number, path in there:
-        if number == MANIFEST and is_manifest(path):
-            identities[path] = durable.identity(path)
-    return {path: identity for _, path in there if (identity := identities.get(path)) is not None}
+    if any(each.path == files.manifest for each in there) and is_manifest(files.manifest):
+        identities[files.manifest] = durable.identity(files.manifest)
+    return {each.path: identity for each in there if (identity := identities.get(each.path)) is not None}
 
 
 def _refuse_left(paths: Sequence[str], journal_path: str) -> None:

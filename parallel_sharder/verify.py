@@ -9,36 +9,29 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
 from parallel_sharder import machine
 from parallel_sharder.comparison import Rows, compare_with_source
-from parallel_sharder.destination import (
-    ShardPattern,
-    is_pattern,
-    journal_beside,
-    problems_beside,
-    set_name,
-    shard_name,
-)
 from parallel_sharder.engines import Engine, open_engine
 from parallel_sharder.errors import DestinationError, ManifestError, SourceError
 from parallel_sharder.journal import progress_of
 from parallel_sharder.limits import stopping_in_words
 from parallel_sharder.listed import Listed, against_shards, read_listed
-from parallel_sharder.manifest import is_copy, read_manifest
+from parallel_sharder.manifest import Choices, Manifest
 from parallel_sharder.model import Deviation, Listing, Problem
 from parallel_sharder.monitor import Monitor, telling
 from parallel_sharder.options import VerifyOptions
+from parallel_sharder.pattern import ShardPattern, is_pattern, shard_name
 from parallel_sharder.report import Verdict
+from parallel_sharder.setfiles import SetFiles
+from parallel_sharder.sets import State, sets_in
 from parallel_sharder.sources import find_layout
 from parallel_sharder.sources.scan import refuse_changed_archives, scan
 from parallel_sharder.sources.spool import spool_elsewhere
@@ -79,7 +72,7 @@ def verify_shards(options: VerifyOptions, monitor: Monitor | None = None) -> Ver
 def _manifests(dest: str) -> tuple[list[str], list[str]]:
     """The paths where our sets at `dest` have their manifests, whether these are there or not; notices on others."""
     if is_pattern(dest):
-        return [ShardPattern.parse(dest).manifest_path], []
+        return [ShardPattern.parse(dest).files.manifest], []
     if os.path.isfile(dest):
         if not dest.endswith(".json"):
             raise DestinationError(
@@ -87,27 +80,16 @@ def _manifests(dest: str) -> tuple[list[str], list[str]]:
             )
         return [dest], []
     try:
-        names = sorted(os.listdir(dest))
+        found = sets_in(dest)
     except OSError as error:
         raise DestinationError(f"{dest} cannot be read: {error.strerror}. Name the folder of the shards.") from error
-    set_of = {name: set_name(parts.prefix) for name in names if (parts := shard_name(name))}
-    sets = {match[1] for name in names if (match := re.fullmatch(r"\.(.+)\.journal", name))}
-    listed: set[str] = set()
-    for name in (name.removesuffix(".json") for name in names if name.endswith(".json")):
-        path = os.path.join(dest, f"{name}.json")
-        try:
-            manifest = read_manifest(path)
-        except ManifestError:
-            sets |= {name} & {*set_of.values()}  # or it is something else
-        else:
-            if manifest is not None and not is_copy(manifest, path):
-                sets.add(name)
-                listed.update(entry["url"] for entry in manifest["shardlist"])
-    if not sets:
+    ours = [each for each in found if each.state is not State.FOREIGN]
+    if not ours:
         raise DestinationError(f"{dest} holds no set of shards with its manifest, such as imagenet_train.json.")
-    others = sorted({its_set for name, its_set in set_of.items() if name not in listed} - sets)
+    listed = {shard.name for each in ours if each.manifest is not None for shard in each.listed}
+    others = [each.name for each in found if each.state is State.FOREIGN and not listed.issuperset(each.there)]
     notices = [f"{dest} holds shards of {name} too, and no manifest of theirs to verify them by." for name in others]
-    return [os.path.join(dest, f"{name}.json") for name in sorted(sets)], notices
+    return [each.files.manifest for each in ours], notices
 
 
 @dataclass
@@ -128,14 +110,14 @@ class _Set:
 def _verify_set(path: str, options: VerifyOptions, engine: Engine, monitor: Monitor) -> _Set:
     found = _Set(path, [])
     try:
-        manifest = read_manifest(path)
+        manifest = Manifest.read(path)
     except ManifestError as error:
-        progress = progress_of(journal_beside(path))
+        progress = progress_of(SetFiles.at_manifest(path).journal)
         done = f" (the journal has {progress[0]:,} of {counted(progress[1], 'shard')} as done)" if progress else ""
         detail = f"{error}{done}. Its shards were not looked at. The conversion, run again, makes what is missing."
         found.deviations.append(Deviation(path, detail))
         return found
-    if manifest is None and os.path.exists(journal_beside(path)):
+    if manifest is None and os.path.exists(SetFiles.at_manifest(path).journal):
         found.deviations.append(Deviation(path, "is no manifest of this tool, and there is a journal beside it"))
         return found
     if manifest is None:
@@ -152,7 +134,7 @@ def _verify_set(path: str, options: VerifyOptions, engine: Engine, monitor: Moni
         found.deviations += finding.deviations
     found.deviations += _order_of_shards(findings)
     found.deviations += _repeats(rows)
-    listed, amiss = read_listed(path, manifest["options"]["on_bad"])
+    listed, amiss = read_listed(path, manifest.options.on_bad)
     found.deviations += [*amiss, *against_shards(path, listed, rows.keys)]
     if not found.deviations:  # or they would only follow from those
         found.deviations += _class_counts(path, manifest, findings)
@@ -160,9 +142,9 @@ def _verify_set(path: str, options: VerifyOptions, engine: Engine, monitor: Moni
         found.notices = _listed_as_left_out(path, listed)
     else:
         try:
-            with _source(manifest["options"], options, engine, monitor) as listing:
+            with _source(manifest.options, options, engine, monitor) as listing:
                 found.deviations += _class_table(path, manifest, listing)
-                form = manifest["options"].get("annotations", "original")
+                form = manifest.options.annotations
                 compared = compare_with_source(path, rows, listing, listed, form, engine, monitor)
                 found.compared, found.left_out = compared.samples, compared.left_out + listing.left_out
                 found.problems = tuple(problem for problem in listing.problems if problem.leaves_out)
@@ -177,7 +159,7 @@ def _listed_as_left_out(manifest_path: str, listed: Sequence[Listed]) -> tuple[s
     """The notice that the set is known to lack something, if the list of problems beside it says so."""
     count = sum(problem.is_left_out for problem in listed)
     what = counted(count, "image or class", "images or classes")
-    path = problems_beside(manifest_path)
+    path = SetFiles.at_manifest(manifest_path).problems
     return (f"{path} lists {what} that the conversion left out, and that no shard holds.",) if count else ()
 
 
@@ -190,45 +172,46 @@ def _check_shards(expected: list[ExpectedShard], engine: Engine, monitor: Monito
     return [findings[shard.path] for shard in expected]
 
 
-def _expected_shards(path: str, manifest: Mapping[str, Any], *, with_digests: bool) -> list[ExpectedShard]:
-    classes = {row["label"]: (row["wnid"], row["name"]) for row in manifest["classes"]}
-    choices = manifest["options"]
+def _expected_shards(path: str, manifest: Manifest, *, with_digests: bool) -> list[ExpectedShard]:
+    classes = {row.label: (row.wnid, row.name) for row in manifest.classes}
+    choices = manifest.options
     return [
         ExpectedShard(
-            os.path.join(os.path.dirname(path), entry["url"]),
-            entry["nsamples"],
-            entry["filesize"],
-            entry["tar_bytes"],
-            entry["xxh3_128"],
-            entry.get("md5sum", ""),
+            os.path.join(os.path.dirname(path), shard.name),
+            shard.samples,
+            shard.file_bytes,
+            shard.tar_bytes,
+            shard.xxh3_128,
+            shard.md5,
             classes,
-            choices["split"],
-            choices["seed"],
-            choices.get("annotations", "original"),
-            choices["on_bad"],
+            choices.split,
+            choices.seed,
+            choices.annotations,
+            choices.on_bad,
             with_digests,
         )
-        for entry in manifest["shardlist"]
+        for shard in manifest.shards
     ]
 
 
-def _against_itself(path: str, manifest: Mapping[str, Any]) -> list[Deviation]:
+def _against_itself(path: str, manifest: Manifest) -> list[Deviation]:
     """Where the manifest contradicts itself: no conversion with its options gives such shards."""
-    choices, shards, labels = manifest["options"], manifest["shardlist"], [row["label"] for row in manifest["classes"]]
+    choices, shards, labels = manifest.options, manifest.shards, [row.label for row in manifest.classes]
     found = []
-    for option, of_shard in (("maxcount", "nsamples"), ("maxsize", "tar_bytes")):
-        largest = max(shards, key=lambda entry: entry[of_shard])
-        if choices[option] is not None and largest[of_shard] > choices[option]:
-            found.append(
-                f"says that {largest['url']} has {largest[of_shard]:,} as {of_shard}, and that --{option} was "
-                f"{choices[option]:,}"
-            )
-    if choices["shards"] not in (None, len(shards)):
-        found.append(f"lists {counted(len(shards), 'shard')}, and says that --shards was {choices['shards']:,}")
-    if (choices["split"] == "test") != (not labels):
-        found.append(f"has {counted(len(labels), 'class', 'classes')}, and says that --split was {choices['split']}")
-    by_wnid = sorted(manifest["classes"], key=lambda row: row["wnid"])
-    if choices["labels"] == "sorted" and [row["label"] for row in by_wnid] != [*range(len(by_wnid))]:
+    for limit, option, counts, of_shard in (
+        (choices.maxcount, "maxcount", [shard.samples for shard in shards], "nsamples"),
+        (choices.maxsize, "maxsize", [shard.tar_bytes for shard in shards], "tar_bytes"),
+    ):
+        largest = max(counts)
+        if limit is not None and largest > limit:
+            name = shards[counts.index(largest)].name
+            found.append(f"says that {name} has {largest:,} as {of_shard}, and that --{option} was {limit:,}")
+    if choices.shards not in (None, len(shards)):
+        found.append(f"lists {counted(len(shards), 'shard')}, and says that --shards was {choices.shards:,}")
+    if (choices.split == "test") != (not labels):
+        found.append(f"has {counted(len(labels), 'class', 'classes')}, and says that --split was {choices.split}")
+    by_wnid = sorted(manifest.classes, key=lambda row: row.wnid)
+    if choices.labels == "sorted" and [row.label for row in by_wnid] != [*range(len(by_wnid))]:
         found.append("says that --labels was sorted, and its labels do not number the WordNet IDs from 0")
     return [Deviation(path, detail) for detail in found]
 
@@ -270,28 +253,27 @@ def _repeats(rows: Rows) -> list[Deviation]:
     return found
 
 
-def _class_counts(path: str, manifest: Mapping[str, Any], findings: list[ShardFindings]) -> list[Deviation]:
+def _class_counts(path: str, manifest: Manifest, findings: list[ShardFindings]) -> list[Deviation]:
     counts: Counter[int] = sum((finding.labels for finding in findings), Counter())
     return [
         Deviation(
             path,
-            f"says that class {row['label']} has {counted(row['count'], 'sample')}; the shards hold "
-            f"{counts[row['label']]:,}",
+            f"says that class {row.label} has {counted(row.samples, 'sample')}; the shards hold {counts[row.label]:,}",
         )
-        for row in manifest["classes"]
-        if row["count"] != counts[row["label"]]
+        for row in manifest.classes
+        if row.samples != counts[row.label]
     ]
 
 
 @contextlib.contextmanager
-def _source(choices: Mapping[str, Any], options: VerifyOptions, engine: Engine, monitor: Monitor) -> Iterator[Listing]:
+def _source(choices: Choices, options: VerifyOptions, engine: Engine, monitor: Monitor) -> Iterator[Listing]:
     """The Listing of the source, which can be read until the end of the context."""
     assert options.source is not None  # noqa: S101 - or nobody asks
     try:
-        layout = find_layout(options.source, choices["split"], options.xml_root, options.meta, options.layout)
-        if choices.get("annotations") == "none":
+        layout = find_layout(options.source, choices.split, options.xml_root, options.meta, options.layout)
+        if choices.annotations == "none":
             layout = layout.without_annotations()
-        classes = read_classes(layout.class_list, choices["labels"]) if layout.class_list else ()
+        classes = read_classes(layout.class_list, choices.labels) if layout.class_list else ()
         with spool_elsewhere(layout) as spool:
             listing = scan(layout, classes, engine.executor, monitor.scanning, spool)
             yield listing
@@ -301,8 +283,8 @@ def _source(choices: Mapping[str, Any], options: VerifyOptions, engine: Engine, 
         raise SourceError(*lines) from error
 
 
-def _class_table(path: str, manifest: Mapping[str, Any], listing: Listing) -> list[Deviation]:
-    ours = {row["label"]: (row["wnid"], row["name"]) for row in manifest["classes"]}
+def _class_table(path: str, manifest: Manifest, listing: Listing) -> list[Deviation]:
+    ours = {row.label: (row.wnid, row.name) for row in manifest.classes}
     theirs = {row.label: (row.wnid, row.name) for row in listing.classes}
     return [
         Deviation(path, f"has class {label} as {ours.get(label)}, and the source as {theirs.get(label)}")

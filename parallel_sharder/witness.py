@@ -25,7 +25,8 @@ from parallel_sharder.blob import Blob
 from parallel_sharder.errors import SampleError
 from parallel_sharder.form import expected_boxes, fault_in_form, fault_in_image, parsed, size_in
 from parallel_sharder.image import examine, size_of
-from parallel_sharder.model import Deviation, ImageClass, Kind
+from parallel_sharder.kinds import Kind
+from parallel_sharder.model import Deviation, ImageClass
 from parallel_sharder.regular import open_regular
 from parallel_sharder.shardreader import READ_BYTES, Content, ShardReader, TooLongError
 from parallel_sharder.text import counted

@@ -23,19 +23,11 @@ from parallel_sharder.ahead import ReadAhead
 from parallel_sharder.blob import Blob, blob_at
 from parallel_sharder.board import Board
 from parallel_sharder.boxes import Mended
-from parallel_sharder.errors import DestinationError, SampleError, SourceError, StoppedError
+from parallel_sharder.errors import SampleError, SourceError, StoppedError, unwritable
 from parallel_sharder.image import examine, size_of
+from parallel_sharder.kinds import Kind
 from parallel_sharder.members import Late, annotated_json, json_end, plain_json, sample_members
-from parallel_sharder.model import (
-    IMAGE_SUFFIX,
-    XML_SUFFIX,
-    Chunk,
-    ImageClass,
-    Job,
-    Kind,
-    Problem,
-    ShardRecord,
-)
+from parallel_sharder.model import IMAGE_SUFFIX, XML_SUFFIX, Chunk, ImageClass, Job, Problem, ShardRecord
 from parallel_sharder.regular import open_regular
 from parallel_sharder.shapes import Shapes
 from parallel_sharder.tarwriter import ShardFile
@@ -68,7 +60,7 @@ def write_chunk(chunk: Chunk, slot: int, board: Board) -> ShardRecord:
     try:
         return _write(chunk, slot, board)
     except OSError as error:  # reading never raises it, so it is about the shard
-        raise DestinationError(f"{chunk.path} cannot be written: {error.strerror or error}.") from error
+        raise unwritable(chunk.path, error) from error
 
 
 def file_digest(path: str) -> str:
@@ -279,7 +271,7 @@ class _MeasuredImage(_ExaminedImage):
 
 
 def _problem(row: _Row, error: SampleError, *, kept: bool = False) -> Problem:
-    return Problem(Kind(error.kind), error.path, row.key, error.detail, kept)
+    return Problem(error.kind, error.path, row.key, error.detail, kept)
 
 
 @functools.lru_cache(maxsize=1)

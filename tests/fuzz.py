@@ -36,14 +36,16 @@ with atheris.instrument_imports(include=["parallel_sharder", "xmltodict", "tarfi
     from parallel_sharder.boxes import boxes_json, limit
     from parallel_sharder.card import CardedSet, card
     from parallel_sharder.errors import DestinationError, ManifestError, SampleError, SourceError
+    from parallel_sharder.fingerprint import digest_of
     from parallel_sharder.form import fault_in_form
     from parallel_sharder.image import examine, size_of
     from parallel_sharder.indexes import Shard
     from parallel_sharder.indexes.energon import excluded_in, split_yaml
-    from parallel_sharder.journal import Journal, _digest, progress_of
-    from parallel_sharder.manifest import manifest_in, signed, with_md5
+    from parallel_sharder.journal import Journal, progress_of
+    from parallel_sharder.kinds import Kind
+    from parallel_sharder.manifest import Manifest, signed
     from parallel_sharder.members import annotated_json
-    from parallel_sharder.model import ImageClass, Kind
+    from parallel_sharder.model import ImageClass
     from parallel_sharder.records import MAGIC, contents_of, pack, records_of
     from parallel_sharder.shapes import Shapes
     from parallel_sharder.shard_writer import encode
@@ -144,7 +146,7 @@ def fuzz_journal(data: bytes) -> None:
     if kind > b"\xc0":  # as of format 3 and before
         rest = b"".join(FRAME.pack(len(part), zlib.crc32(part)) + part for part in parts)
     elif kind > b"\x80":
-        framed = [pack([[]])[:4] + FRAME.pack(len(part), zlib.crc32(part)) + part for part in parts]
+        framed = [pack([{}])[:4] + FRAME.pack(len(part), zlib.crc32(part)) + part for part in parts]
         rest = MAGIC + (b"" if kind > b"\xa0" else b"damage").join(framed)
     records = [*records_of(rest)]
     assert all(0 <= each.start < each.end <= len(rest) for each in records)
@@ -156,7 +158,7 @@ def fuzz_journal(data: bytes) -> None:
         with Journal(str(path), FINGERPRINT, overwrite=kind[-1:] in (b"\xbf", b"\xff")) as journal:
             journal.record(dealt=[(1, "x-1.tar")])
             done = set(journal.done)
-            names = {os.path.basename(each) for _, each in journal.files()}
+            names = {os.path.basename(each.path) for each in journal.taken()}
             assert journal.damage is None or rest == Path(journal.damage.kept_as).read_bytes()
     except DestinationError:
         assert rest == path.read_bytes()
@@ -169,7 +171,7 @@ def fuzz_journal(data: bytes) -> None:
         return
     with Journal(str(path), FINGERPRINT) as journal:
         assert done == set(journal.done)
-        assert "x-1.tar" in (os.path.basename(each) for _, each in journal.files())
+        assert "x-1.tar" in (os.path.basename(each.path) for each in journal.taken())
 
 
 def fuzz_tar(data: bytes) -> None:
@@ -220,17 +222,21 @@ def fuzz_manifest(data: bytes) -> None:
         except (ValueError, RecursionError):
             return
     try:
-        content = manifest_in(text)
+        manifest = Manifest.parse(text)
     except ManifestError:
         return
-    if content is None:
+    if manifest is None:
         return
-    names = [entry["url"] for entry in content["shardlist"]]
-    assert len(names) == len({*names}) == content["totals"]["shards"]
+    names = [shard.name for shard in manifest.shards]
+    assert len(names) == len({*names}) == manifest.totals.shards
     assert not any("/" in name for name in names)
-    digests = {entry["url"]: ("0" * 32, entry["xxh3_128"]) for entry in content["shardlist"]}
-    assert manifest_in(with_md5(content, digests)) is not None
-    front = from_yaml(card([CardedSet.of(content, "/nowhere")]).decode("utf-8").split("---\n")[1])
+    digests = {shard.name: ("0" * 32, shard.xxh3_128) for shard in manifest.shards}
+    for each in (manifest, manifest.with_md5(digests)):
+        again = Manifest.parse(each.to_bytes())
+        assert again is not None
+        assert again.to_bytes() == each.to_bytes()
+        assert again.shards == each.shards
+    front = from_yaml(card([CardedSet.of(manifest, "/nowhere")]).decode("utf-8").split("---\n")[1])
     assert "other" == front["license"]
 
 
@@ -296,14 +302,26 @@ PICTURES = [
 ]
 FINGERPRINT = {"seed": 0, "names of shards": "x-0.tar", "shard count": 3}
 NAMES = [f"x-{number}.tar" for number in range(3)]
-PROBLEMS = [["changed", "/a", "b", "why", False]]
-RECORDS: list[list[Any]] = [
+PROBLEMS = [{"kind": "changed", "path": "/a", "key": "b", "detail": "why", "kept": False}]
+OF = digest_of(FINGERPRINT)
+RECORDS: list[dict[str, Any]] = [
+    {"what": "header", "fingerprint": FINGERPRINT},
+    {"what": "dealt", "number": 1, "path": "x-1.tar", "of": OF},
+    {
+        "what": "done", "number": 1, "path": "x-1.tar", "samples": 5, "tar_bytes": 10, "file_bytes": 10,
+        "xxh3_128": "00", "left_out": [1], "problems": PROBLEMS, "md5": "", "json_bytes": b"\0" * 20, "mended": [0, 1],
+        "of": OF,
+    },
+    {"what": "dealt", "path": "x.json", "trace": {"size": 5, "xxh3_128": "00"}, "of": OF},
+]  # fmt: skip
+LISTS: list[list[Any]] = [
     ["header", FINGERPRINT],
-    ["dealt", 1, "x-1.tar", None, _digest(FINGERPRINT)],
-    ["done", 1, "x-1.tar", 5, 10, 10, "00", [1], PROBLEMS, "", b"\0" * 20, [0, 1], _digest(FINGERPRINT)],
-    ["dealt", -1, "x.json", [5, "00"], _digest(FINGERPRINT)],
+    ["dealt", 1, "x-1.tar", None, OF],
+    ["done", 1, "x-1.tar", 5, 10, 10, "00", [1], [["changed", "/a", "b", "why", False]], "", b"\0" * 20, [0, 1], OF],
+    ["dealt", -1, "x.json", [5, "00"], OF],
 ]
-OLD_RECORDS: list[list[Any]] = [["header", {**FINGERPRINT, "format": 3}], RECORDS[1][:3], RECORDS[2][:-1]]
+"""The same as of format 4."""
+OLD_RECORDS: list[list[Any]] = [["header", {**FINGERPRINT, "format": 3}], LISTS[1][:3], LISTS[2][:-1]]
 MANIFEST = b"""{"__kind__": "wids-shard-index-v1", "wids_version": 1, "name": "x", "shardlist": [{"url": "x-00.tar",
 "nsamples": 2, "filesize": 9, "md5sum": "00000000000000000000000000000000", "tar_bytes": 9,
 "xxh3_128": "00000000000000000000000000000000"}], "tool": {"name": "parallel_sharder", "version": "1"},
@@ -326,6 +344,7 @@ TARGETS: dict[str, tuple[Callable[[bytes], None], list[bytes]]] = {
         fuzz_journal,
         [
             *(kind + b"\xff\xfe".join(map(msgpack.packb, RECORDS)) for kind in (b"\x90", b"\xb0", b"\xbf")),
+            *(kind + b"\xff\xfe".join(map(msgpack.packb, LISTS)) for kind in (b"\x90", b"\xbf")),
             *(kind + b"\xff\xfe".join(map(msgpack.packb, OLD_RECORDS)) for kind in (b"\xd0", b"\xff")),
             b"\0" + MAGIC + pack(RECORDS),
             b"\0" + pack(RECORDS),

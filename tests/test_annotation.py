@@ -15,8 +15,9 @@ from parallel_sharder import annotation
 from parallel_sharder.blob import LooseFile
 from parallel_sharder.demo import annotation_xml
 from parallel_sharder.errors import SampleError
+from parallel_sharder.kinds import Kind
 from parallel_sharder.members import Member, annotated_json, plain_json, sample_members
-from parallel_sharder.model import ImageClass, Kind
+from parallel_sharder.model import ImageClass
 
 CRANE = ImageClass(429, "n02012849", "crane", 429)
 

@@ -17,7 +17,7 @@ from PIL import Image
 from parallel_sharder import Options, Report, convert
 from parallel_sharder.errors import SourceError
 from parallel_sharder.image import examine
-from parallel_sharder.model import Kind
+from parallel_sharder.kinds import Kind
 from tests import made
 from tests.reference import members_of
 

@@ -47,24 +47,26 @@ class Book:
         self.recorded: list[Trace] = []
         self.was_there: list[bool] = []
 
-    def traces(self, number: int) -> list[Trace]:
+    def traces(self, path: str) -> list[Trace]:
         """All that was recorded."""
         return self.recorded
 
-    def record_beside(self, number: int, path: str, trace: Trace) -> None:
+    def record_beside(self, path: str, trace: Trace) -> None:
         """Record the trace."""
         self.recorded.append(trace)
         self.was_there.append(self._path.exists())
 
 
 class Words(RecordedFile):
-    """A file that holds the set's manifest, to have something."""
+    """A file that holds these words."""
 
-    number = -9
+    def __init__(self, path: Path, words: bytes = b"words") -> None:
+        super().__init__(str(path))
+        self._words = words
 
     def content(self, finished: FinishedSet) -> bytes:
-        """The manifest."""
-        return finished.manifest
+        """The words."""
+        return self._words
 
 
 @pytest.fixture
@@ -75,37 +77,37 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def finished(path: Path) -> FinishedSet:
-    """A set of which only the manifest and the journal matter."""
+    """A set of which only the journal matters."""
     values: dict[str, Any] = {field.name: Mock() for field in dataclasses.fields(FinishedSet)}
-    return FinishedSet(**{**values, "manifest": b"words", "journal": Book(path)})
+    return FinishedSet(**{**values, "journal": Book(path)})
 
 
 def test_file_is_recorded_before_it_is_begun(path: Path, finished: FinishedSet) -> None:
     """The journal has the trace first; a file that holds just that is not written again."""
-    Words(str(path)).write(finished)
+    Words(path).write(finished)
     assert b"words" == path.read_bytes()
     assert ([trace_of(b"words")], [False]) == (finished.journal.recorded, finished.journal.was_there)  # type: ignore[attr-defined]
     before = path.stat()
-    Words(str(path)).write(finished)
+    Words(path).write(finished)
     assert before == path.stat()
 
 
 def test_own_file_is_replaced_and_removed(path: Path, finished: FinishedSet) -> None:
     """What the journal has a trace of gives way to other content, and goes where there is none."""
-    Words(str(path)).write(finished)
-    Words(str(path)).write(dataclasses.replace(finished, manifest=b"other words"))
+    Words(path).write(finished)
+    Words(path, b"other words").write(finished)
     assert b"other words" == path.read_bytes()
-    Words(str(path)).write(dataclasses.replace(finished, manifest=b""))
+    Words(path, b"").write(finished)
     assert not path.exists()
-    Words(str(path)).write(dataclasses.replace(finished, manifest=b""))
+    Words(path, b"").write(finished)
 
 
-@pytest.mark.parametrize("manifest", [b"words", b""])
-def test_foreign_file_stays(path: Path, finished: FinishedSet, manifest: bytes) -> None:
+@pytest.mark.parametrize("words", [b"words", b""])
+def test_foreign_file_stays(path: Path, finished: FinishedSet, words: bytes) -> None:
     """What the journal has no trace of is named, and stays."""
     path.write_bytes(b"mine")
     with pytest.raises(DestinationError, match=f"{path} cannot be written: .*{durable.TAKEN}"):
-        Words(str(path)).write(dataclasses.replace(finished, manifest=manifest))
+        Words(path, words).write(finished)
     assert b"mine" == path.read_bytes()
 
 
@@ -113,5 +115,5 @@ def test_partials_of_one_file(path: Path) -> None:
     """Only what is left of this file is removed."""
     for name in (".x.words.01234567.partial", ".y.words.01234567.partial"):
         (path.parent / name).touch()
-    Words(str(path)).remove_partials()
+    Words(path).remove_partials()
     assert [".y.words.01234567.partial"] == [each.name for each in path.parent.iterdir()]

@@ -19,8 +19,9 @@ from parallel_sharder.cli import main
 from parallel_sharder.errors import OptionsError
 from parallel_sharder.form import expected_boxes, fault_in_form
 from parallel_sharder.image import size_of
+from parallel_sharder.kinds import Kind
 from parallel_sharder.manifest import signed
-from parallel_sharder.model import WNID, ImageClass, Kind
+from parallel_sharder.model import WNID, ImageClass
 from parallel_sharder.shapes import Shapes
 from parallel_sharder.synsets import ilsvrc_ids
 from tests import made

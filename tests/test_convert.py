@@ -21,7 +21,8 @@ import xxhash
 from parallel_sharder import Options, convert, coordinator, deal, preview
 from parallel_sharder.engines import inside, processes
 from parallel_sharder.errors import DestinationError, PlanError, WorkerError
-from parallel_sharder.model import Chunk, Kind, ShardRecord
+from parallel_sharder.kinds import Kind
+from parallel_sharder.model import Chunk, ShardRecord
 from parallel_sharder.monitor import Recording
 from parallel_sharder.options import Split
 from parallel_sharder.sources import find_layout

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from parallel_sharder.image import examine, size_of
-from parallel_sharder.model import Kind
+from parallel_sharder.kinds import Kind
 from tests import made
 from tests.test_bad import picture, with_thumbnail
 

@@ -13,7 +13,7 @@ import pytest
 
 from parallel_sharder import IndexOptions, Options, VerifyOptions, convert, index_shards, verify_shards
 from parallel_sharder.errors import ManifestError
-from parallel_sharder.manifest import manifest_in, read_manifest, signed, with_md5
+from parallel_sharder.manifest import Manifest, signed
 from tests import made
 
 Change = Callable[[dict[str, Any]], Any]
@@ -56,6 +56,14 @@ def drop(*path: str | int) -> Change:
         del content[path[-1]]
 
     return change
+
+
+def content_in(data: bytes) -> dict[str, Any]:
+    """What a manifest of ours has as JSON, field by field."""
+    manifest = Manifest.parse(data)
+    assert manifest is not None
+    found: dict[str, Any] = json.loads(manifest.to_bytes())
+    return found
 
 
 def repeat_class(content: dict[str, Any]) -> None:
@@ -125,7 +133,7 @@ def test_what_cannot_be_is_named(content: dict[str, Any], change: Change, expect
     """A manifest with a right digest and one value that cannot be: where it is, what it is, and what it should be."""
     change(content)
     with pytest.raises(ManifestError) as caught:
-        manifest_in(signed(content))
+        Manifest.parse(signed(content))
     assert str(caught.value).startswith("is damaged: ")
     assert expected in str(caught.value)
     assert len(str(caught.value)) < 300
@@ -138,26 +146,51 @@ def test_what_cannot_be_is_named(content: dict[str, Any], change: Change, expect
 def test_what_may_be_otherwise(content: dict[str, Any], change: Change) -> None:
     """What older versions lack, and what later ones add, is taken."""
     change(content)
-    assert content.keys() == (manifest_in(signed(content)) or {}).keys()
+    assert content.keys() == (content_in(signed(content))).keys()
+
+
+def test_what_old_ones_lack(content: dict[str, Any]) -> None:
+    """Without a form the annotations are original, and without an MD5 there is none; both are said in one place."""
+    del content["options"]["annotations"]
+    for entry in content["shardlist"]:
+        del entry["md5sum"]
+    manifest = Manifest.parse(signed(content))
+    assert manifest is not None
+    assert ("original", ["", "", ""]) == (manifest.options.annotations, [shard.md5 for shard in manifest.shards])
+
+
+def test_bytes_come_back(finished: Path, content: dict[str, Any]) -> None:
+    """What is read and written again is the same to the byte, also with entries that only a later version knows."""
+    data = (finished / "out" / "imagenet_train.json").read_bytes()
+    manifest = Manifest.parse(data)
+    assert manifest is not None
+    assert data == manifest.to_bytes()
+    content["shardlist"][1] = {"new": [1], **content["shardlist"][1], "last": {}}
+    content = {"first": None, **content, "options": {"later": True, **content["options"]}}
+    later = Manifest.parse(signed(content))
+    assert later is not None
+    digests = {shard.name: (shard.md5, shard.xxh3_128) for shard in later.shards}
+    assert signed(content) == later.to_bytes() == later.with_md5(digests).to_bytes()
+    assert manifest.shards == later.shards
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[" * 10_000, b"\xff", b'{"a": ' + b"9" * 5000 + b"}"])
 def test_what_is_no_json(data: bytes) -> None:
     """Whatever the bytes are, they are said to be damaged."""
     with pytest.raises(ManifestError, match="is damaged: it is not JSON"):
-        manifest_in(data)
+        Manifest.parse(data)
 
 
 @pytest.mark.parametrize("data", [b"[]", b"7", b'"x"', b"{}", b'{"tool": "x"}', b'{"tool": {"name": "x"}, "a": 1}'])
 def test_what_is_not_ours(data: bytes) -> None:
     """JSON of others is no manifest, and no damaged one."""
-    assert manifest_in(data) is None
+    assert Manifest.parse(data) is None
 
 
 def test_digest(content: dict[str, Any]) -> None:
     """One other byte, a field twice, other blanks: the digest does not hold."""
     sound = signed(content)
-    assert content == manifest_in(sound)
+    assert content == content_in(sound)
     for damaged in (
         sound.replace(b'"samples": 20', b'"samples": 21'),
         sound.replace(b"{\n", b'{\n "name": "imagenet_train",\n', 1),
@@ -165,16 +198,18 @@ def test_digest(content: dict[str, Any]) -> None:
         json.dumps(content).encode(),
     ):
         with pytest.raises(ManifestError, match="its content does not give the digest that it ends with"):
-            manifest_in(damaged)
+            Manifest.parse(damaged)
 
 
 def test_an_md5_stands_beside_a_digest_that_holds(content: dict[str, Any]) -> None:
     """With the XXH3-128 that the manifest has, the MD5 is written; with another, nothing is."""
     digests = {entry["url"]: ("5" * 32, entry["xxh3_128"]) for entry in content["shardlist"]}
-    assert {"5" * 32} == {entry["md5sum"] for entry in json.loads(with_md5(content, digests))["shardlist"]}
+    manifest = Manifest.parse(signed(content))
+    assert manifest is not None
+    assert {"5" * 32} == {entry["md5sum"] for entry in json.loads(manifest.with_md5(digests).to_bytes())["shardlist"]}
     digests["imagenet_train-000001.tar"] = ("5" * 32, "0" * 32)
     with pytest.raises(ManifestError, match=r"of imagenet_train-000001.tar, and the file has 0{32}"):
-        with_md5(content, digests)
+        manifest.with_md5(digests)
 
 
 @pytest.fixture
@@ -200,7 +235,7 @@ def test_who_reads_it(copy: Path, content: dict[str, Any], change: Change) -> No
     path = copy / "imagenet_train.json"
     path.write_bytes(signed(content))
     with pytest.raises(ManifestError) as caught:
-        read_manifest(str(path))
+        Manifest.read(str(path))
     for found in (refusal(copy, "wids", md5=True), refusal(copy, "timm"), refusal(copy, "energon")):
         assert f"{path} {caught.value}. Copy it again, or type the command of its conversion again, " in found
     [deviation] = verify_shards(VerifyOptions(dest=copy, workers=0)).deviations

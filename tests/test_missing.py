@@ -20,7 +20,8 @@ import pytest
 
 from parallel_sharder import Options, Report, VerifyOptions, convert, preview, verify_shards
 from parallel_sharder.errors import SourceError
-from parallel_sharder.model import IMAGE_ENDINGS, IMAGE_SUFFIX, Kind
+from parallel_sharder.kinds import Kind
+from parallel_sharder.model import IMAGE_ENDINGS, IMAGE_SUFFIX
 from parallel_sharder.sources.names import Role, role
 from parallel_sharder.sources.official import train_counts
 from parallel_sharder.synsets import ilsvrc_ids

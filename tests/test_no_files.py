@@ -17,7 +17,7 @@ import pytest
 from parallel_sharder.blob import LooseFile, Stretch, ZipEntry
 from parallel_sharder.cli import main
 from parallel_sharder.errors import SampleError
-from parallel_sharder.model import Kind
+from parallel_sharder.kinds import Kind
 from tests import made
 
 HANG_SECONDS = 10

@@ -17,7 +17,8 @@ import pytest
 from parallel_sharder import IndexOptions, Options, Report, VerifyOptions, convert, durable, index_shards, verify_shards
 from parallel_sharder.deal import _after_death, _Hand
 from parallel_sharder.errors import DestinationError, DestinationGoneError, SharderError
-from parallel_sharder.journal import MANIFEST, Journal
+from parallel_sharder.fingerprint import FORMAT
+from parallel_sharder.journal import Journal
 from parallel_sharder.lock import locked_folder
 from parallel_sharder.model import Chunk
 from parallel_sharder.monitor import Log, Recording, Terminal
@@ -25,7 +26,8 @@ from parallel_sharder.records import MAGIC, pack, records_of
 from parallel_sharder.traces import is_damaged_copy, trace_of
 from tests import made
 from tests.test_convert import digests
-from tests.test_resume import FINGERPRINT, interrupted, of_format, record
+from tests.test_journal import FINGERPRINT, of_format, record
+from tests.test_resume import interrupted
 
 JOURNAL = ".imagenet_train.journal"
 SHARD = "imagenet_train-000007.tar"
@@ -73,7 +75,7 @@ class _WhenDone(Recording):
         self._then: Callable[[], object] | None = then
 
     def progress(self, samples: int, tar_bytes: int) -> None:
-        if self._then and any(payload[0] == "done" for payload, _, _ in records_of(self._journal.read_bytes())):
+        if self._then and any(payload["what"] == "done" for payload, _, _ in records_of(self._journal.read_bytes())):
             then, self._then = self._then, None
             then()
 
@@ -354,23 +356,23 @@ def test_file_systems_that_cannot_refuse_are_named(
         (2**40, "x-1.tar"),
     ],
 )
-@pytest.mark.parametrize("is_old", [True, False])
+@pytest.mark.parametrize("old_format", [None, 3, 4])
 @pytest.mark.parametrize("kind", ["dealt", "done"])
-def test_records_of_other_files(tmp_path: Path, number: int, name: str, is_old: bool, kind: str) -> None:
+def test_records_of_other_files(tmp_path: Path, number: int, name: str, old_format: int | None, kind: str) -> None:
     """A record with a right checksum that names what is no file of the set is refused, with --overwrite too."""
     path = tmp_path / "out" / ".x.journal"
     path.parent.mkdir()
     victims = tmp_path / "victim", path.parent / "victim"
     for victim in victims:
         put(victim)
-    fingerprint = {**FINGERPRINT, "format": 4}
+    fingerprint = {**FINGERPRINT, "format": FORMAT}
     with Journal(str(path), fingerprint) as journal:
         journal.record([record(0)])
     _, [done, _, _] = records_of(path.read_bytes())
-    stray = ["dealt", number, name, None, done[-1]] if kind == "dealt" else ["done", number, name, *done[3:]]
-    path.write_bytes(path.read_bytes() + pack([stray]))
-    if is_old:
-        of_format(path, 3)
+    stray = {"what": "dealt", "of": done["of"]} if kind == "dealt" else done
+    path.write_bytes(path.read_bytes() + pack([{**stray, "number": number, "path": name}]))
+    if old_format:
+        of_format(path, old_format)
     data = path.read_bytes()
     for overwrite in (False, True):
         with pytest.raises(DestinationError, match="which is no file of its set: something else|an earlier version"):
@@ -400,7 +402,7 @@ def _socket(path: Path) -> None:
 
 
 def _flipped_format_3(path: Path) -> None:
-    with Journal(str(path), {**FINGERPRINT, "format": 4}):
+    with Journal(str(path), {**FINGERPRINT, "format": FORMAT}):
         pass
     of_format(path, 3)
     data = bytearray(path.read_bytes())
@@ -489,12 +491,12 @@ def test_traces_are_recorded(tmp_path: Path) -> None:
     traces = [trace_of(content) for content in (b"first", b"second")]
     with Journal(str(path), FINGERPRINT) as journal:
         for trace in (*traces, *traces):
-            journal.record_beside(MANIFEST, str(tmp_path / "x.json"), trace)
+            journal.record_beside(str(tmp_path / "x.json"), trace)
     assert 3 == len([*records_of(path.read_bytes())])
     with Journal(str(path), FINGERPRINT) as journal:
-        assert {*traces} == journal.traces(MANIFEST)
+        assert {*traces} == journal.traces("x.json")
         journal.begin_anew()
-        assert () == journal.traces(MANIFEST)
+        assert () == journal.traces("x.json")
 
 
 # A destination that changes under the run.
@@ -562,7 +564,7 @@ def test_relative_destination(
     monkeypatch.chdir(tmp_path / "here")
     Path(folder, SHARD).unlink()
     report = run(raw, tmp_path, leave, dest=dest, index=("dali", "timm"), card=True)
-    assert (typed.braces(20), typed.manifest_path) == (report.braces, report.manifest_path)
+    assert (typed.braces(20), typed.files.manifest) == (report.braces, report.manifest_path)
     assert undisturbed.items() <= digests(tmp_path / "here" / folder).items()
     assert [] == os.listdir(tmp_path / "elsewhere")
 
@@ -584,6 +586,7 @@ def test_foreign_locks(raw: Path, tmp_path: Path, make: Callable[[Path], object]
 def test_waiting_for_the_lock_is_told(tmp_path: Path) -> None:
     """Who holds it, by host, process and command, and for how long it has been waited; then it goes on."""
     script = f"""import sys, time
+from parallel_sharder.fingerprint import FORMAT
 from parallel_sharder.lock import locked_folder
 sys.argv = ["parallel-sharder", "index", "/a b"]
 with locked_folder({str(tmp_path)!r}, print):

@@ -1,4 +1,4 @@
-"""Resuming: damage of each kind, at each moment, and what a further run makes of it; and the journal itself."""
+"""Resuming: damage of each kind, at each moment, and what a further run makes of it."""
 
 from __future__ import annotations
 
@@ -8,37 +8,26 @@ import random
 import re
 import shutil
 import signal
-import struct
 import subprocess
 import sys
 import time
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import isal
-import msgpack
 import pytest
 import zstandard
-from hypothesis import given
-from hypothesis import strategies as st
 
 from parallel_sharder import Options, Report, VerifyOptions, convert, verify_shards
 from parallel_sharder.errors import DestinationError, SharderError
-from parallel_sharder.journal import FORMAT, Journal, _digest, progress_of
-from parallel_sharder.model import Kind, Problem, ShardRecord
+from parallel_sharder.fingerprint import FORMAT
+from parallel_sharder.journal import Journal
 from parallel_sharder.monitor import Recording
-from parallel_sharder.records import MAGIC, pack, records_of
+from parallel_sharder.records import records_of
 from tests import made
 from tests.test_convert import digests
-
-FINGERPRINT = {"seed": 0, "names of shards": "x-0.tar", "shard count": 10, "labels": "devkit"}
-
-
-def record(number: int, folder: str = "") -> ShardRecord:
-    problem = Problem(Kind.CHANGED, "/a/b", "b", "why")
-    return ShardRecord(number, os.path.join(folder, f"x-{number}.tar"), 5, 10_240, 10_240, "00ff", (1, 3), (problem,))
+from tests.test_journal import FINGERPRINT, of_format
 
 
 @pytest.fixture(scope="module")
@@ -76,178 +65,6 @@ def interrupted(raw: Path, out: Path, samples: int = 100) -> None:
     """Leave `out` as a run leaves it that is stopped half-way."""
     with pytest.raises(KeyboardInterrupt):
         run(raw, out, _Interrupter(samples))
-
-
-# The journal.
-
-
-def test_journal_gives_back_what_was_recorded(tmp_path: Path) -> None:
-    """Finished shards come back field for field, with the folder that the journal is in now."""
-    path = str(tmp_path / "a" / ".x.journal")
-    os.mkdir(tmp_path / "a")
-    with Journal(path, FINGERPRINT) as journal:
-        for number in (2, 0):
-            journal.record(dealt=[(number, f"{tmp_path}/a/x-{number}.tar")])
-            journal.record([record(number, str(tmp_path / "a"))])
-        journal.record(dealt=[(1, f"{tmp_path}/a/x-1.tar")])
-    os.rename(tmp_path / "a", tmp_path / "b")
-    assert (2, 10) == progress_of(str(tmp_path / "b" / ".x.journal"))
-    with Journal(str(tmp_path / "b" / ".x.journal"), FINGERPRINT) as journal:
-        assert {number: record(number, str(tmp_path / "b")) for number in (0, 2)} == journal.done
-        assert [(number, f"{tmp_path}/b/x-{number}.tar") for number in range(3)] == journal.files()
-
-
-@given(cut=st.integers(0, 361), junk=st.binary(max_size=40))
-def test_torn_tail_is_dropped(tmp_path_factory: pytest.TempPathFactory, cut: int, junk: bytes) -> None:
-    """Cut anywhere, with anything behind it: the whole records before the cut are kept, and appending goes on.
-
-    What is cut within its first bytes, and has something else behind them, is no journal, and stays.
-    """
-    path = tmp_path_factory.mktemp("j") / ".x.journal"
-    with Journal(str(path), FINGERPRINT) as journal:
-        for number in range(3):
-            journal.record([record(number)])
-    data = path.read_bytes()
-    ends = [end for _, _, end in records_of(data)]
-    cut = min(cut, len(data) - 1)
-    path.write_bytes(data[:cut] + junk)
-    if any(end > cut for _, _, end in records_of(path.read_bytes())):
-        return  # the junk happens to mend the record
-    if cut < len(MAGIC) and not MAGIC.startswith(data[:cut] + junk) and not (data[:cut] + junk).startswith(MAGIC):
-        with pytest.raises(DestinationError, match="it is no journal of this tool"):
-            Journal(str(path), FINGERPRINT)
-        assert data[:cut] + junk == path.read_bytes()
-        return
-    with Journal(str(path), FINGERPRINT) as journal:
-        whole = sum(end <= cut for end in ends) - 1  # less the header
-        assert max(whole, 0) == len(journal.done)
-        journal.record([record(7)])
-    with Journal(str(path), FINGERPRINT) as journal:
-        assert max(whole, 0) + 1 == len(journal.done)
-
-
-@given(st.binary(max_size=300))
-def test_any_bytes_are_read_without_an_error(data: bytes) -> None:
-    """Whatever a journal's file holds, reading it ends, at a place within it."""
-    ends = [end for _, _, end in records_of(data)]
-    assert ends == sorted(set(ends))
-    assert not ends or ends[-1] <= len(data)
-
-
-DONE = ["done", 1, "x-1.tar", 5, 10, 10, "00", [], [], "", b"", []]
-
-
-@pytest.mark.parametrize(
-    "payload",
-    [
-        ["done", 1, "x-1.tar", 5],
-        ["done", "1", *DONE[2:]],
-        [*DONE[:8], [["no such kind", "/a", "b", "why", False]], *DONE[9:]],
-        [*DONE[:8], [7], *DONE[9:]],
-        ["dealt", -1, "x.json", [5]],
-        ["dealt", 1, "x-1.tar", None, None],
-        ["undone", 1],
-        [],
-        [["header"], 1],
-        ["header", {}],
-    ],
-)
-def test_records_of_another_version_are_refused(tmp_path: Path, payload: list[Any]) -> None:
-    """What is whole and yet not as this version writes it is neither dropped nor guessed at."""
-    path = tmp_path / ".x.journal"
-    with Journal(str(path), FINGERPRINT) as journal:
-        journal.record(dealt=[(0, "x-0.tar")])
-    data = path.read_bytes()
-    *_, [last, _, _] = records_of(data)
-    data += pack([[*payload, last[-1]]])
-    path.write_bytes(data)
-    with pytest.raises(DestinationError, match="journal holds a record that this version of the tool does not know"):
-        Journal(str(path), FINGERPRINT)
-    progress_of(str(path))
-    assert data == path.read_bytes()
-
-
-@pytest.mark.parametrize("position", range(0, 361, 7))
-def test_flipped_bit_loses_its_record_alone(tmp_path: Path, position: int) -> None:
-    """Damage anywhere loses the record that it is in and no other, before or behind; the damaged journal is kept.
-
-    In the last record it looks like a crash while that was written, and is cut off as such.
-    """
-    path = tmp_path / ".x.journal"
-    with Journal(str(path), FINGERPRINT) as journal:
-        for number in range(3):
-            journal.record([record(number)])
-    data = bytearray(path.read_bytes())
-    _, *done = [(start, end) for _, start, end in records_of(bytes(data))]
-    assert 361 == len(data)
-    data[position] ^= 16
-    path.write_bytes(data)
-    hit = [number for number, (start, end) in enumerate(done) if start <= position < end]
-    for _ in range(2):
-        with Journal(str(path), FINGERPRINT) as journal:
-            assert {0, 1, 2} - {*hit} == journal.done.keys()
-    asides = [each for each in tmp_path.iterdir() if each != path]
-    if asides:
-        assert [(path.with_name(".x.journal.damaged-1"), bytes(data))] == [(each, each.read_bytes()) for each in asides]
-    else:
-        assert [2] == hit
-
-
-def test_damage_is_told(tmp_path: Path) -> None:
-    """Where the damaged journal is kept, how much is lost, and how many shards are not; all others may be the set's."""
-    path = tmp_path / ".x.journal"
-    with Journal(str(path), FINGERPRINT) as journal:
-        for number in range(3):
-            journal.record([record(number)])
-    data = path.read_bytes()
-    _, first, *_ = records_of(data)
-    path.write_bytes(data[: first.start] + data[first.end - 1 :])  # all but its last byte is gone
-    with Journal(str(path), FINGERPRINT) as journal:
-        assert (f"{path}.damaged-1", 1, 2) == journal.damage
-        beside = [(-3, "x.classes.tsv"), (-2, "x.problems.jsonl"), (-1, "x.json")]
-        expected = [*beside, *((number, f"x-{number}.tar") for number in range(10))]
-        assert [(number, str(tmp_path / name)) for number, name in expected] == journal.files()
-    with Journal(str(path), FINGERPRINT) as journal:
-        assert journal.damage is None
-        assert 13 == len(journal.files())
-
-
-def test_journal_without_a_header(tmp_path: Path) -> None:
-    """Each record proves by itself of which set it is; those of another are refused, and nothing is written."""
-    path = tmp_path / ".x.journal"
-    with Journal(str(path), FINGERPRINT) as journal:
-        journal.record([record(1)])
-    data = path.read_bytes()
-    header, _ = records_of(data)
-    data = MAGIC + data[header.end :]
-    path.write_bytes(data)
-    with pytest.raises(DestinationError, match="is damaged, and what is whole in it is of a set that was made from or"):
-        Journal(str(path), {**FINGERPRINT, "seed": 1})
-    assert data == path.read_bytes()
-    assert [path] == [*tmp_path.iterdir()]
-    with Journal(str(path), FINGERPRINT) as journal:
-        assert {1: record(1, str(tmp_path))} == journal.done
-
-
-def test_lock_excludes_and_dies_with_its_process(tmp_path: Path) -> None:
-    """While one process holds a journal no other can; when it is killed, the next one can at once."""
-    path = str(tmp_path / ".x.journal")
-    script = f"""import sys, time
-from parallel_sharder.journal import Journal
-Journal({path!r}, {FINGERPRINT})
-print("locked", flush=True)
-time.sleep(60)"""
-    holder = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
-    assert holder.stdout is not None
-    assert "locked\n" == holder.stdout.readline()
-    with pytest.raises(DestinationError, match=r"another run is writing there: it holds .*journal. Wait"):
-        Journal(path, FINGERPRINT)
-    holder.kill()
-    holder.communicate()
-    Journal(path, FINGERPRINT).close()
-
-
-# Runs.
 
 
 def test_unexpected_system_errors_are_ours_too(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -353,11 +170,11 @@ def test_killed_between_rename_and_journal(raw: Path, undisturbed: dict[str, str
     run(raw, tmp_path)
     path = tmp_path / ".imagenet_train.journal"
     data = path.read_bytes()
-    whole = [end for payload, _, end in records_of(data) if payload[0] == "done"]
+    whole = [end for payload, _, end in records_of(data) if payload["what"] == "done"]
     path.write_bytes(data[: whole[-2]])  # the last shard is dealt, and there, but not recorded as done
     (tmp_path / "imagenet_train.json").unlink()
     if moment == "before rename":
-        last = next(payload for payload, _, end in records_of(data) if end == whole[-1])[2]
+        last = next(payload for payload, _, end in records_of(data) if end == whole[-1])["path"]
         (tmp_path / last).rename(tmp_path / f".{last}.0123abcd.partial")
     report = run(raw, tmp_path)
     assert 20 == report.made_samples
@@ -412,20 +229,9 @@ def test_other_versions_of_compressors(
     assert 20 == run(raw, compressed).shards
 
 
-def of_format(journal: Path, number: int) -> None:
-    """Make a journal that of a version whose format has another number; up to 3, records had no mark and no set."""
-    payloads = [payload for payload, _, _ in records_of(journal.read_bytes())]
-    payloads[0][1]["format"] = number
-    if number > 3:
-        of = _digest(payloads[0][1])
-        journal.write_bytes(MAGIC + pack([payloads[0], *([*payload[:-1], of] for payload in payloads[1:])]))
-        return
-    old = [payload[:3] if payload[0] == "dealt" else payload[:-1] for payload in payloads[1:]]
-    packed = [msgpack.packb(payload) for payload in (payloads[0], *old)]
-    journal.write_bytes(b"".join(struct.pack(">II", len(each), zlib.crc32(each)) + each for each in packed))
-
-
-@pytest.mark.parametrize(("number", "which"), [(2, "an earlier"), (3, "an earlier"), (FORMAT + 1, "a later")])
+@pytest.mark.parametrize(
+    ("number", "which"), [(2, "an earlier"), (3, "an earlier"), (4, "an earlier"), (FORMAT + 1, "a later")]
+)
 def test_set_of_another_version(
     raw: Path, undisturbed: dict[str, str], tmp_path: Path, number: int, which: str
 ) -> None:
@@ -518,7 +324,7 @@ def test_damaged_journal(raw: Path, undisturbed: dict[str, str], tmp_path: Path,
     else:
         interrupted(raw, tmp_path)
     path = tmp_path / ".imagenet_train.journal"
-    done = sum(payload[0] == "done" for payload, _, _ in records_of(path.read_bytes()))
+    done = sum(payload["what"] == "done" for payload, _, _ in records_of(path.read_bytes()))
     _flip(path)
     damaged = path.read_bytes()
     before = {shard: shard.stat().st_ino for shard in tmp_path.glob("*.tar")}

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from parallel_sharder.errors import SourceError
-from parallel_sharder.model import Kind, Listing
+from parallel_sharder.kinds import Kind
+from parallel_sharder.model import Listing
 from parallel_sharder.sources import find_layout
 from parallel_sharder.sources.scan import scan
 from parallel_sharder.synsets import read_classes

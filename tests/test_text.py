@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parallel_sharder.errors import OptionsError, SharderError, SourceError
-from parallel_sharder.model import Deviation, Kind, Problem
+from parallel_sharder.kinds import Kind
+from parallel_sharder.model import Deviation, Problem
 from parallel_sharder.text import code, printable, shards_done, shown, tsv
 from parallel_sharder.yamltext import from_yaml, to_yaml
 from tests import made

@@ -12,7 +12,6 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 
 from parallel_sharder.beside import Beside, FinishedSet
-from parallel_sharder.destination import ShardPattern
 from parallel_sharder.engines import Engine
 from parallel_sharder.errors import DestinationError, SourceError
 from parallel_sharder.indexes import Shard
@@ -24,6 +23,8 @@ from parallel_sharder.indexes.reader import ReaderIndex
 from parallel_sharder.indexes.sets import ListedSet, ShardSet, listed_sets
 from parallel_sharder.model import ShardRecord
 from parallel_sharder.monitor import Monitor
+from parallel_sharder.pattern import ShardPattern
+from parallel_sharder.sets import sets_in
 
 Made = Sequence[tuple[ShardRecord, Callable[[], ShardMembers]]]
 """The records of shards, in order of number, each with a function that computes where the shard's members are."""
@@ -64,7 +65,7 @@ class ReaderIndexes(Beside):
         folder = self._pattern.folder
         own = self._own(len(made))
         found = {own: self._index_made(made, monitor)}
-        for listed in listed_sets(folder, own.owns):
+        for listed in listed_sets(sets_in(folder), own.owns):
             if listed.set.name != own.name and all(_is_there(folder, name) for name in listed.set.names):
                 found[listed.set] = self._index_listed(listed, engine, monitor)
         try:

@@ -23,15 +23,17 @@ from typing import Any
 import xxhash
 
 from parallel_sharder import durable
-from parallel_sharder.destination import braces, shard_name, text_at
+from parallel_sharder.destination import text_at
 from parallel_sharder.errors import DestinationError, SourceError
 from parallel_sharder.indexes import Shard
 from parallel_sharder.indexes.energon_table import Rows, Table, key_end, rows_of
 from parallel_sharder.indexes.members import ShardMembers
 from parallel_sharder.indexes.reader import ReaderIndex, in_the_way, is_shard_index
-from parallel_sharder.indexes.sets import ShardSet, json_at
+from parallel_sharder.indexes.sets import ShardSet
 from parallel_sharder.members import fields
+from parallel_sharder.pattern import braces, shard_name
 from parallel_sharder.regular import open_regular
+from parallel_sharder.sets import json_at
 from parallel_sharder.yamltext import from_yaml, to_yaml
 
 FOLDER = ".nv-meta"

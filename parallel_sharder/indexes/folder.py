@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from parallel_sharder.errors import DestinationError, SourceError
+from parallel_sharder.errors import DestinationError, SourceError, unwritable
 from parallel_sharder.indexes import Shard
 from parallel_sharder.indexes.dali import Dali
 from parallel_sharder.indexes.energon import Energon
@@ -63,15 +63,13 @@ def remove_partials(folder: str) -> None:
 def unwritten(folder: str, error: OSError | sqlite3.Error) -> DestinationError:
     """The error that the indexes in a folder cannot be written, and why."""
     if isinstance(error, FileExistsError):
-        return DestinationError(f"{error.filename} cannot be written: {error.strerror}.")
+        return unwritable(error.filename, error)
     if isinstance(error, OSError):
         cause = f"{error.strerror or error}{f' ({error.filename})' if error.filename else ''}"
     else:
         cause = str(error)
-    return DestinationError(
-        f"the indexes in {os.path.abspath(folder)} cannot be written: {cause}. Mend that, and type the same command "
-        "again."
-    )
+    remedy = "Mend that, and type the same command again."
+    return unwritable(f"the indexes in {os.path.abspath(folder)}", cause, remedy)
 
 
 class FolderIndexes:

@@ -16,8 +16,10 @@ from parallel_sharder.errors import ManifestError
 from parallel_sharder.indexes import Shard
 from parallel_sharder.indexes.members import ShardMembers
 from parallel_sharder.indexes.reader import ReaderIndex, content_before, json_bytes
-from parallel_sharder.indexes.sets import ShardSet, is_wids, json_at
-from parallel_sharder.manifest import read_manifest, with_md5
+from parallel_sharder.indexes.sets import ShardSet
+from parallel_sharder.manifest import Manifest
+from parallel_sharder.setfiles import SetFiles
+from parallel_sharder.sets import is_wids, json_at
 from parallel_sharder.ustar import NAME_LIMIT_BYTES
 
 _NAME = re.compile(r"((?:.*/)?.*?)\..*")
@@ -51,7 +53,7 @@ class Wids(ReaderIndex):
         files = {}
         for name, some in shards.items():
             path = self._path(name)
-            manifest = read_manifest(path) if os.path.lexists(path) else None
+            manifest = Manifest.read(path) if os.path.lexists(path) else None
             if manifest is None:
                 content_before(path, is_wids)
                 files[path] = self._index(name, some)
@@ -66,7 +68,7 @@ class Wids(ReaderIndex):
         return content is not None and is_wids(content)
 
     def _path(self, set_name: str) -> str:
-        return os.path.join(self._folder, f"{set_name}.json")
+        return SetFiles(self._folder, set_name).manifest
 
     def _index(self, name: str, shards: Sequence[Shard]) -> bytes:
         """The index that `widsindex create` writes of these shards; without their MD5 where nobody asked for it."""
@@ -78,9 +80,9 @@ class Wids(ReaderIndex):
         return json_bytes({"__kind__": "wids-shard-index-v1", "wids_version": 1, "shardlist": entries, "name": name})
 
 
-def _with_md5(path: str, manifest: Mapping[str, Any], shards: Iterable[Shard]) -> bytes:
+def _with_md5(path: str, manifest: Manifest, shards: Iterable[Shard]) -> bytes:
     try:
-        return with_md5(manifest, {shard.name: (shard.md5, shard.xxh3_128) for shard in shards})
+        return manifest.with_md5({shard.name: (shard.md5, shard.xxh3_128) for shard in shards}).to_bytes()
     except ManifestError as error:
         raise ManifestError(f"{path} {error.args[0]}") from error
 

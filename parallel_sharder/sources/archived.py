@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 from parallel_sharder import durable
-from parallel_sharder.errors import DestinationError, SourceError
+from parallel_sharder.errors import SourceError, unwritable
 from parallel_sharder.model import IMAGE_SUFFIX, WNID, XML_SUFFIX, Place, Problem
 from parallel_sharder.regular import open_regular
 from parallel_sharder.sources.contents import NO_FILES, Contents, FileColumns, stranger, strangers
@@ -278,10 +278,8 @@ class _Spool:
         try:
             return do(str(self._path))
         except OSError as error:
-            raise DestinationError(
-                f"{self._path}, where annotations are unpacked to, cannot be written: {error.strerror or error}. "
-                "Make room there, or choose another --dest."
-            ) from error
+            place = f"{self._path}, where annotations are unpacked to,"
+            raise unwritable(place, error, "Make room there, or choose another --dest.") from error
 
 
 def _place(member: TarMember, archive: str) -> tuple[str, str]:

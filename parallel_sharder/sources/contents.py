@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from parallel_sharder.errors import SourceError
-from parallel_sharder.model import Kind, Place, Problem
+from parallel_sharder.kinds import Kind
+from parallel_sharder.model import Place, Problem
 from parallel_sharder.sources.names import lost_images
 from parallel_sharder.text import first_few
 

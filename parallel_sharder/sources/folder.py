@@ -15,7 +15,8 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from parallel_sharder.errors import SourceError
-from parallel_sharder.model import IMAGE_SUFFIX, XML_SUFFIX, Kind, Place, Problem
+from parallel_sharder.kinds import Kind
+from parallel_sharder.model import IMAGE_SUFFIX, XML_SUFFIX, Place, Problem
 from parallel_sharder.regular import kind_of
 from parallel_sharder.sources.contents import MISPLACED, Contents, FileColumns, refuse_repeat, strangers
 from parallel_sharder.sources.names import Role, junk, misfits, role

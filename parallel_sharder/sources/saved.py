@@ -19,8 +19,9 @@ import msgpack
 import xxhash
 
 from parallel_sharder import durable
-from parallel_sharder.errors import DestinationError, SourceError
-from parallel_sharder.model import Archive, Kind, Place, Problem
+from parallel_sharder.errors import SourceError, unwritable
+from parallel_sharder.kinds import Kind
+from parallel_sharder.model import Archive, Place, Problem
 from parallel_sharder.regular import read_regular
 from parallel_sharder.sources.contents import Contents, FileColumns
 from parallel_sharder.sources.layout import Layout
@@ -71,10 +72,7 @@ class SavedIndex:
         try:
             durable.write_file(self._path, self._parts(contents), _is_ours)
         except OSError as error:
-            raise DestinationError(
-                f"{self._path} cannot be written: {error.strerror or error}. Mend that, or choose another folder with "
-                "--dest."
-            ) from error
+            raise unwritable(self._path, error, "Mend that, or choose another folder with --dest.") from error
         self._is_saved = True
 
     def _parts(self, contents: list[Contents]) -> Iterator[bytes]:

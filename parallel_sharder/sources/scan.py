@@ -20,16 +20,8 @@ import numpy.typing as npt
 from parallel_sharder.blob import blob_at
 from parallel_sharder.columns import Bools, Bytes, Extents, Int32s, Int64s, Keys
 from parallel_sharder.errors import SourceError
-from parallel_sharder.model import (
-    IMAGE_SUFFIX,
-    XML_SUFFIX,
-    Archive,
-    ImageClass,
-    Kind,
-    Listing,
-    Place,
-    Problem,
-)
+from parallel_sharder.kinds import Kind
+from parallel_sharder.model import IMAGE_SUFFIX, XML_SUFFIX, Archive, ImageClass, Listing, Place, Problem
 from parallel_sharder.sources.contents import Contents, FileColumns
 from parallel_sharder.sources.folder import UNREADABLE, why_unreadable
 from parallel_sharder.sources.glance import Glance

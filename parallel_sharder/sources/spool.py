@@ -14,8 +14,9 @@ import tempfile
 from collections.abc import Iterator
 
 from parallel_sharder import durable
-from parallel_sharder.destination import ShardPattern, make_folder
+from parallel_sharder.destination import make_folder
 from parallel_sharder.errors import DestinationError
+from parallel_sharder.pattern import ShardPattern
 from parallel_sharder.sources.layout import Layout
 
 
@@ -25,13 +26,13 @@ def spool_beside(pattern: ShardPattern, layout: Layout) -> Iterator[str | None]:
 
     What killed runs have left of theirs is removed first. Raises DestinationError if the file cannot be made.
     """
-    _remove_left(pattern.spool_path)
+    _remove_left(pattern.files.spool)
     if not layout.needs_spool:
         yield None
         return
     made = make_folder(pattern)
     try:
-        descriptor, path = _create(pattern.spool_path)
+        descriptor, path = _create(pattern.files.spool)
     except OSError as error:
         raise DestinationError(
             f"{os.path.abspath(pattern.folder)}, where annotations are unpacked to, cannot be written and locked: "

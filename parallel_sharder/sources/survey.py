@@ -15,7 +15,8 @@ from concurrent.futures import Executor, Future
 from typing import Any, NamedTuple
 
 from parallel_sharder.errors import SourceError, WorkerDiedError, WorkerError, unreadable
-from parallel_sharder.model import IMAGE_SUFFIX, WNID, ImageClass, Kind, Place, Problem
+from parallel_sharder.kinds import Kind
+from parallel_sharder.model import IMAGE_SUFFIX, WNID, ImageClass, Place, Problem
 from parallel_sharder.sources.archived import index_annotations, index_images, inner_archives, packed_images
 from parallel_sharder.sources.contents import NO_FILES, Contents
 from parallel_sharder.sources.downloads import official_name

@@ -1,0 +1,115 @@
+"""The journal's entries: what each of its records says, from values to maps by field name and back. Opens nothing.
+
+    {"what": "header", "fingerprint": ...}                      what the set is made from and with
+    {"what": "dealt", "number": ..., "path": ..., "of": ...}    the name of a shard is about to be taken
+    {"what": "dealt", "path": ..., "trace": ..., "of": ...}     a file beside the shards is about to hold what has the
+                                                                trace {"size": ..., "xxh3_128": ...}
+    {"what": "done", ..., "of": ...}                            a shard is whole, synced, and has its name: the fields
+                                                                of its ShardRecord by name
+
+A path is the file's name alone. `of` is the digest of the fingerprint, so that an entry proves whose it is even where
+the header is lost. A field that an entry has not has its default; one that is not known here makes it unknown.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from parallel_sharder.fingerprint import Fingerprint
+from parallel_sharder.kinds import Kind
+from parallel_sharder.model import Problem, ShardRecord
+from parallel_sharder.records import Payload
+from parallel_sharder.traces import Trace
+
+_TYPES: Mapping[str, type] = {
+    "number": int,
+    "path": str,
+    "samples": int,
+    "tar_bytes": int,
+    "file_bytes": int,
+    "xxh3_128": str,
+    "left_out": list,
+    "problems": list,
+    "md5": str,
+    "json_bytes": bytes,
+    "mended": list,
+}
+"""What each field of a ShardRecord is in a journal."""
+
+
+class Dealt(NamedTuple):
+    """The file called `name` is about to be written: shard `number`, or None for one beside the shards."""
+
+    name: str
+    number: int | None = None
+    trace: Trace | None = None
+
+
+class Done(NamedTuple):
+    """A shard is done; the path of its `record` is the file's name alone."""
+
+    record: ShardRecord
+
+
+def header(fingerprint: Fingerprint) -> Payload:
+    """The first record of the journal of a set with this fingerprint."""
+    return {"what": "header", "fingerprint": fingerprint}
+
+
+def packed(entry: Dealt | Done, of: bytes) -> Payload:
+    """The entry as a record; `of` is the digest of the set's fingerprint."""
+    if isinstance(entry, Done):
+        name = os.path.basename(entry.record.path)
+        return {"what": "done", **dataclasses.asdict(dataclasses.replace(entry.record, path=name)), "of": of}
+    return {
+        "what": "dealt",
+        **({} if entry.number is None else {"number": entry.number}),
+        "path": entry.name,
+        **({} if entry.trace is None else {"trace": entry.trace._asdict()}),
+        "of": of,
+    }
+
+
+def unpacked(payload: Payload) -> Dealt | Done | None:
+    """What a record says, if it is no header; None if this version does not know such a record."""
+    match payload:
+        case {"what": "dealt", "number": int(number), "path": str(name), "of": _, **rest} if not rest:
+            return Dealt(name, number)
+        case {"what": "dealt", "path": str(name), "of": _, **rest} if not rest:
+            return Dealt(name)
+        case {"what": "dealt", "path": str(name), "trace": dict(trace), "of": _, **rest} if not rest:
+            match trace:
+                case {"size": int(size), "xxh3_128": str(digest), **further} if not further:
+                    return Dealt(name, None, Trace(size, digest))
+        case {"what": "done", "of": _, **fields}:
+            record = _record(fields)
+            return Done(record) if record is not None else None
+    return None
+
+
+def _record(fields: dict[str, Any]) -> ShardRecord | None:
+    """The record with these fields; those that ShardRecord has a default for need not be there."""
+    if not all(isinstance(value, _TYPES.get(name, ())) for name, value in fields.items()):
+        return None
+    try:
+        problems = tuple(map(_problem, fields.pop("problems", ())))
+        left_out, mended = (tuple(map(_count, fields.pop(name, ()))) for name in ("left_out", "mended"))
+        return ShardRecord(left_out=left_out, problems=problems, mended=mended, **fields)
+    except (TypeError, ValueError):
+        return None
+
+
+def _problem(value: Any) -> Problem:
+    match value:
+        case {"kind": str(kind), "path": str(path), "key": str(key), "detail": str(detail), "kept": bool(kept)}:
+            return Problem(Kind(kind), path, key, detail, kept)
+    raise ValueError(f"{value!r} is no problem")
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int:
+        raise ValueError(f"{value!r} is no number")
+    return value

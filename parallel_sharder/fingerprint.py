@@ -1,0 +1,80 @@
+"""The fingerprint: what a set is made from and with, by the names that people know it by; and how two differ, in words.
+
+A run continues what another has begun only if their fingerprints agree in every entry. This module compares values:
+what the entries are is for `resume`, and where they are kept for `journal`.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+import msgpack
+import xxhash
+
+from parallel_sharder.errors import DestinationError
+
+FORMAT = 5
+"""Of the journal and of what it promises about the shards, such as which files are stored; part of the fingerprint."""
+
+Fingerprint = Mapping[str, Any]
+"""What a set is made from and with, by name."""
+
+
+def digest_of(fingerprint: Fingerprint) -> bytes:
+    """What stands for a fingerprint in the records; empty for what no fingerprint of ours is."""
+    try:
+        return xxhash.xxh3_128_digest(msgpack.packb(sorted(fingerprint.items(), key=lambda item: str(item[0]))))
+    except (TypeError, ValueError):  # nested too deeply, say
+        return b""
+
+
+def refuse_other(path: str, before: Fingerprint, now: Fingerprint, archives: Mapping[str, str]) -> None:
+    """Raise DestinationError if the journal at `path` is of another set, saying what changed.
+
+    `archives` are the paths of the source's archives, by the entries of their times in the fingerprint.
+    """
+    formats = [each if isinstance(each, int) else 0 for each in (before.get("format"), now.get("format"))]
+    if formats[0] != formats[1]:
+        which = "an earlier" if formats[0] < formats[1] else "a later"
+        raise DestinationError(
+            f"the shards there were begun by {which} version of parallel_sharder (format {formats[0]} in {path}, and "
+            f"this version's is {formats[1]}), and what it stores can differ. Go on with that version, choose another "
+            "--dest, or remove what it has made and start anew with --overwrite."
+        )
+    if changes := _changes(before, now):
+        raise DestinationError(
+            "the shards there were made from or with something else:",
+            *(
+                f"  {name}: {_in_words(name, was)}, now {_in_words(name, is_now)}"
+                for name, (was, is_now) in changes.items()
+            ),
+            *_lost_times(changes, archives),
+            f"({path} has the record.) Go on as before, choose another --dest, or remove what that run has made and "
+            "start anew with --overwrite.",
+        )
+
+
+def _in_words(name: str, value: Any) -> str:
+    """The value of an entry of the fingerprint; an archive that is not of the set has no time."""
+    return str(value) if value is not None else "not used" if name.startswith("time of ") else "none"
+
+
+def _lost_times(changes: Mapping[str, tuple[Any, Any]], archives: Mapping[str, str]) -> list[str]:
+    """The lines that say how the set continues if times of archives are all that changed, which copying loses."""
+    if not all(name in archives and was for name, (was, _) in changes.items()):
+        return []
+    one = len(changes) == 1
+    return [
+        f"If {'this is the same archive' if one else 'these are the same archives'}, copied without "
+        f"{'its time' if one else 'their times'} (cp -p keeps {'it' if one else 'them'}), run",
+        *(f"  touch -d {was} {shlex.quote(archives[name])}" for name, (was, _) in changes.items()),
+        "and then the same command again, which continues.",
+    ]
+
+
+def _changes(before: Fingerprint, now: Fingerprint) -> dict[str, tuple[Any, Any]]:
+    """What each entry that differs was, and is now."""
+    names = dict.fromkeys((*before, *now))
+    return {name: (before.get(name), now.get(name)) for name in names if before.get(name) != now.get(name)}

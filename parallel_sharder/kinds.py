@@ -1,0 +1,76 @@
+"""Kinds: what can be the matter with a file of the source, and whether the shards lack something because of it.
+
+Errors and values alike name a kind, so this module is below both, and imports nothing of ours.
+"""
+
+from __future__ import annotations
+
+import enum
+
+
+class Kind(enum.StrEnum):
+    """What can be the matter with a file of the source; the value is what summaries and JSON show."""
+
+    NOT_AN_IMAGE = "not-an-image"
+    ORPHAN_XML = "orphan-xml"
+    UNUSED_XML = "unused-xml"
+    MISPLACED_IMAGE = "misplaced-image"
+    OTHER_ENDING = "other-ending"
+    PACKED_CLASS = "packed-class"
+    PACKED_IMAGE = "packed-image"
+    EMPTY_CLASS = "empty-class"
+    UNREADABLE = "unreadable"
+    CHANGED = "changed"
+    BAD_IMAGE = "bad-image"
+    BAD_ANNOTATION = "bad-annotation"
+    OTHER_FORMAT = "other-format"
+    CMYK = "cmyk"
+    OTHER_NAME = "other-name"
+    BAD_BOX = "bad-box"
+
+    @property
+    def meaning(self) -> str:
+        """What the kind says, for people."""
+        return _MEANINGS[self]
+
+    @property
+    def leaves_out_sample(self) -> bool:
+        """Whether one image of the source is missing from the shards because of it, unless it is kept all the same."""
+        return self in _LEAVES_OUT_SAMPLE
+
+    @property
+    def leaves_out_class(self) -> bool:
+        """Whether a class of the source is missing from the shards because of it; how many images, nobody knows."""
+        return self in _LEAVES_OUT_CLASS
+
+
+_MEANINGS = {
+    Kind.NOT_AN_IMAGE: "not an image of the set",
+    Kind.ORPHAN_XML: "annotation without an image",
+    Kind.UNUSED_XML: "annotation beside its image, not used",
+    Kind.MISPLACED_IMAGE: "image whose name does not fit its folder",
+    Kind.OTHER_ENDING: "file named like an image, under an ending that is no image's",
+    Kind.PACKED_CLASS: "class that is still packed, whose images are not known",
+    Kind.PACKED_IMAGE: "image that is still packed",
+    Kind.EMPTY_CLASS: "class without an image",
+    Kind.UNREADABLE: "image or annotation cannot be read",
+    Kind.CHANGED: "image or annotation has changed since the scan",
+    Kind.BAD_IMAGE: "image is broken",
+    Kind.BAD_ANNOTATION: "annotation is broken",
+    Kind.OTHER_FORMAT: "image of another format than JPEG, in the field jpg",
+    Kind.CMYK: "JPEG in CMYK",
+    Kind.OTHER_NAME: "annotation names another image",
+    Kind.BAD_BOX: "annotation has a box with its corners swapped, of no area, or past the image",
+}
+_LEAVES_OUT_CLASS = frozenset({Kind.PACKED_CLASS, Kind.EMPTY_CLASS})
+_LEAVES_OUT_SAMPLE = frozenset(
+    {
+        Kind.MISPLACED_IMAGE,
+        Kind.OTHER_ENDING,
+        Kind.PACKED_IMAGE,
+        Kind.UNREADABLE,
+        Kind.CHANGED,
+        Kind.BAD_IMAGE,
+        Kind.BAD_ANNOTATION,
+    }
+)
