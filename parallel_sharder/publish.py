@@ -23,7 +23,7 @@ from parallel_sharder.manifest_file import ManifestFile, manifest_of
 from parallel_sharder.model import Listing, Plan, Problem, ShardRecord
 from parallel_sharder.monitor import Monitor
 from parallel_sharder.options import INDEXES, Options
-from parallel_sharder.problems import Problems
+from parallel_sharder.problems_file import ProblemsFile
 from parallel_sharder.worker import digests_of
 
 
@@ -36,7 +36,7 @@ def _besides(options: Options, readers: Collection[str], card: bool) -> tuple[Be
     pattern = options.pattern
     readers = [name for name in readers if name != "wids"]  # whose index is the manifest
     return (
-        Problems(pattern.problems_path),
+        ProblemsFile(pattern.problems_path),
         *([ReaderIndexes(pattern, options.split, readers)] if readers else []),
         *([ClassTable(pattern.classes_path), Card(pattern)] if card else []),
         ManifestFile(pattern.manifest_path),

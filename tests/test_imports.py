@@ -103,10 +103,11 @@ ALLOWED = {
     "options": {"destination", "errors"},
     "output": {"durable", "traces"},
     "plan": {"columns", "errors", "model", "text", "ustar"},
-    "problems": {"beside", "journal", "model"},
+    "problems": {"model"},
+    "problems_file": {"beside", "journal", "problems"},
     "publish": {
         "beside", "card", "class_table", "durable", "engines", "errors", "indexes.beside", "journal", "lock",
-        "manifest_file", "model", "monitor", "options", "problems", "worker",
+        "manifest_file", "model", "monitor", "options", "problems_file", "worker",
     },
     "records": set(),
     "regular": set(),
