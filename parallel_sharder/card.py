@@ -45,7 +45,7 @@ _JSON = {
 
 
 class CardedSet(NamedTuple):
-    """What a card tells of a set, from its manifest; `table` is its class table's file, if that is there."""
+    """What a card says of a set, from its manifest; `table` is its class table's file, if that is there."""
 
     name: str
     split: str

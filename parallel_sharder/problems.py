@@ -5,20 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from parallel_sharder.beside import FinishedSet, RecordedFile
 from parallel_sharder.model import Problem
 
 
-class Problems(RecordedFile):
-    """The list of the set's problems."""
-
-    def content(self, finished: FinishedSet) -> bytes:
-        """A line for each problem."""
-        return problem_lines(finished.problems)
-
-
 def problem_json(problem: Problem) -> dict[str, str | bool]:
-    """A problem for machines; `left_out` says whether a sample, or a class, is missing from the shards for it."""
+    """A problem for machines; `left_out` tells whether a sample, or a class, is missing from the shards for it."""
     return {
         "path": problem.path,
         "key": problem.key,
@@ -29,5 +20,5 @@ def problem_json(problem: Problem) -> dict[str, str | bool]:
 
 
 def problem_lines(problems: Sequence[Problem]) -> bytes:
-    """The content of the file with these problems."""
+    """What the file with these problems holds."""
     return "".join(json.dumps(problem_json(problem)) + "\n" for problem in problems).encode("ascii")

@@ -23,7 +23,7 @@ from parallel_sharder.manifest_file import ManifestFile, manifest_of
 from parallel_sharder.model import Listing, Plan, Problem, ShardRecord
 from parallel_sharder.monitor import Monitor
 from parallel_sharder.options import INDEXES, Options
-from parallel_sharder.problems import Problems
+from parallel_sharder.problems_file import ProblemsFile
 from parallel_sharder.worker import digests_of
 
 
@@ -36,7 +36,7 @@ def _besides(options: Options, readers: Collection[str], card: bool) -> tuple[Be
     files = options.pattern.files
     readers = [name for name in readers if name != "wids"]  # whose index is the manifest
     return (
-        Problems(files.problems),
+        ProblemsFile(files.problems),
         *([ReaderIndexes(options.pattern, options.split, readers)] if readers else []),
         *([ClassTable(files.classes), Card(files)] if card else []),
         ManifestFile(files.manifest),

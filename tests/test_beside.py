@@ -27,11 +27,11 @@ def test_each_reader_has_one_index() -> None:
 @pytest.mark.parametrize(
     ("choices", "expected"),
     [
-        ({}, ["Problems", "ManifestFile"]),
-        ({"index": "none"}, ["Problems", "ManifestFile"]),
-        ({"index": "timm"}, ["Problems", "ReaderIndexes", "ManifestFile"]),
-        ({"card": True}, ["Problems", "ClassTable", "Card", "ManifestFile"]),
-        ({"index": "all", "card": True}, ["Problems", "ReaderIndexes", "ClassTable", "Card", "ManifestFile"]),
+        ({}, ["ProblemsFile", "ManifestFile"]),
+        ({"index": "none"}, ["ProblemsFile", "ManifestFile"]),
+        ({"index": "timm"}, ["ProblemsFile", "ReaderIndexes", "ManifestFile"]),
+        ({"card": True}, ["ProblemsFile", "ClassTable", "Card", "ManifestFile"]),
+        ({"index": "all", "card": True}, ["ProblemsFile", "ReaderIndexes", "ClassTable", "Card", "ManifestFile"]),
     ],
 )
 def test_what_is_written(choices: dict[str, Any], expected: list[str]) -> None:

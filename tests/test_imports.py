@@ -118,10 +118,11 @@ ALLOWED = {
     "output": {"durable", "traces"},
     "pattern": {"setfiles"},
     "plan": {"columns", "errors", "model", "text", "ustar"},
-    "problems": {"beside", "model"},
+    "problems": {"model"},
+    "problems_file": {"beside", "problems"},
     "publish": {
         "beside", "card", "class_table", "durable", "engines", "errors", "indexes.beside", "journal", "lock",
-        "manifest_file", "model", "monitor", "options", "problems", "worker",
+        "manifest_file", "model", "monitor", "options", "problems_file", "worker",
     },
     "records": set(),
     "regular": set(),

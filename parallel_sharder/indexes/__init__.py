@@ -17,14 +17,10 @@ from typing import NamedTuple
 
 
 class Shard(NamedTuple):
-    """What the indexes of a whole set tell of one shard; its digests, in hex, are "" if no MD5 was asked for.
-
-    `wids_samples` are the samples as wids counts them, None if they are not known, or were not asked for.
-    """
+    """What every index of a folder can say of one shard; its digests, in hex, are "" if no MD5 was asked for."""
 
     name: str
     samples: int
     file_bytes: int
     md5: str = ""
     xxh3_128: str = ""
-    wids_samples: int | None = None

@@ -37,7 +37,7 @@ class Wids(ReaderIndex):
     @classmethod
     def index_shard(cls, path: str, members: ShardMembers) -> int:
         """How many samples wids finds in the shard."""
-        return samples_in(members)
+        return count_samples(members)
 
     def refuse(self) -> None:
         """Raise DestinationError if what would be the index of a set is something else."""
@@ -87,7 +87,7 @@ def _with_md5(path: str, manifest: Manifest, shards: Iterable[Shard]) -> bytes:
         raise ManifestError(f"{path} {error.args[0]}") from error
 
 
-def samples_in(members: ShardMembers) -> int:
+def count_samples(members: ShardMembers) -> int:
     """How many samples wids finds in a shard with these members. Raises ValueError for a name that wids misreads."""
     names = [member.name for member in members.named]
     keys = [key for columns in members.columns or () for key in columns.keys]
@@ -95,10 +95,10 @@ def samples_in(members: ShardMembers) -> int:
     is_usual = text.isascii() and text.isprintable() and max(map(len, names), default=0) <= NAME_LIMIT_BYTES
     if members.columns is not None and is_usual and len({*keys}) == len(keys):
         return len(keys)  # in a tenth of the time
-    return samples_named(names)
+    return _count_by_names(names)
 
 
-def samples_named(names: Iterable[str]) -> int:
+def _count_by_names(names: Iterable[str]) -> int:
     """How many samples wids finds in a shard whose members, in order, are called so.
 
     It looks at a name once, and at none without a dot; the key ends at the first dot behind a folder, and can be empty:
