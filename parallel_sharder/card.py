@@ -17,6 +17,7 @@ from itertools import chain, count
 from typing import Any, NamedTuple
 
 from parallel_sharder import durable
+from parallel_sharder.beside import Beside, FinishedSet
 from parallel_sharder.boxes import FIELDS
 from parallel_sharder.destination import text_at
 from parallel_sharder.errors import DestinationError, unwritable
@@ -24,7 +25,7 @@ from parallel_sharder.manifest import Manifest
 from parallel_sharder.pattern import braces, shard_name
 from parallel_sharder.setfiles import CARD, SetFiles
 from parallel_sharder.sets import sets_in
-from parallel_sharder.text import code, size, tsv
+from parallel_sharder.text import code, size
 from parallel_sharder.yamltext import to_yaml
 
 MARK = "<!-- Written by parallel_sharder, whose --card writes it anew as long as this line is here. -->"
@@ -44,7 +45,7 @@ _JSON = {
 
 
 class CardedSet(NamedTuple):
-    """What a card tells of a set, from its manifest; `table` is its class table's file, if that is there."""
+    """What a card says of a set, from its manifest; `table` is its class table's file, if that is there."""
 
     name: str
     split: str
@@ -257,59 +258,60 @@ def _origin(sets: Sequence[CardedSet]) -> str:
     )
 
 
-def refuse_foreign_card(folder: str) -> None:
-    """Raise DestinationError if the folder has a README.md that is not of this tool's making."""
-    path = os.path.join(folder, CARD)
-    text = text_at(path)
-    if text is not None and MARK not in text:
-        raise DestinationError(
-            f"{path} is there, and this tool has not made it. Nothing is overwritten: move it out of the way, or leave "
-            "out --card."
-        )
+class Card(Beside):
+    """The card of the folder that the set of these files is in: of this set and of the others there."""
 
+    is_shared = True
 
-def class_table(manifest: Manifest) -> bytes:
-    """The classes of a set as text: a line of names, then label, WordNet ID and words of each, separated by tabs.
+    def __init__(self, files: SetFiles) -> None:
+        self._files = files
 
-    What text.tsv escapes in the words is escaped. Empty without classes (test): then there is no such file.
-    """
-    rows = [tsv((str(row.label), row.wnid, row.name)) for row in manifest.classes]
-    return "".join([tsv(("label", "wnid", "name")), *rows]).encode("utf-8") if rows else b""
+    def refuse(self) -> None:
+        """Raise DestinationError if the folder has a README.md that is not of this tool's making."""
+        text = text_at(self._files.card)
+        if text is not None and MARK not in text:
+            raise DestinationError(
+                f"{self._files.card} is there, and this tool has not made it. Nothing is overwritten: move it out of "
+                "the way, or leave out --card."
+            )
 
+    def withdraw(self) -> bool:
+        """Leave the set out of the folder's card; return whether the set was in one of this tool's."""
+        text = text_at(self._files.card) or ""
+        if MARK not in text or code(f"{self._files.name}.json") not in text:
+            return False
+        try:
+            self._write([])
+        except DestinationError as error:
+            raise DestinationError(f"{error} Mend that, and type the same command again.") from error
+        return True
 
-def write_card(folder: str, own: Manifest | None, name: str) -> None:
-    """Write the folder's card: of the set called `name`, whose manifest will be `own`, and of the others there.
+    def write(self, finished: FinishedSet) -> None:
+        """Write the card: of the set, and of the others in the folder."""
+        self._write([finished.manifest])
 
-    Without `own` the set is left out, and if no other is there, the card is removed. A set whose manifest is damaged is
-    left out too. The folder should be locked. Raises DestinationError if the card cannot be written.
-    """
-    others = [each.manifest for each in sets_in(folder) if each.name != name and each.manifest is not None]
-    sets = [CardedSet.of(manifest, folder) for manifest in ([] if own is None else [own]) + others]
-    path = os.path.join(folder, CARD)
-    try:
-        durable.remove_partials(folder, re.escape(CARD))
-        if sets:
-            durable.write_file(path, card(sets), _is_card)
-        elif _is_card(path):
-            durable.remove(path)
-    except OSError as error:
-        raise unwritable(path, error) from error
+    def remove_partials(self) -> None:
+        """Remove what is left of a card that was being written."""
+        durable.remove_partials(self._files.folder, re.escape(CARD))
+
+    def _write(self, own: Sequence[Manifest]) -> None:
+        """Write the card of the sets with these manifests, the set's `own` or none, and of the other sets there.
+
+        If there is no set, the card is removed.
+        """
+        found = sets_in(self._files.folder)
+        others = [each.manifest for each in found if each.name != self._files.name and each.manifest is not None]
+        sets = [CardedSet.of(manifest, self._files.folder) for manifest in (*own, *others)]
+        try:
+            self.remove_partials()
+            if sets:
+                durable.write_file(self._files.card, card(sets), _is_card)
+            elif _is_card(self._files.card):
+                durable.remove(self._files.card)
+        except OSError as error:
+            raise unwritable(self._files.card, error) from error
 
 
 def _is_card(path: str) -> bool:
     """Whether the file is a card of this tool's making."""
     return not os.path.islink(path) and MARK in (text_at(path) or "")
-
-
-def withdraw_card(folder: str, name: str) -> bool:
-    """Take the set called `name`, whose shards are about to go, out of the folder's card; whether it was in one of this
-    tool's. The folder should be locked.
-    """
-    text = text_at(os.path.join(folder, CARD)) or ""
-    if MARK not in text or code(f"{name}.json") not in text:
-        return False
-    try:
-        write_card(folder, None, name)
-    except DestinationError as error:
-        raise DestinationError(f"{error} Mend that, and type the same command again.") from error
-    return True

@@ -19,7 +19,7 @@ from parallel_sharder.manifest import is_manifest
 from parallel_sharder.model import Plan, ShardRecord
 from parallel_sharder.monitor import Monitor
 from parallel_sharder.options import Options
-from parallel_sharder.publication import withdraw_all
+from parallel_sharder.publish import withdraw
 from parallel_sharder.resume import intact
 from parallel_sharder.setfiles import SetFiles
 from parallel_sharder.text import counted, there_are
@@ -61,7 +61,7 @@ def take_stock(options: Options, plan: Plan, engine: Engine, journal: Journal, m
     left = [each for each in there if each.path not in ours]
     _refuse_left([each.path for each in left if each.number is None or not journal.is_same], pattern.files.journal)
 
-    withdrawn = bool(not is_complete and journal.taken()) and withdraw_all(options, monitor)
+    withdrawn = bool(not is_complete and journal.taken()) and withdraw(options, monitor)
     for path, identity in ours.items():  # the manifest before the shards
         durable.remove_if(path, identity)
     shards = [(each.number, each.path) for each in left if each.number is not None]

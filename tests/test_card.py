@@ -22,8 +22,8 @@ from parallel_sharder.card import MARK
 from parallel_sharder.errors import DestinationError, SourceError
 from parallel_sharder.options import SPLITS, Split
 from tests import made
+from tests.indexed import content_of
 from tests.test_bad import picture
-from tests.test_indexes import content_of
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@
     .nv-meta/.info.json        the counts of the shards; their order is that of tar_file_id
     .nv-meta/split.yaml        which shards belong to which split
     .nv-meta/dataset.yaml      what the samples are; only for the fields of this tool, and only if there is none
-    .nv-meta/index.uuid        another one whenever the table is another
+    .nv-meta/index.uuid        a digest of the table
 
 Source: flavors/webdataset/prepare.py, indexing.py and itar.py of megatron-energon, version VERSION, whose `energon
 prepare` writes the same.
@@ -14,34 +14,41 @@ prepare` writes the same.
 from __future__ import annotations
 
 import json
+import os
 import re
-import sqlite3
 import uuid
-from array import array
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain, count, pairwise
-from typing import NamedTuple
+from typing import Any
 
 import xxhash
 
-from parallel_sharder.indexes import Columns, Member, Shard, samples
+from parallel_sharder import durable
+from parallel_sharder.destination import text_at
+from parallel_sharder.errors import DestinationError, SourceError
+from parallel_sharder.indexes import Shard
+from parallel_sharder.indexes.energon_table import Rows, Table, key_end, rows_of
+from parallel_sharder.indexes.members import ShardMembers
+from parallel_sharder.indexes.reader import ReaderIndex, in_the_way, is_shard_index
+from parallel_sharder.indexes.sets import ShardSet
+from parallel_sharder.members import fields
 from parallel_sharder.pattern import braces, shard_name
-from parallel_sharder.ustar import BLOCK_BYTES
+from parallel_sharder.regular import open_regular
+from parallel_sharder.sets import json_at
 from parallel_sharder.yamltext import from_yaml, to_yaml
 
 FOLDER = ".nv-meta"
 TABLE = "index.sqlite"
 DATASET = "dataset.yaml"
-REMADE = (TABLE, "index.uuid", ".info.json", "split.yaml")
-"""What `energon prepare` makes anew whenever shards have changed."""
-
 BEGINNINGS = {
     TABLE: rb"SQLite format 3\0",
     "index.uuid": rb"[0-9a-fA-F-]{32,36}\s*$",
     ".info.json": rb'(?s)\s*\{.*"shard_counts"',
     "split.yaml": rb"(?s)\s*$|(.*\n)?(split_parts|exclude):",
 }
-"""By what the first BEGINNING_BYTES of each of REMADE can be told from another file of that name."""
+"""By what the first BEGINNING_BYTES of a file can be told from those of another file of that name."""
+
+REMADE = tuple(BEGINNINGS)
+"""What `energon prepare` makes anew whenever shards have changed."""
 
 BEGINNING_BYTES = 65_536
 
@@ -57,141 +64,138 @@ field_map:
   label_name: json[cname]
 """
 
-CACHE_KB = 32_000
-"""Of the table in memory while it is filled. SQLite's usual 2 MB take a quarter more time; 64 MB are not faster."""
-
 _SPLITS = ("train", "val", "test")
-_NO_SAMPLE = "holds no sample, and energon refuses an empty shard"
-_IS_META = re.compile(r"__[^/]*__($|/)")
-
-_TABLES = """
-CREATE TABLE samples (tar_file_id INTEGER NOT NULL, sample_key TEXT NOT NULL UNIQUE, sample_index INTEGER NOT NULL,
-    byte_offset INTEGER, byte_size INTEGER);
-CREATE TABLE sample_parts (tar_file_id INTEGER, sample_index INTEGER, part_name TEXT, content_byte_offset INTEGER,
-    content_byte_size INTEGER);
-"""
-_INDEXES = """
-CREATE INDEX idx_samples_by_tar_and_idx ON samples(tar_file_id, sample_index);
-CREATE INDEX idx_sample_parts_seq ON sample_parts(tar_file_id, sample_index, content_byte_offset);
-CREATE INDEX idx_sample_parts_full ON sample_parts(tar_file_id, sample_index, part_name, content_byte_offset,
-    content_byte_size);
-"""
 
 
-def index_path(shard_path: str) -> str:
-    """Where the offsets of a shard's samples go: beside it."""
-    return shard_path + ".idx"
+class Energon(ReaderIndex):
+    """Energon's index: offsets beside each shard, and the folder's table and what belongs to it."""
 
+    reader = "energon"
+    seeks = True
+    lists_samples = True
+    file_names = "|".join([r".*\.idx", *map(re.escape, (*REMADE, DATASET))])
 
-class Rows(NamedTuple):
-    """What a shard adds to the tables, as columns.
+    def __init__(self, folder: str, sets: Sequence[ShardSet]) -> None:
+        super().__init__(folder, sets)
+        self._meta = os.path.join(folder, FOLDER)
+        self._names = [name for each in sets for name in each.names]
+        self._table: Table | None = None
+        self._fields: set[tuple[str, ...]] = set()
+        self._digests: list[bytes] = []
+        # By number, until it is their turn: a table that is filled in order has always the same bytes.
+        self._waiting: dict[int, Rows] = {}
 
-    Sample i begins at `starts[i]` and ends at `starts[i + 1]`. The parts are the members: the number of the sample, the
-    field's name, and offset and size of the data.
-    """
+    @staticmethod
+    def index_path(shard_path: str) -> str:
+        """Where the offsets of a shard's samples go: beside the shard."""
+        return shard_path + ".idx"
 
-    keys: list[str]
-    starts: list[int]
-    part_samples: list[int]
-    part_names: list[str]
-    part_offsets: list[int]
-    part_sizes: list[int]
+    @staticmethod
+    def shard_of(index_name: str) -> str | None:
+        """The shard's name is what is before `.idx`."""
+        return index_name.removesuffix(".idx") if index_name.endswith(".tar.idx") else None
 
-    @property
-    def digest(self) -> bytes:
-        """Another one whenever the rows are others."""
-        digest = xxhash.xxh3_128()
-        for names in (self.keys, self.part_names):
-            digest.update("\n".join(names).encode())
-        for places in (self.starts, self.part_samples, self.part_offsets, self.part_sizes):
-            digest.update(array("Q", places).tobytes())
-        return digest.digest()
+    @classmethod
+    def index_shard(cls, path: str, members: ShardMembers) -> Rows:
+        """Write the offsets beside the shard; the rows that the shard adds to the table."""
+        rows = rows_of(members.samples(key_end))
+        durable.write_file(cls.index_path(path), rows.offsets, is_shard_index)
+        return rows
 
-    @property
-    def offsets(self) -> bytes:
-        """The content of the shard's own index."""
-        return array("Q", self.starts).tobytes()
+    @classmethod
+    def remove_partials(cls, folder: str) -> None:
+        """Remove what is left in the folder, and in energon's."""
+        super().remove_partials(folder)
+        super().remove_partials(os.path.join(folder, FOLDER))
 
+    def refuse(self) -> None:
+        """Raise DestinationError if energon's folder is none, or one of the files in it is something else."""
+        if os.path.lexists(self._meta) and not os.path.isdir(self._meta):
+            raise in_the_way(self._meta)
+        self._excluded()
+        for path in self._remade():
+            if os.path.lexists(path) and not self.is_own(path):
+                raise in_the_way(path)
 
-def rows_of(members: Iterable[Member]) -> Rows:
-    """The rows of the shard with these members, in their order. Raises ValueError if it holds no sample."""
-    rows = Rows([], [], [], [], [], [])
-    end = 0
-    for sample in samples(member for member in members if not _IS_META.match(member.name)):
-        rows.keys.append(sample[0].key)
-        rows.starts.append(sample[0].member.header)
-        end = sample[-1].member.end
-        for field in sample:
-            rows.part_samples.append(len(rows.keys) - 1)
-            rows.part_names.append(field.name)
-            rows.part_offsets.append(field.member.data)
-            rows.part_sizes.append(field.member.size)
-    if not rows.keys:
-        raise ValueError(_NO_SAMPLE)
-    for name in (*rows.keys, *rows.part_names):
-        if re.search("[\ud800-\udfff]", name):
-            raise ValueError(f"holds {name!r}, which is no UTF-8, and energon's table is in UTF-8")
-    rows.starts.append(end)
-    return rows
+    def withdraw(self) -> bool:
+        """Remove the whole index if it has a shard of the sets, for the table is one; dataset.yaml stays."""
+        withdrawn = super().withdraw()
+        listed = (json_at(os.path.join(self._meta, ".info.json")) or {}).get("shard_counts")
+        if not isinstance(listed, dict) or not any(map(self._owns, listed)):
+            return withdrawn
+        for path in self._remade():
+            if self.is_own(path):
+                durable.remove(path)
+        return True
 
+    def begin(self) -> None:
+        """Begin the table."""
+        self._table = Table(os.path.join(self._meta, TABLE))
 
-def rows_in(columns: Columns) -> Rows:
-    """The same of samples in columns, which takes a tenth of the time."""
-    if not columns.keys:
-        raise ValueError(_NO_SAMPLE)
-    rows, width = len(columns.keys), len(columns.fields)
-    last = Member("", 0, columns.data[-1][-1], columns.sizes[-1][-1])
-    return Rows(
-        columns.keys,
-        [*(offset - BLOCK_BYTES for offset in columns.data[0]), last.end],
-        [number for number in range(rows) for _ in range(width)],
-        [*columns.fields] * rows,
-        [*chain.from_iterable(zip(*columns.data, strict=True))],
-        [*chain.from_iterable(zip(*columns.sizes, strict=True))],
-    )
+    def add(self, number: int, shard: Shard, found: Any) -> None:
+        """Put the shard's rows into the table, in its turn.
 
+        Raises SourceError if the shard has a key of another one, which energon cannot take.
+        """
+        assert self._table is not None  # noqa: S101 - it was begun
+        self._waiting[number] = found
+        while (number := len(self._digests)) in self._waiting:
+            rows = self._waiting.pop(number)
+            twice = self._table.add(number, rows)
+            if twice is not None:
+                raise SourceError(
+                    f"{os.path.join(self._folder, self._names[number])} has the sample {twice}, which is there twice: "
+                    "energon wants unique keys in a folder. Give each set a folder of its own, or leave energon out."
+                )
+            self._fields.add(rows.fields)
+            self._digests.append(rows.digest)
 
-class Table:
-    """The database at `path`, an empty file, while it is filled."""
+    def contents(self, shards: Mapping[str, Sequence[Shard]]) -> dict[str, bytes]:
+        """All but the table; dataset.yaml only for shards of ours, and if there is none."""
+        ordered = [shard for some in shards.values() for shard in some]
+        files = {
+            ".info.json": info(ordered),
+            "split.yaml": split_yaml(self._by_split(shards), self._excluded()),
+            "index.uuid": uuid_of(self._digests),
+        }
+        if fields(has_classes=True) in self._fields and not os.path.exists(os.path.join(self._meta, DATASET)):
+            files[DATASET] = DATASET_YAML  # or people know better
+        return {os.path.join(self._meta, name): content for name, content in files.items()}
 
-    def __init__(self, path: str) -> None:
-        # What a crash leaves is a temporary file that nobody reads; the finished one is synced by whoever publishes it.
-        self._database = sqlite3.connect(path, isolation_level=None)
-        self._database.executescript(
-            f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -{CACHE_KB}; {_TABLES} BEGIN;"
-        )
-
-    def add(self, tar_file_id: int, rows: Rows) -> str | None:
-        """Add the rows of a shard; the key that is there already, if one is."""
-        spans = [end - start for start, end in pairwise(rows.starts)]
-        try:
-            self._database.executemany(
-                f"INSERT INTO samples VALUES ({tar_file_id:d}, ?, ?, ?, ?)",  # noqa: S608
-                zip(rows.keys, count(), rows.starts, spans, strict=False),
-            )
-        except sqlite3.IntegrityError:
-            others = self._database.execute("SELECT sample_key FROM samples WHERE tar_file_id != ?", (tar_file_id,))
-            seen = {key for (key,) in others}
-            for key in rows.keys:
-                if key in seen:
-                    return key
-                seen.add(key)
-            raise
-        self._database.executemany(
-            f"INSERT INTO sample_parts VALUES ({tar_file_id:d}, ?, ?, ?, ?)",  # noqa: S608
-            zip(rows.part_samples, rows.part_names, rows.part_offsets, rows.part_sizes, strict=True),
-        )
-        return None
-
-    def finish(self) -> None:
-        """Make the indexes, and close."""
-        self._database.execute("COMMIT")
-        self._database.executescript(_INDEXES)
-        self.close()
+    def write(self, contents: Mapping[str, bytes]) -> list[str]:
+        """Write the table, and then the rest."""
+        assert self._table is not None  # noqa: S101 - it was begun
+        assert not self._waiting  # noqa: S101 - each shard was added
+        self._table.finish(self.is_own)
+        return [os.path.join(self._meta, TABLE), *super().write(contents)]
 
     def close(self) -> None:
-        """Close, finished or not."""
-        self._database.close()
+        """Remove the table if it is not finished."""
+        if self._table is not None:
+            self._table.close()
+
+    @classmethod
+    def is_own(cls, path: str) -> bool:
+        """Whether the file begins as energon's file of this name; dataset.yaml is people's, and is never replaced."""
+        beginning = BEGINNINGS.get(os.path.basename(path))
+        if beginning is None:
+            return False
+        try:
+            with open(open_regular(path), "rb") as file:
+                return re.match(beginning, file.read(BEGINNING_BYTES)) is not None
+        except OSError:
+            return False
+
+    def _remade(self) -> list[str]:
+        return [os.path.join(self._meta, name) for name in REMADE]
+
+    def _excluded(self) -> list[str]:
+        """What people have excluded in split.yaml, which stays so. Raises DestinationError for another file."""
+        path = os.path.join(self._meta, "split.yaml")
+        try:
+            return excluded_in(text_at(path) or "{}")
+        except ValueError as error:
+            raise DestinationError(f"{path} is there, and {error}. Mend it, or move it out of the way.") from error
 
 
 def info(shards: Sequence[Shard]) -> bytes:

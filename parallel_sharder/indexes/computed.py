@@ -6,12 +6,12 @@ import numpy as np
 
 from parallel_sharder import members, ustar
 from parallel_sharder.bounds import member_bytes
-from parallel_sharder.indexes import Columns
+from parallel_sharder.indexes.members import Columns, ShardMembers
 from parallel_sharder.model import Listing, Plan, ShardRecord
 
 
-def placed(listing: Listing, plan: Plan, record: ShardRecord) -> Columns:
-    """The samples of the finished shard that `record` tells of, and where their members are in its tar."""
+def computed(listing: Listing, plan: Plan, record: ShardRecord) -> ShardMembers:
+    """The members of the finished shard with this record."""
     planned = plan.order[plan.cuts[record.number] : plan.cuts[record.number + 1]]
     rows = np.delete(planned, list(record.left_out)) if record.left_out else planned
     fields = members.fields(bool(listing.classes))
@@ -22,6 +22,9 @@ def placed(listing: Listing, plan: Plan, record: ShardRecord) -> Columns:
         label_bytes = np.array([len(members.label_text(each)) for each in listing.classes], np.int64)
         sizes[:, 0] = label_bytes.take(listing.class_index.take(rows))
     whole = member_bytes(sizes)
-    data = whole.cumsum().reshape(whole.shape) - whole + ustar.BLOCK_BYTES
+    starts = whole.cumsum().reshape(whole.shape) - whole
+    data = starts + ustar.BLOCK_BYTES
     keys = b"\n".join(listing.keys.take(rows).tolist()).decode("ascii").split("\n")
-    return Columns(keys if len(rows) else [], fields, data.T.tolist(), sizes.T.tolist())
+    endings = tuple(f".{field}" for field in fields)
+    columns = Columns(keys, fields, endings, starts[:, 0].tolist(), data.T.tolist(), sizes.T.tolist())
+    return ShardMembers([columns] if len(rows) else [])

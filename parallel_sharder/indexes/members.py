@@ -1,0 +1,113 @@
+"""Where the members of a shard are, sample by sample: the one form that all readers' indexes are made from.
+
+The form is columns of consecutive samples that have the same fields; a shard whose samples are all alike is one such
+run of samples. For our own shards the columns are computed (see computed.py), for anybody's they are grouped here from
+the members that the headers name.
+
+Readers part names into keys and fields by rules of their own, which agree on nearly all shards. So a reader's index
+asks for the samples by its rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import groupby, pairwise
+from typing import NamedTuple
+
+from parallel_sharder.sources.tarindex import TarMember
+from parallel_sharder.ustar import BLOCK_BYTES
+
+KeyEnd = Callable[[str], int | None]
+"""A reader's rule: where the key ends in the name of a member; None if the member belongs to no sample.
+
+The field's name begins one character behind that.
+"""
+
+
+class Columns(NamedTuple):
+    """Consecutive samples that have the same fields.
+
+    Sample i begins with the header at `starts[i]`. Its member in field j is called `keys[i] + endings[j]`, and the
+    member's data, of `sizes[j][i]` bytes, begin at `data[j][i]`. An ending is a dot and the field's name, as a rule.
+    """
+
+    keys: Sequence[str]
+    fields: tuple[str, ...]
+    endings: tuple[str, ...]
+    starts: Sequence[int]
+    data: Sequence[Sequence[int]]
+    sizes: Sequence[Sequence[int]]
+
+    @property
+    def end(self) -> int:
+        """Where the last sample ends."""
+        size = self.sizes[-1][-1]
+        return self.data[-1][-1] + size + -size % BLOCK_BYTES
+
+
+class ShardMembers(NamedTuple):
+    """The members of a shard: its samples, if all readers find the same ones, and what its headers name."""
+
+    columns: Sequence[Columns] | None
+    named: Sequence[TarMember] = ()
+
+    @classmethod
+    def of_headers(cls, named: Sequence[TarMember]) -> ShardMembers:
+        """The members of a shard whose headers name these."""
+        text = "".join([member.name for member in named])
+        if "/" in text:
+            ends = [key_end(member.name) or 0 for member in named]
+        else:
+            ends = [member.name.find(".") for member in named]  # the same in half the time
+        is_agreed = "__" not in text and min(ends, default=1) > 0  # energon passes over what begins with __
+        return cls(_columns(named, ends) if is_agreed else None, named)
+
+    def samples(self, key_end: KeyEnd) -> Sequence[Columns]:
+        """The samples in their order, as a reader with this rule finds them.
+
+        Members of one key that lie apart are several samples.
+        """
+        if self.columns is not None:
+            return self.columns
+        ends = [key_end(member.name) for member in self.named]
+        members = [member for member, end in zip(self.named, ends, strict=True) if end is not None]
+        return _columns(members, [end for end in ends if end is not None])
+
+
+def key_end(name: str) -> int | None:
+    """The rule of webdataset: key and field part at the first dot of a name's last part.
+
+    What has no dot there, or nothing before it, belongs to no sample.
+    """
+    start = name.rfind("/") + 1
+    dot = name.find(".", start)
+    return dot if dot > start else None
+
+
+def _columns(members: Sequence[TarMember], ends: Sequence[int]) -> list[Columns]:
+    """The samples of these members; `ends` are where the keys end in their names."""
+    known: dict[tuple[str, str], tuple[str, str]] = {}  # each pair is in memory once
+    keys = [member.name[:end] for member, end in zip(members, ends, strict=True)]
+    pairs = ((member.name[end + 1 :], member.name[end:]) for member, end in zip(members, ends, strict=True))
+    parted = [known.setdefault(pair, pair) for pair in pairs]
+    changes = [number for number, (before, key) in enumerate(pairwise(keys), 1) if key != before]
+    bounds = [0, *changes, len(keys)] if keys else []
+    shapes = [parted[start:end] for start, end in pairwise(bounds)]
+    found = []
+    first = 0
+    for shape, alike in groupby(shapes):
+        behind = first + sum(1 for _ in alike)
+        start, end, width = bounds[first], bounds[behind], len(shape)
+        columns = [members[at:end:width] for at in range(start, start + width)]
+        found.append(
+            Columns(
+                keys[start:end:width],
+                tuple(field for field, _ in shape),
+                tuple(ending for _, ending in shape),
+                [member.offset for member in columns[0]],
+                [[member.data for member in column] for column in columns],
+                [[member.size for member in column] for column in columns],
+            )
+        )
+        first = behind
+    return found

@@ -1,0 +1,38 @@
+"""The manifest of the set that a run has made: put together from what the run knows, and written last."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from parallel_sharder.beside import FinishedSet, RecordedFile
+from parallel_sharder.boxes import in_all
+from parallel_sharder.journal import Journal
+from parallel_sharder.manifest import ListedShard, Manifest, is_manifest
+from parallel_sharder.model import Listing, Plan, ShardRecord
+from parallel_sharder.options import Options
+
+
+class ManifestFile(RecordedFile):
+    """The set's manifest: once it is there, the set is finished."""
+
+    def content(self, finished: FinishedSet) -> bytes:
+        """The manifest's bytes."""
+        return finished.manifest.to_bytes()
+
+    def is_own(self, path: str, journal: Journal) -> bool:
+        """A manifest that holds its own digest is the tool's, whatever the journal has."""
+        return is_manifest(path) or super().is_own(path, journal)
+
+
+def manifest_of(options: Options, listing: Listing, plan: Plan, records: Sequence[ShardRecord]) -> Manifest:
+    """The manifest of the set of these records, which are in order of number, with the count of each class."""
+    stored = np.ones(len(listing), np.bool_)
+    for record in records:
+        stored[plan.order[plan.cuts[record.number] :][list(record.left_out)]] = False
+    counts = np.bincount(listing.class_index[stored] + 1, minlength=len(listing.classes) + 1)[1:]  # class -1 is none
+    shards = [ListedShard.of(record, options.md5) for record in records]
+    classes = [*zip(listing.classes, counts.tolist(), strict=True)]
+    mended = in_all(records) if options.annotations == "boxes" else None
+    return Manifest.made(options.pattern.set_name, options.choices, shards, classes, mended)

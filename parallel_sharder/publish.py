@@ -1,0 +1,114 @@
+"""Publishing: what lies beside finished shards, for people and readers, is written, the manifest last.
+
+Before work starts, what else has the names of these files is refused; before shards are made anew, what is said of the
+old ones is withdrawn. What each file is, and how it is known, is its own module's business (see beside.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Collection, Iterator, Sequence
+
+from parallel_sharder import durable
+from parallel_sharder.beside import Beside, FinishedSet
+from parallel_sharder.card import Card
+from parallel_sharder.class_table import ClassTable
+from parallel_sharder.engines import Engine
+from parallel_sharder.errors import DestinationError
+from parallel_sharder.indexes.beside import ReaderIndexes
+from parallel_sharder.journal import Journal
+from parallel_sharder.lock import locked_folder
+from parallel_sharder.manifest_file import ManifestFile, manifest_of
+from parallel_sharder.model import Listing, Plan, Problem, ShardRecord
+from parallel_sharder.monitor import Monitor
+from parallel_sharder.options import INDEXES, Options
+from parallel_sharder.problems_file import ProblemsFile
+from parallel_sharder.worker import digests_of
+
+
+def besides(options: Options) -> tuple[Beside, ...]:
+    """What lies beside the shards if these options are followed, in the order in which it is written."""
+    return _besides(options, options.readers, options.card)
+
+
+def _besides(options: Options, readers: Collection[str], card: bool) -> tuple[Beside, ...]:
+    files = options.pattern.files
+    readers = [name for name in readers if name != "wids"]  # whose index is the manifest
+    return (
+        ProblemsFile(files.problems),
+        *([ReaderIndexes(options.pattern, options.split, readers)] if readers else []),
+        *([ClassTable(files.classes), Card(files)] if card else []),
+        ManifestFile(files.manifest),
+    )
+
+
+def refuse_in_the_way(options: Options) -> None:
+    """Raise DestinationError now, not after hours, if something else has the name of what will be published."""
+    for beside in besides(options):
+        beside.refuse()
+
+
+def withdraw(options: Options, monitor: Monitor) -> bool:
+    """Remove what is said of the set's shards beside them, wanted now or not, before the shards are removed.
+
+    Returns whether anything was said.
+    """
+    with locked_folder(options.pattern.folder, monitor.waiting):
+        withdrawn = [beside.withdraw() for beside in _besides(options, INDEXES, card=True)]
+        return any(withdrawn)
+
+
+def publish(
+    options: Options,
+    listing: Listing,
+    plan: Plan,
+    records: Sequence[ShardRecord],
+    journal: Journal,
+    engine: Engine,
+    monitor: Monitor,
+) -> tuple[Problem, ...]:
+    """Write all that lies beside the shards of `records`, which are in order of number, and return the set's problems.
+
+    Raises DestinationError for what cannot be written, and for what is in the way.
+    """
+    if options.md5:
+        records = _with_md5(records, engine, journal)
+    problems = (*listing.problems, *(problem for record in records for problem in record.problems))
+    manifest = manifest_of(options, listing, plan, records)
+    finished = FinishedSet(listing, plan, records, problems, manifest, journal, engine, monitor)
+    with _folder_for(options, monitor):
+        for beside in besides(options):
+            beside.write(finished)
+    return problems
+
+
+@contextlib.contextmanager
+def _folder_for(options: Options, monitor: Monitor) -> Iterator[None]:
+    """Holds the folder's lock inside the block, if what is written says something of other sets in the folder too.
+
+    So of two runs that end at once, each sees the other's set. What an interrupt leaves of files that were being
+    written is removed; if the folder is locked, also what others have left.
+    """
+    pattern = options.pattern
+    is_shared = any(beside.is_shared for beside in besides(options))
+    with locked_folder(pattern.folder, monitor.waiting) if is_shared else contextlib.nullcontext():
+        try:
+            yield
+        except BaseException:
+            durable.remove_partials(pattern.folder, pattern.shards)
+            for beside in _besides(options, INDEXES, card=True):
+                if is_shared or not beside.is_shared:
+                    beside.remove_partials()
+            raise
+
+
+def _with_md5(records: Sequence[ShardRecord], engine: Engine, journal: Journal) -> list[ShardRecord]:
+    """The records, each with the MD5 of its shard: what was made without is read for it."""
+    without = {record.path: record for record in records if not record.md5}
+    for path, md5, xxh3_128 in engine.each(digests_of, without):
+        if xxh3_128 != without[path].xxh3_128:
+            raise DestinationError(f"{path} is not as it was finished any more. With --check it is made anew.")
+        without[path] = dataclasses.replace(without[path], md5=md5)
+    journal.record([*without.values()])
+    return [without.get(record.path, record) for record in records]
