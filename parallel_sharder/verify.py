@@ -39,10 +39,7 @@ from parallel_sharder.model import Deviation, Listing, Problem
 from parallel_sharder.monitor import Monitor, telling
 from parallel_sharder.options import VerifyOptions
 from parallel_sharder.report import Verdict
-from parallel_sharder.sources import find_layout
-from parallel_sharder.sources.scan import refuse_changed_archives, scan
-from parallel_sharder.sources.spool import spool_elsewhere
-from parallel_sharder.synsets import read_classes
+from parallel_sharder.sources.source import SourceOptions, open_source
 from parallel_sharder.text import counted
 from parallel_sharder.witness import ExpectedShard, ShardFindings, check_shard
 
@@ -287,15 +284,19 @@ def _class_counts(path: str, manifest: Mapping[str, Any], findings: list[ShardFi
 def _source(choices: Mapping[str, Any], options: VerifyOptions, engine: Engine, monitor: Monitor) -> Iterator[Listing]:
     """The Listing of the source, which can be read until the end of the context."""
     assert options.source is not None  # noqa: S101 - or nobody asks
+    wanted = SourceOptions(
+        root=options.source,
+        split=choices["split"],
+        labels=choices["labels"],
+        wants_annotations=choices.get("annotations") != "none",
+        xml_root=options.xml_root,
+        meta=options.meta,
+        layout=options.layout,
+    )
     try:
-        layout = find_layout(options.source, choices["split"], options.xml_root, options.meta, options.layout)
-        if choices.get("annotations") == "none":
-            layout = layout.without_annotations()
-        classes = read_classes(layout.class_list, choices["labels"]) if layout.class_list else ()
-        with spool_elsewhere(layout) as spool:
-            listing = scan(layout, classes, engine.executor, monitor.scanning, spool)
-            yield listing
-            refuse_changed_archives(listing.archives)
+        with open_source(wanted) as source:
+            yield source.scan(engine, monitor)
+            source.refuse_changes()
     except SourceError as error:
         lines = (line.replace("--root", "--source") for line in error.args)  # as it is called here
         raise SourceError(*lines) from error

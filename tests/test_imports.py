@@ -40,8 +40,7 @@ ALLOWED = {
     "compress": set(),
     "coordinator": {
         "bounds", "deal", "destination", "durable", "engines", "errors", "journal", "limits", "machine", "model",
-        "monitor", "options", "plan", "publication", "report", "resume", "sources", "sources.checksums",
-        "sources.layout", "sources.saved", "sources.scan", "sources.spool", "stock", "synsets", "text",
+        "monitor", "options", "plan", "publication", "report", "resume", "sources.source", "stock", "text",
     },
     "deal": {"destination", "durable", "engines", "errors", "model", "options", "text", "traces"},
     "demo": {"cli", "synsets", "text"},
@@ -108,6 +107,11 @@ ALLOWED = {
     "sources.downloads": {"errors"},
     "sources.folder": {"errors", "model", "regular", "sources.contents", "sources.names"},
     "sources.glance": {"model", "sources.names", "text"},
+    "sources.imagenet": set(),
+    "sources.imagenet.source": {
+        "engines", "model", "monitor", "sources", "sources.checksums", "sources.saved", "sources.scan",
+        "sources.source", "sources.spool", "synsets",
+    },
     "sources.inside": {
         "blob", "errors", "regular", "sources.contents", "sources.tarindex", "sources.zipindex", "textfile",
     },
@@ -133,7 +137,10 @@ ALLOWED = {
         "sources.layout", "sources.names", "sources.notices", "sources.saved", "sources.survey",
         "sources.val_labels", "text",
     },
-    "sources.spool": {"destination", "durable", "errors", "sources.layout"},
+    "sources.source": {
+        "destination", "engines", "errors", "model", "monitor", "options", "sources.imagenet.source", "sources.spool",
+    },
+    "sources.spool": {"destination", "durable", "errors"},
     "sources.survey": {
         "errors", "model", "sources.archived", "sources.contents", "sources.downloads", "sources.folder",
         "sources.layout", "sources.names", "sources.official", "sources.saved", "sources.zipindex", "text",
@@ -154,9 +161,8 @@ ALLOWED = {
     "traces": {"durable", "regular"},
     "ustar": set(),
     "verify": {
-        "comparison", "destination", "engines", "errors", "journal", "limits", "listed", "machine", "manifest",
-        "model", "monitor", "options", "report", "sources", "sources.scan", "sources.spool", "synsets", "text",
-        "witness",
+        "comparison", "destination", "engines", "errors", "journal", "limits", "listed", "machine", "manifest", "model",
+        "monitor", "options", "report", "sources.source", "text", "witness",
     },
     "witness": {"annotation", "blob", "errors", "form", "image", "model", "regular", "shardreader", "text"},
     "worker": {
