@@ -16,8 +16,8 @@ from typing import NamedTuple
 from parallel_sharder.errors import SourceError
 from parallel_sharder.foreign import is_from_torch, names_from_json, names_from_python, names_from_torch
 from parallel_sharder.model import WNID, ImageClass
+from parallel_sharder.sources.inside import SmallFile, content_of, text_in
 from parallel_sharder.text import counted
-from parallel_sharder.textfile import SmallFile, content_of, text_in
 
 META_TAKES = (
     "--meta takes the devkit's meta.mat or its archive; a text with a WordNet ID and its words on each line, such as "

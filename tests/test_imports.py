@@ -97,7 +97,7 @@ ALLOWED = {
     "shapes": {"annotation", "errors"},
     "shard_writer": {"destination", "errors", "members", "model", "options", "tarwriter", "ustar"},
     "shardreader": set(),
-    "sources": {"errors", "options", "sources.downloads", "sources.layout", "sources.nearby", "sources.places"},
+    "sources": set(),
     "sources.archived": {
         "durable", "errors", "model", "regular", "sources.contents", "sources.names", "sources.tarindex",
     },
@@ -106,18 +106,26 @@ ALLOWED = {
     "sources.contents": {"errors", "model", "sources.names", "text"},
     "sources.downloads": {"errors"},
     "sources.folder": {"errors", "model", "regular", "sources.contents", "sources.names"},
-    "sources.glance": {"model", "sources.names", "text"},
+    "sources.glance": {"model", "sources.imagenet.names", "sources.names", "text"},
     "sources.imagenet": set(),
+    "sources.imagenet.kaggle_contents": {
+        "errors", "model", "sources.contents", "sources.imagenet.names", "sources.inside", "sources.names",
+        "sources.tarindex", "sources.zipindex",
+    },
+    "sources.imagenet.layouts": {
+        "errors", "options", "sources.downloads", "sources.layout", "sources.nearby", "sources.places",
+    },
+    "sources.imagenet.names": {"model", "sources.names"},
     "sources.imagenet.source": {
-        "engines", "model", "monitor", "sources", "sources.checksums", "sources.saved", "sources.scan",
+        "engines", "model", "monitor", "sources.checksums", "sources.imagenet.layouts", "sources.saved", "sources.scan",
         "sources.source", "sources.spool", "synsets",
     },
-    "sources.inside": {
-        "blob", "errors", "regular", "sources.contents", "sources.tarindex", "sources.zipindex", "textfile",
-    },
+    "sources.inside": {"blob", "errors", "regular", "sources.contents", "sources.tarindex", "sources.zipindex"},
     "sources.kaggle": {"sources.layout", "sources.lists"},
     "sources.layout": {"errors", "options", "sources.inside", "sources.lists", "sources.tarindex"},
-    "sources.lists": {"errors", "regular", "sources.downloads", "sources.inside", "synsets"},
+    "sources.lists": {
+        "errors", "regular", "sources.downloads", "sources.imagenet.kaggle_contents", "sources.inside", "synsets",
+    },
     "sources.names": {"model"},
     "sources.nearby": {
         "errors", "options", "sources.archives", "sources.downloads", "sources.glance", "sources.lists",
@@ -134,7 +142,7 @@ ALLOWED = {
     "sources.saved": {"durable", "errors", "model", "regular", "sources.contents", "sources.layout"},
     "sources.scan": {
         "blob", "columns", "errors", "model", "sources.contents", "sources.folder", "sources.glance",
-        "sources.layout", "sources.names", "sources.notices", "sources.saved", "sources.survey",
+        "sources.imagenet.names", "sources.layout", "sources.notices", "sources.saved", "sources.survey",
         "sources.val_labels", "text",
     },
     "sources.source": {
@@ -143,21 +151,21 @@ ALLOWED = {
     "sources.spool": {"destination", "durable", "errors"},
     "sources.survey": {
         "errors", "model", "sources.archived", "sources.contents", "sources.downloads", "sources.folder",
-        "sources.layout", "sources.names", "sources.official", "sources.saved", "sources.zipindex", "text",
+        "sources.imagenet.kaggle_contents", "sources.imagenet.names", "sources.layout", "sources.names",
+        "sources.official", "sources.saved", "text",
     },
     "sources.tarindex": {"errors", "regular", "text", "ustar"},
     "sources.tree": {"sources.inside", "sources.layout", "sources.lists"},
-    "sources.val_labels": {"errors", "model", "sources.inside", "sources.lists", "text", "textfile"},
-    "sources.zipindex": {"errors", "model", "regular", "sources.contents", "sources.names", "sources.tarindex", "text"},
-    "sources.zipped": {"sources.downloads", "sources.inside", "sources.layout", "sources.lists", "sources.zipindex"},
+    "sources.val_labels": {"errors", "model", "sources.inside", "sources.lists", "text"},
+    "sources.zipindex": {"errors", "regular", "sources.tarindex", "text"},
+    "sources.zipped": {"sources.downloads", "sources.imagenet.kaggle_contents", "sources.layout", "sources.lists"},
     "stock": {
         "destination", "durable", "engines", "errors", "journal", "manifest", "model", "monitor", "options",
         "publication", "resume", "text", "traces",
     },
-    "synsets": {"errors", "foreign", "model", "text", "textfile"},
+    "synsets": {"errors", "foreign", "model", "sources.inside", "text"},
     "tarwriter": {"compress", "members", "model", "output", "ustar"},
     "text": set(),
-    "textfile": {"errors", "regular"},
     "traces": {"durable", "regular"},
     "ustar": set(),
     "verify": {
@@ -214,7 +222,7 @@ def test_scipy_and_xml_have_one_home() -> None:
         ("import parallel_sharder.engines.inside", {"numpy", "scipy", "tqdm", "psutil", "argparse"}),
         ("import parallel_sharder.witness", {"numpy", "scipy", "tqdm", "psutil"}),
         ("import parallel_sharder.sources.archived", {"numpy", "scipy", "tqdm", "psutil", "xmltodict"}),
-        ("import parallel_sharder.sources.zipindex", {"numpy", "scipy", "tqdm", "psutil", "xmltodict"}),
+        ("import parallel_sharder.sources.imagenet.kaggle_contents", {"numpy", "scipy", "tqdm", "psutil", "xmltodict"}),
         ("import parallel_sharder.sources.folder", {"numpy", "scipy", "tqdm", "psutil", "xmltodict"}),
     ],
 )

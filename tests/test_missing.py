@@ -21,7 +21,8 @@ import pytest
 from parallel_sharder import Options, Report, VerifyOptions, convert, preview, verify_shards
 from parallel_sharder.errors import SourceError
 from parallel_sharder.model import IMAGE_ENDINGS, IMAGE_SUFFIX, Kind
-from parallel_sharder.sources.names import Role, role
+from parallel_sharder.sources.imagenet.names import names_in
+from parallel_sharder.sources.names import Role
 from parallel_sharder.sources.official import train_counts
 from parallel_sharder.synsets import ilsvrc_ids
 from tests import made
@@ -612,7 +613,7 @@ def test_what_lies_beside_its_image_is_none(tree: Path) -> None:
 def test_no_ending_is_longer_than_the_plan_knows() -> None:
     """The plan bounds the form with boxes, which has the file's name."""
     assert len(IMAGE_SUFFIX) == max(map(len, IMAGE_ENDINGS))
-    assert {Role.IMAGE} == {role(f"x{ending}") for ending in IMAGE_ENDINGS}
+    assert {Role.IMAGE} == {names_in("train").role(f"x{ending}") for ending in IMAGE_ENDINGS}
 
 
 # What systems leave behind.

@@ -13,7 +13,8 @@ import pytest
 
 from parallel_sharder.errors import SourceError
 from parallel_sharder.model import Listing
-from parallel_sharder.sources import archives, find_layout, kaggle, tree
+from parallel_sharder.sources import archives, kaggle, tree
+from parallel_sharder.sources.imagenet.layouts import find_layout
 from parallel_sharder.synsets import ilsvrc_ids
 from tests import made
 from tests.made import NAMES, WNIDS, Made

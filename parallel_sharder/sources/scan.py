@@ -33,8 +33,8 @@ from parallel_sharder.model import (
 from parallel_sharder.sources.contents import Contents, FileColumns
 from parallel_sharder.sources.folder import UNREADABLE, why_unreadable
 from parallel_sharder.sources.glance import Glance
+from parallel_sharder.sources.imagenet.names import EXPECTED, packed_class
 from parallel_sharder.sources.layout import Layout
-from parallel_sharder.sources.names import packed_class
 from parallel_sharder.sources.notices import notices_of
 from parallel_sharder.sources.saved import SavedIndex, archive_at
 from parallel_sharder.sources.survey import Progress, Survey, survey_annotations, survey_images
@@ -152,7 +152,8 @@ def refuse_changed_archives(archives: Iterable[Archive]) -> None:
 
 def _no_image(layout: Layout) -> Iterator[str]:
     """The lines of the message that none of the images was found, with what is there and what to do."""
-    yield f"{layout.images} holds no image of the {layout.split} set. Expected were files named {_expected(layout)}."
+    expected = EXPECTED[layout.split]
+    yield f"{layout.images} holds no image of the {layout.split} set. Expected were files named {expected}."
     if not layout.images.is_dir():
         yield "It is another archive, or was cut short: download it again."
         return
@@ -368,11 +369,3 @@ def _compare_labels(layout: Layout, classes: tuple[ImageClass, ...], images: _Fi
             return ""
         said = f"{place} has no label for {unlabelled:,} of {counted(len(keys), 'image')}, which were not compared."
     return said
-
-
-def _expected(layout: Layout) -> str:
-    return {
-        "train": f"train/<wnid>/<wnid>_<number>{IMAGE_SUFFIX}",
-        "val": f"val/[<wnid>/]ILSVRC2012_val_<8 digits>{IMAGE_SUFFIX}",
-        "test": f"test/ILSVRC2012_test_<8 digits>{IMAGE_SUFFIX}",
-    }[layout.split]

@@ -15,19 +15,18 @@ from concurrent.futures import Executor, Future
 from typing import Any, NamedTuple
 
 from parallel_sharder.errors import SourceError, WorkerDiedError, WorkerError, unreadable
-from parallel_sharder.model import IMAGE_SUFFIX, WNID, ImageClass, Kind, Place, Problem
+from parallel_sharder.model import WNID, ImageClass, Kind, Place, Problem
 from parallel_sharder.sources.archived import index_annotations, index_images, inner_archives, packed_images
 from parallel_sharder.sources.contents import NO_FILES, Contents
 from parallel_sharder.sources.downloads import official_name
-from parallel_sharder.sources.folder import NO_KEYS, list_class, list_folder, not_read, stray_folders, with_nested
+from parallel_sharder.sources.folder import list_class, list_folder, not_read, stray_folders, with_nested
+from parallel_sharder.sources.imagenet.kaggle_contents import index_zip
+from parallel_sharder.sources.imagenet.names import names_beside_classes, names_in, packed_class
 from parallel_sharder.sources.layout import Layout
-from parallel_sharder.sources.names import FLAT_KEYS, TRAIN_KEY, is_archive, packed_class
+from parallel_sharder.sources.names import Names, is_archive
 from parallel_sharder.sources.official import train_counts
 from parallel_sharder.sources.saved import SavedIndex
-from parallel_sharder.sources.zipindex import index_zip
 from parallel_sharder.text import counted, first_few
-
-ANY_TRAIN_KEY = TRAIN_KEY.format(WNID.pattern)
 
 Progress = Callable[[int, int, int], None]
 """Told of each place: places done, places, images so far."""
@@ -70,7 +69,7 @@ def survey_annotations(layout: Layout, executor: Executor, spool: str | None) ->
     """The places of annotations that are not beside the images; compressed ones are unpacked to `spool`."""
     path = str(layout.annotations)
     if not os.path.isdir(path):
-        task = executor.submit(index_annotations, path, FLAT_KEYS.get(layout.split, ANY_TRAIN_KEY), spool)
+        task = executor.submit(index_annotations, path, names_in(layout.split), spool)
         try:
             contents = _results([task], path, lambda *_: None)
         except OSError as error:
@@ -82,19 +81,18 @@ def survey_annotations(layout: Layout, executor: Executor, spool: str | None) ->
 def _index(layout: Layout, classes: tuple[ImageClass, ...], executor: Executor, progress: Progress) -> list[Contents]:
     """What the archive of the images holds: the classes' archives side by side, if it holds such."""
     path, split = str(layout.images), layout.split
-    pattern = FLAT_KEYS.get(split, TRAIN_KEY)
     try:
         if official_name(path).endswith(".zip"):
             [contents] = _results([executor.submit(index_zip, path, split)], path, progress)
             return list(contents)
         if split != "train":
             size = os.path.getsize(path)
-            task = executor.submit(index_images, path, split, 0, size, pattern, (split,))
+            task = executor.submit(index_images, path, split, 0, size, names_in(split), (split,))
             return _results([task], path, progress)
-        inner, junk = inner_archives(path)
+        inner, junk = inner_archives(path, names_in(split))
         _refuse_unknown([wnid for wnid, _, _ in inner], layout, classes)
         tasks = [
-            executor.submit(index_images, path, wnid, start, size, pattern.format(wnid), (wnid,))
+            executor.submit(index_images, path, wnid, start, size, names_in(split, wnid), (wnid,))
             for wnid, start, size in inner
         ]
         beside = Contents(Place(path, path), "", NO_FILES, NO_FILES, junk=junk.counts)
@@ -104,20 +102,19 @@ def _index(layout: Layout, classes: tuple[ImageClass, ...], executor: Executor, 
 
 
 def _image_folders(layout: Layout, classes: tuple[ImageClass, ...], executor: Executor, progress: Progress) -> Survey:
-    path = str(layout.images)
-    top = list_folder(path, FLAT_KEYS.get(layout.split, NO_KEYS))
+    path, any_class = str(layout.images), names_in(layout.split)
+    top = list_folder(path, names_beside_classes(layout.split))
     names = [name for name in top.folders if not name.startswith(".")]
     if layout.split == "test" or (layout.split == "val" and not any(map(WNID.fullmatch, names))):
-        flat = _survey(with_nested(top, FLAT_KEYS[layout.split]), False)
-        return flat._replace(problems=_with_packed_images(flat.problems, flat.contents))
+        flat = _survey(with_nested(top, any_class), False)
+        return flat._replace(problems=_with_packed_images(flat.problems, flat.contents, any_class))
     _refuse_beside(layout, [top])
     _refuse_unknown(names, layout, classes)
     folders = _list_class_folders(layout, names, path, executor, progress)
-    key_pattern = FLAT_KEYS.get(layout.split, ANY_TRAIN_KEY)
-    hidden = [not_read(os.path.join(path, name), key_pattern, folders) for name in sorted({*top.folders} - {*names})]
+    hidden = [not_read(os.path.join(path, name), any_class, folders) for name in sorted({*top.folders} - {*names})]
     found = _survey([top, *folders], True)
     problems = _with_missing_classes([*itertools.chain(*hidden), *found.problems], folders, classes)
-    return found._replace(contents=folders, problems=_with_packed_images(problems, folders))
+    return found._replace(contents=folders, problems=_with_packed_images(problems, folders, any_class))
 
 
 def _survey(contents: list[Contents], in_class_folders: bool) -> Survey:
@@ -152,7 +149,7 @@ def _with_missing_classes(
     return found
 
 
-def _with_packed_images(problems: Sequence[Problem], contents: Sequence[Contents]) -> list[Problem]:
+def _with_packed_images(problems: Sequence[Problem], contents: Sequence[Contents], names: Names) -> list[Problem]:
     """The problems, and the images that archives among the images hold and folders lack: unpacking was interrupted.
 
     An archive that cannot be looked into counts as a class that is still packed, unless it is known not to be needed.
@@ -167,13 +164,13 @@ def _with_packed_images(problems: Sequence[Problem], contents: Sequence[Contents
             found.append(problem)
             continue
         keys = keys or {key for each in contents for key in each.images.keys.split("\n")}
-        names = packed_images(path)
+        packed = packed_images(path, names)
         wnid = packed_class(name)
-        if names is None and not (wnid and count[wnid] >= expected(wnid)):
+        if packed is None and not (wnid and count[wnid] >= expected(wnid)):
             detail = "it cannot be looked into; unpack it, or move it away"
             found.append(dataclasses.replace(problem, kind=Kind.PACKED_CLASS, detail=detail))
             continue
-        lost = [each for each in names or () if os.path.splitext(os.path.basename(each))[0] not in keys]
+        lost = [each for each in packed or () if os.path.splitext(os.path.basename(each))[0] not in keys]
         found += [Problem(Kind.PACKED_IMAGE, f"{path}:{each}", "", "unpack it, or remove it") for each in lost]
         if not lost:
             found.append(problem)
@@ -183,16 +180,17 @@ def _with_packed_images(problems: Sequence[Problem], contents: Sequence[Contents
 def _refuse_beside(layout: Layout, contents: Sequence[Contents]) -> None:
     for each in contents:
         if len(each.images):
+            first = each.images.names(names_in(layout.split).image_suffix)[0]
             raise SourceError(
                 f"{layout.images} holds {counted(len(each.images), 'image')} beside its class folders, the first "
-                f"{each.images.names(IMAGE_SUFFIX)[0]}. Sort all images into class folders, or none."
+                f"{first}. Sort all images into class folders, or none."
             )
 
 
 def _xml_folders(layout: Layout, executor: Executor) -> tuple[list[Contents], list[Problem]]:
     """The contents of a tree of annotations, in class folders or flat, and every problem on the way."""
     path = str(layout.annotations)
-    top = list_folder(path, FLAT_KEYS.get(layout.split, NO_KEYS))
+    top = list_folder(path, names_beside_classes(layout.split))
     wnids = [name for name in top.folders if WNID.fullmatch(name)]
     folders = [top, *_list_class_folders(layout, wnids, path, executor, lambda *_: None)]
     problems = stray_folders(path, sorted(set(top.folders).difference(wnids)))
@@ -210,10 +208,7 @@ def _xml_folders(layout: Layout, executor: Executor) -> tuple[list[Contents], li
 def _list_class_folders(
     layout: Layout, wnids: Sequence[str], path: str, executor: Executor, progress: Progress
 ) -> list[Contents]:
-    pattern = FLAT_KEYS.get(layout.split)
-    futures = [
-        executor.submit(list_class, os.path.join(path, wnid), pattern or TRAIN_KEY.format(wnid)) for wnid in wnids
-    ]
+    futures = [executor.submit(list_class, os.path.join(path, wnid), names_in(layout.split, wnid)) for wnid in wnids]
     return [contents for some in _results(futures, path, progress) for contents in some]
 
 

@@ -16,6 +16,7 @@ from parallel_sharder.sources.lists import (
     META,
     class_list,
     class_list_places,
+    devkit_classes,
     val_label_places,
 )
 
@@ -50,7 +51,7 @@ def layout_around(
     packed = [root / f"{DEVKIT}.tar.gz", above / f"{DEVKIT}.tar.gz"]
     metas: list[SmallFile] = [
         *(devkit / "meta.mat" for devkit in devkits),
-        *(InTar(archive, META) for archive in packed),
+        *(devkit_classes(archive) for archive in packed),
     ]
     classes = class_list(split, meta, "the devkit's meta.mat", class_list_places(metas, folders))
     if isinstance(classes, Path):
