@@ -36,7 +36,7 @@ from benchmarks.peers import measure, ours
 from benchmarks.scale import CONVERT, run
 from parallel_sharder import ustar
 from parallel_sharder.demo import write_meta
-from parallel_sharder.synsets import ilsvrc_ids
+from parallel_sharder.sources.imagenet.classes import ilsvrc_ids
 
 _TEMPLATE = ustar.HeaderTemplate()
 

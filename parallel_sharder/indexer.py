@@ -32,7 +32,7 @@ from parallel_sharder.monitor import Monitor, telling
 from parallel_sharder.options import INDEXES, SEEKING, IndexOptions
 from parallel_sharder.regular import open_regular
 from parallel_sharder.report import Indexed
-from parallel_sharder.sources.tarindex import Stream, TarMember, reader, tar_members
+from parallel_sharder.sources.tars import Stream, TarMember, reader, tar_members
 from parallel_sharder.worker import digests_of
 
 

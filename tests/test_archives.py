@@ -27,9 +27,10 @@ from hypothesis import strategies as st
 from parallel_sharder import Options, VerifyOptions, convert, preview, verify_shards
 from parallel_sharder.errors import DestinationError, SourceError
 from parallel_sharder.options import SPLITS, Split
-from parallel_sharder.sources import archived, downloads, survey
-from parallel_sharder.sources.tarindex import Stream, tar_members
-from parallel_sharder.sources.zipindex import zip_members
+from parallel_sharder.sources import downloads, tar_contents
+from parallel_sharder.sources.imagenet import survey
+from parallel_sharder.sources.tars import Stream, tar_members
+from parallel_sharder.sources.zips import zip_members
 from tests import made
 from tests.test_convert import digests
 
@@ -134,7 +135,7 @@ def test_index_is_kept(tmp_path: Path, raw: Path, monkeypatch: pytest.MonkeyPatc
 
     def index(path: str, name: str, *rest: Any) -> Any:
         indexed.append(name)
-        return archived.index_images(path, name, *rest)
+        return tar_contents.index_images(path, name, *rest)
 
     monkeypatch.setattr(survey, "index_images", index)
     for damage in ("", "time", "digest", "cut"):

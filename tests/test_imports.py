@@ -43,7 +43,7 @@ ALLOWED = {
         "monitor", "options", "plan", "publication", "report", "resume", "sources.source", "stock", "text",
     },
     "deal": {"destination", "durable", "engines", "errors", "model", "options", "text", "traces"},
-    "demo": {"cli", "synsets", "text"},
+    "demo": {"cli", "sources.imagenet.classes", "text"},
     "destination": {"durable", "errors", "regular", "text"},
     "durable": {"regular"},
     "engines": {"board", "engines.inline", "engines.processes", "model"},
@@ -53,13 +53,12 @@ ALLOWED = {
     "engines.processes": {"board", "engines", "engines.inside", "engines.starting", "errors", "limits"},
     "engines.starting": {"board", "engines.inside", "errors"},
     "errors": {"text"},
-    "foreign": {"model"},
     "form": {"annotation", "image", "model", "text"},
     "formats": set(),
     "image": {"formats", "model"},
     "indexer": {
         "destination", "engines", "errors", "indexes", "indexes.folder", "indexes.sets", "limits", "lock", "machine",
-        "model", "monitor", "options", "regular", "report", "sources.tarindex", "worker",
+        "model", "monitor", "options", "regular", "report", "sources.tars", "worker",
     },
     "indexes": {"ustar"},
     "indexes.counts": {"indexes", "ustar"},
@@ -85,9 +84,8 @@ ALLOWED = {
     "plan": {"columns", "errors", "model", "text", "ustar"},
     "problems": {"model"},
     "publication": {
-        "__init__", "card", "destination", "durable", "engines", "errors", "indexer", "indexes.folder",
-        "indexes.sets", "journal", "lock", "manifest", "model", "monitor", "options", "placed", "problems", "traces",
-        "worker",
+        "__init__", "card", "destination", "durable", "engines", "errors", "indexer", "indexes.folder", "indexes.sets",
+        "journal", "lock", "manifest", "model", "monitor", "options", "placed", "problems", "traces", "worker",
     },
     "records": set(),
     "regular": set(),
@@ -98,72 +96,83 @@ ALLOWED = {
     "shard_writer": {"destination", "errors", "members", "model", "options", "tarwriter", "ustar"},
     "shardreader": set(),
     "sources": set(),
-    "sources.archived": {
-        "durable", "errors", "model", "regular", "sources.contents", "sources.names", "sources.tarindex",
-    },
-    "sources.archives": {"sources.downloads", "sources.layout", "sources.tree"},
-    "sources.checksums": {"errors", "regular", "sources.downloads", "sources.inside", "sources.layout"},
+    "sources.archive_index": {"durable", "errors", "model", "regular", "sources.contents", "sources.imagenet.layout"},
     "sources.contents": {"errors", "model", "sources.names", "text"},
     "sources.downloads": {"errors"},
-    "sources.folder": {"errors", "model", "regular", "sources.contents", "sources.names"},
-    "sources.glance": {"model", "sources.imagenet.names", "sources.names", "text"},
+    "sources.folders": {"errors", "model", "regular", "sources.contents", "sources.names"},
     "sources.imagenet": set(),
+    "sources.imagenet.checksums": {
+        "errors", "regular", "sources.downloads", "sources.imagenet.layout", "sources.small_files",
+    },
+    "sources.imagenet.classes": {"errors", "model", "sources.imagenet.foreign_lists", "sources.small_files", "text"},
+    "sources.imagenet.foreign_lists": {"model"},
+    "sources.imagenet.glance": {"model", "sources.imagenet.names", "sources.names", "text"},
+    "sources.imagenet.image_places": {
+        "options", "regular", "sources.imagenet.glance", "sources.imagenet.kaggle_tree", "sources.imagenet.kaggle_zip",
+        "sources.imagenet.layout", "sources.imagenet.official", "sources.imagenet.tree",
+    },
     "sources.imagenet.kaggle_contents": {
-        "errors", "model", "sources.contents", "sources.imagenet.names", "sources.inside", "sources.names",
-        "sources.tarindex", "sources.zipindex",
+        "errors", "model", "sources.contents", "sources.imagenet.names", "sources.names", "sources.small_files",
+        "sources.tars", "sources.zips",
+    },
+    "sources.imagenet.kaggle_tree": {"sources.imagenet.layout", "sources.imagenet.list_places"},
+    "sources.imagenet.kaggle_zip": {
+        "sources.downloads", "sources.imagenet.kaggle_contents", "sources.imagenet.layout",
+        "sources.imagenet.list_places",
+    },
+    "sources.imagenet.layout": {
+        "errors", "options", "sources.imagenet.list_places", "sources.small_files", "sources.tars",
     },
     "sources.imagenet.layouts": {
-        "errors", "options", "sources.downloads", "sources.layout", "sources.nearby", "sources.places",
+        "errors", "options", "sources.downloads", "sources.imagenet.image_places", "sources.imagenet.layout",
+        "sources.imagenet.nearby",
+    },
+    "sources.imagenet.list_places": {
+        "errors", "regular", "sources.downloads", "sources.imagenet.classes", "sources.imagenet.kaggle_contents",
+        "sources.small_files",
     },
     "sources.imagenet.names": {"model", "sources.names"},
+    "sources.imagenet.nearby": {
+        "errors", "options", "sources.downloads", "sources.imagenet.glance", "sources.imagenet.image_places",
+        "sources.imagenet.list_places", "sources.imagenet.official", "sources.tars",
+    },
+    "sources.imagenet.notices": {
+        "errors", "model", "sources.downloads", "sources.imagenet.layout", "sources.imagenet.published",
+        "sources.imagenet.survey", "text",
+    },
+    "sources.imagenet.official": {"sources.downloads", "sources.imagenet.layout", "sources.imagenet.tree"},
+    "sources.imagenet.published": set(),
     "sources.imagenet.source": {
-        "engines", "model", "monitor", "sources.checksums", "sources.imagenet.layouts", "sources.saved", "sources.scan",
-        "sources.source", "sources.spool", "synsets",
+        "engines", "model", "monitor", "sources.archive_index", "sources.imagenet.checksums",
+        "sources.imagenet.classes", "sources.imagenet.layouts", "sources.scan", "sources.source", "sources.spool",
     },
-    "sources.inside": {"blob", "errors", "regular", "sources.contents", "sources.tarindex", "sources.zipindex"},
-    "sources.kaggle": {"sources.layout", "sources.lists"},
-    "sources.layout": {"errors", "options", "sources.inside", "sources.lists", "sources.tarindex"},
-    "sources.lists": {
-        "errors", "regular", "sources.downloads", "sources.imagenet.kaggle_contents", "sources.inside", "synsets",
+    "sources.imagenet.survey": {
+        "errors", "model", "sources.archive_index", "sources.contents", "sources.downloads", "sources.folders",
+        "sources.imagenet.kaggle_contents", "sources.imagenet.layout", "sources.imagenet.names",
+        "sources.imagenet.published", "sources.names", "sources.tar_contents", "text",
     },
+    "sources.imagenet.tree": {"sources.imagenet.layout", "sources.imagenet.list_places", "sources.small_files"},
+    "sources.imagenet.val_labels": {"errors", "model", "sources.imagenet.list_places", "sources.small_files", "text"},
     "sources.names": {"model"},
-    "sources.nearby": {
-        "errors", "options", "sources.archives", "sources.downloads", "sources.glance", "sources.lists",
-        "sources.places", "sources.tarindex",
-    },
-    "sources.notices": {
-        "errors", "model", "sources.downloads", "sources.layout", "sources.official", "sources.survey", "text",
-    },
-    "sources.official": set(),
-    "sources.places": {
-        "options", "regular", "sources.archives", "sources.glance", "sources.kaggle", "sources.layout",
-        "sources.tree", "sources.zipped",
-    },
-    "sources.saved": {"durable", "errors", "model", "regular", "sources.contents", "sources.layout"},
     "sources.scan": {
-        "blob", "columns", "errors", "model", "sources.contents", "sources.folder", "sources.glance",
-        "sources.imagenet.names", "sources.layout", "sources.notices", "sources.saved", "sources.survey",
-        "sources.val_labels", "text",
+        "blob", "columns", "errors", "model", "sources.archive_index", "sources.contents", "sources.folders",
+        "sources.imagenet.glance", "sources.imagenet.layout", "sources.imagenet.names", "sources.imagenet.notices",
+        "sources.imagenet.survey", "sources.imagenet.val_labels", "text",
     },
+    "sources.small_files": {"blob", "errors", "regular", "sources.contents", "sources.tars", "sources.zips"},
     "sources.source": {
         "destination", "engines", "errors", "model", "monitor", "options", "sources.imagenet.source", "sources.spool",
     },
     "sources.spool": {"destination", "durable", "errors"},
-    "sources.survey": {
-        "errors", "model", "sources.archived", "sources.contents", "sources.downloads", "sources.folder",
-        "sources.imagenet.kaggle_contents", "sources.imagenet.names", "sources.layout", "sources.names",
-        "sources.official", "sources.saved", "text",
+    "sources.tar_contents": {
+        "durable", "errors", "model", "regular", "sources.contents", "sources.names", "sources.tars",
     },
-    "sources.tarindex": {"errors", "regular", "text", "ustar"},
-    "sources.tree": {"sources.inside", "sources.layout", "sources.lists"},
-    "sources.val_labels": {"errors", "model", "sources.inside", "sources.lists", "text"},
-    "sources.zipindex": {"errors", "regular", "sources.tarindex", "text"},
-    "sources.zipped": {"sources.downloads", "sources.imagenet.kaggle_contents", "sources.layout", "sources.lists"},
+    "sources.tars": {"errors", "regular", "text", "ustar"},
+    "sources.zips": {"errors", "regular", "sources.tars", "text"},
     "stock": {
         "destination", "durable", "engines", "errors", "journal", "manifest", "model", "monitor", "options",
         "publication", "resume", "text", "traces",
     },
-    "synsets": {"errors", "foreign", "model", "sources.inside", "text"},
     "tarwriter": {"compress", "members", "model", "output", "ustar"},
     "text": set(),
     "traces": {"durable", "regular"},
@@ -205,9 +214,9 @@ def test_imports_follow_the_table() -> None:
 
 
 def test_scipy_and_xml_have_one_home() -> None:
-    """Only synsets imports scipy (and the demo, which makes a meta.mat), and only annotation xmltodict."""
+    """Only the classes import scipy (and the demo, which makes a meta.mat), and only annotation xmltodict."""
     sources = {module_name(path): path.read_text() for path in PACKAGE.rglob("*.py")}
-    assert {"synsets", "demo"} == {name for name, text in sources.items() if "import scipy" in text}
+    assert {"sources.imagenet.classes", "demo"} == {name for name, text in sources.items() if "import scipy" in text}
     assert {"annotation"} == {name for name, text in sources.items() if "import xmltodict" in text}
 
 
@@ -221,9 +230,9 @@ def test_scipy_and_xml_have_one_home() -> None:
         ("import parallel_sharder; dir(parallel_sharder)", {"numpy", "scipy", "tqdm", "xmltodict", "psutil"}),
         ("import parallel_sharder.engines.inside", {"numpy", "scipy", "tqdm", "psutil", "argparse"}),
         ("import parallel_sharder.witness", {"numpy", "scipy", "tqdm", "psutil"}),
-        ("import parallel_sharder.sources.archived", {"numpy", "scipy", "tqdm", "psutil", "xmltodict"}),
+        ("import parallel_sharder.sources.tar_contents", {"numpy", "scipy", "tqdm", "psutil", "xmltodict"}),
         ("import parallel_sharder.sources.imagenet.kaggle_contents", {"numpy", "scipy", "tqdm", "psutil", "xmltodict"}),
-        ("import parallel_sharder.sources.folder", {"numpy", "scipy", "tqdm", "psutil", "xmltodict"}),
+        ("import parallel_sharder.sources.folders", {"numpy", "scipy", "tqdm", "psutil", "xmltodict"}),
     ],
 )
 def test_light_starts(code: str, unwanted: set[str]) -> None:

@@ -21,10 +21,10 @@ import pytest
 from parallel_sharder import Options, Report, VerifyOptions, convert, preview, verify_shards
 from parallel_sharder.errors import SourceError
 from parallel_sharder.model import IMAGE_ENDINGS, IMAGE_SUFFIX, Kind
+from parallel_sharder.sources.imagenet.classes import ilsvrc_ids
 from parallel_sharder.sources.imagenet.names import names_in
+from parallel_sharder.sources.imagenet.published import train_counts
 from parallel_sharder.sources.names import Role
-from parallel_sharder.sources.official import train_counts
-from parallel_sharder.synsets import ilsvrc_ids
 from tests import made
 from tests.conftest import without_privileges
 from tests.made import JPEG, WNIDS
@@ -336,7 +336,7 @@ def test_archives_of_whole_classes(tree: Path, readable: bool, monkeypatch: pyte
     images = sorted((tree / "train" / WNID).glob("*.JPEG"))
     (tree / "train" / f"{WNID}.tar").write_bytes(made.tar_of(images) if readable else b"?")
     if not readable:
-        monkeypatch.setattr("parallel_sharder.sources.official.USUAL_COUNT", len(images))
+        monkeypatch.setattr("parallel_sharder.sources.imagenet.published.USUAL_COUNT", len(images))
     report = run(tree)
     assert (60, 0, ["not-an-image"]) == (report.samples, report.exit_code, [*kinds(report)])
 

@@ -15,8 +15,8 @@ from parallel_sharder.engines import open_engine
 from parallel_sharder.errors import SourceError
 from parallel_sharder.model import Kind, Listing
 from parallel_sharder.monitor import Silent
+from parallel_sharder.sources.imagenet.classes import read_classes
 from parallel_sharder.sources.source import SourceOptions, open_source
-from parallel_sharder.synsets import read_classes
 from tests import made
 from tests.conftest import without_privileges
 from tests.made import WNIDS, Made, val_key

@@ -30,15 +30,15 @@ from parallel_sharder.model import (
     Place,
     Problem,
 )
+from parallel_sharder.sources.archive_index import SavedIndex, archive_at
 from parallel_sharder.sources.contents import Contents, FileColumns
-from parallel_sharder.sources.folder import UNREADABLE, why_unreadable
-from parallel_sharder.sources.glance import Glance
+from parallel_sharder.sources.folders import UNREADABLE, why_unreadable
+from parallel_sharder.sources.imagenet.glance import Glance
+from parallel_sharder.sources.imagenet.layout import Layout
 from parallel_sharder.sources.imagenet.names import EXPECTED, packed_class
-from parallel_sharder.sources.layout import Layout
-from parallel_sharder.sources.notices import notices_of
-from parallel_sharder.sources.saved import SavedIndex, archive_at
-from parallel_sharder.sources.survey import Progress, Survey, survey_annotations, survey_images
-from parallel_sharder.sources.val_labels import labels_in, wnids_of
+from parallel_sharder.sources.imagenet.notices import notices_of
+from parallel_sharder.sources.imagenet.survey import Progress, Survey, survey_annotations, survey_images
+from parallel_sharder.sources.imagenet.val_labels import labels_in, wnids_of
 from parallel_sharder.text import counted
 
 _WITH_CLASS = re.compile(r".*_[0-9]+_n[0-9]{8}\.\w+")

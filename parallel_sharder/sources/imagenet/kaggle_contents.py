@@ -15,10 +15,10 @@ from parallel_sharder.errors import SourceError
 from parallel_sharder.model import WNID, Place
 from parallel_sharder.sources.contents import NO_FILES, Contents, FileColumns, names_at_top, stranger, strangers
 from parallel_sharder.sources.imagenet.names import names_in
-from parallel_sharder.sources.inside import InZip
 from parallel_sharder.sources.names import JunkCount, Names, Role
-from parallel_sharder.sources.tarindex import refusal
-from parallel_sharder.sources.zipindex import UNZIP, ZipMember, zip_members
+from parallel_sharder.sources.small_files import InZip
+from parallel_sharder.sources.tars import refusal
+from parallel_sharder.sources.zips import UNZIP, ZipMember, zip_members
 
 _IMAGES, _ANNOTATIONS = "ILSVRC/Data/CLS-LOC", "ILSVRC/Annotations/CLS-LOC"
 _ABOVE = re.compile(r"((?!__MACOSX/)(?:[^/]+/)*?)ILSVRC/(?:Data|Annotations)/CLS-LOC/")

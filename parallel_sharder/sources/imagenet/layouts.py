@@ -11,9 +11,9 @@ from pathlib import Path
 from parallel_sharder.errors import SourceError
 from parallel_sharder.options import LAYOUTS
 from parallel_sharder.sources.downloads import refuse_doubtful
-from parallel_sharder.sources.layout import Layout
-from parallel_sharder.sources.nearby import nothing_found, refuse_unlike
-from parallel_sharder.sources.places import place_itself, places_at
+from parallel_sharder.sources.imagenet.image_places import place_itself, places_at
+from parallel_sharder.sources.imagenet.layout import Layout
+from parallel_sharder.sources.imagenet.nearby import nothing_found, refuse_unlike
 
 
 def find_layout(

@@ -11,13 +11,13 @@ from typing import Self
 from parallel_sharder.engines import Engine
 from parallel_sharder.model import Archive, Listing
 from parallel_sharder.monitor import Monitor
-from parallel_sharder.sources.checksums import check_archives
+from parallel_sharder.sources.archive_index import SavedIndex
+from parallel_sharder.sources.imagenet.checksums import check_archives
+from parallel_sharder.sources.imagenet.classes import read_classes
 from parallel_sharder.sources.imagenet.layouts import find_layout
-from parallel_sharder.sources.saved import SavedIndex
 from parallel_sharder.sources.scan import refuse_changed_archives, scan
 from parallel_sharder.sources.source import SourceOptions
 from parallel_sharder.sources.spool import Scratch
-from parallel_sharder.synsets import read_classes
 
 
 class ImageNetSource:

@@ -14,7 +14,7 @@ import pytest
 import xxhash
 
 from parallel_sharder import Options, convert
-from parallel_sharder.sources.saved import SavedIndex, archive_at
+from parallel_sharder.sources.archive_index import SavedIndex, archive_at
 from tests import made
 
 Values = list[Any]

@@ -23,7 +23,7 @@ from parallel_sharder.errors import DestinationError, SourceError
 from parallel_sharder.model import Archive, Kind, Place, Problem
 from parallel_sharder.regular import read_regular
 from parallel_sharder.sources.contents import Contents, FileColumns
-from parallel_sharder.sources.layout import Layout
+from parallel_sharder.sources.imagenet.layout import Layout
 
 FORMAT = 3
 _MARK = "parallel_sharder index of an archive"

@@ -19,7 +19,7 @@ from parallel_sharder.model import Place, Problem
 from parallel_sharder.regular import open_regular
 from parallel_sharder.sources.contents import NO_FILES, Contents, FileColumns, stranger, strangers
 from parallel_sharder.sources.names import JunkCount, Names, Role, is_archive
-from parallel_sharder.sources.tarindex import (
+from parallel_sharder.sources.tars import (
     COMPRESSIONS,
     Read,
     Stream,

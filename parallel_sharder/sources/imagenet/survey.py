@@ -16,16 +16,16 @@ from typing import Any, NamedTuple
 
 from parallel_sharder.errors import SourceError, WorkerDiedError, WorkerError, unreadable
 from parallel_sharder.model import WNID, ImageClass, Kind, Place, Problem
-from parallel_sharder.sources.archived import index_annotations, index_images, inner_archives, packed_images
+from parallel_sharder.sources.archive_index import SavedIndex
 from parallel_sharder.sources.contents import NO_FILES, Contents
 from parallel_sharder.sources.downloads import official_name
-from parallel_sharder.sources.folder import list_class, list_folder, not_read, stray_folders, with_nested
+from parallel_sharder.sources.folders import list_class, list_folder, not_read, stray_folders, with_nested
 from parallel_sharder.sources.imagenet.kaggle_contents import index_zip
+from parallel_sharder.sources.imagenet.layout import Layout
 from parallel_sharder.sources.imagenet.names import names_beside_classes, names_in, packed_class
-from parallel_sharder.sources.layout import Layout
+from parallel_sharder.sources.imagenet.published import train_counts
 from parallel_sharder.sources.names import Names, is_archive
-from parallel_sharder.sources.official import train_counts
-from parallel_sharder.sources.saved import SavedIndex
+from parallel_sharder.sources.tar_contents import index_annotations, index_images, inner_archives, packed_images
 from parallel_sharder.text import counted, first_few
 
 Progress = Callable[[int, int, int], None]

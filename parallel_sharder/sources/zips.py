@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from parallel_sharder.errors import SourceError
 from parallel_sharder.regular import open_regular
-from parallel_sharder.sources.tarindex import refusal
+from parallel_sharder.sources.tars import refusal
 from parallel_sharder.text import counted
 
 _END = struct.Struct("<4sHHHHIIH")

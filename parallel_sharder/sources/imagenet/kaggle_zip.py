@@ -6,8 +6,8 @@ from pathlib import Path
 
 from parallel_sharder.sources.downloads import downloaded
 from parallel_sharder.sources.imagenet.kaggle_contents import InKaggleZip, refuse_another
-from parallel_sharder.sources.layout import Layout, annotation_place
-from parallel_sharder.sources.lists import (
+from parallel_sharder.sources.imagenet.layout import Layout, annotation_place
+from parallel_sharder.sources.imagenet.list_places import (
     KAGGLE_ZIP,
     MAPPING,
     VAL_SOLUTION,

@@ -10,8 +10,8 @@ import os
 from pathlib import Path
 
 from parallel_sharder.sources.downloads import downloaded, refuse_unfinished
-from parallel_sharder.sources.layout import Layout
-from parallel_sharder.sources.tree import layout_around
+from parallel_sharder.sources.imagenet.layout import Layout
+from parallel_sharder.sources.imagenet.tree import layout_around
 
 NAME = "official archives"
 

@@ -20,6 +20,8 @@ def train_counts() -> Callable[[str], int]:
 
     Source: the listing of ILSVRC2012_img_train.tar, whose 1,000 counts sum to 1,281,167.
     """
-    table = resources.files("parallel_sharder").joinpath("ilsvrc2012_train_counts.txt").read_text("ascii")
+    table = (
+        resources.files("parallel_sharder.sources.imagenet").joinpath("ilsvrc2012_train_counts.txt").read_text("ascii")
+    )
     fewer = {wnid: int(count) for wnid, count in map(str.split, table.splitlines())}
     return lambda wnid: fewer.get(wnid, USUAL_COUNT)

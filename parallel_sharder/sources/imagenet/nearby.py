@@ -14,12 +14,12 @@ from pathlib import Path
 
 from parallel_sharder.errors import SourceError
 from parallel_sharder.options import LAYOUTS, SPLITS
-from parallel_sharder.sources.archives import IMAGES
 from parallel_sharder.sources.downloads import refuse_unfinished
-from parallel_sharder.sources.glance import FLAT, SHOWN_LIMIT, Glance, Seen, seen_in
-from parallel_sharder.sources.lists import KAGGLE_ZIP
-from parallel_sharder.sources.places import places, places_at
-from parallel_sharder.sources.tarindex import COMPRESSIONS
+from parallel_sharder.sources.imagenet.glance import FLAT, SHOWN_LIMIT, Glance, Seen, seen_in
+from parallel_sharder.sources.imagenet.image_places import places, places_at
+from parallel_sharder.sources.imagenet.list_places import KAGGLE_ZIP
+from parallel_sharder.sources.imagenet.official import IMAGES
+from parallel_sharder.sources.tars import COMPRESSIONS
 
 LEVELS, FOLDERS_LIMIT = 3, 300
 """How far below a folder others are looked at, and how many of them. More would be slow on a network's disk."""

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from parallel_sharder.sources.inside import InTar, SmallFile
-from parallel_sharder.sources.layout import Layout, annotation_place
-from parallel_sharder.sources.lists import (
+from parallel_sharder.sources.imagenet.layout import Layout, annotation_place
+from parallel_sharder.sources.imagenet.list_places import (
     DEVKIT,
     GROUND_TRUTH,
     META,
@@ -19,6 +18,7 @@ from parallel_sharder.sources.lists import (
     devkit_classes,
     val_label_places,
 )
+from parallel_sharder.sources.small_files import InTar, SmallFile
 
 NAME = "classic tree"
 
