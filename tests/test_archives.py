@@ -27,8 +27,8 @@ from hypothesis import strategies as st
 from parallel_sharder import Options, VerifyOptions, convert, preview, verify_shards
 from parallel_sharder.errors import DestinationError, SourceError
 from parallel_sharder.options import SPLITS, Split
-from parallel_sharder.sources import downloads, tar_contents
-from parallel_sharder.sources.imagenet import survey
+from parallel_sharder.sources import tar_contents
+from parallel_sharder.sources.imagenet import published, survey
 from parallel_sharder.sources.tars import Stream, tar_members
 from parallel_sharder.sources.zips import zip_members
 from tests import made
@@ -212,7 +212,7 @@ def test_check_archives(tmp_path: Path, raw: Path, monkeypatch: pytest.MonkeyPat
     assert "ILSVRC2012_devkit_t12.tar.gz" in str(caught.value)
     assert not (tmp_path / "out").exists()
     for path in root.glob("*.*"):
-        monkeypatch.setitem(downloads.MD5, path.name, hashlib.md5(path.read_bytes()).hexdigest())
+        monkeypatch.setitem(published.MD5, path.name, hashlib.md5(path.read_bytes()).hexdigest())
     found = dict(convert(options).found)
     assert found["checked"].endswith("ILSVRC2012_devkit_t12.tar.gz: as published, by MD5")
     with pytest.raises(SourceError, match="none of the archives whose MD5 is known is used here"):

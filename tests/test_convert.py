@@ -483,7 +483,7 @@ def test_pool_ends_whatever_an_interrupt_has_left_locked() -> None:
 def test_worker_that_dies_while_scanning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is an error with a remedy, not a wait and not a traceback."""
     made.classic_train(tmp_path / "raw")
-    monkeypatch.setattr("parallel_sharder.sources.imagenet.survey.list_class", _list_and_die)
+    monkeypatch.setattr("parallel_sharder.sources.survey.list_class", _list_and_die)
     message = "a worker died listing what is in .*train: exit status 7. If memory is short, use fewer workers.$"
     with pytest.raises(WorkerError, match=message):
         convert(Options(root=tmp_path / "raw", dest=str(tmp_path / "out"), workers=2))

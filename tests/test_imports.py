@@ -18,6 +18,7 @@ import parallel_sharder
 from parallel_sharder import options
 
 PACKAGE = Path(parallel_sharder.__file__).parent
+IMAGENET = PACKAGE / "sources" / "imagenet"
 
 # Each module and what it may import of ours, directly. model and errors know nothing of the rest.
 ALLOWED = {
@@ -96,13 +97,14 @@ ALLOWED = {
     "shard_writer": {"destination", "errors", "members", "model", "options", "tarwriter", "ustar"},
     "shardreader": set(),
     "sources": set(),
-    "sources.archive_index": {"durable", "errors", "model", "regular", "sources.contents", "sources.imagenet.layout"},
+    "sources.archive_index": {"durable", "errors", "model", "regular", "sources.contents", "text"},
     "sources.contents": {"errors", "model", "sources.names", "text"},
     "sources.downloads": {"errors"},
     "sources.folders": {"errors", "model", "regular", "sources.contents", "sources.names"},
     "sources.imagenet": set(),
     "sources.imagenet.checksums": {
-        "errors", "regular", "sources.downloads", "sources.imagenet.layout", "sources.small_files",
+        "errors", "regular", "sources.downloads", "sources.imagenet.layout", "sources.imagenet.published",
+        "sources.small_files",
     },
     "sources.imagenet.classes": {"errors", "model", "sources.imagenet.foreign_lists", "sources.small_files", "text"},
     "sources.imagenet.foreign_lists": {"model"},
@@ -125,7 +127,7 @@ ALLOWED = {
     },
     "sources.imagenet.layouts": {
         "errors", "options", "sources.downloads", "sources.imagenet.image_places", "sources.imagenet.layout",
-        "sources.imagenet.nearby",
+        "sources.imagenet.nearby", "sources.imagenet.published",
     },
     "sources.imagenet.list_places": {
         "errors", "regular", "sources.downloads", "sources.imagenet.classes", "sources.imagenet.kaggle_contents",
@@ -134,36 +136,42 @@ ALLOWED = {
     "sources.imagenet.names": {"model", "sources.names"},
     "sources.imagenet.nearby": {
         "errors", "options", "sources.downloads", "sources.imagenet.glance", "sources.imagenet.image_places",
-        "sources.imagenet.list_places", "sources.imagenet.official", "sources.tars",
+        "sources.imagenet.layout", "sources.imagenet.list_places", "sources.imagenet.names",
+        "sources.imagenet.official", "sources.imagenet.published", "sources.tars",
     },
     "sources.imagenet.notices": {
         "errors", "model", "sources.downloads", "sources.imagenet.layout", "sources.imagenet.published",
-        "sources.imagenet.survey", "text",
+        "sources.survey", "text",
     },
-    "sources.imagenet.official": {"sources.downloads", "sources.imagenet.layout", "sources.imagenet.tree"},
+    "sources.imagenet.official": {
+        "sources.downloads", "sources.imagenet.layout", "sources.imagenet.published", "sources.imagenet.tree",
+    },
     "sources.imagenet.published": set(),
+    "sources.imagenet.scan": {
+        "columns", "errors", "model", "sources.archive_index", "sources.imagenet.layout", "sources.imagenet.names",
+        "sources.imagenet.nearby", "sources.imagenet.notices", "sources.imagenet.survey", "sources.imagenet.val_labels",
+        "sources.scan", "sources.survey", "text",
+    },
     "sources.imagenet.source": {
         "engines", "model", "monitor", "sources.archive_index", "sources.imagenet.checksums",
-        "sources.imagenet.classes", "sources.imagenet.layouts", "sources.scan", "sources.source", "sources.spool",
+        "sources.imagenet.classes", "sources.imagenet.layouts", "sources.imagenet.scan", "sources.source",
+        "sources.spool",
     },
     "sources.imagenet.survey": {
-        "errors", "model", "sources.archive_index", "sources.contents", "sources.downloads", "sources.folders",
-        "sources.imagenet.kaggle_contents", "sources.imagenet.layout", "sources.imagenet.names",
-        "sources.imagenet.published", "sources.names", "sources.tar_contents", "text",
+        "errors", "model", "regular", "sources.archive_index", "sources.contents", "sources.downloads",
+        "sources.folders", "sources.imagenet.kaggle_contents", "sources.imagenet.layout", "sources.imagenet.names",
+        "sources.imagenet.published", "sources.names", "sources.survey", "sources.tar_contents", "sources.tars", "text",
     },
     "sources.imagenet.tree": {"sources.imagenet.layout", "sources.imagenet.list_places", "sources.small_files"},
     "sources.imagenet.val_labels": {"errors", "model", "sources.imagenet.list_places", "sources.small_files", "text"},
     "sources.names": {"model"},
-    "sources.scan": {
-        "blob", "columns", "errors", "model", "sources.archive_index", "sources.contents", "sources.folders",
-        "sources.imagenet.glance", "sources.imagenet.layout", "sources.imagenet.names", "sources.imagenet.notices",
-        "sources.imagenet.survey", "sources.imagenet.val_labels", "text",
-    },
+    "sources.scan": {"blob", "columns", "errors", "model", "sources.contents", "sources.folders", "text"},
     "sources.small_files": {"blob", "errors", "regular", "sources.contents", "sources.tars", "sources.zips"},
     "sources.source": {
         "destination", "engines", "errors", "model", "monitor", "options", "sources.imagenet.source", "sources.spool",
     },
     "sources.spool": {"destination", "durable", "errors"},
+    "sources.survey": {"errors", "model", "sources.contents", "sources.folders", "sources.names"},
     "sources.tar_contents": {
         "durable", "errors", "model", "regular", "sources.contents", "sources.names", "sources.tars",
     },
@@ -218,6 +226,22 @@ def test_scipy_and_xml_have_one_home() -> None:
     sources = {module_name(path): path.read_text() for path in PACKAGE.rglob("*.py")}
     assert {"sources.imagenet.classes", "demo"} == {name for name, text in sources.items() if "import scipy" in text}
     assert {"annotation"} == {name for name, text in sources.items() if "import xmltodict" in text}
+
+
+def test_only_imagenet_knows_imagenet() -> None:
+    """Of the sources, only what lies in sources/imagenet knows WordNet IDs, .JPEG and splits; the rest is general."""
+    for path in sorted((PACKAGE / "sources").glob("*.py")):
+        if path.stem != "source":
+            assert not [name for name in imported_by(path) if name.startswith("sources.imagenet")], path
+        known = r"WNID|wnid|ILSVRC|JPEG|IMAGE_SUFFIX|XML_SUFFIX|SPLITS|devkit"
+        assert [] == re.findall(known, path.read_text()), path
+
+
+def test_sources_are_used_by_their_interface() -> None:
+    """Who converts, previews and verifies a set knows a source as a Source; index reads tars, and needs no other."""
+    outside = [path for path in PACKAGE.rglob("*.py") if path.parent not in (PACKAGE / "sources", IMAGENET)]
+    used = {name for path in outside for name in imported_by(path) if name.startswith("sources")}
+    assert {"sources.source", "sources.tars", "sources.imagenet.classes"} == used  # the last by the demo
 
 
 @pytest.mark.parametrize(

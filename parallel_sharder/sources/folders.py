@@ -71,7 +71,7 @@ def list_folder(path: str, names: Names) -> Contents:
     annotations = _Files.of(path, xmls, unusual_xmls, annotation_suffix, names)
     misplaced = [*((Kind.MISPLACED_IMAGE, name) for name in found.misplaced)]
     misplaced += [(Kind.ORPHAN_XML, name) for name in annotations.misplaced]
-    found_junk.update(word for _, name in misplaced if (word := junk(name)))  # ._x.JPEG ends as images do
+    found_junk.update(word for _, name in misplaced if (word := junk(name)))  # ._x.jpg ends as images do
     unreadable = [key for key, size in found.sizes.items() if size == UNREADABLE]
     problems = [
         *strangers(f"{path}/", others, names, found.sizes),

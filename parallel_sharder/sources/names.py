@@ -86,7 +86,7 @@ class Names:
     def lost_images(self, names: Iterable[str], known: Collection[str]) -> set[str]:
         """Return those of `names`, none an image's, that begin as one that is not `known` does; one for each such key.
 
-        So `n01440764_1.JPEG.part` counts where there is no image n01440764_1, and does not where there is.
+        So `cat_1.jpg.part` counts where there is no image cat_1, and does not where there is.
         """
         by_key = {name.lstrip(".").partition(".")[0]: name for name in sorted(names, reverse=True)}
         return {name for key, name in by_key.items() if key not in known and re.fullmatch(self.key_pattern, key)}

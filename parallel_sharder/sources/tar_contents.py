@@ -1,7 +1,7 @@
-"""Archived: the contents of the official tars, each task of a worker: one archive, or one inner archive.
+"""The contents of tars of images and of annotations, each task of a worker: one archive, or one within another.
 
-Images stay where they are: what is told of them is their offset. Annotations are in compressed archives, which can only
-be read from the front; they go to a spool, one behind the other, and their offsets are those in it.
+Images stay where they are: their offsets are listed. Annotations are in compressed archives, which can only be read
+from the front; they are written to a spool, one behind the other, and their offsets in it are listed.
 """
 
 from __future__ import annotations
@@ -41,43 +41,14 @@ INNER_LIMIT_BYTES = 64 << 20
 
 _NAME_ANOTHER = "Name another tree or archive of annotations with --xml-root."
 
-_UNPACK = "Unpack it and convert the folder, or make the archive anew without that."
+UNPACK = "Unpack it and convert the folder, or make the archive anew without that."
+"""The remedy for what no archive that is read here may hold."""
 
 
-def inner_names(names: Names) -> tuple[re.Pattern[str], re.Pattern[str]]:
+def inner_archive_patterns(names: Names) -> tuple[re.Pattern[str], re.Pattern[str]]:
     """The names of the archives of classes within an archive, plain and compressed; the first group is the class."""
     of_class = names.class_pattern
     return re.compile(rf"(?:\./)?({of_class})\.tar"), re.compile(rf"(?:.*/)?({of_class})\.(?:tar\.gz|tgz)")
-
-
-def inner_archives(path: str, names: Names) -> tuple[list[tuple[str, int, int]], JunkCount]:
-    """The archives of the classes in the tar at `path`: class, offset and size of each; and what systems have left.
-
-    Raises SourceError for a tar that holds anything else, or a class twice.
-    """
-    found: dict[str, tuple[str, int, int]] = {}
-    plain, packed = inner_names(names)
-    junk = JunkCount(names)
-    refuse_packed(path)
-    with open(path, "rb", buffering=0, opener=open_regular) as file:
-        read = reader(file.fileno())
-        for member in tar_members(read, 0, os.fstat(file.fileno()).st_size, path):
-            if junk.role(*_place(member, path)) is Role.JUNK:
-                continue
-            match = plain.fullmatch(member.name)
-            if match is None:
-                remedy = "Inner archives must not be compressed. " if packed.fullmatch(member.name) else ""
-                raise refusal(
-                    path,
-                    member.offset,
-                    f"{member.name} is not the archive of a class, <wnid>.tar, which is all that this "
-                    "archive should hold",
-                    remedy + _UNPACK,
-                )
-            if match[1] in found:
-                raise refusal(path, member.offset, f"{member.name} is there twice", _UNPACK)
-            found[match[1]] = match[1], member.data, member.size
-    return sorted(found.values()), junk
 
 
 def index_images(path: str, name: str, start: int, size: int, names: Names, folders: tuple[str, ...]) -> Contents:
@@ -97,9 +68,9 @@ def index_images(path: str, name: str, start: int, size: int, names: Names, fold
         refuse_packed(path)
     with open(path, "rb", buffering=0, opener=open_regular) as file:
         if os.pread(file.fileno(), 8, start).startswith(tuple(COMPRESSIONS)):
-            raise refusal(archive, start, "it is compressed, and images are read from where they lie in it", _UNPACK)
+            raise refusal(archive, start, "it is compressed, and images are read from where they lie in it", UNPACK)
         for member in tar_members(reader(file.fileno()), start, start + size, archive):
-            folder, base = _place(member, archive)
+            folder, base = place_of(member, archive)
             its_role = junk.role(folder, base)
             if its_role is Role.JUNK:
                 continue
@@ -109,9 +80,9 @@ def index_images(path: str, name: str, start: int, size: int, names: Names, fold
             key, ending = os.path.splitext(base)
             if (folder and folder not in folders) or not fits(key):
                 detail = f"{member.name} does not belong into this archive"
-                raise refusal(archive, member.offset, detail, _UNPACK)
+                raise refusal(archive, member.offset, detail, UNPACK)
             if key in sizes:
-                raise refusal(archive, member.offset, f"{member.name} is there twice", _UNPACK)
+                raise refusal(archive, member.offset, f"{member.name} is there twice", UNPACK)
             sizes[key] = member.size
             extents[key] = (member.data,)
             if ending != usual:
@@ -177,7 +148,7 @@ class _AnnotationIndex:
         self._usual = names.annotation_suffix
         self._fits = re.compile(names.key_pattern).fullmatch
         self._class = re.compile(names.class_pattern)
-        self._inner, self._inner_packed = inner_names(names)
+        self._inner, self._inner_packed = inner_archive_patterns(names)
         self._spool = spool
         self._sizes: dict[str, int] = {}
         self._extents: dict[str, tuple[int]] = {}
@@ -195,7 +166,7 @@ class _AnnotationIndex:
             if self._inner_packed.fullmatch(member.name):
                 self._take_packed(member, read, inner)
                 continue
-            folder, base = _place(member, archive)
+            folder, base = place_of(member, archive)
             its_role = self._junk.role(folder, base)
             if its_role is Role.JUNK:
                 continue
@@ -294,12 +265,12 @@ class _Spool:
             ) from error
 
 
-def _place(member: TarMember, archive: str) -> tuple[str, str]:
+def place_of(member: TarMember, archive: str) -> tuple[str, str]:
     """The folder and the name of a member. Raises SourceError for one that would lie elsewhere."""
     if "/" not in member.name:
         return "", member.name
     parts = [part for part in member.name.split("/") if part != "."]
     if ".." in parts or member.name.startswith("/"):
         detail = f"{member.name} would lie outside of the archive's folder"
-        raise refusal(archive, member.offset, detail, _UNPACK)
+        raise refusal(archive, member.offset, detail, UNPACK)
     return "/".join(parts[:-1]), parts[-1]

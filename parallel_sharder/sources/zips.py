@@ -1,7 +1,8 @@
 """Where the entries of a zip lie: from its central directory, with zip64, a million and more of them.
 
-Python's zipfile makes an object of half a kilobyte for each entry, which for Kaggle's zip would be gigabytes; so the
-directory is read here, one entry at a time. Source: APPNOTE.TXT (PKWARE), 4.3.12 to 4.3.16 and 4.5.3.
+Python's zipfile makes an object of half a kilobyte for each entry, and keeps all of them, which for a zip of a million
+entries takes gigabytes; so the directory is read here, one entry at a time. Source: APPNOTE.TXT (PKWARE), 4.3.12 to
+4.3.16 and 4.5.3.
 """
 
 from __future__ import annotations

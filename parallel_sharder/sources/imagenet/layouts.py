@@ -14,6 +14,7 @@ from parallel_sharder.sources.downloads import refuse_doubtful
 from parallel_sharder.sources.imagenet.image_places import place_itself, places_at
 from parallel_sharder.sources.imagenet.layout import Layout
 from parallel_sharder.sources.imagenet.nearby import nothing_found, refuse_unlike
+from parallel_sharder.sources.imagenet.published import MD5
 
 
 def find_layout(
@@ -43,5 +44,5 @@ def find_layout(
     if place.is_folder:
         refuse_unlike(place.path, split)
     found = place.find(split, xml_root, meta)
-    refuse_doubtful(found.downloads)
+    refuse_doubtful(found.downloads, MD5)
     return found

@@ -15,7 +15,7 @@ from parallel_sharder.model import IMAGE_SUFFIX, Listing
 from parallel_sharder.sources.downloads import official_name
 from parallel_sharder.sources.imagenet.layout import Layout
 from parallel_sharder.sources.imagenet.published import ARCHIVE_BYTES, IMAGE_COUNTS, train_counts
-from parallel_sharder.sources.imagenet.survey import Survey
+from parallel_sharder.sources.survey import Survey
 from parallel_sharder.text import counted
 
 _NAMED = 3

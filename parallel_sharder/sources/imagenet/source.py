@@ -11,11 +11,11 @@ from typing import Self
 from parallel_sharder.engines import Engine
 from parallel_sharder.model import Archive, Listing
 from parallel_sharder.monitor import Monitor
-from parallel_sharder.sources.archive_index import SavedIndex
+from parallel_sharder.sources.archive_index import SavedIndex, archive_at, refuse_changed_archives
 from parallel_sharder.sources.imagenet.checksums import check_archives
 from parallel_sharder.sources.imagenet.classes import read_classes
 from parallel_sharder.sources.imagenet.layouts import find_layout
-from parallel_sharder.sources.scan import refuse_changed_archives, scan
+from parallel_sharder.sources.imagenet.scan import scan
 from parallel_sharder.sources.source import SourceOptions
 from parallel_sharder.sources.spool import Scratch
 
@@ -47,7 +47,8 @@ class ImageNetSource:
         """As Source says. Archives are compared with their published MD5 first, if that is wanted."""
         layout, index_path = self._layout, self._scratch.index_path
         checked = check_archives(layout, monitor.working) if self._options.check_archives else ()
-        self._index = SavedIndex.of(layout, index_path) if index_path is not None else None
+        if index_path is not None and not layout.images.is_dir():
+            self._index = SavedIndex(index_path, archive_at(str(layout.images)), layout.split)
         classes = read_classes(layout.class_list, self._options.labels) if layout.class_list else ()
         listing = scan(layout, classes, engine.executor, monitor.scanning, self._spool, self._index)
         self._archives = listing.archives

@@ -1,7 +1,7 @@
-"""The survey: every place that holds a split's images or annotations, listed on the executor.
+"""ImageNet's survey: every place that holds a split's images or annotations, listed on the workers.
 
-Places are folders, archives, and archives of classes within one. What they hold comes back as Contents; what does not
-belong there, as problems or, where it would mislabel samples or tells of a damaged archive, as SourceError.
+Places are folders, archives, and archives of classes within one. Classes that are missing or still packed are found
+here, and what is there besides classes.
 """
 
 from __future__ import annotations
@@ -10,38 +10,32 @@ import dataclasses
 import itertools
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from concurrent.futures import Executor
 
-from parallel_sharder.errors import SourceError, WorkerDiedError, WorkerError, unreadable
+from parallel_sharder.errors import SourceError, unreadable
 from parallel_sharder.model import WNID, ImageClass, Kind, Place, Problem
+from parallel_sharder.regular import open_regular
 from parallel_sharder.sources.archive_index import SavedIndex
 from parallel_sharder.sources.contents import NO_FILES, Contents
 from parallel_sharder.sources.downloads import official_name
-from parallel_sharder.sources.folders import list_class, list_folder, not_read, stray_folders, with_nested
+from parallel_sharder.sources.folders import list_folder, not_read, stray_folders, with_nested
 from parallel_sharder.sources.imagenet.kaggle_contents import index_zip
 from parallel_sharder.sources.imagenet.layout import Layout
 from parallel_sharder.sources.imagenet.names import names_beside_classes, names_in, packed_class
 from parallel_sharder.sources.imagenet.published import train_counts
-from parallel_sharder.sources.names import Names, is_archive
-from parallel_sharder.sources.tar_contents import index_annotations, index_images, inner_archives, packed_images
+from parallel_sharder.sources.names import JunkCount, Names, Role, is_archive
+from parallel_sharder.sources.survey import Progress, Survey, list_class_folders, results_of
+from parallel_sharder.sources.tar_contents import (
+    UNPACK,
+    index_annotations,
+    index_images,
+    inner_archive_patterns,
+    packed_images,
+    place_of,
+)
+from parallel_sharder.sources.tars import reader, refusal, refuse_packed, tar_members
 from parallel_sharder.text import counted, first_few
-
-Progress = Callable[[int, int, int], None]
-"""Told of each place: places done, places, images so far."""
-
-
-class Survey(NamedTuple):
-    """What the places of the images hold, whether a place's name is its class, and every problem on the way.
-
-    `junk` counts what systems have left there, by the names that people know it by.
-    """
-
-    contents: list[Contents]
-    in_class_folders: bool
-    problems: list[Problem]
-    junk: Counter[str]
 
 
 def survey_images(
@@ -57,7 +51,7 @@ def survey_images(
             index.contents = contents
     # What lies beside the images or the archives of classes has no name, or the split's.
     by_class = [each for each in contents if WNID.fullmatch(each.name)]
-    found = _survey(contents, layout.split != "test" and bool(by_class))
+    found = Survey.of(contents, layout.split != "test" and bool(by_class))
     if found.in_class_folders:
         _refuse_beside(layout, [each for each in contents if not WNID.fullmatch(each.name)])
         _refuse_unknown([each.name for each in by_class], layout, classes)
@@ -71,7 +65,7 @@ def survey_annotations(layout: Layout, executor: Executor, spool: str | None) ->
     if not os.path.isdir(path):
         task = executor.submit(index_annotations, path, names_in(layout.split), spool)
         try:
-            contents = _results([task], path, lambda *_: None)
+            contents = results_of([task], path, lambda *_: None)
         except OSError as error:
             raise unreadable(path, error) from error
         return contents, [problem for each in contents for problem in each.problems]
@@ -83,22 +77,52 @@ def _index(layout: Layout, classes: tuple[ImageClass, ...], executor: Executor, 
     path, split = str(layout.images), layout.split
     try:
         if official_name(path).endswith(".zip"):
-            [contents] = _results([executor.submit(index_zip, path, split)], path, progress)
+            [contents] = results_of([executor.submit(index_zip, path, split)], path, progress)
             return list(contents)
         if split != "train":
             size = os.path.getsize(path)
             task = executor.submit(index_images, path, split, 0, size, names_in(split), (split,))
-            return _results([task], path, progress)
-        inner, junk = inner_archives(path, names_in(split))
+            return results_of([task], path, progress)
+        inner, junk = _inner_archives(path, names_in(split))
         _refuse_unknown([wnid for wnid, _, _ in inner], layout, classes)
         tasks = [
             executor.submit(index_images, path, wnid, start, size, names_in(split, wnid), (wnid,))
             for wnid, start, size in inner
         ]
         beside = Contents(Place(path, path), "", NO_FILES, NO_FILES, junk=junk.counts)
-        return [beside, *_results(tasks, path, progress)]
+        return [beside, *results_of(tasks, path, progress)]
     except OSError as error:
         raise unreadable(path, error) from error
+
+
+def _inner_archives(path: str, names: Names) -> tuple[list[tuple[str, int, int]], JunkCount]:
+    """The archives of the classes in the tar at `path`: class, offset and size of each; and what systems have left.
+
+    Raises SourceError for a tar that holds anything else, or a class twice.
+    """
+    found: dict[str, tuple[str, int, int]] = {}
+    plain, packed = inner_archive_patterns(names)
+    junk = JunkCount(names)
+    refuse_packed(path)
+    with open(path, "rb", buffering=0, opener=open_regular) as file:
+        read = reader(file.fileno())
+        for member in tar_members(read, 0, os.fstat(file.fileno()).st_size, path):
+            if junk.role(*place_of(member, path)) is Role.JUNK:
+                continue
+            match = plain.fullmatch(member.name)
+            if match is None:
+                remedy = "Inner archives must not be compressed. " if packed.fullmatch(member.name) else ""
+                raise refusal(
+                    path,
+                    member.offset,
+                    f"{member.name} is not the archive of a class, <wnid>.tar, which is all that this "
+                    "archive should hold",
+                    remedy + UNPACK,
+                )
+            if match[1] in found:
+                raise refusal(path, member.offset, f"{member.name} is there twice", UNPACK)
+            found[match[1]] = match[1], member.data, member.size
+    return sorted(found.values()), junk
 
 
 def _image_folders(layout: Layout, classes: tuple[ImageClass, ...], executor: Executor, progress: Progress) -> Survey:
@@ -106,23 +130,15 @@ def _image_folders(layout: Layout, classes: tuple[ImageClass, ...], executor: Ex
     top = list_folder(path, names_beside_classes(layout.split))
     names = [name for name in top.folders if not name.startswith(".")]
     if layout.split == "test" or (layout.split == "val" and not any(map(WNID.fullmatch, names))):
-        flat = _survey(with_nested(top, any_class), False)
+        flat = Survey.of(with_nested(top, any_class), False)
         return flat._replace(problems=_with_packed_images(flat.problems, flat.contents, any_class))
     _refuse_beside(layout, [top])
     _refuse_unknown(names, layout, classes)
-    folders = _list_class_folders(layout, names, path, executor, progress)
+    folders = list_class_folders(path, _names_of(layout, names), executor, progress)
     hidden = [not_read(os.path.join(path, name), any_class, folders) for name in sorted({*top.folders} - {*names})]
-    found = _survey([top, *folders], True)
+    found = Survey.of([top, *folders], True)
     problems = _with_missing_classes([*itertools.chain(*hidden), *found.problems], folders, classes)
     return found._replace(contents=folders, problems=_with_packed_images(problems, folders, any_class))
-
-
-def _survey(contents: list[Contents], in_class_folders: bool) -> Survey:
-    """What all of these places hold together."""
-    junk: Counter[str] = Counter()
-    for each in contents:
-        junk.update(dict(each.junk))
-    return Survey(contents, in_class_folders, [problem for each in contents for problem in each.problems], junk)
 
 
 def _with_missing_classes(
@@ -192,7 +208,7 @@ def _xml_folders(layout: Layout, executor: Executor) -> tuple[list[Contents], li
     path = str(layout.annotations)
     top = list_folder(path, names_beside_classes(layout.split))
     wnids = [name for name in top.folders if WNID.fullmatch(name)]
-    folders = [top, *_list_class_folders(layout, wnids, path, executor, lambda *_: None)]
+    folders = [top, *list_class_folders(path, _names_of(layout, wnids), executor, lambda *_: None)]
     problems = stray_folders(path, sorted(set(top.folders).difference(wnids)))
     for each in folders:
         problems += each.problems
@@ -205,31 +221,8 @@ def _xml_folders(layout: Layout, executor: Executor) -> tuple[list[Contents], li
     return folders, problems
 
 
-def _list_class_folders(
-    layout: Layout, wnids: Sequence[str], path: str, executor: Executor, progress: Progress
-) -> list[Contents]:
-    futures = [executor.submit(list_class, os.path.join(path, wnid), names_in(layout.split, wnid)) for wnid in wnids]
-    return [contents for some in _results(futures, path, progress) for contents in some]
-
-
-def _results(futures: Sequence[Future[Any]], path: str, progress: Progress) -> list[Any]:
-    """What the tasks have found, in their order."""
-    results: list[Any] = []
-    image_count = 0
-    for future in futures:
-        try:
-            results.append(future.result())
-        except WorkerDiedError as error:
-            raise WorkerError(
-                f"a worker died listing what is in {path}: {error.cause}. If memory is short, use fewer --workers."
-            ) from error
-        image_count += sum(len(each.images) for each in _as_list(results[-1]))
-        progress(len(results), len(futures), image_count)
-    return results
-
-
-def _as_list(found: Contents | list[Contents]) -> list[Contents]:
-    return found if isinstance(found, list) else [found]
+def _names_of(layout: Layout, wnids: Sequence[str]) -> dict[str, Names]:
+    return {wnid: names_in(layout.split, wnid) for wnid in wnids}
 
 
 def _refuse_unknown(wnids: Sequence[str], layout: Layout, classes: tuple[ImageClass, ...]) -> None:

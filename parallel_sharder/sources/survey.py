@@ -1,0 +1,70 @@
+"""The survey: many places of a source, listed side by side on the workers, and what they hold together.
+
+What a place holds comes back as Contents. What does not belong there is a problem, and what would mislabel samples or
+shows that an archive is damaged a SourceError.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, Future
+from typing import Any, NamedTuple
+
+from parallel_sharder.errors import WorkerDiedError, WorkerError
+from parallel_sharder.model import Problem
+from parallel_sharder.sources.contents import Contents
+from parallel_sharder.sources.folders import list_class
+from parallel_sharder.sources.names import Names
+
+Progress = Callable[[int, int, int], None]
+"""Told of each place: places done, places, images so far."""
+
+
+class Survey(NamedTuple):
+    """What the places of the images hold, whether a place's name is its class, and every problem on the way.
+
+    `junk` counts what systems have left there, by the names that people know it by.
+    """
+
+    contents: list[Contents]
+    in_class_folders: bool
+    problems: list[Problem]
+    junk: Counter[str]
+
+    @classmethod
+    def of(cls, contents: list[Contents], in_class_folders: bool) -> Survey:
+        """What all of these places hold together."""
+        junk: Counter[str] = Counter()
+        for each in contents:
+            junk.update(dict(each.junk))
+        return cls(contents, in_class_folders, [problem for each in contents for problem in each.problems], junk)
+
+
+def list_class_folders(
+    path: str, names_of: Mapping[str, Names], executor: Executor, progress: Progress
+) -> list[Contents]:
+    """The contents of the folders in `path` that are the keys of `names_of`, by the rule for the names in each."""
+    futures = [executor.submit(list_class, os.path.join(path, name), names) for name, names in names_of.items()]
+    return [contents for some in results_of(futures, path, progress) for contents in some]
+
+
+def results_of(futures: Sequence[Future[Any]], path: str, progress: Progress) -> list[Any]:
+    """What the tasks have found, in their order."""
+    results: list[Any] = []
+    image_count = 0
+    for future in futures:
+        try:
+            results.append(future.result())
+        except WorkerDiedError as error:
+            raise WorkerError(
+                f"a worker died listing what is in {path}: {error.cause}. If memory is short, use fewer --workers."
+            ) from error
+        image_count += sum(len(each.images) for each in _as_list(results[-1]))
+        progress(len(results), len(futures), image_count)
+    return results
+
+
+def _as_list(found: Contents | list[Contents]) -> list[Contents]:
+    return found if isinstance(found, list) else [found]
