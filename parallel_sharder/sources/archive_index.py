@@ -1,4 +1,4 @@
-"""The saved index: what an archive of images holds, kept beside the journal, so that a resumed run need not look again.
+"""The index of an archive: what it holds, kept beside the journal, so that a resumed run need not look for that again.
 
     file = head, contents ..., digest        msgpack of [mark, format, archive, split, count] and of each Contents, as
                                              lists; XXH3-128 of all that
@@ -59,7 +59,7 @@ def refuse_changed_archives(archives: Iterable[Archive]) -> None:
             )
 
 
-class SavedIndex:
+class ArchiveIndex:
     """The index at `path` of `archive`, for `split`: `contents` is None until it is known, by the file or by a scan."""
 
     def __init__(self, path: str, archive: Archive, split: str) -> None:

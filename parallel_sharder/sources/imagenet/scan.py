@@ -14,7 +14,7 @@ import numpy as np
 from parallel_sharder.columns import Int32s
 from parallel_sharder.errors import SourceError
 from parallel_sharder.model import ImageClass, Kind, Listing, Problem
-from parallel_sharder.sources.archive_index import SavedIndex, archive_at
+from parallel_sharder.sources.archive_index import ArchiveIndex, archive_at
 from parallel_sharder.sources.imagenet.layout import Layout
 from parallel_sharder.sources.imagenet.names import names_in
 from parallel_sharder.sources.imagenet.nearby import no_image
@@ -35,7 +35,7 @@ def scan(
     executor: Executor,
     progress: Progress,
     spool: str | None = None,
-    index: SavedIndex | None = None,
+    index: ArchiveIndex | None = None,
 ) -> Listing:
     """The Listing of the split at `layout`, with `classes` (sorted by wnid) as its class table.
 

@@ -11,7 +11,7 @@ from typing import Self
 from parallel_sharder.engines import Engine
 from parallel_sharder.model import Archive, Listing
 from parallel_sharder.monitor import Monitor
-from parallel_sharder.sources.archive_index import SavedIndex, archive_at, refuse_changed_archives
+from parallel_sharder.sources.archive_index import ArchiveIndex, archive_at, refuse_changed_archives
 from parallel_sharder.sources.imagenet.checksums import check_archives
 from parallel_sharder.sources.imagenet.classes import read_classes
 from parallel_sharder.sources.imagenet.layouts import find_layout
@@ -30,7 +30,7 @@ class ImageNetSource:
         self._options = options
         self._scratch = scratch
         self._spool: str | None = None
-        self._index: SavedIndex | None = None
+        self._index: ArchiveIndex | None = None
         self._archives: tuple[Archive, ...] = ()
         self._exits = contextlib.ExitStack()
 
@@ -48,7 +48,7 @@ class ImageNetSource:
         layout, index_path = self._layout, self._scratch.index_path
         checked = check_archives(layout, monitor.working) if self._options.check_archives else ()
         if index_path is not None and not layout.images.is_dir():
-            self._index = SavedIndex(index_path, archive_at(str(layout.images)), layout.split)
+            self._index = ArchiveIndex(index_path, archive_at(str(layout.images)), layout.split)
         classes = read_classes(layout.class_list, self._options.labels) if layout.class_list else ()
         listing = scan(layout, classes, engine.executor, monitor.scanning, self._spool, self._index)
         self._archives = listing.archives

@@ -16,7 +16,7 @@ from concurrent.futures import Executor
 from parallel_sharder.errors import SourceError, unreadable
 from parallel_sharder.model import WNID, ImageClass, Kind, Place, Problem
 from parallel_sharder.regular import open_regular
-from parallel_sharder.sources.archive_index import SavedIndex
+from parallel_sharder.sources.archive_index import ArchiveIndex
 from parallel_sharder.sources.contents import NO_FILES, Contents
 from parallel_sharder.sources.downloads import official_name
 from parallel_sharder.sources.folders import list_folder, not_read, stray_folders, with_nested
@@ -39,7 +39,7 @@ from parallel_sharder.text import counted, first_few
 
 
 def survey_images(
-    layout: Layout, classes: tuple[ImageClass, ...], executor: Executor, progress: Progress, index: SavedIndex | None
+    layout: Layout, classes: tuple[ImageClass, ...], executor: Executor, progress: Progress, index: ArchiveIndex | None
 ) -> Survey:
     """The places of the split's images. What `index` has of an archive is taken from there; what it lacks is added."""
     if layout.images.is_dir():
