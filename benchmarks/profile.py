@@ -30,7 +30,7 @@ from parallel_sharder.members import json_end, plain_json, sample_members
 from parallel_sharder.model import Chunk
 from parallel_sharder.monitor import Silent
 from parallel_sharder.output import BUFFER_BYTES, Output
-from parallel_sharder.sources import find_layout
+from parallel_sharder.sources.source import SourceOptions, open_source
 from parallel_sharder.tarwriter import ShardFile
 
 
@@ -71,9 +71,8 @@ def main() -> None:
 
 def _whole_set(root: Path, out: Path) -> Chunk:
     options = Options(root=root, dest=str(out), shards=1, maxsize=2**50)
-    with open_engine(0, None) as engine:
-        layout = find_layout(root, "train", None, None)
-        listing = coordinator._scan(options, layout, engine, Silent())
+    with open_engine(0, None) as engine, open_source(SourceOptions.of(options)) as source:
+        listing = source.scan(engine, Silent())
     plan = coordinator._plan(options, listing)
     [chunk] = deal.make_chunks(listing, plan, options.pattern, deal.make_job(options, listing, plan, 1))
     return chunk

@@ -7,13 +7,11 @@ final name, and the manifest last; only this process does it.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import errno
 import os
 import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -42,14 +40,8 @@ from parallel_sharder.publish import publish, refuse_in_the_way
 from parallel_sharder.report_preview import Preview
 from parallel_sharder.report_summary import Report
 from parallel_sharder.resume import archives_by_entry, fingerprint, refuse_changed
-from parallel_sharder.sources import find_layout
-from parallel_sharder.sources.checksums import check_archives
-from parallel_sharder.sources.layout import Layout
-from parallel_sharder.sources.saved import SavedIndex
-from parallel_sharder.sources.scan import refuse_changed_archives, scan
-from parallel_sharder.sources.spool import spool_beside
+from parallel_sharder.sources.source import Source, SourceOptions, open_source, refuse_left_out
 from parallel_sharder.stock import take_stock
-from parallel_sharder.synsets import read_classes
 from parallel_sharder.text import counted, shards_done
 
 
@@ -78,13 +70,12 @@ def _convert(options: Options, typed: Options, monitor: Monitor) -> Report:
     if not os.path.exists(pattern.files.journal):
         refuse_taken(pattern)
     refuse_in_the_way(options)
-    layout = _layout(options)
+    source = open_source(SourceOptions.of(options), pattern)
+    refuse_in_source(pattern, source.folders)
     refuse_foreign_journal(pattern.files.journal)
     refuse_unwritable(pattern)
-    checked = check_archives(layout, monitor.working) if options.check_archives else ()
-    with open_engine(workers, options.start_method) as engine, spool_beside(pattern, layout) as spool:
-        saved = SavedIndex.of(layout, pattern.files.saved_index)
-        listing = _scan(options, layout, engine, monitor, spool, saved, checked)
+    with open_engine(workers, options.start_method) as engine, source:
+        listing = _scan(options, source, engine, monitor)
         monitor.found(listing)
         times.append(time.monotonic())
 
@@ -98,8 +89,7 @@ def _convert(options: Options, typed: Options, monitor: Monitor) -> Report:
         with Journal(pattern.files.journal, made_from, options.overwrite, known_archives) as journal:
             notices = _notices(pattern, journal)
             kept, remade, mended, withdrawn = take_stock(options, plan, engine, journal, monitor)
-            if saved is not None:
-                saved.save()
+            source.keep_scan()
             numbers = {record.number for record in kept}
             missing_bytes = int(np.delete(plan.shard_bytes, list(numbers)).sum())
             refuse_full(pattern, missing_bytes, machine.free_bytes(pattern.folder))
@@ -109,7 +99,7 @@ def _convert(options: Options, typed: Options, monitor: Monitor) -> Report:
             with _saying_what_is_needed(pattern, plan, journal):
                 chunks = make_chunks(listing, plan, pattern, job, numbers, mended)
                 made = _write(chunks, engine, journal, monitor, pattern)
-                _refuse_changed_archives(listing, journal, made)
+                _refuse_changed_source(source, journal, made)
                 records = sorted([*kept, *made], key=lambda record: record.number)
                 refuse_changed(records)
                 problems = publish(options, listing, plan, records, journal, engine, monitor)
@@ -161,10 +151,10 @@ def _write(
         raise
 
 
-def _refuse_changed_archives(listing: Listing, journal: Journal, made: Sequence[ShardRecord]) -> None:
-    """Raise SourceError if an archive is not as it was. What this run has made is then no shard that can be kept."""
+def _refuse_changed_source(source: Source, journal: Journal, made: Sequence[ShardRecord]) -> None:
+    """Raise SourceError if the source is not as it was. What this run has made is then no shard that can be kept."""
     try:
-        refuse_changed_archives(listing.archives)
+        source.refuse_changes()
     except SourceError:
         journal.record(dealt=[(record.number, record.path) for record in made])
         raise
@@ -205,20 +195,18 @@ def preview(options: Options, monitor: Monitor | None = None) -> Preview:
     """
     workers = machine.usable_cores() if options.workers is None else options.workers
     with telling(monitor) as monitor:
-        layout = _layout(options)
-        checked = check_archives(layout, monitor.working) if options.check_archives else ()
-        with open_engine(workers, options.start_method) as engine:
-            saved = SavedIndex.of(layout, options.pattern.files.saved_index)
-            listing = _scan(options, layout, engine, monitor, None, saved, checked)
+        source = open_source(SourceOptions.of(options), options.pattern, is_preview=True)
+        refuse_in_source(options.pattern, source.folders)
+        with open_engine(workers, options.start_method) as engine, source:
+            listing = _scan(options, source, engine, monitor)
     plan = _plan(options, listing)
     refuse_unfit(options.pattern, plan.shard_count)
-    spool_bytes = int(listing.xml_size.clip(0).sum()) if layout.needs_spool else 0
     past = past_of(options.pattern.files.journal)
     return Preview.of(
         listing,
         plan,
         options,
-        spool_bytes,
+        source.spool_bytes(listing),
         machine.free_bytes(options.pattern.folder),
         past,
         _in_the_way(options, listing, plan, past),
@@ -239,33 +227,12 @@ def _in_the_way(options: Options, listing: Listing, plan: Plan, past: Past | Non
     return ""
 
 
-def _layout(options: Options) -> Layout:
-    layout = find_layout(options.root, options.split, options.xml_root, options.meta, options.layout)
-    refuse_in_source(options.pattern, layout.folders)
-    return layout if options.annotations != "none" else layout.without_annotations()
-
-
-def _scan(
-    options: Options,
-    layout: Layout,
-    engine: Engine,
-    monitor: Monitor,
-    spool: str | None = None,
-    saved: SavedIndex | None = None,
-    checked: Sequence[str] = (),
-) -> Listing:
-    classes = read_classes(layout.class_list, options.labels) if layout.class_list else ()
-    listing = scan(layout, classes, engine.executor, monitor.scanning, spool, saved)
-    refuse_in_source(options.pattern, [Path(place.path) for place in listing.places])  # links to folders among them
-    if checked:
-        row = "checked", f"{', '.join(checked)}: as published, by MD5"
-        listing = dataclasses.replace(listing, found=(*listing.found, row))
-    first = next((problem for problem in listing.problems if problem.leaves_out), None)
-    if options.on_bad == "fail" and first is not None:
-        raise SourceError(
-            f"{first.path}: {first.kind.meaning}: {first.detail} (--on-bad fail). Mend it, or use --on-bad skip, which "
-            "leaves out and lists what is like it."
-        )
+def _scan(options: Options, source: Source, engine: Engine, monitor: Monitor) -> Listing:
+    """Return what the source holds, if shards can be made of it at the place that `options` name."""
+    listing = source.scan(engine, monitor)
+    refuse_in_source(options.pattern, source.folders)
+    if options.on_bad == "fail":
+        refuse_left_out(listing)
     return listing
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from parallel_sharder.cli.main import main as command_line
-from parallel_sharder.synsets import ilsvrc_ids
+from parallel_sharder.sources.imagenet.classes import ilsvrc_ids
 from parallel_sharder.text import counted
 
 CLASSES = {

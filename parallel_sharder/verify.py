@@ -31,10 +31,7 @@ from parallel_sharder.options import VerifyOptions
 from parallel_sharder.pattern import ShardPattern, is_pattern, shard_name
 from parallel_sharder.setfiles import SetFiles
 from parallel_sharder.sets import State, sets_in
-from parallel_sharder.sources import find_layout
-from parallel_sharder.sources.scan import refuse_changed_archives, scan
-from parallel_sharder.sources.spool import spool_elsewhere
-from parallel_sharder.synsets import read_classes
+from parallel_sharder.sources.source import SourceOptions, open_source
 from parallel_sharder.text import counted
 from parallel_sharder.verify_sample import ExpectedSet
 from parallel_sharder.verify_shard import ExpectedShard, ShardFindings, check_shard
@@ -267,15 +264,19 @@ def _class_counts(path: str, manifest: Manifest, findings: list[ShardFindings]) 
 def _source(choices: Choices, options: VerifyOptions, engine: Engine, monitor: Monitor) -> Iterator[Listing]:
     """Yield the Listing of the source, whose files can be read until the context ends."""
     assert options.source is not None  # noqa: S101 - or nobody asks
+    wanted = SourceOptions(
+        root=options.source,
+        split=choices.split,
+        labels=choices.labels,
+        wants_annotations=choices.annotations != "none",
+        xml_root=options.xml_root,
+        meta=options.meta,
+        layout=options.layout,
+    )
     try:
-        layout = find_layout(options.source, choices.split, options.xml_root, options.meta, options.layout)
-        if choices.annotations == "none":
-            layout = layout.without_annotations()
-        classes = read_classes(layout.class_list, choices.labels) if layout.class_list else ()
-        with spool_elsewhere(layout) as spool:
-            listing = scan(layout, classes, engine.executor, monitor.scanning, spool)
-            yield listing
-            refuse_changed_archives(listing.archives)
+        with open_source(wanted) as source:
+            yield source.scan(engine, monitor)
+            source.refuse_changes()
     except SourceError as error:
         lines = (line.replace("--root", "--source") for line in error.args)  # as it is called here
         raise SourceError(*lines) from error

@@ -50,8 +50,8 @@ with atheris.instrument_imports(include=["parallel_sharder", "xmltodict", "tarfi
     from parallel_sharder.shapes import Shapes
     from parallel_sharder.shard_writer import encode
     from parallel_sharder.shardreader import ShardReader
-    from parallel_sharder.sources.tarindex import Stream, tar_members
-    from parallel_sharder.sources.zipindex import zip_members
+    from parallel_sharder.sources.tars import Stream, tar_members
+    from parallel_sharder.sources.zips import zip_members
     from parallel_sharder.text import code, printable, tsv
     from parallel_sharder.ustar import HeaderTemplate
     from parallel_sharder.verify_deviations import Deviations

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from parallel_sharder.demo import annotation_xml as annotation_xml
 from parallel_sharder.demo import write_meta as write_meta
-from parallel_sharder.synsets import ilsvrc_ids
+from parallel_sharder.sources.imagenet.classes import ilsvrc_ids
 
 WNIDS = sorted(ilsvrc_ids())
 NAMES = {wnid: f"thing {wnid}, the '{number}th' of its kind" for wnid, number in ilsvrc_ids().items()}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bz2
-import contextlib
 import fcntl
 import gzip
 import hashlib
@@ -14,22 +13,17 @@ import re
 import shutil
 import subprocess
 import tarfile
-import warnings
-import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from parallel_sharder import Options, VerifyOptions, convert, preview, verify_shards
 from parallel_sharder.errors import DestinationError, SourceError
-from parallel_sharder.options import SPLITS, Split
-from parallel_sharder.sources import archived, downloads, survey
-from parallel_sharder.sources.tarindex import Stream, tar_members
-from parallel_sharder.sources.zipindex import zip_members
+from parallel_sharder.options import Split
+from parallel_sharder.sources import tar_contents
+from parallel_sharder.sources.imagenet import published, survey
 from tests import made
 from tests.test_convert import digests
 
@@ -134,7 +128,7 @@ def test_index_is_kept(tmp_path: Path, raw: Path, monkeypatch: pytest.MonkeyPatc
 
     def index(path: str, name: str, *rest: Any) -> Any:
         indexed.append(name)
-        return archived.index_images(path, name, *rest)
+        return tar_contents.index_images(path, name, *rest)
 
     monkeypatch.setattr(survey, "index_images", index)
     for damage in ("", "time", "digest", "cut"):
@@ -211,7 +205,7 @@ def test_check_archives(tmp_path: Path, raw: Path, monkeypatch: pytest.MonkeyPat
     assert "ILSVRC2012_devkit_t12.tar.gz" in str(caught.value)
     assert not (tmp_path / "out").exists()
     for path in root.glob("*.*"):
-        monkeypatch.setitem(downloads.MD5, path.name, hashlib.md5(path.read_bytes()).hexdigest())
+        monkeypatch.setitem(published.MD5, path.name, hashlib.md5(path.read_bytes()).hexdigest())
     found = dict(convert(options).found)
     assert found["checked"].endswith("ILSVRC2012_devkit_t12.tar.gz: as published, by MD5")
     with pytest.raises(SourceError, match="none of the archives whose MD5 is known is used here"):
@@ -484,232 +478,3 @@ def test_devkit_without_its_files(tmp_path: Path, raw: Path) -> None:
     assert f"{path} holds no data/meta.mat" in refusal(root)
     path.unlink()
     assert "no class list (the devkit's meta.mat) found" in refusal(root)
-
-
-# Zips.
-
-
-@pytest.fixture
-def zipped(tmp_path: Path) -> Path:
-    made.kaggle(tmp_path / "raw")
-    return made.kaggle_zip(tmp_path / "zip", tmp_path / "raw")
-
-
-@pytest.mark.parametrize("folder", ["imagenet-object-localization-challenge/", "a/b c/", "./"])
-@pytest.mark.parametrize("split", ["train", "val", "test"])
-def test_zip_of_the_unpacked_folder(zipped: Path, tmp_path: Path, folder: str, split: str) -> None:
-    """A zip that was packed again with a folder more gives the same shards, beside what macOS puts there too."""
-    expected = shards_of(zipped.parent, tmp_path / "one", split=split)
-    again = tmp_path / "again" / zipped.name
-    again.parent.mkdir()
-    with zipfile.ZipFile(zipped) as before, zipfile.ZipFile(again, "w", zipfile.ZIP_DEFLATED) as after:
-        after.writestr(f"__MACOSX/{folder}ILSVRC/Data/CLS-LOC/train/._{WNID}", b"")
-        for name in before.namelist():
-            after.writestr(folder + name, before.read(name))
-    assert expected == shards_of(again.parent, tmp_path / "other", split=split)
-
-
-def test_zip_that_is_another(zipped: Path) -> None:
-    """What is in it is named, with what to do."""
-    with zipfile.ZipFile(zipped, "w") as archive:
-        for name in ("a.txt", "b/1.txt", "b/2.txt", "c.txt", "d.txt", "e/f/g.txt", "h.txt"):
-            archive.writestr(name, b"")
-    for split in SPLITS:
-        assert (
-            f"{zipped} holds no ILSVRC/, as Kaggle's zip does; it holds a.txt, b/, c.txt, d.txt, e/ and 1 more. It is "
-            "another zip, or was cut short. Download it again, or unzip it and name the folder of the data set with "
-            "root."
-        ) == refusal(zipped.parent, split)
-    with zipfile.ZipFile(zipped, "w") as archive:
-        archive.writestr("LOC_synset_mapping.txt", (zipped.parents[1] / "raw" / "LOC_synset_mapping.txt").read_text())
-        archive.writestr("ILSVRC/Data/CLS-LOC/val/ILSVRC2012_val_00000001.JPEG", made.JPEG)
-    assert (
-        f"{zipped} holds nothing in ILSVRC/Data/CLS-LOC/test/, where Kaggle's zip has its images; it holds "
-        "LOC_synset_mapping.txt, ILSVRC/. Download it again, or unzip it and name the folder of the data set with root."
-    ) == refusal(zipped.parent, "test")
-    assert f"labels for the flat val folder found. Looked for:\n  {zipped}:LOC_val_solution.csv" in refusal(
-        zipped.parent, "val"
-    )
-
-
-def test_zip_cut_short(zipped: Path) -> None:
-    """Without its directory it is no zip."""
-    os.truncate(zipped, zipped.stat().st_size // 2)
-    assert f"{zipped} is no zip, or is cut short" in refusal(zipped.parent)
-
-
-def test_zip_with_other_methods(zipped: Path, tmp_path: Path) -> None:
-    """A way of compressing that is not deflate is named with its entry."""
-    with zipfile.ZipFile(zipped, "a", zipfile.ZIP_BZIP2) as archive:
-        archive.writestr(f"ILSVRC/Data/CLS-LOC/train/{WNID}/{WNID}_99.JPEG", b"?")
-    assert f"{WNID}_99.JPEG is compressed by method 12" in refusal(zipped.parent)
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        (f"ILSVRC/Data/CLS-LOC/train/{WNID}/../{WNID}_99.JPEG", "would lie outside"),
-        (f"ILSVRC/Data/CLS-LOC/train/{WNID}/{made.WNIDS[1]}_99.JPEG", "does not belong into its folder"),
-        (f"ILSVRC/Data/CLS-LOC/train/x/{WNID}_99.JPEG", "train/x is no class's folder"),
-    ],
-)
-def test_zip_with_strange_names(zipped: Path, name: str, message: str) -> None:
-    """Images outside of their class stop the run before it writes."""
-    with zipfile.ZipFile(zipped, "a") as archive:
-        archive.writestr(name, b"?")
-    assert message in refusal(zipped.parent)
-
-
-def test_zip_with_a_link(zipped: Path) -> None:
-    """A link is no image."""
-    link = zipfile.ZipInfo(f"ILSVRC/Data/CLS-LOC/train/{WNID}/{WNID}_99.JPEG")
-    link.external_attr = 0o120777 << 16
-    with zipfile.ZipFile(zipped, "a") as archive:
-        archive.writestr(link, "/etc/passwd")
-    assert f"{WNID}_99.JPEG is no plain file, but a link or a device" in refusal(zipped.parent)
-
-
-def test_zip_with_a_short_directory(zipped: Path) -> None:
-    """A directory that ends too early, at an entry's boundary, would lose images in silence."""
-    data = bytearray(zipped.read_bytes())
-    end = data.rindex(b"PK\5\6")
-    length = int.from_bytes(data[end + 12 : end + 16], "little")
-    start = int.from_bytes(data[end + 16 : end + 20], "little")
-    last = data.rindex(b"PK\1\2", start, start + length)
-    data[end + 12 : end + 16] = (last - start).to_bytes(4, "little")
-    zipped.write_bytes(data)
-    assert re.search(r"its directory has \d+ entries, and should have \d+", refusal(zipped.parent))
-
-
-def test_zip_with_a_comment(zipped: Path, tmp_path: Path) -> None:
-    """A comment may hold what looks like the directory's end."""
-    with zipfile.ZipFile(zipped, "a") as archive:
-        archive.comment = b"PK\5\6" + bytes(30)
-    assert 40 == preview(Options(root=zipped.parent, workers=0)).samples
-
-
-def test_zip_with_a_name_twice(zipped: Path) -> None:
-    """The same image twice, which unzip would settle silently."""
-    with zipfile.ZipFile(zipped) as archive:
-        name = next(each for each in archive.namelist() if "/train/" in each and each.endswith(".JPEG"))
-    with warnings.catch_warnings(), zipfile.ZipFile(zipped, "a") as archive:
-        warnings.simplefilter("ignore")
-        archive.writestr(name, b"?")
-    assert "it is there twice" in refusal(zipped.parent)
-
-
-def test_damaged_zip_entry(zipped: Path, tmp_path: Path) -> None:
-    """An entry that is not what the directory says is a problem of its sample, found by its CRC-32."""
-    with zipfile.ZipFile(zipped) as archive:
-        infos = [each for each in archive.infolist() if "/train/" in each.filename and each.filename.endswith(".JPEG")]
-    data = bytearray(zipped.read_bytes())
-    for info in infos[:3]:
-        data[info.header_offset + 30 + len(info.filename) + info.compress_size // 2] ^= 0x10
-    zipped.write_bytes(data)
-    report = convert(Options(root=zipped.parent, dest=str(tmp_path / "out"), workers=0))
-    assert (37, 3) == (report.samples, report.left_out)
-    assert {"unreadable"} == {each.kind for each in report.problems}
-    assert {f"{zipped}:{os.path.basename(info.filename)}" for info in infos[:3]} == {
-        each.path for each in report.problems
-    }
-
-
-def test_zip64(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sizes, offsets and counts in their 64-bit places give the same members."""
-    made.kaggle(tmp_path / "raw", images=10)
-    plain = made.kaggle_zip(tmp_path / "plain", tmp_path / "raw")
-    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 1000)
-    monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 3)
-    wide = made.kaggle_zip(tmp_path / "wide", tmp_path / "raw")
-    assert b"PK\x06\x06" in wide.read_bytes()
-    named = {member.name: (member.size, member.extent[2]) for member in zip_members(str(plain))}
-    assert named == {member.name: (member.size, member.extent[2]) for member in zip_members(str(wide))}
-    assert shards_of(plain.parent, tmp_path / "a") == shards_of(wide.parent, tmp_path / "b")
-
-
-def test_zip_with_a_broken_zip64_field(zipped: Path) -> None:
-    """Found by fuzzing: an extra field that is shorter than it says."""
-    data = bytearray(zipped.read_bytes())
-    entry = data.index(b"PK\1\2")
-    data[entry + 20 : entry + 28] = b"\xff" * 8  # both sizes are said to be in the extra field
-    data[entry + 30 : entry + 32] = b"\4\0"
-    name_bytes = int.from_bytes(data[entry + 28 : entry + 30], "little")
-    data[entry + 46 + name_bytes : entry + 50 + name_bytes] = b"\1\0\x10\0"
-    zipped.write_bytes(data)
-    assert "at offset" in refusal(zipped.parent)
-
-
-# Any tar, against Python's tarfile.
-
-
-def test_negative_size() -> None:
-    """Found by fuzzing: a size in base 256 can be negative, and would have the index go back for ever."""
-    member = tarfile.TarInfo("x")
-    member.size = -512
-    header = member.tobuf(tarfile.GNU_FORMAT)
-    with pytest.raises(SourceError, match=r"x has a size of -512 bytes"):
-        members_read(header + bytes(1024), as_stream=False)
-
-
-NAMES = st.one_of(
-    st.from_regex(r"[a-z0-9_]{1,20}(/[a-z0-9_.]{1,20}){0,3}", fullmatch=True),
-    st.text("abcdefghij/é€._", min_size=90, max_size=230).filter(lambda name: "//" not in name and name.strip("/.")),
-)
-MEMBERS = st.lists(st.tuples(NAMES, st.binary(max_size=1200)), max_size=6)
-DIALECTS = st.sampled_from(("v7", "ustar", "gnu", "pax"))
-
-
-def tar_in(dialect: str, members: list[tuple[str, bytes]]) -> bytes:
-    formats = {"pax": tarfile.PAX_FORMAT, "gnu": tarfile.GNU_FORMAT}
-    data = io.BytesIO()
-    with tarfile.open(fileobj=data, mode="w", format=formats.get(dialect, tarfile.USTAR_FORMAT)) as archive:
-        for name, content in members:
-            with contextlib.suppress(ValueError):  # a name that the dialect cannot hold
-                made.add_bytes(archive, name, content)
-    if dialect != "v7":
-        return data.getvalue()
-    blocks = bytearray(data.getvalue())  # as before POSIX: no magic, no owner's name, and zero for a plain file
-    with tarfile.open(fileobj=io.BytesIO(bytes(blocks))) as archive:
-        for member in archive:
-            start = member.offset
-            if blocks[start + 345]:
-                continue  # the prefix is ustar's
-            blocks[start + 156] = 0
-            blocks[start + 257 : start + 512] = bytes(255)
-            total = sum(blocks[start : start + 148]) + 8 * 32 + sum(blocks[start + 156 : start + 512])
-            blocks[start + 148 : start + 156] = b"%06o\0 " % total
-    return bytes(blocks)
-
-
-def members_read(data: bytes, as_stream: bool) -> list[tuple[str, int, int]]:
-    if as_stream:
-        found = tar_members(Stream(io.BytesIO(data), "x.tar"), 0, None, "x.tar")
-    else:
-        found = tar_members(lambda offset, size: data[offset : offset + size], 0, len(data), "x.tar")
-    return [(member.name, member.data, member.size) for member in found]
-
-
-@given(DIALECTS, MEMBERS, st.booleans())
-def test_members_are_those_of_tarfile(dialect: str, members: list[tuple[str, bytes]], as_stream: bool) -> None:
-    """Names, offsets and sizes of every plain file, in every dialect, from a file and from a stream."""
-    data = tar_in(dialect, members)
-    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
-        expected = [(member.name, member.offset_data, member.size) for member in archive if member.isreg()]
-    assert expected == members_read(data, as_stream)
-
-
-@given(DIALECTS, MEMBERS.filter(bool), st.data(), st.booleans())
-def test_every_cut_is_noticed(
-    dialect: str, members: list[tuple[str, bytes]], draw: st.DataObject, as_stream: bool
-) -> None:
-    """Whatever is missing before the end of the archive, it is an error; what is missing behind that, is not."""
-    data = tar_in(dialect, members)
-    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
-        end = max((member.offset_data + member.size + -member.size % 512 for member in archive), default=0)
-    whole = members_read(data, as_stream)
-    cut = draw.draw(st.integers(0, len(data) - 1))
-    if cut >= end + 512:
-        assert whole == members_read(data[:cut], as_stream)
-    else:
-        with pytest.raises(SourceError, match=r"x.tar, at offset [\d,]+: "):
-            members_read(data[:cut], as_stream)

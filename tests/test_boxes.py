@@ -23,7 +23,7 @@ from parallel_sharder.kinds import Kind
 from parallel_sharder.manifest import signed
 from parallel_sharder.model import WNID, ImageClass
 from parallel_sharder.shapes import Shapes
-from parallel_sharder.synsets import ilsvrc_ids
+from parallel_sharder.sources.imagenet.classes import ilsvrc_ids
 from tests import made
 from tests.reference import members_of
 from tests.test_annotation import elements

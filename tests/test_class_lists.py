@@ -15,7 +15,7 @@ import pytest
 import scipy.io
 
 from parallel_sharder.errors import SourceError, options_as_typed
-from parallel_sharder.synsets import META_TAKES, ilsvrc_ids, read_classes
+from parallel_sharder.sources.imagenet.classes import META_TAKES, ilsvrc_ids, read_classes
 from tests import made
 
 

@@ -25,8 +25,8 @@ from parallel_sharder.kinds import Kind
 from parallel_sharder.model import Chunk, ShardRecord
 from parallel_sharder.monitor import Recording
 from parallel_sharder.options import Split
-from parallel_sharder.sources import find_layout
 from parallel_sharder.sources.contents import Contents
+from parallel_sharder.sources.source import SourceOptions, open_source
 from tests import made
 from tests.conftest import needs
 from tests.reference import expected_members, members_of, read_with_webdataset, samples_of, write_shards
@@ -417,9 +417,7 @@ def test_chunk_that_kills_its_workers_stops_the_run(tmp_path: Path, method: str)
     made.classic_train(tmp_path / "raw", images=20, annotated=0)
 
     with processes.open_engine(2, method) as engine:
-        options = Options(root=tmp_path / "raw")
-        layout = find_layout(options.root, "train", None, None)
-        listing = coordinator._scan(options, layout, engine, Recording())
+        listing = open_source(SourceOptions.of(Options(root=tmp_path / "raw"))).scan(engine, Recording())
         plan = coordinator._plan(Options(shards=2), listing)
         pattern = Options(dest=str(tmp_path / "x-%06d.tar")).pattern
         (tmp_path / ".x-000000.tar.0123abcd.partial").touch()

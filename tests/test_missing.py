@@ -22,9 +22,10 @@ from parallel_sharder import Options, Report, VerifyOptions, convert, preview, v
 from parallel_sharder.errors import SourceError
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import IMAGE_ENDINGS, IMAGE_SUFFIX
-from parallel_sharder.sources.names import Role, role
-from parallel_sharder.sources.official import train_counts
-from parallel_sharder.synsets import ilsvrc_ids
+from parallel_sharder.sources.imagenet.classes import ilsvrc_ids
+from parallel_sharder.sources.imagenet.names import names_in
+from parallel_sharder.sources.imagenet.published import train_counts
+from parallel_sharder.sources.names import Role
 from tests import made
 from tests.conftest import without_privileges
 from tests.made import JPEG, WNIDS
@@ -336,7 +337,7 @@ def test_archives_of_whole_classes(tree: Path, readable: bool, monkeypatch: pyte
     images = sorted((tree / "train" / WNID).glob("*.JPEG"))
     (tree / "train" / f"{WNID}.tar").write_bytes(made.tar_of(images) if readable else b"?")
     if not readable:
-        monkeypatch.setattr("parallel_sharder.sources.official.USUAL_COUNT", len(images))
+        monkeypatch.setattr("parallel_sharder.sources.imagenet.published.USUAL_COUNT", len(images))
     report = run(tree)
     assert (60, 0, ["not-an-image"]) == (report.samples, report.exit_code, [*kinds(report)])
 
@@ -613,7 +614,7 @@ def test_what_lies_beside_its_image_is_none(tree: Path) -> None:
 def test_no_ending_is_longer_than_the_plan_knows() -> None:
     """The plan bounds the form with boxes, which has the file's name."""
     assert len(IMAGE_SUFFIX) == max(map(len, IMAGE_ENDINGS))
-    assert {Role.IMAGE} == {role(f"x{ending}") for ending in IMAGE_ENDINGS}
+    assert {Role.IMAGE} == {names_in("train").role(f"x{ending}") for ending in IMAGE_ENDINGS}
 
 
 # What systems leave behind.

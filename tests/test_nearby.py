@@ -13,8 +13,8 @@ import pytest
 
 from parallel_sharder import Options, VerifyOptions, convert, verify_shards
 from parallel_sharder.errors import SourceError, options_as_typed
-from parallel_sharder.sources import find_layout
-from parallel_sharder.sources.glance import ENTRIES_LIMIT, Glance
+from parallel_sharder.sources.imagenet.glance import ENTRIES_LIMIT, Glance
+from parallel_sharder.sources.imagenet.layouts import find_layout
 from tests import made
 from tests.made import WNIDS, Made, val_key
 from tests.test_convert import digests

@@ -13,8 +13,9 @@ import pytest
 
 from parallel_sharder.errors import SourceError
 from parallel_sharder.model import Listing
-from parallel_sharder.sources import archives, find_layout, kaggle, tree
-from parallel_sharder.synsets import ilsvrc_ids
+from parallel_sharder.sources.imagenet import kaggle_tree, official, tree
+from parallel_sharder.sources.imagenet.classes import ilsvrc_ids
+from parallel_sharder.sources.imagenet.layouts import find_layout
 from tests import made
 from tests.made import NAMES, WNIDS, Made
 from tests.test_class_lists import torch_zip
@@ -330,6 +331,6 @@ def test_ground_truth_after_windows(tmp_path: Path) -> None:
 @pytest.mark.parametrize("images", ["/train", "/CLS-LOC/train", "/Data/CLS-LOC/train", "/ILSVRC/Data/CLS-LOC/train"])
 def test_set_at_the_root_of_a_file_system(images: str) -> None:
     """A set that is mounted at / has fewer folders above it than are looked into."""
-    for module in (kaggle, tree, archives):
+    for module in (kaggle_tree, tree, official):
         with pytest.raises(SourceError, match=r"no class list .* Looked for"):
             module.find(Path(images), "train", None, None)

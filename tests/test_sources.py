@@ -6,30 +6,34 @@ import os
 import stat
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from parallel_sharder.engines import open_engine
 from parallel_sharder.errors import SourceError
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import Listing
-from parallel_sharder.sources import find_layout
-from parallel_sharder.sources.scan import scan
-from parallel_sharder.synsets import read_classes
+from parallel_sharder.monitor import Silent
+from parallel_sharder.sources.imagenet.classes import read_classes
+from parallel_sharder.sources.source import SourceOptions, open_source
 from tests import made
 from tests.conftest import without_privileges
 from tests.made import WNIDS, Made, val_key
 
 
 def listing_of(
-    root: Path, split: str = "train", labels: str = "devkit", xml_root: Path | None = None, meta: Path | None = None
+    root: Path,
+    split: str = "train",
+    labels: str = "devkit",
+    xml_root: Path | None = None,
+    meta: Path | None = None,
+    layout: str | None = None,
 ) -> Listing:
-    layout = find_layout(root, split, xml_root, meta)
-    classes = read_classes(layout.class_list, labels) if layout.class_list else ()
-    with ThreadPoolExecutor(2) as executor:
-        return scan(layout, classes, executor, lambda *_: None)
+    options = SourceOptions(root=root, split=split, labels=labels, xml_root=xml_root, meta=meta, layout=layout)
+    with open_engine(0, None) as engine, open_source(options) as source:
+        return source.scan(engine, Silent())
 
 
 def check(listing: Listing, expected: Made, keys: set[str], annotated: set[str]) -> None:
@@ -332,7 +336,7 @@ def test_two_layouts(tmp_path: Path) -> None:
     made.kaggle(tmp_path)
     (tmp_path / "train").mkdir()
     assert f"holds the train images more than once: {tmp_path}/train (layout tree) and" in refusal(tmp_path)
-    assert "Kaggle tree" == find_layout(tmp_path, "train", None, None, "kaggle").name
+    assert dict(listing_of(tmp_path, layout="kaggle").found)["layout"].startswith("Kaggle tree, ")
 
 
 def test_no_devkit(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from parallel_sharder.demo import annotation_xml, write_meta
-from parallel_sharder.synsets import ilsvrc_ids
+from parallel_sharder.sources.imagenet.classes import ilsvrc_ids
 
 IMAGES = 1_281_167
 """Of the training set."""

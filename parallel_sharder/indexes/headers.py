@@ -19,7 +19,7 @@ from parallel_sharder.indexes.folder import Found, index_shard
 from parallel_sharder.indexes.members import ShardMembers
 from parallel_sharder.monitor import Monitor
 from parallel_sharder.regular import open_regular
-from parallel_sharder.sources.tarindex import Stream, TarMember, reader, tar_members
+from parallel_sharder.sources.tars import Stream, TarMember, reader, tar_members
 from parallel_sharder.worker import digests_of
 
 

@@ -14,7 +14,7 @@ from typing import NoReturn
 from parallel_sharder.errors import SourceError
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import Place, Problem
-from parallel_sharder.sources.names import lost_images
+from parallel_sharder.sources.names import Names
 from parallel_sharder.text import first_few
 
 MISPLACED = "no image of this name belongs in this folder"
@@ -70,7 +70,7 @@ NO_FILES = FileColumns("", b"")
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What `place` holds; `name` is the folder's or inner archive's own, a wnid if it is a class's.
+    """What `place` holds; `name` is the folder's or inner archive's own, a class's if it is of one.
 
     `folders` are the names of sub-folders, sorted; `junk` are what systems have left there, by the names that people
     know them by, each with its count.
@@ -90,13 +90,13 @@ def stranger(path: str) -> Problem:
     return Problem(Kind.NOT_AN_IMAGE, path, "", STRANGER)
 
 
-def strangers(top: str, names: Sequence[str], key_pattern: str, known: Collection[str]) -> Iterator[Problem]:
+def strangers(top: str, files: Sequence[str], names: Names, known: Collection[str]) -> Iterator[Problem]:
     """What is said of the files of these names in `top`, a folder or an archive's name, that are nothing of the set.
 
     One that is named like an image which is not among the `known` keys counts as that image, left out.
     """
-    lost = lost_images((os.path.basename(name) for name in names), key_pattern, known)
-    for name in names:
+    lost = names.lost_images((os.path.basename(name) for name in files), known)
+    for name in files:
         if (base := os.path.basename(name)) in lost:
             key = base.lstrip(".").partition(".")[0]
             yield Problem(Kind.OTHER_ENDING, top + name, key, "no image's ending; it may be unfinished")

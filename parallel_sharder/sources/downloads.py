@@ -1,24 +1,17 @@
-"""Archives as programs that download leave them: under their own name, as a second copy, or unfinished."""
+"""Archives as programs that download leave them: under their own name, as a second copy, or unfinished.
+
+Where a message advises to check an archive, `checkable` are the official names of those whose MD5 is published.
+"""
 
 from __future__ import annotations
 
 import itertools
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 
 from parallel_sharder.errors import SourceError
-
-MD5 = {
-    "ILSVRC2012_img_train.tar": "1d675b47d978889d74fa0da5fadfb00e",
-    "ILSVRC2012_img_val.tar": "29b22e2961454d5413ddabcf34fc5622",
-    "ILSVRC2012_img_test_v10102019.tar": "e1b8681fff3d63731c599df9b4b6fc02",
-    "ILSVRC2012_bbox_train_v2.tar.gz": "9271167e2176350e65cfe4e546f14b17",
-    "ILSVRC2012_bbox_val_v3.tgz": "f4cd18b5ea29fe6bbea62ec9c20d80f0",
-    "ILSVRC2012_devkit_t12.tar.gz": "fa75699e90414af021442c21a62c3abf",
-}
-"""As image-net.org gives them on its page for downloads."""
 
 ENTRIES_LIMIT = 10_000
 """Entries of a folder among which copies and unfinished downloads are looked for. More would be slow on a network."""
@@ -58,20 +51,20 @@ def downloaded(folder: Path, *names: str) -> list[Path]:
     return [path if os.path.exists(path) else next(iter(_copies(path, others)), path) for path in paths]
 
 
-def refuse_doubtful(paths: Iterable[Path]) -> None:
+def refuse_doubtful(paths: Iterable[Path], checkable: Container[str] = ()) -> None:
     """Raise SourceError for an archive that is not yet whole, or is there twice."""
     for path in paths:
-        refuse_unfinished(path)
+        refuse_unfinished(path, checkable)
         own = path.with_name(official_name(path))
         there = [each for each in (own, *_copies(own, _names_in(own.parent))) if os.path.exists(each)]
         if len(there) > 1:
             raise SourceError(
                 f"{there[0]} and {there[1].name} are both there, and one may be unfinished. Keep the one that is "
-                f"whole, and move the other one away{_checking(own)}."
+                f"whole, and move the other one away{_checking(own, checkable)}."
             )
 
 
-def refuse_unfinished(path: Path) -> None:
+def refuse_unfinished(path: Path, checkable: Container[str] = ()) -> None:
     """Raise SourceError if the archive at `path`, whether that is there or not, is still being downloaded."""
     names = _names_in(path.parent)
     for name in dict.fromkeys((path.name, official_name(path))):
@@ -79,13 +72,13 @@ def refuse_unfinished(path: Path) -> None:
         for mark in filter(is_mark, names):
             raise SourceError(
                 f"{path.with_name(mark)} shows that the download of {name} is not finished. Finish it, or remove "
-                f"{mark} if {name} is whole{_checking(path)}."
+                f"{mark} if {name} is whole{_checking(path, checkable)}."
             )
 
 
-def _checking(path: Path) -> str:
+def _checking(path: Path, checkable: Container[str]) -> str:
     """How to find out whether the archive at `path` is whole, if there is a way."""
-    return "; --check-archives compares it with the official MD5" if official_name(path) in MD5 else ""
+    return "; --check-archives compares it with the official MD5" if official_name(path) in checkable else ""
 
 
 def _marks(name: str) -> re.Pattern[str]:

@@ -1,6 +1,8 @@
-"""What a file of the source is, by its name alone: an image, an annotation, one that systems leave behind, or another.
+"""What a file of a source is, by its name alone: an image, an annotation, one that systems leave behind, or another.
 
-Runs on the workers for each of a million names, so the usual ones are told apart at once.
+`Names` is the rule of one data set, which the source hands to whatever lists its places; what systems leave behind and
+what archives are called is the same for all. Runs on the workers for each of a million names, so the usual ones are
+told apart at once.
 """
 
 from __future__ import annotations
@@ -10,15 +12,10 @@ import os
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from enum import Enum
 
-from parallel_sharder.model import IMAGE_ENDINGS, IMAGE_SUFFIX, WNID, XML_SUFFIX
-
-FLAT_KEYS = {"val": "ILSVRC2012_val_[0-9]{8}", "test": "ILSVRC2012_test_[0-9]{8}"}
-"""The keys of splits whose file names do not tell the class; those of train are `<wnid>_<number>`."""
-
-TRAIN_KEY = "{}_[0-9]{{1,20}}"
-"""The keys of a class of train; longer ones would not fit a tar header."""
+from parallel_sharder.model import IMAGE_ENDINGS
 
 _JUNK = frozenset((
     ".ds_store", ".localized", ".apdisk", "__macosx", ".appledouble", ".spotlight-v100", ".trashes", ".fseventsd",
@@ -45,19 +42,54 @@ class Role(Enum):
     OTHER = "other"
 
 
-def role(name: str) -> Role:
-    """What the file of this name is."""
-    if not name.startswith("."):
-        if name.endswith(IMAGE_SUFFIX):
+NO_KEYS = "(?!)"
+"""The key pattern of a place that should hold only folders: matches nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """How the files of a data set are called, in the places to which this rule is handed; it crosses to workers.
+
+    A file is called by its key and an ending: `image_suffix` or `annotation_suffix`, or another that images and
+    annotations are known to have. `key_pattern` matches the keys that belong there, `class_pattern` the names of
+    classes, by which folders and inner archives are called. Both are regular expressions.
+    """
+
+    image_suffix: str
+    annotation_suffix: str
+    class_pattern: str
+    key_pattern: str = NO_KEYS
+
+    def role(self, name: str) -> Role:
+        """Return what the file of this name is."""
+        if not name.startswith("."):
+            if name.endswith(self.image_suffix):
+                return Role.IMAGE
+            if name.endswith(self.annotation_suffix):
+                return Role.ANNOTATION
+        if junk(name):
+            return Role.JUNK
+        ending = os.path.splitext(name)[1].lower()
+        if ending in IMAGE_ENDINGS:
             return Role.IMAGE
-        if name.endswith(XML_SUFFIX):
-            return Role.ANNOTATION
-    if junk(name):
-        return Role.JUNK
-    ending = os.path.splitext(name)[1].lower()
-    if ending in IMAGE_ENDINGS:
-        return Role.IMAGE
-    return Role.ANNOTATION if ending == XML_SUFFIX else Role.OTHER
+        return Role.ANNOTATION if ending == self.annotation_suffix else Role.OTHER
+
+    def misfits(self, keys: Sequence[str]) -> list[str]:
+        """Return those of `keys` that do not belong there."""
+        lines = "".join(f"{key}\n" for key in keys)
+        # All at once, as in most folders all match: a third of what one by one takes.
+        if lines.count("\n") == len(keys) and re.fullmatch(f"(?:{self.key_pattern}\n)*+", lines):
+            return []
+        fits = re.compile(self.key_pattern).fullmatch
+        return [key for key in keys if not fits(key)]
+
+    def lost_images(self, names: Iterable[str], known: Collection[str]) -> set[str]:
+        """Return those of `names`, none an image's, that begin as one that is not `known` does; one for each such key.
+
+        So `cat_1.jpg.part` counts where there is no image cat_1, and does not where there is.
+        """
+        by_key = {name.lstrip(".").partition(".")[0]: name for name in sorted(names, reverse=True)}
+        return {name for key, name in by_key.items() if key not in known and re.fullmatch(self.key_pattern, key)}
 
 
 def junk(name: str) -> str:
@@ -78,12 +110,13 @@ def junk_folder(folder: str) -> str:
 class JunkCount:
     """What systems have left in an archive, counted as in a tree: a folder once, whatever it holds."""
 
-    def __init__(self) -> None:
+    def __init__(self, names: Names) -> None:
+        self._names = names
         self._paths: set[str] = set()
 
     def role(self, folder: str, name: str) -> Role:
         """What the file of this name in this folder is; what systems have left is counted."""
-        its_role, left = role(name), junk_folder(folder)
+        its_role, left = self._names.role(name), junk_folder(folder)
         if left or its_role is Role.JUNK:
             self._paths.add(left or f"{folder}/{name}")
             return Role.JUNK
@@ -100,27 +133,7 @@ def is_archive(name: str) -> bool:
     return _ARCHIVE.fullmatch(name) is not None
 
 
-def packed_class(name: str) -> str:
-    """The WordNet ID of the class that an archive of this name, or a file without ending, holds; "" for others."""
+def unpacked_name(name: str) -> str:
+    """What an archive of this name holds, by that name; for another file, its name as it is."""
     match = _ARCHIVE.fullmatch(name)
-    stem = match[1] if match else name
-    return stem if WNID.fullmatch(stem) else ""
-
-
-def misfits(keys: Sequence[str], key_pattern: str) -> list[str]:
-    """Those of `keys` that do not match."""
-    lines = "".join(f"{key}\n" for key in keys)
-    # All at once, as in most folders all match: a third of what one by one takes.
-    if lines.count("\n") == len(keys) and re.fullmatch(f"(?:{key_pattern}\n)*+", lines):
-        return []
-    fits = re.compile(key_pattern).fullmatch
-    return [key for key in keys if not fits(key)]
-
-
-def lost_images(names: Iterable[str], key_pattern: str, known: Collection[str]) -> set[str]:
-    """Those of `names`, none an image's, that begin as one that is not `known` does; one name for each such key.
-
-    So `n01440764_1.JPEG.part` counts where there is no image n01440764_1, and does not where there is.
-    """
-    by_key = {name.lstrip(".").partition(".")[0]: name for name in sorted(names, reverse=True)}
-    return {name for key, name in by_key.items() if key not in known and re.fullmatch(key_pattern, key)}
+    return match[1] if match else name

@@ -1,7 +1,7 @@
-"""Archived: the contents of the official tars, each task of a worker: one archive, or one inner archive.
+"""The contents of tars of images and of annotations, each task of a worker: one archive, or one within another.
 
-Images stay where they are: what is told of them is their offset. Annotations are in compressed archives, which can only
-be read from the front; they go to a spool, one behind the other, and their offsets are those in it.
+Images stay where they are: their offsets are listed. Annotations are in compressed archives, which can only be read
+from the front; they are written to a spool, one behind the other, and their offsets in it are listed.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Any, Self
 
 from parallel_sharder import durable
 from parallel_sharder.errors import SourceError, unwritable
-from parallel_sharder.model import IMAGE_SUFFIX, WNID, XML_SUFFIX, Place, Problem
+from parallel_sharder.model import Place, Problem
 from parallel_sharder.regular import open_regular
 from parallel_sharder.sources.contents import NO_FILES, Contents, FileColumns, stranger, strangers
-from parallel_sharder.sources.names import JunkCount, Role, is_archive, role
-from parallel_sharder.sources.tarindex import (
+from parallel_sharder.sources.names import JunkCount, Names, Role, is_archive
+from parallel_sharder.sources.tars import (
     COMPRESSIONS,
     Read,
     Stream,
@@ -41,61 +41,36 @@ INNER_LIMIT_BYTES = 64 << 20
 
 _NAME_ANOTHER = "Name another tree or archive of annotations with --xml-root."
 
-_UNPACK = "Unpack it and convert the folder, or make the archive anew without that."
-
-_INNER = re.compile(rf"(?:\./)?({WNID.pattern})\.tar")
-_INNER_PACKED = re.compile(rf"(?:.*/)?({WNID.pattern})\.(?:tar\.gz|tgz)")
+UNPACK = "Unpack it and convert the folder, or make the archive anew without that."
+"""The remedy for what no archive that is read here may hold."""
 
 
-def inner_archives(path: str) -> tuple[list[tuple[str, int, int]], JunkCount]:
-    """The archives of the classes in the tar at `path`: wnid, offset and size of each; and what systems have left.
-
-    Raises SourceError for a tar that holds anything else, or a class twice.
-    """
-    found: dict[str, tuple[str, int, int]] = {}
-    junk = JunkCount()
-    refuse_packed(path)
-    with open(path, "rb", buffering=0, opener=open_regular) as file:
-        read = reader(file.fileno())
-        for member in tar_members(read, 0, os.fstat(file.fileno()).st_size, path):
-            if junk.role(*_place(member, path)) is Role.JUNK:
-                continue
-            match = _INNER.fullmatch(member.name)
-            if match is None:
-                packed = "Inner archives must not be compressed. " if _INNER_PACKED.fullmatch(member.name) else ""
-                raise refusal(
-                    path,
-                    member.offset,
-                    f"{member.name} is not the archive of a class, <wnid>.tar, which is all that this "
-                    "archive should hold",
-                    packed + _UNPACK,
-                )
-            if match[1] in found:
-                raise refusal(path, member.offset, f"{member.name} is there twice", _UNPACK)
-            found[match[1]] = match[1], member.data, member.size
-    return sorted(found.values()), junk
+def inner_archive_patterns(names: Names) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """The names of the archives of classes within an archive, plain and compressed; the first group is the class."""
+    of_class = names.class_pattern
+    return re.compile(rf"(?:\./)?({of_class})\.tar"), re.compile(rf"(?:.*/)?({of_class})\.(?:tar\.gz|tgz)")
 
 
-def index_images(path: str, name: str, start: int, size: int, key_pattern: str, folders: tuple[str, ...]) -> Contents:
-    """The images in the tar that lies at `start` in the file at `path`; `name` is its own: a wnid, or a split.
+def index_images(path: str, name: str, start: int, size: int, names: Names, folders: tuple[str, ...]) -> Contents:
+    """The images in the tar that lies at `start` in the file at `path`; `name` is its own: a class, or a split.
 
-    `folders` are those that a member's name may begin with. Raises SourceError for an image whose key does not match
-    and one that is there twice; other files are problems.
+    `folders` are those that a member's name may begin with. Raises SourceError for an image whose key does not belong
+    there and one that is there twice; other files are problems.
     """
     archive = f"{path}:{name}.tar" if start else path
-    fits = re.compile(key_pattern).fullmatch
+    fits, usual = re.compile(names.key_pattern).fullmatch, names.image_suffix
     sizes: dict[str, int] = {}
     extents: dict[str, tuple[int]] = {}
     endings: dict[str, str] = {}
     others: list[str] = []
-    junk = JunkCount()
+    junk = JunkCount(names)
     if not start:
         refuse_packed(path)
     with open(path, "rb", buffering=0, opener=open_regular) as file:
         if os.pread(file.fileno(), 8, start).startswith(tuple(COMPRESSIONS)):
-            raise refusal(archive, start, "it is compressed, and images are read from where they lie in it", _UNPACK)
+            raise refusal(archive, start, "it is compressed, and images are read from where they lie in it", UNPACK)
         for member in tar_members(reader(file.fileno()), start, start + size, archive):
-            folder, base = _place(member, archive)
+            folder, base = place_of(member, archive)
             its_role = junk.role(folder, base)
             if its_role is Role.JUNK:
                 continue
@@ -105,26 +80,26 @@ def index_images(path: str, name: str, start: int, size: int, key_pattern: str, 
             key, ending = os.path.splitext(base)
             if (folder and folder not in folders) or not fits(key):
                 detail = f"{member.name} does not belong into this archive"
-                raise refusal(archive, member.offset, detail, _UNPACK)
+                raise refusal(archive, member.offset, detail, UNPACK)
             if key in sizes:
-                raise refusal(archive, member.offset, f"{member.name} is there twice", _UNPACK)
+                raise refusal(archive, member.offset, f"{member.name} is there twice", UNPACK)
             sizes[key] = member.size
             extents[key] = (member.data,)
-            if ending != IMAGE_SUFFIX:
+            if ending != usual:
                 endings[key] = ending
     return Contents(
         Place(path, path),
         name,
-        FileColumns.of(sizes, IMAGE_SUFFIX, extents, endings),
+        FileColumns.of(sizes, usual, extents, endings),
         NO_FILES,
-        problems=tuple(strangers(f"{archive}:", others, key_pattern, sizes)),
+        problems=tuple(strangers(f"{archive}:", others, names, sizes)),
         junk=junk.counts,
     )
 
 
-def packed_images(path: str) -> list[str] | None:
+def packed_images(path: str, names: Names) -> list[str] | None:
     """The names of the images in a tar, those in archives within it included; None for what is no whole plain tar."""
-    names: list[str] = []
+    found: list[str] = []
     try:
         with open(path, "rb", buffering=0, opener=open_regular) as file:
             read, end = reader(file.fileno()), os.fstat(file.fileno()).st_size
@@ -134,15 +109,15 @@ def packed_images(path: str) -> list[str] | None:
                 for member in tar_members(read, start, end, path):
                     if is_archive(member.name):
                         waiting.append((member.data, member.data + member.size))
-                    elif role(os.path.basename(member.name)) is Role.IMAGE:
-                        names.append(member.name)
+                    elif names.role(os.path.basename(member.name)) is Role.IMAGE:
+                        found.append(member.name)
     except (OSError, SourceError):
         return None
-    return names
+    return found
 
 
-def index_annotations(path: str, key_pattern: str, spool_path: str | None) -> Contents:
-    """The annotations in the archive at `path`; all their keys match.
+def index_annotations(path: str, names: Names, spool_path: str | None) -> Contents:
+    """The annotations in the archive at `path`, whose files `names` tells apart.
 
     A compressed one, and those of single classes in it, are decompressed to the file at `spool_path`; with None they
     are counted, and cannot be read. Raises SourceError for a damaged archive, for one without annotations, and for an
@@ -152,7 +127,7 @@ def index_annotations(path: str, key_pattern: str, spool_path: str | None) -> Co
         refuse_packed(path)
         with open(path, "rb", buffering=0, opener=open_regular) as file:
             read, end = reader(file.fileno()), os.fstat(file.fileno()).st_size
-            index = _AnnotationIndex(key_pattern, None)
+            index = _AnnotationIndex(names, None)
             index.take(tar_members(read, 0, end, path), read, path)
         return index.contents(Place(path, path))
     with (
@@ -160,7 +135,7 @@ def index_annotations(path: str, key_pattern: str, spool_path: str | None) -> Co
         open(path, "rb", opener=open_regular) as packed,
         gzip.GzipFile(fileobj=packed) as stream,
     ):
-        index = _AnnotationIndex(key_pattern, spool)
+        index = _AnnotationIndex(names, spool)
         read = Stream(stream, path)
         index.take(tar_members(read, 0, None, path), read, path)
     return index.contents(Place(spool_path or path, path))
@@ -169,26 +144,29 @@ def index_annotations(path: str, key_pattern: str, spool_path: str | None) -> Co
 class _AnnotationIndex:
     """What was found of the annotations so far."""
 
-    def __init__(self, key_pattern: str, spool: _Spool | None) -> None:
-        self._fits = re.compile(key_pattern).fullmatch
+    def __init__(self, names: Names, spool: _Spool | None) -> None:
+        self._usual = names.annotation_suffix
+        self._fits = re.compile(names.key_pattern).fullmatch
+        self._class = re.compile(names.class_pattern)
+        self._inner, self._inner_packed = inner_archive_patterns(names)
         self._spool = spool
         self._sizes: dict[str, int] = {}
         self._extents: dict[str, tuple[int]] = {}
         self._endings: dict[str, str] = {}
         self._problems: list[Problem] = []
-        self._junk = JunkCount()
+        self._junk = JunkCount(names)
 
     def take(self, members: Iterator[TarMember], read: Read, archive: str) -> None:
         """Take in the members of `archive`, and those of the classes' archives in it."""
         for member in members:
             inner = f"{archive}:{member.name}"
-            if _INNER.fullmatch(member.name):
+            if self._inner.fullmatch(member.name):
                 self.take(tar_members(read, member.data, member.data + member.size, inner), read, inner)
                 continue
-            if _INNER_PACKED.fullmatch(member.name):
+            if self._inner_packed.fullmatch(member.name):
                 self._take_packed(member, read, inner)
                 continue
-            folder, base = _place(member, archive)
+            folder, base = place_of(member, archive)
             its_role = self._junk.role(folder, base)
             if its_role is Role.JUNK:
                 continue
@@ -196,16 +174,19 @@ class _AnnotationIndex:
                 self._problems.append(stranger(f"{archive}:{member.name}"))
                 continue
             key, ending = os.path.splitext(base)
-            wnid = os.path.basename(folder)
-            if not self._fits(key) or (WNID.fullmatch(wnid) and WNID.match(key) and not key.startswith(wnid)):
+            if not self._fits(key) or self._is_of_another_class(key, os.path.basename(folder)):
                 detail = f"{member.name} does not belong where it is in this archive"
                 raise refusal(archive, member.offset, detail, _NAME_ANOTHER)
             if key in self._sizes:
                 raise refusal(archive, member.offset, f"{member.name} is there twice", _NAME_ANOTHER)
-            if ending != XML_SUFFIX:
+            if ending != self._usual:
                 self._endings[key] = ending
             self._sizes[key] = member.size
             self._extents[key] = (self._offset(member, read, archive),)
+
+    def _is_of_another_class(self, key: str, folder: str) -> bool:
+        is_class = self._class.fullmatch(folder) and self._class.match(key)
+        return bool(is_class) and not key.startswith(folder)
 
     def _take_packed(self, member: TarMember, read: Read, inner: str) -> None:
         if self._spool is None:
@@ -231,8 +212,8 @@ class _AnnotationIndex:
     def contents(self, place: Place) -> Contents:
         """All of it."""
         if not self._sizes:
-            raise SourceError(f"{place.name} holds no annotation, *{XML_SUFFIX}. {_NAME_ANOTHER}")
-        columns = FileColumns.of(self._sizes, XML_SUFFIX, self._extents, self._endings)
+            raise SourceError(f"{place.name} holds no annotation, *{self._usual}. {_NAME_ANOTHER}")
+        columns = FileColumns.of(self._sizes, self._usual, self._extents, self._endings)
         return Contents(place, "", NO_FILES, columns, problems=tuple(self._problems), junk=self._junk.counts)
 
 
@@ -282,12 +263,12 @@ class _Spool:
             raise unwritable(place, error, "Make room there, or choose another --dest.") from error
 
 
-def _place(member: TarMember, archive: str) -> tuple[str, str]:
+def place_of(member: TarMember, archive: str) -> tuple[str, str]:
     """The folder and the name of a member. Raises SourceError for one that would lie elsewhere."""
     if "/" not in member.name:
         return "", member.name
     parts = [part for part in member.name.split("/") if part != "."]
     if ".." in parts or member.name.startswith("/"):
         detail = f"{member.name} would lie outside of the archive's folder"
-        raise refusal(archive, member.offset, detail, _UNPACK)
+        raise refusal(archive, member.offset, detail, UNPACK)
     return "/".join(parts[:-1]), parts[-1]

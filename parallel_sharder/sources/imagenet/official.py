@@ -10,8 +10,9 @@ import os
 from pathlib import Path
 
 from parallel_sharder.sources.downloads import downloaded, refuse_unfinished
-from parallel_sharder.sources.layout import Layout
-from parallel_sharder.sources.tree import layout_around
+from parallel_sharder.sources.imagenet.layout import Layout
+from parallel_sharder.sources.imagenet.published import MD5
+from parallel_sharder.sources.imagenet.tree import layout_around
 
 NAME = "official archives"
 
@@ -39,5 +40,5 @@ def find(images: Path, split: str, xml_root: Path | None, meta: Path | None) -> 
     layout = layout_around(NAME, images, split, xml_root, meta, annotations)
     if layout.annotations is None:  # or all images would count as not annotated
         for path in annotations:
-            refuse_unfinished(path)
+            refuse_unfinished(path, MD5)
     return layout

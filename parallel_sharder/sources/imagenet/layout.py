@@ -9,9 +9,9 @@ from pathlib import Path
 
 from parallel_sharder.errors import SourceError
 from parallel_sharder.options import SPLITS
-from parallel_sharder.sources.inside import InTar, InZip, SmallFile
-from parallel_sharder.sources.lists import Places
-from parallel_sharder.sources.tarindex import is_gzip
+from parallel_sharder.sources.imagenet.list_places import Places
+from parallel_sharder.sources.small_files import InTar, InZip, SmallFile
+from parallel_sharder.sources.tars import is_gzip
 
 _DEVKIT = "ILSVRC2012_devkit"
 """How the name of the devkit's folder begins."""
@@ -23,7 +23,7 @@ class Layout:
 
     `images` holds the images, in class folders or flat: a folder or an archive. `annotations` is a tree or an archive
     of their own, or None; if `xml_given`, the user has named it, and it is used whatever lies beside the images.
-    `class_list` is one of the forms in the module lists, None for test. `val_labels` lists the places that a flat val
+    `class_list` is one of the forms in list_places, None for test. `val_labels` lists the places that a flat val
     folder's labels can come from.
     """
 

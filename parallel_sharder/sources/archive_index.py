@@ -1,4 +1,4 @@
-"""The saved index: what an archive of images holds, kept beside the journal, so that a resumed run need not look again.
+"""The index of an archive: what it holds, kept beside the journal, so that a resumed run need not look for that again.
 
     file = head, contents ..., digest        msgpack of [mark, format, archive, split, count] and of each Contents, as
                                              lists; XXH3-128 of all that
@@ -12,7 +12,7 @@ import dataclasses
 import os
 import re
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 import msgpack
@@ -24,7 +24,7 @@ from parallel_sharder.kinds import Kind
 from parallel_sharder.model import Archive, Place, Problem
 from parallel_sharder.regular import read_regular
 from parallel_sharder.sources.contents import Contents, FileColumns
-from parallel_sharder.sources.layout import Layout
+from parallel_sharder.text import counted
 
 FORMAT = 3
 _MARK = "parallel_sharder index of an archive"
@@ -49,7 +49,18 @@ def archive_at(path: str) -> Archive:
     return Archive(path, status.st_size, status.st_mtime_ns)
 
 
-class SavedIndex:
+def refuse_changed_archives(archives: Iterable[Archive]) -> None:
+    """Raise SourceError if one of them is not as it was: what was read from it may be anything."""
+    for archive in archives:
+        now = archive_at(archive.path)
+        if now != archive:
+            raise SourceError(
+                f"{archive.path} has changed while it was read: it had {counted(archive.size, 'byte')}, now "
+                f"{now.size:,}, or it has another time. When nobody writes to it any more, start anew with --overwrite."
+            )
+
+
+class ArchiveIndex:
     """The index at `path` of `archive`, for `split`: `contents` is None until it is known, by the file or by a scan."""
 
     def __init__(self, path: str, archive: Archive, split: str) -> None:
@@ -58,11 +69,6 @@ class SavedIndex:
         self._key = [_MARK, FORMAT, list(archive), split]
         self.contents: list[Contents] | None = self._load()
         self._is_saved = self.contents is not None
-
-    @classmethod
-    def of(cls, layout: Layout, path: str) -> SavedIndex | None:
-        """The index at `path` of the archive of the layout's images; None if they are in folders."""
-        return None if layout.images.is_dir() else cls(path, archive_at(str(layout.images)), layout.split)
 
     def save(self) -> None:
         """Write it, if it is new, and forget the contents. Raises DestinationError if it cannot be written."""

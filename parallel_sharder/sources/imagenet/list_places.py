@@ -12,8 +12,9 @@ from pathlib import Path
 from parallel_sharder.errors import SourceError, unreadable
 from parallel_sharder.regular import kind_at
 from parallel_sharder.sources.downloads import downloaded
-from parallel_sharder.sources.inside import InTar, InZip, SmallFile
-from parallel_sharder.synsets import META_TAKES
+from parallel_sharder.sources.imagenet.classes import META_TAKES
+from parallel_sharder.sources.imagenet.kaggle_contents import InKaggleZip
+from parallel_sharder.sources.small_files import InTar, InZip, SmallFile
 
 DEVKIT = "ILSVRC2012_devkit_t12"
 META = "data/meta.mat"
@@ -39,6 +40,8 @@ LATER_DEVKITS = {
 MAPPING = "LOC_synset_mapping.txt"
 VAL_SOLUTION = "LOC_val_solution.csv"
 KAGGLE_ZIP = "imagenet-object-localization-challenge.zip"
+
+_OR_NAME_IT = ", or name the class list with --meta"
 
 
 Forms = Callable[[Path], list[SmallFile]]
@@ -89,6 +92,16 @@ class Places(tuple[SmallFile, ...]):
         return found
 
 
+def devkit_classes(archive: Path) -> InTar:
+    """The class list in the archive of a devkit."""
+    return InTar(archive, META, _OR_NAME_IT)
+
+
+def kaggle_classes(archive: Path) -> InKaggleZip:
+    """The class list in Kaggle's zip."""
+    return InKaggleZip(archive, MAPPING, _OR_NAME_IT)
+
+
 def class_list(split: str, meta: Path | None, what: str, places: Places) -> SmallFile | None:
     """The class list: `meta`, which the user has named, or the first of `places`; None for test, which needs none."""
     if split == "test":
@@ -104,8 +117,8 @@ def class_list(split: str, meta: Path | None, what: str, places: Places) -> Smal
         raise SourceError(f"{meta}, named with --meta, is {kind}. {META_TAKES}")
     if meta.name.endswith((".tar.gz", ".tgz", ".tar")):
         later = InTar(meta, f"data/{CLASS_MAP}")
-        return later if later.is_file() else InTar(meta, META)
-    in_zip = InZip(meta, MAPPING)
+        return later if later.is_file() else devkit_classes(meta)
+    in_zip = kaggle_classes(meta)
     return in_zip if meta.suffix == ".zip" and in_zip.is_file() else meta
 
 
@@ -130,9 +143,9 @@ def _class_lists(folder: Path) -> list[SmallFile]:
         folder / DEVKIT / META,
         folder / META,
         folder / "meta.mat",
-        InTar(devkit, META),
+        devkit_classes(devkit),
         folder / MAPPING,
-        InZip(kaggle, MAPPING),
+        kaggle_classes(kaggle),
     ]
 
 
@@ -153,7 +166,7 @@ def _val_labels(folder: Path) -> list[SmallFile]:
         InTar(devkit, f"data/{GROUND_TRUTH}"),
         folder / VAL_SOLUTION,
         InZip(folder / f"{VAL_SOLUTION}.zip", VAL_SOLUTION),
-        InZip(kaggle, VAL_SOLUTION),
+        InKaggleZip(kaggle, VAL_SOLUTION),
     ]
 
 

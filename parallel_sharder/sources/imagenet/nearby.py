@@ -9,17 +9,20 @@ import contextlib
 import os
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from parallel_sharder.errors import SourceError
 from parallel_sharder.options import LAYOUTS, SPLITS
-from parallel_sharder.sources.archives import IMAGES
 from parallel_sharder.sources.downloads import refuse_unfinished
-from parallel_sharder.sources.glance import FLAT, SHOWN_LIMIT, Glance, Seen, seen_in
-from parallel_sharder.sources.lists import KAGGLE_ZIP
-from parallel_sharder.sources.places import places, places_at
-from parallel_sharder.sources.tarindex import COMPRESSIONS
+from parallel_sharder.sources.imagenet.glance import FLAT, SHOWN_LIMIT, Glance, Seen, seen_in
+from parallel_sharder.sources.imagenet.image_places import places, places_at
+from parallel_sharder.sources.imagenet.layout import Layout
+from parallel_sharder.sources.imagenet.list_places import KAGGLE_ZIP
+from parallel_sharder.sources.imagenet.names import EXPECTED, packed_class
+from parallel_sharder.sources.imagenet.official import IMAGES
+from parallel_sharder.sources.imagenet.published import MD5
+from parallel_sharder.sources.tars import COMPRESSIONS
 
 LEVELS, FOLDERS_LIMIT = 3, 300
 """How far below a folder others are looked at, and how many of them. More would be slow on a network's disk."""
@@ -40,6 +43,13 @@ _FLATTEN_VAL = (
     "find . -maxdepth 1 -type d -empty -delete"
 )
 
+_WITH_CLASS = re.compile(r".*_[0-9]+_n[0-9]{8}\.\w+")
+_WITHOUT_CLASS = (
+    "find . -name '*_[0-9]*_n????????.*' -exec sh -c "
+    """'for f; do mv -n "$f" "${f%_n*}.${f##*.}"; done' sh {} +"""
+)
+"""Names as the Hugging Face hub's archives have them, and the command that makes them ImageNet's."""
+
 
 def nothing_found(root: Path, split: str, words: Sequence[str]) -> list[str]:
     """The lines of the message that `root` has no images of `split` in any of the layouts `words`."""
@@ -57,6 +67,34 @@ def nothing_found(root: Path, split: str, words: Sequence[str]) -> list[str]:
         f"{root} holds {Glance.at(root)}.",
         *_advice(root, split, words),
     ]
+
+
+def no_image(layout: Layout) -> Iterator[str]:
+    """The lines of the message that none of the images was found, with what is there and what to do."""
+    expected = EXPECTED[layout.split]
+    yield f"{layout.images} holds no image of the {layout.split} set. Expected were files named {expected}."
+    if not layout.images.is_dir():
+        yield "It is another archive, or was cut short: download it again."
+        return
+    glance = Glance.at(layout.images)
+    yield f"{layout.images} holds {glance}."
+    first = layout.images / next(iter(glance.folders), ".")
+    inside = Glance.at(first)
+    if glance.folders:
+        yield f"{first} holds {inside}."
+    if any(map(_WITH_CLASS.fullmatch, (*glance.files, *inside.files))):
+        yield "Take the class out of these names:"
+        yield f"  cd {shlex.quote(str(layout.images))} && {_WITHOUT_CLASS}"
+        return
+    deeper = next((name for name in inside.folders if Glance.at(first / name).files), "")
+    if any(map(packed_class, (*glance.files, *inside.files))):
+        yield "Unpack the archives of the classes, each into a folder of its name."
+    elif glance.folders and deeper:
+        yield f"Move the files in each folder's {deeper} up into the folder itself:"
+        move = 'do mv -n "$d"/* "${d%/*}"; done'
+        yield f"  cd {shlex.quote(str(layout.images))} && for d in */{shlex.quote(deeper)}; {move}"
+    else:
+        yield "Give the images these names, which tell classes and labels, or name another folder with --root."
 
 
 def refuse_unlike(images: Path, split: str) -> None:
@@ -84,7 +122,7 @@ def _advice(root: Path, split: str, words: Sequence[str]) -> list[str]:
         if place.word not in words:
             return [f"{place.path} is there: use --layout {place.word}, or leave --layout out."]
     for name in (*IMAGES[split], KAGGLE_ZIP):
-        refuse_unfinished(root / name)
+        refuse_unfinished(root / name, MD5)
     glance, seen = Glance.at(root), seen_in(root)
     for name in IMAGES[split]:
         for ending, program in (*COMPRESSIONS.values(), ("", "gzip")):

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from parallel_sharder.sources.layout import Layout, annotation_place
-from parallel_sharder.sources.lists import (
+from parallel_sharder.sources.imagenet.layout import Layout, annotation_place
+from parallel_sharder.sources.imagenet.list_places import (
     MAPPING,
     VAL_SOLUTION,
     class_list,

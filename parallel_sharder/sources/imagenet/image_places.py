@@ -9,9 +9,9 @@ from typing import NamedTuple, Protocol
 
 from parallel_sharder.options import LAYOUTS
 from parallel_sharder.regular import kind_at
-from parallel_sharder.sources import archives, kaggle, tree, zipped
-from parallel_sharder.sources.glance import seen_in
-from parallel_sharder.sources.layout import Layout
+from parallel_sharder.sources.imagenet import kaggle_tree, kaggle_zip, official, tree
+from parallel_sharder.sources.imagenet.glance import seen_in
+from parallel_sharder.sources.imagenet.layout import Layout
 
 
 class _Module(Protocol):
@@ -26,7 +26,7 @@ class _Module(Protocol):
         """The layout with its images there."""
 
 
-_MODULES: dict[str, _Module] = dict(zip(LAYOUTS, (tree, kaggle, archives, zipped), strict=True))
+_MODULES: dict[str, _Module] = dict(zip(LAYOUTS, (tree, kaggle_tree, official, kaggle_zip), strict=True))
 
 
 class Place(NamedTuple):
@@ -59,7 +59,7 @@ class Place(NamedTuple):
 
 def places(root: Path, split: str, words: Sequence[str]) -> list[Place]:
     """Every place that images can be at."""
-    at_kaggle = kaggle.places(root, split) if "kaggle" in words else []
+    at_kaggle = kaggle_tree.places(root, split) if "kaggle" in words else []
     found = [Place(word, path) for word in words for path in _MODULES[word].places(root, split)]
     return [place for place in found if place.word != "tree" or place.path not in at_kaggle]
 

@@ -10,9 +10,10 @@ from concurrent.futures import ThreadPoolExecutor, wait
 
 from parallel_sharder.errors import SourceError, unreadable
 from parallel_sharder.regular import open_regular
-from parallel_sharder.sources.downloads import MD5, official_name
-from parallel_sharder.sources.inside import InTar
-from parallel_sharder.sources.layout import Layout
+from parallel_sharder.sources.downloads import official_name
+from parallel_sharder.sources.imagenet.layout import Layout
+from parallel_sharder.sources.imagenet.published import MD5
+from parallel_sharder.sources.small_files import InTar
 
 READ_BYTES = 1 << 20
 TICK_SECONDS = 0.2

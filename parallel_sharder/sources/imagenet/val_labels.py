@@ -8,10 +8,9 @@ from collections.abc import Sequence
 
 from parallel_sharder.errors import SourceError
 from parallel_sharder.model import WNID, ImageClass
-from parallel_sharder.sources.inside import SmallFile
-from parallel_sharder.sources.lists import CLASS_MAP, DEVKIT, GROUND_TRUTH, VAL_SOLUTION, Places
+from parallel_sharder.sources.imagenet.list_places import CLASS_MAP, DEVKIT, GROUND_TRUTH, VAL_SOLUTION, Places
+from parallel_sharder.sources.small_files import SmallFile, content_of, text_in
 from parallel_sharder.text import counted
-from parallel_sharder.textfile import content_of, text_in
 
 VAL_IMAGE_COUNT = 50_000
 """Images of ILSVRC2012's validation set, numbered from 1; the ground truth has one line for each."""

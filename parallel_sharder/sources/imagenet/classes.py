@@ -14,10 +14,15 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from parallel_sharder.errors import SourceError
-from parallel_sharder.foreign import is_from_torch, names_from_json, names_from_python, names_from_torch
 from parallel_sharder.model import WNID, ImageClass
+from parallel_sharder.sources.imagenet.foreign_lists import (
+    is_from_torch,
+    names_from_json,
+    names_from_python,
+    names_from_torch,
+)
+from parallel_sharder.sources.small_files import SmallFile, content_of, text_in
 from parallel_sharder.text import counted
-from parallel_sharder.textfile import SmallFile, content_of, text_in
 
 META_TAKES = (
     "--meta takes the devkit's meta.mat or its archive; a text with a WordNet ID and its words on each line, such as "
@@ -70,7 +75,7 @@ def ilsvrc_ids() -> dict[str, int]:
 
     Source: meta.mat of ILSVRC2012_devkit_t12, rows without children. The table's line i is the wnid of ID i.
     """
-    table = resources.files("parallel_sharder").joinpath("ilsvrc2012_wnids.txt").read_text("ascii")
+    table = resources.files("parallel_sharder.sources.imagenet").joinpath("ilsvrc2012_wnids.txt").read_text("ascii")
     return {wnid: number for number, wnid in enumerate(table.split(), 1)}
 
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from parallel_sharder.sources.downloads import downloaded
-from parallel_sharder.sources.inside import InZip
-from parallel_sharder.sources.layout import Layout, annotation_place
-from parallel_sharder.sources.lists import (
+from parallel_sharder.sources.imagenet.kaggle_contents import InKaggleZip, refuse_another
+from parallel_sharder.sources.imagenet.layout import Layout, annotation_place
+from parallel_sharder.sources.imagenet.list_places import (
     KAGGLE_ZIP,
     MAPPING,
     VAL_SOLUTION,
     class_list,
     class_list_places,
+    kaggle_classes,
     val_label_places,
 )
-from parallel_sharder.sources.zipindex import refuse_another
 
 NAME = "Kaggle zip"
 
@@ -30,7 +30,7 @@ def find(images: Path, split: str, xml_root: Path | None, meta: Path | None) -> 
     """The layout with its images in the zip `images`; SourceError if the class list is missing."""
     refuse_another(str(images))
     folders = images.parents[:3]
-    classes = class_list(split, meta, MAPPING, class_list_places([InZip(images, MAPPING)], folders))
+    classes = class_list(split, meta, MAPPING, class_list_places([kaggle_classes(images)], folders))
     annotations = annotation_place(xml_root, split, [images])
-    labels = val_label_places([InZip(images, VAL_SOLUTION)], folders, classes)
+    labels = val_label_places([InKaggleZip(images, VAL_SOLUTION)], folders, classes)
     return Layout(NAME, split, images, annotations, xml_root is not None, classes, labels)

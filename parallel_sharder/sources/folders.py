@@ -16,10 +16,10 @@ from typing import NamedTuple
 
 from parallel_sharder.errors import SourceError
 from parallel_sharder.kinds import Kind
-from parallel_sharder.model import IMAGE_SUFFIX, XML_SUFFIX, Place, Problem
+from parallel_sharder.model import Place, Problem
 from parallel_sharder.regular import kind_of
 from parallel_sharder.sources.contents import MISPLACED, Contents, FileColumns, refuse_repeat, strangers
-from parallel_sharder.sources.names import Role, junk, misfits, role
+from parallel_sharder.sources.names import Names, Role, junk
 
 UNREADABLE = -1
 """The size of an annotation that is there but cannot be read: its image must not pass for one without."""
@@ -28,16 +28,14 @@ _SEARCHABLE = "Give this user the right to read and search it (chmod u+rx for it
 
 NOT_READ = "it lies in a folder further down, which is not read"
 
-NO_KEYS = "(?!)"
-"""The key pattern of a folder that should hold only folders: matches nothing."""
 
-
-def list_folder(path: str, key_pattern: str) -> Contents:
-    """The contents of the folder at `path`; images and annotations are those whose stem matches `key_pattern`.
+def list_folder(path: str, names: Names) -> Contents:
+    """The contents of the folder at `path`, whose files `names` tells apart.
 
     Raises SourceError if the folder cannot be listed, or may not be searched for the files that it lists, and for two
     images of one key.
     """
+    image_suffix, annotation_suffix = names.image_suffix, names.annotation_suffix
     images: dict[str, int] = {}
     unusual_images: dict[str, int] = {}
     xmls: dict[str, int] = {}
@@ -52,15 +50,15 @@ def list_folder(path: str, key_pattern: str) -> Contents:
             with os.scandir(descriptor) as entries:
                 for entry in entries:
                     name = entry.name
-                    if name.endswith(IMAGE_SUFFIX):
+                    if name.endswith(image_suffix):
                         images[name] = _file_size(entry, path)
-                    elif name.endswith(XML_SUFFIX):
+                    elif name.endswith(annotation_suffix):
                         xmls[name] = _file_size(entry, path)
                     elif word := junk(name):
                         found_junk[word] += 1
                     elif _is_folder(entry):
                         folders.append(name)
-                    elif (what := role(name)) is Role.OTHER:
+                    elif (what := names.role(name)) is Role.OTHER:
                         others.append(name)
                     else:
                         (unusual_images if what is Role.IMAGE else unusual_xmls)[name] = _file_size(entry, path)
@@ -70,14 +68,14 @@ def list_folder(path: str, key_pattern: str) -> Contents:
         remedy = _SEARCHABLE if error.errno == errno.EACCES else "Mend or remove it."
         raise SourceError(f"{path}: cannot be listed: {error.strerror}. {remedy}") from error
 
-    found = _Files.of(path, images, unusual_images, IMAGE_SUFFIX, key_pattern)
-    annotations = _Files.of(path, xmls, unusual_xmls, XML_SUFFIX, key_pattern)
+    found = _Files.of(path, images, unusual_images, image_suffix, names)
+    annotations = _Files.of(path, xmls, unusual_xmls, annotation_suffix, names)
     misplaced = [*((Kind.MISPLACED_IMAGE, name) for name in found.misplaced)]
     misplaced += [(Kind.ORPHAN_XML, name) for name in annotations.misplaced]
-    found_junk.update(word for _, name in misplaced if (word := junk(name)))  # ._x.JPEG ends as images do
+    found_junk.update(word for _, name in misplaced if (word := junk(name)))  # ._x.jpg ends as images do
     unreadable = [key for key, size in found.sizes.items() if size == UNREADABLE]
     problems = [
-        *strangers(f"{path}/", others, key_pattern, found.sizes),
+        *strangers(f"{path}/", others, names, found.sizes),
         *(_problem(kind, path, name, "", MISPLACED) for kind, name in misplaced if not junk(name)),
         *(
             _problem(Kind.UNREADABLE, path, found.name(key), key, why_unreadable(f"{path}/{found.name(key)}"))
@@ -98,12 +96,12 @@ def list_folder(path: str, key_pattern: str) -> Contents:
     )
 
 
-def list_class(path: str, key_pattern: str) -> list[Contents]:
+def list_class(path: str, names: Names) -> list[Contents]:
     """The contents of a class's folder, and of what `with_nested` finds in it."""
-    return with_nested(list_folder(path, key_pattern), key_pattern)
+    return with_nested(list_folder(path, names), names)
 
 
-def with_nested(contents: Contents, key_pattern: str) -> list[Contents]:
+def with_nested(contents: Contents, names: Names) -> list[Contents]:
     """The contents of a folder, and of one of the same name in it, as unpacking twice makes one.
 
     Other folders in it are not read: the images there that it lacks are left out, one by one.
@@ -117,11 +115,11 @@ def with_nested(contents: Contents, key_pattern: str) -> list[Contents]:
         if os.path.exists(inner) and os.path.samefile(path, inner):  # as `ln -s` makes that is typed twice
             problems += stray_folders(path, [name])
         elif name == contents.name:
-            nested += list_class(inner, key_pattern)
+            nested += list_class(inner, names)
         else:
             others.append(inner)
     for inner in others:
-        problems += not_read(inner, key_pattern, [contents, *nested])
+        problems += not_read(inner, names, [contents, *nested])
     return [dataclasses.replace(contents, folders=(), problems=tuple(problems)), *nested]
 
 
@@ -183,16 +181,16 @@ class _Files(NamedTuple):
     misplaced: list[str]
 
     @classmethod
-    def of(cls, path: str, by_name: dict[str, int], unusual: dict[str, int], usual: str, key_pattern: str) -> _Files:
+    def of(cls, path: str, by_name: dict[str, int], unusual: dict[str, int], usual: str, names: Names) -> _Files:
         """Of those with the `usual` ending and of others. Raises SourceError for a key that is there twice."""
         sizes = {name[: -len(usual)]: size for name, size in by_name.items()}
-        misplaced = misfits([*sizes], key_pattern)
+        misplaced = names.misfits([*sizes])
         for key in misplaced:
             del sizes[key]
         files = cls(usual, sizes, {}, [key + usual for key in misplaced])
         for name, size in unusual.items():
             key, ending = os.path.splitext(name)
-            if misfits([key], key_pattern):
+            if names.misfits([key]):
                 files.misplaced.append(name)
                 continue
             if key in sizes:
@@ -212,7 +210,7 @@ def _problem(kind: Kind, path: str, name: str, key: str, detail: str) -> Problem
     return Problem(kind, os.path.join(path, name), key, detail)
 
 
-def not_read(path: str, key_pattern: str, known: Sequence[Contents]) -> list[Problem]:
+def not_read(path: str, names: Names, known: Sequence[Contents]) -> list[Problem]:
     """The problems with a folder that is not read: each image in it, and below it, that the `known` places have not.
 
     Raises SourceError for a folder that may not be looked into.
@@ -225,9 +223,10 @@ def not_read(path: str, key_pattern: str, known: Sequence[Contents]) -> list[Pro
         is_new = (status.st_dev, status.st_ino) not in seen  # links may go round
         seen.add((status.st_dev, status.st_ino))
         folders[:] = [name for name in folders if is_new and not junk(name)]
-        contents = list_folder(folder, key_pattern) if is_new else None
+        contents = list_folder(folder, names) if is_new else None
         if contents is not None:
-            lost = [name for name in contents.images.names(IMAGE_SUFFIX) if os.path.splitext(name)[0] not in keys]
+            images = contents.images.names(names.image_suffix)
+            lost = [name for name in images if os.path.splitext(name)[0] not in keys]
             problems += [_problem(Kind.MISPLACED_IMAGE, folder, name, "", NOT_READ) for name in lost]
             problems += [problem for problem in contents.problems if problem.leaves_out_sample]
     return problems or stray_folders(os.path.dirname(path), [os.path.basename(path)])

@@ -1,27 +1,22 @@
 """Where the entries of a zip lie: from its central directory, with zip64, a million and more of them.
 
-Python's zipfile makes an object of half a kilobyte for each entry, which for Kaggle's zip would be gigabytes; so the
-directory is read here, straight into columns. Source: APPNOTE.TXT (PKWARE), 4.3.12 to 4.3.16 and 4.5.3.
+Python's zipfile makes an object of half a kilobyte for each entry, and keeps all of them, which for a zip of a million
+entries takes gigabytes; so the directory is read here, one entry at a time. Source: APPNOTE.TXT (PKWARE), 4.3.12 to
+4.3.16 and 4.5.3.
 """
 
 from __future__ import annotations
 
 import mmap
 import os
-import re
 import stat
 import struct
-from array import array
-from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from parallel_sharder.errors import SourceError
-from parallel_sharder.model import IMAGE_SUFFIX, WNID, XML_SUFFIX, Place
 from parallel_sharder.regular import open_regular
-from parallel_sharder.sources.contents import NO_FILES, Contents, FileColumns, names_at_top, stranger, strangers
-from parallel_sharder.sources.names import FLAT_KEYS, TRAIN_KEY, JunkCount, Role, misfits
-from parallel_sharder.sources.tarindex import refusal
+from parallel_sharder.sources.tars import refusal
 from parallel_sharder.text import counted
 
 _END = struct.Struct("<4sHHHHIIH")
@@ -35,9 +30,8 @@ _ENCRYPTED = 1
 _MADE_BY_UNIX = 3
 _SIZE_LIMIT_BYTES = 1 << 40
 _READ_BYTES = 1 << 20
-_IMAGES, _ANNOTATIONS = "ILSVRC/Data/CLS-LOC", "ILSVRC/Annotations/CLS-LOC"
-_ABOVE = re.compile(r"((?!__MACOSX/)(?:[^/]+/)*?)ILSVRC/(?:Data|Annotations)/CLS-LOC/")
-_UNZIP = "Unzip it and convert the folder, or make the zip anew without that."
+UNZIP = "Unzip it and convert the folder, or make the zip anew without that."
+"""The remedy for what no zip that is read here may hold."""
 
 
 class ZipMember(NamedTuple):
@@ -76,11 +70,7 @@ def zip_members(path: str, *, with_folders: bool = False) -> Iterator[ZipMember]
 
 
 def member_named(path: str, name: str) -> ZipMember | None:
-    """The file of this name, in the folder that holds ILSVRC/, in the zip at `path`, or None; errors as of zip_members.
-
-    Looks at nothing but names.
-    """
-    name = _folder_above(path) + name
+    """The file of this name in the zip at `path`, or None; errors as of zip_members. Looks at nothing but names."""
     wanted = os.fsencode(name)
     with open(path, "rb", buffering=0, opener=open_regular) as file:
         descriptor, size = file.fileno(), os.fstat(file.fileno()).st_size
@@ -95,104 +85,6 @@ def member_named(path: str, name: str) -> ZipMember | None:
                         return member
                 at += 1
     return None
-
-
-def refuse_another(path: str) -> None:
-    """Raise SourceError if the zip at `path` is not of Kaggle's tree, whole or in part; errors as of zip_members."""
-    if any(_ABOVE.match(member.name) for member in zip_members(path, with_folders=True)):
-        return
-    names = names_at_top(member.name for member in zip_members(path))
-    raise SourceError(
-        f"{path} holds no ILSVRC/, as Kaggle's zip does; it holds {names}. It is another zip, or was cut short. "
-        "Download it again, or unzip it and name the folder of the data set with --root."
-    )
-
-
-def _folder_above(path: str) -> str:
-    """The folder that holds ILSVRC/ in the zip at `path`, with a slash; "" where that is the top, as in Kaggle's own.
-
-    Who unpacks Kaggle's zip and packs the folder again has one folder more.
-    """
-    return next((match[1] for member in zip_members(path) if (match := _ABOVE.match(member.name))), "")
-
-
-def index_zip(path: str, split: str) -> list[Contents]:
-    """Images and annotations of `split` in Kaggle's zip: a Contents for each class folder, or one for all.
-
-    What is in the zip besides comes first. Raises SourceError as zip_members does, if there are none, for an image
-    whose name does not match, and for a name that is there twice.
-    """
-    above = _folder_above(path)
-    images: dict[str, _Found] = defaultdict(_Found)
-    xmls: dict[str, _Found] = defaultdict(_Found)
-    others: dict[str, list[str]] = defaultdict(list)
-    junk = JunkCount()
-    for member in zip_members(path, with_folders=True):
-        if ".." in member.name.split("/") or member.name.startswith("/"):
-            detail = f"{member.name} would lie outside of the zip's folder"
-            raise refusal(path, member.extent[0], detail, _UNZIP)
-        folder, _, name = member.name.rpartition("/")
-        role = junk.role(folder, name)
-        for top, its_role, found in ((_IMAGES, Role.IMAGE, images), (_ANNOTATIONS, Role.ANNOTATION, xmls)):
-            if not member.name.startswith(f"{above}{top}/{split}/"):
-                continue
-            wnid = folder[len(above) + len(top) + len(split) + 2 :]
-            if found is images and WNID.fullmatch(wnid):
-                found[wnid]  # the folder of a class is one, whatever is in it
-            if role is its_role:
-                found[wnid].add(name, member)
-            elif name and role is not Role.JUNK:
-                others[wnid].append(member.name)
-    contents = []
-    for folder in sorted({*images, *xmls}):
-        if folder and not WNID.fullmatch(folder):
-            raise SourceError(f"{path}: {_IMAGES}/{split}/{folder} is no class's folder. {_UNZIP}")
-        pattern = FLAT_KEYS.get(split) or TRAIN_KEY.format(folder)
-        columns = [
-            found[folder].columns(pattern, f"{path}:{top}/{split}/{folder}", suffix)
-            for top, suffix, found in ((_IMAGES, IMAGE_SUFFIX, images), (_ANNOTATIONS, XML_SUFFIX, xmls))
-        ]
-        problems = strangers(f"{path}:", others.pop(folder, ()), pattern, columns[0].keys.split("\n"))
-        contents.append(Contents(Place(path, path), folder, columns[0], columns[1], problems=tuple(problems)))
-    if not contents:
-        names = names_at_top(member.name for member in zip_members(path))
-        raise SourceError(
-            f"{path} holds nothing in {_IMAGES}/{split}/, where Kaggle's zip has its images; it holds {names}. "
-            "Download it again, or unzip it and name the folder of the data set with --root."
-        )
-    elsewhere = tuple(stranger(f"{path}:{name}") for names in others.values() for name in names)
-    return [Contents(Place(path, path), "", NO_FILES, NO_FILES, problems=elsewhere, junk=junk.counts), *contents]
-
-
-class _Found:
-    """The files of one kind in one folder: names, and for each its size and extent. As small as a million wants it."""
-
-    def __init__(self) -> None:
-        self._names: list[str] = []
-        self._numbers = array("q")
-
-    def add(self, name: str, member: ZipMember) -> None:
-        self._names.append(name)
-        self._numbers.extend((member.size, *member.extent))
-
-    def columns(self, key_pattern: str, folder: str, usual: str) -> FileColumns:
-        """The columns; SourceError for a key that does not match, or is there twice."""
-        sizes: dict[str, int] = {}
-        extents: dict[str, tuple[int, ...]] = {}
-        endings: dict[str, str] = {}
-        numbers = iter(self._numbers)
-        for name, size, *extent in zip(self._names, *[numbers] * 4, strict=True):
-            key, ending = os.path.splitext(name)
-            if key in sizes:
-                raise refusal(f"{folder}/{name}", extent[0], "it is there twice", _UNZIP)
-            sizes[key], extents[key] = size, tuple(extent)
-            if ending != usual:
-                endings[key] = ending
-        for key in misfits([*sizes], key_pattern):
-            name = key + endings.get(key, usual)
-            detail = "it does not belong into its folder"
-            raise refusal(f"{folder}/{name}", extents[key][0], detail, _UNZIP)
-        return FileColumns.of(sizes, usual, extents, endings)
 
 
 def _directory(descriptor: int, size: int, path: str) -> tuple[int, int, int]:
@@ -240,9 +132,9 @@ def _entry(buffer: bytes, at: int, offset: int, path: str) -> tuple[ZipMember, i
     if method not in _METHODS or flags & _ENCRYPTED:
         how = "is encrypted" if flags & _ENCRYPTED else f"is compressed by method {method}"
         detail = f"{name} {how}; zips with stored and deflated files can be read"
-        raise refusal(path, offset, detail, _UNZIP)
+        raise refusal(path, offset, detail, UNZIP)
     if made_by >> 8 == _MADE_BY_UNIX and stat.S_IFMT(mode >> 16) not in (0, stat.S_IFREG):
-        raise refusal(path, offset, f"{name} is no plain file, but a link or a device", _UNZIP)
+        raise refusal(path, offset, f"{name} is no plain file, but a link or a device", UNZIP)
     if size >= _SIZE_LIMIT_BYTES:
         raise refusal(path, offset, f"{name} should have {size:,} bytes")
     return ZipMember(name, size, (header, packed, crc)), entry_bytes

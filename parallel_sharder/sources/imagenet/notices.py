@@ -13,8 +13,8 @@ import numpy as np
 from parallel_sharder.errors import worded
 from parallel_sharder.model import IMAGE_SUFFIX, Listing
 from parallel_sharder.sources.downloads import official_name
-from parallel_sharder.sources.layout import Layout
-from parallel_sharder.sources.official import ARCHIVE_BYTES, IMAGE_COUNTS, train_counts
+from parallel_sharder.sources.imagenet.layout import Layout
+from parallel_sharder.sources.imagenet.published import ARCHIVE_BYTES, IMAGE_COUNTS, train_counts
 from parallel_sharder.sources.survey import Survey
 from parallel_sharder.text import counted
 

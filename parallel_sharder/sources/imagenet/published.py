@@ -1,4 +1,4 @@
-"""The official numbers: how many images ILSVRC2012 has, in all and of each class, and the sizes of its archives."""
+"""What is published of ILSVRC2012: the images it has, in all and of each class, and its archives' sizes and MD5."""
 
 from __future__ import annotations
 
@@ -14,12 +14,24 @@ USUAL_COUNT = 1300
 ARCHIVE_BYTES = {"ILSVRC2012_img_train.tar": 147_897_477_120, "ILSVRC2012_img_val.tar": 6_744_924_160}
 """Of the official archives whose size is known."""
 
+MD5 = {
+    "ILSVRC2012_img_train.tar": "1d675b47d978889d74fa0da5fadfb00e",
+    "ILSVRC2012_img_val.tar": "29b22e2961454d5413ddabcf34fc5622",
+    "ILSVRC2012_img_test_v10102019.tar": "e1b8681fff3d63731c599df9b4b6fc02",
+    "ILSVRC2012_bbox_train_v2.tar.gz": "9271167e2176350e65cfe4e546f14b17",
+    "ILSVRC2012_bbox_val_v3.tgz": "f4cd18b5ea29fe6bbea62ec9c20d80f0",
+    "ILSVRC2012_devkit_t12.tar.gz": "fa75699e90414af021442c21a62c3abf",
+}
+"""As image-net.org gives them on its page for downloads."""
+
 
 def train_counts() -> Callable[[str], int]:
     """The images that a class of the official training set has, by its wnid.
 
     Source: the listing of ILSVRC2012_img_train.tar, whose 1,000 counts sum to 1,281,167.
     """
-    table = resources.files("parallel_sharder").joinpath("ilsvrc2012_train_counts.txt").read_text("ascii")
+    table = (
+        resources.files("parallel_sharder.sources.imagenet").joinpath("ilsvrc2012_train_counts.txt").read_text("ascii")
+    )
     fewer = {wnid: int(count) for wnid, count in map(str.split, table.splitlines())}
     return lambda wnid: fewer.get(wnid, USUAL_COUNT)

@@ -8,16 +8,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from parallel_sharder.sources.inside import InTar, SmallFile
-from parallel_sharder.sources.layout import Layout, annotation_place
-from parallel_sharder.sources.lists import (
+from parallel_sharder.sources.imagenet.layout import Layout, annotation_place
+from parallel_sharder.sources.imagenet.list_places import (
     DEVKIT,
     GROUND_TRUTH,
     META,
     class_list,
     class_list_places,
+    devkit_classes,
     val_label_places,
 )
+from parallel_sharder.sources.small_files import InTar, SmallFile
 
 NAME = "classic tree"
 
@@ -50,7 +51,7 @@ def layout_around(
     packed = [root / f"{DEVKIT}.tar.gz", above / f"{DEVKIT}.tar.gz"]
     metas: list[SmallFile] = [
         *(devkit / "meta.mat" for devkit in devkits),
-        *(InTar(archive, META) for archive in packed),
+        *(devkit_classes(archive) for archive in packed),
     ]
     classes = class_list(split, meta, "the devkit's meta.mat", class_list_places(metas, folders))
     if isinstance(classes, Path):

@@ -1,0 +1,129 @@
+"""What Kaggle's zip holds: images and annotations of a split, in columns, a task of a worker; and its small files.
+
+The tree begins with ILSVRC/, at the top of the zip or below other folders: who unpacks Kaggle's zip and packs the
+folder again has one folder more. Images and annotations stay where they are: their extents in the zip are listed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from array import array
+from collections import defaultdict
+
+from parallel_sharder.errors import SourceError
+from parallel_sharder.model import WNID, Place
+from parallel_sharder.sources.contents import NO_FILES, Contents, FileColumns, names_at_top, stranger, strangers
+from parallel_sharder.sources.imagenet.names import names_in
+from parallel_sharder.sources.names import JunkCount, Names, Role
+from parallel_sharder.sources.small_files import InZip
+from parallel_sharder.sources.tars import refusal
+from parallel_sharder.sources.zips import UNZIP, ZipMember, zip_members
+
+_IMAGES, _ANNOTATIONS = "ILSVRC/Data/CLS-LOC", "ILSVRC/Annotations/CLS-LOC"
+_ABOVE = re.compile(r"((?!__MACOSX/)(?:[^/]+/)*?)ILSVRC/(?:Data|Annotations)/CLS-LOC/")
+
+
+class InKaggleZip(InZip):
+    """The file `name` of the folder that holds ILSVRC/ in a zip."""
+
+    def _path_inside(self) -> str:
+        return folder_above(str(self.archive)) + self.name
+
+
+def refuse_another(path: str) -> None:
+    """Raise SourceError if the zip at `path` is not of Kaggle's tree, whole or in part; errors as of zip_members."""
+    if any(_ABOVE.match(member.name) for member in zip_members(path, with_folders=True)):
+        return
+    names = names_at_top(member.name for member in zip_members(path))
+    raise SourceError(
+        f"{path} holds no ILSVRC/, as Kaggle's zip does; it holds {names}. It is another zip, or was cut short. "
+        "Download it again, or unzip it and name the folder of the data set with --root."
+    )
+
+
+def folder_above(path: str) -> str:
+    """The folder that holds ILSVRC/ in the zip at `path`, with a slash; "" where that is the top, as in Kaggle's."""
+    return next((match[1] for member in zip_members(path) if (match := _ABOVE.match(member.name))), "")
+
+
+def index_zip(path: str, split: str) -> list[Contents]:
+    """Images and annotations of `split` in Kaggle's zip: a Contents for each class folder, or one for all.
+
+    What is in the zip besides comes first. Raises SourceError as zip_members does, if there are none, for an image
+    whose name does not match, and for a name that is there twice.
+    """
+    above, names = folder_above(path), names_in(split)
+    images: dict[str, _Found] = defaultdict(_Found)
+    xmls: dict[str, _Found] = defaultdict(_Found)
+    others: dict[str, list[str]] = defaultdict(list)
+    junk = JunkCount(names)
+    for member in zip_members(path, with_folders=True):
+        if ".." in member.name.split("/") or member.name.startswith("/"):
+            detail = f"{member.name} would lie outside of the zip's folder"
+            raise refusal(path, member.extent[0], detail, UNZIP)
+        folder, _, name = member.name.rpartition("/")
+        role = junk.role(folder, name)
+        for top, its_role, found in ((_IMAGES, Role.IMAGE, images), (_ANNOTATIONS, Role.ANNOTATION, xmls)):
+            if not member.name.startswith(f"{above}{top}/{split}/"):
+                continue
+            wnid = folder[len(above) + len(top) + len(split) + 2 :]
+            if found is images and WNID.fullmatch(wnid):
+                found[wnid]  # the folder of a class is one, whatever is in it
+            if role is its_role:
+                found[wnid].add(name, member)
+            elif name and role is not Role.JUNK:
+                others[wnid].append(member.name)
+    contents = []
+    for folder in sorted({*images, *xmls}):
+        if folder and not WNID.fullmatch(folder):
+            raise SourceError(f"{path}: {_IMAGES}/{split}/{folder} is no class's folder. {UNZIP}")
+        names = names_in(split, folder)
+        columns = [
+            found[folder].columns(names, f"{path}:{top}/{split}/{folder}", suffix)
+            for top, suffix, found in (
+                (_IMAGES, names.image_suffix, images),
+                (_ANNOTATIONS, names.annotation_suffix, xmls),
+            )
+        ]
+        problems = strangers(f"{path}:", others.pop(folder, ()), names, columns[0].keys.split("\n"))
+        contents.append(Contents(Place(path, path), folder, columns[0], columns[1], problems=tuple(problems)))
+    if not contents:
+        at_top = names_at_top(member.name for member in zip_members(path))
+        raise SourceError(
+            f"{path} holds nothing in {_IMAGES}/{split}/, where Kaggle's zip has its images; it holds {at_top}. "
+            "Download it again, or unzip it and name the folder of the data set with --root."
+        )
+    elsewhere = tuple(stranger(f"{path}:{name}") for some in others.values() for name in some)
+    return [Contents(Place(path, path), "", NO_FILES, NO_FILES, problems=elsewhere, junk=junk.counts), *contents]
+
+
+class _Found:
+    """The files of one kind in one folder: names, and for each its size and extent. As small as a million wants it."""
+
+    def __init__(self) -> None:
+        self._names: list[str] = []
+        self._numbers = array("q")
+
+    def add(self, name: str, member: ZipMember) -> None:
+        self._names.append(name)
+        self._numbers.extend((member.size, *member.extent))
+
+    def columns(self, names: Names, folder: str, usual: str) -> FileColumns:
+        """The columns; SourceError for a key that does not match, or is there twice."""
+        sizes: dict[str, int] = {}
+        extents: dict[str, tuple[int, ...]] = {}
+        endings: dict[str, str] = {}
+        numbers = iter(self._numbers)
+        for name, size, *extent in zip(self._names, *[numbers] * 4, strict=True):
+            key, ending = os.path.splitext(name)
+            if key in sizes:
+                raise refusal(f"{folder}/{name}", extent[0], "it is there twice", UNZIP)
+            sizes[key], extents[key] = size, tuple(extent)
+            if ending != usual:
+                endings[key] = ending
+        for key in names.misfits([*sizes]):
+            name = key + endings.get(key, usual)
+            detail = "it does not belong into its folder"
+            raise refusal(f"{folder}/{name}", extents[key][0], detail, UNZIP)
+        return FileColumns.of(sizes, usual, extents, endings)

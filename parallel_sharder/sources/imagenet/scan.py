@@ -1,0 +1,159 @@
+"""ImageNet's scan: the places of a Layout to a Listing.
+
+Has every place listed (see survey), brings images and annotations together by key, and says of each image which class
+it is of: by its folder, or by labels. Where both are there, they are compared.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from concurrent.futures import Executor
+
+import numpy as np
+
+from parallel_sharder.columns import Int32s
+from parallel_sharder.errors import SourceError
+from parallel_sharder.kinds import Kind
+from parallel_sharder.model import ImageClass, Listing, Problem
+from parallel_sharder.sources.archive_index import ArchiveIndex, archive_at
+from parallel_sharder.sources.imagenet.layout import Layout
+from parallel_sharder.sources.imagenet.names import names_in
+from parallel_sharder.sources.imagenet.nearby import no_image
+from parallel_sharder.sources.imagenet.notices import notices_of
+from parallel_sharder.sources.imagenet.survey import survey_annotations, survey_images
+from parallel_sharder.sources.imagenet.val_labels import labels_in, wnids_of
+from parallel_sharder.sources.scan import Annotations, Files, Pairs, listing_of
+from parallel_sharder.sources.survey import Progress, Survey
+from parallel_sharder.text import counted
+
+NAMED = 10
+"""Images that a refusal names."""
+
+
+def scan(
+    layout: Layout,
+    classes: tuple[ImageClass, ...],
+    executor: Executor,
+    progress: Progress,
+    spool: str | None = None,
+    index: ArchiveIndex | None = None,
+) -> Listing:
+    """The Listing of the split at `layout`, with `classes` (sorted by wnid) as its class table.
+
+    Annotations beside the images come before those elsewhere, unless the user has named these. Compressed ones are
+    unpacked to the file `spool`; without it they are counted, and cannot be read. What `index` holds of the archive of
+    the images is not read again. Raises SourceError if there is no image, for a class that the class list does not
+    know, for images both in and beside class folders, for two files of one key, for a named tree without an annotation
+    of any image, for a damaged archive, and for whatever val_labels finds wrong.
+    """
+    known = {} if index is None else {index.archive.path: index.archive}
+    archives = tuple(known.get(path) or archive_at(path) for path in layout.archives)
+    survey = survey_images(layout, classes, executor, progress, index)
+    images = Files.gather(
+        survey.contents, [each.images for each in survey.contents], names_in(layout.split).image_suffix
+    )
+    if not len(images):
+        raise SourceError(*no_image(layout))
+    images.refuse_repeats()
+    annotations = _annotations(layout, survey, images, executor, spool)
+    images, xml_of = images.take(annotations.readable), annotations.xml_of[annotations.readable]
+    class_index, compared = _class_index(layout, classes, images, survey.in_class_folders)
+    listing = listing_of(classes, images, class_index, annotations.files, xml_of)
+    listing = dataclasses.replace(
+        listing,
+        found=_found(layout, listing, annotations),
+        problems=(*survey.problems, *annotations.problems),
+        archives=archives,
+    )
+    return dataclasses.replace(listing, notices=notices_of(layout, listing, survey, compared))
+
+
+def _annotations(layout: Layout, survey: Survey, images: Files, executor: Executor, spool: str | None) -> Annotations:
+    """Those beside the images, or elsewhere if the user has named a place, or none beside belongs to an image."""
+    usual = names_in(layout.split).annotation_suffix
+    if not layout.wants_annotations:
+        return Annotations.none(images, usual)
+    problems: list[Problem] = []
+    found = "beside the images"
+    pairs = Pairs.of(Files.gather(survey.contents, [each.xmls for each in survey.contents], usual), images)
+    elsewhere = layout.annotations is not None and layout.annotations != layout.images
+    if elsewhere and (layout.xml_given or not pairs.matched.any()):
+        unused = Kind.UNUSED_XML if layout.xml_given else Kind.ORPHAN_XML
+        problems += pairs.files.problems(unused, f"annotations are read from {layout.annotations}")
+        contents, xml_problems = survey_annotations(layout, executor, spool)
+        problems += xml_problems
+        found = f"in {layout.annotations}"
+        pairs = Pairs.of(Files.gather(contents, [each.xmls for each in contents], usual), images)
+        if layout.xml_given and not pairs.matched.any():
+            raise SourceError(
+                f"{layout.annotations} holds no annotation of any image in {layout.images}. Name the folder that holds "
+                f"{layout.split}/, or the annotations themselves, with --xml-root."
+            )
+    elif elsewhere:
+        found += f"; {layout.annotations} is not used"
+    return Annotations.of(pairs, images, found, problems)
+
+
+def _found(layout: Layout, listing: Listing, annotations: Annotations) -> tuple[tuple[str, str], ...]:
+    """What was found and where, named."""
+    found = [("layout", f"{layout.name}, {layout.split} images in {layout.images}")]
+    if listing.classes:
+        present = len(np.unique(listing.class_index))
+        found.append(("classes", f"{present:,} of the {len(listing.classes):,} in {layout.class_list}"))
+    count = np.count_nonzero(listing.xml_place >= 0)
+    where = f"{count:,} of {counted(len(listing), 'image')}, {annotations.found}" if count else "none found"
+    return (*found, ("annotations", where if layout.wants_annotations else annotations.found))
+
+
+def _class_index(
+    layout: Layout, classes: tuple[ImageClass, ...], images: Files, in_class_folders: bool
+) -> tuple[Int32s, str]:
+    """The row of each image's class in `classes`, -1 without any; and what to tell of comparing that with labels."""
+    if not classes:
+        return np.full(len(images), -1, np.int32), ""
+    index = {row.wnid: position for position, row in enumerate(classes)}
+    if in_class_folders:
+        by_folder = np.array([index.get(each.name, -1) for each in images.contents], np.int32)[images.place]
+        return by_folder, _compare_labels(layout, classes, images, by_folder)
+    wnids = wnids_of(images.key_texts(), layout.val_labels, classes)
+    unknown = sorted(set(wnids).difference(index))
+    if unknown:
+        raise SourceError(
+            f"the val labels in {layout.val_labels.first()} name {unknown[0]}, which is no class of "
+            f"{layout.class_list}. Name the class list that belongs to the labels with --meta."
+        )
+    return np.array([index[wnid] for wnid in wnids], np.int32), ""
+
+
+def _compare_labels(layout: Layout, classes: tuple[ImageClass, ...], images: Files, by_folder: Int32s) -> str:
+    """Compare the class folders of val with the labels that are there too; what to tell of that.
+
+    Raises SourceError for an image in another class's folder: one of the two is wrong, and nobody knows which.
+    """
+    if layout.split != "val":
+        return ""
+    keys, folders = images.key_texts(), [classes[row].wnid for row in by_folder.tolist()]
+    said = ""
+    for place in layout.val_labels:
+        try:
+            if not place.is_file():
+                continue
+            labels = labels_in(place, classes)
+        except SourceError as error:
+            said = f"The class folders could not be compared with {place}: {error.in_one_line}"
+            continue
+        wrong = [row for row, key in enumerate(keys) if labels.get(key, folders[row]) != folders[row]]
+        if wrong:
+            more = [f"  and {len(wrong) - NAMED:,} more"] if len(wrong) > NAMED else []
+            raise SourceError(
+                f"the class folders and {place} contradict each other, for {len(wrong):,} of {len(images):,} images:",
+                *(f"  {images.path(row)}: {labels[keys[row]]} by the labels" for row in wrong[:NAMED]),
+                *more,
+                "If the labels are right, move the images into the folders of their classes. If the folders are right, "
+                "move the file of labels away; labels of another release do not fit these images.",
+            )
+        unlabelled = sum(key not in labels for key in keys)
+        if not unlabelled:
+            return ""
+        said = f"{place} has no label for {unlabelled:,} of {counted(len(keys), 'image')}, which were not compared."
+    return said

@@ -1,0 +1,237 @@
+"""ImageNet's survey: every place that holds a split's images or annotations, listed on the workers.
+
+Places are folders, archives, and archives of classes within one. Classes that are missing or still packed are found
+here, and what is there besides classes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import os
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import Executor
+
+from parallel_sharder.errors import SourceError, unreadable
+from parallel_sharder.kinds import Kind
+from parallel_sharder.model import WNID, ImageClass, Place, Problem
+from parallel_sharder.regular import open_regular
+from parallel_sharder.sources.archive_index import ArchiveIndex
+from parallel_sharder.sources.contents import NO_FILES, Contents
+from parallel_sharder.sources.downloads import official_name
+from parallel_sharder.sources.folders import list_folder, not_read, stray_folders, with_nested
+from parallel_sharder.sources.imagenet.kaggle_contents import index_zip
+from parallel_sharder.sources.imagenet.layout import Layout
+from parallel_sharder.sources.imagenet.names import names_beside_classes, names_in, packed_class
+from parallel_sharder.sources.imagenet.published import train_counts
+from parallel_sharder.sources.names import JunkCount, Names, Role, is_archive
+from parallel_sharder.sources.survey import Progress, Survey, list_class_folders, results_of
+from parallel_sharder.sources.tar_contents import (
+    UNPACK,
+    index_annotations,
+    index_images,
+    inner_archive_patterns,
+    packed_images,
+    place_of,
+)
+from parallel_sharder.sources.tars import reader, refusal, refuse_packed, tar_members
+from parallel_sharder.text import counted, first_few
+
+
+def survey_images(
+    layout: Layout, classes: tuple[ImageClass, ...], executor: Executor, progress: Progress, index: ArchiveIndex | None
+) -> Survey:
+    """The places of the split's images. What `index` has of an archive is taken from there; what it lacks is added."""
+    if layout.images.is_dir():
+        return _image_folders(layout, classes, executor, progress)
+    contents = index.contents if index is not None else None
+    if contents is None:
+        contents = _index(layout, classes, executor, progress)
+        if index is not None:
+            index.contents = contents
+    # What lies beside the images or the archives of classes has no name, or the split's.
+    by_class = [each for each in contents if WNID.fullmatch(each.name)]
+    found = Survey.of(contents, layout.split != "test" and bool(by_class))
+    if found.in_class_folders:
+        _refuse_beside(layout, [each for each in contents if not WNID.fullmatch(each.name)])
+        _refuse_unknown([each.name for each in by_class], layout, classes)
+        return found._replace(problems=_with_missing_classes(found.problems, by_class, classes))
+    return found
+
+
+def survey_annotations(layout: Layout, executor: Executor, spool: str | None) -> tuple[list[Contents], list[Problem]]:
+    """The places of annotations that are not beside the images; compressed ones are unpacked to `spool`."""
+    path = str(layout.annotations)
+    if not os.path.isdir(path):
+        task = executor.submit(index_annotations, path, names_in(layout.split), spool)
+        try:
+            contents = results_of([task], path, lambda *_: None)
+        except OSError as error:
+            raise unreadable(path, error) from error
+        return contents, [problem for each in contents for problem in each.problems]
+    return _xml_folders(layout, executor)
+
+
+def _index(layout: Layout, classes: tuple[ImageClass, ...], executor: Executor, progress: Progress) -> list[Contents]:
+    """What the archive of the images holds: the classes' archives side by side, if it holds such."""
+    path, split = str(layout.images), layout.split
+    try:
+        if official_name(path).endswith(".zip"):
+            [contents] = results_of([executor.submit(index_zip, path, split)], path, progress)
+            return list(contents)
+        if split != "train":
+            size = os.path.getsize(path)
+            task = executor.submit(index_images, path, split, 0, size, names_in(split), (split,))
+            return results_of([task], path, progress)
+        inner, junk = _inner_archives(path, names_in(split))
+        _refuse_unknown([wnid for wnid, _, _ in inner], layout, classes)
+        tasks = [
+            executor.submit(index_images, path, wnid, start, size, names_in(split, wnid), (wnid,))
+            for wnid, start, size in inner
+        ]
+        beside = Contents(Place(path, path), "", NO_FILES, NO_FILES, junk=junk.counts)
+        return [beside, *results_of(tasks, path, progress)]
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def _inner_archives(path: str, names: Names) -> tuple[list[tuple[str, int, int]], JunkCount]:
+    """The archives of the classes in the tar at `path`: class, offset and size of each; and what systems have left.
+
+    Raises SourceError for a tar that holds anything else, or a class twice.
+    """
+    found: dict[str, tuple[str, int, int]] = {}
+    plain, packed = inner_archive_patterns(names)
+    junk = JunkCount(names)
+    refuse_packed(path)
+    with open(path, "rb", buffering=0, opener=open_regular) as file:
+        read = reader(file.fileno())
+        for member in tar_members(read, 0, os.fstat(file.fileno()).st_size, path):
+            if junk.role(*place_of(member, path)) is Role.JUNK:
+                continue
+            match = plain.fullmatch(member.name)
+            if match is None:
+                remedy = "Inner archives must not be compressed. " if packed.fullmatch(member.name) else ""
+                raise refusal(
+                    path,
+                    member.offset,
+                    f"{member.name} is not the archive of a class, <wnid>.tar, which is all that this "
+                    "archive should hold",
+                    remedy + UNPACK,
+                )
+            if match[1] in found:
+                raise refusal(path, member.offset, f"{member.name} is there twice", UNPACK)
+            found[match[1]] = match[1], member.data, member.size
+    return sorted(found.values()), junk
+
+
+def _image_folders(layout: Layout, classes: tuple[ImageClass, ...], executor: Executor, progress: Progress) -> Survey:
+    path, any_class = str(layout.images), names_in(layout.split)
+    top = list_folder(path, names_beside_classes(layout.split))
+    names = [name for name in top.folders if not name.startswith(".")]
+    if layout.split == "test" or (layout.split == "val" and not any(map(WNID.fullmatch, names))):
+        flat = Survey.of(with_nested(top, any_class), False)
+        return flat._replace(problems=_with_packed_images(flat.problems, flat.contents, any_class))
+    _refuse_beside(layout, [top])
+    _refuse_unknown(names, layout, classes)
+    folders = list_class_folders(path, _names_of(layout, names), executor, progress)
+    hidden = [not_read(os.path.join(path, name), any_class, folders) for name in sorted({*top.folders} - {*names})]
+    found = Survey.of([top, *folders], True)
+    problems = _with_missing_classes([*itertools.chain(*hidden), *found.problems], folders, classes)
+    return found._replace(contents=folders, problems=_with_packed_images(problems, folders, any_class))
+
+
+def _with_missing_classes(
+    problems: Sequence[Problem], contents: Sequence[Contents], classes: Sequence[ImageClass]
+) -> list[Problem]:
+    """The problems, and those of classes that have no image in any of their places: still packed, or empty.
+
+    A class whose images are all left out by name is none of those.
+    """
+    held = {each.name for each in contents if len(each.images)}
+    held |= {each.name for each in contents if any(problem.leaves_out_sample for problem in each.problems)}
+    missing = {row.wnid for row in classes} - held
+    found, packed = [], set()
+    for problem in problems:
+        wnid = packed_class(os.path.basename(problem.path))
+        if problem.kind is Kind.NOT_AN_IMAGE and wnid in missing:
+            packed.add(wnid)
+            problem = dataclasses.replace(problem, kind=Kind.PACKED_CLASS, detail=f"unpack it into a folder {wnid}")
+        found.append(problem)
+    empty = {each.name: each.place.name for each in reversed(contents) if each.name in missing - packed}
+    for wnid, place in sorted(empty.items()):
+        path = place if os.path.isdir(place) else f"{place}:{wnid}"
+        found.append(Problem(Kind.EMPTY_CLASS, path, "", f"it holds no image of {wnid}"))
+    return found
+
+
+def _with_packed_images(problems: Sequence[Problem], contents: Sequence[Contents], names: Names) -> list[Problem]:
+    """The problems, and the images that archives among the images hold and folders lack: unpacking was interrupted.
+
+    An archive that cannot be looked into counts as a class that is still packed, unless it is known not to be needed.
+    """
+    found = []
+    keys: set[str] = set()
+    count = Counter({each.name: len(each.images) for each in contents})
+    expected = train_counts()
+    for problem in problems:
+        path, name = problem.path, os.path.basename(problem.path)
+        if problem.kind is not Kind.NOT_AN_IMAGE or not (is_archive(name) or packed_class(name)) or os.path.isdir(path):
+            found.append(problem)
+            continue
+        keys = keys or {key for each in contents for key in each.images.keys.split("\n")}
+        packed = packed_images(path, names)
+        wnid = packed_class(name)
+        if packed is None and not (wnid and count[wnid] >= expected(wnid)):
+            detail = "it cannot be looked into; unpack it, or move it away"
+            found.append(dataclasses.replace(problem, kind=Kind.PACKED_CLASS, detail=detail))
+            continue
+        lost = [each for each in packed or () if os.path.splitext(os.path.basename(each))[0] not in keys]
+        found += [Problem(Kind.PACKED_IMAGE, f"{path}:{each}", "", "unpack it, or remove it") for each in lost]
+        if not lost:
+            found.append(problem)
+    return found
+
+
+def _refuse_beside(layout: Layout, contents: Sequence[Contents]) -> None:
+    for each in contents:
+        if len(each.images):
+            first = each.images.names(names_in(layout.split).image_suffix)[0]
+            raise SourceError(
+                f"{layout.images} holds {counted(len(each.images), 'image')} beside its class folders, the first "
+                f"{first}. Sort all images into class folders, or none."
+            )
+
+
+def _xml_folders(layout: Layout, executor: Executor) -> tuple[list[Contents], list[Problem]]:
+    """The contents of a tree of annotations, in class folders or flat, and every problem on the way."""
+    path = str(layout.annotations)
+    top = list_folder(path, names_beside_classes(layout.split))
+    wnids = [name for name in top.folders if WNID.fullmatch(name)]
+    folders = [top, *list_class_folders(path, _names_of(layout, wnids), executor, lambda *_: None)]
+    problems = stray_folders(path, sorted(set(top.folders).difference(wnids)))
+    for each in folders:
+        problems += each.problems
+        problems += stray_folders(each.place.path, each.folders if each is not top else ())
+    # An image among the annotations is no image of the set, so none is left out of it.
+    problems = [
+        each if each.kind is Kind.ORPHAN_XML else dataclasses.replace(each, kind=Kind.NOT_AN_IMAGE, key="")
+        for each in problems
+    ]
+    return folders, problems
+
+
+def _names_of(layout: Layout, wnids: Sequence[str]) -> dict[str, Names]:
+    return {wnid: names_in(layout.split, wnid) for wnid in wnids}
+
+
+def _refuse_unknown(wnids: Sequence[str], layout: Layout, classes: tuple[ImageClass, ...]) -> None:
+    known = {row.wnid for row in classes}
+    unknown = [wnid for wnid in wnids if wnid not in known]
+    if unknown:
+        what = "folders" if layout.images.is_dir() else "archives or folders"
+        raise SourceError(
+            f"{layout.images} holds {what} that are no class of {layout.class_list}: {first_few(unknown, 10)}. "
+            f"Move them out of the way, or name the right class list with --meta."
+        )

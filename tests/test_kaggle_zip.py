@@ -1,0 +1,167 @@
+"""Kaggle's zip: read as it lies, whole or packed again, and each damage is named."""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from parallel_sharder import Options, convert, preview
+from parallel_sharder.options import SPLITS
+from parallel_sharder.sources.zips import zip_members
+from tests import made
+from tests.test_archives import WNID, refusal, shards_of
+
+
+@pytest.fixture
+def zipped(tmp_path: Path) -> Path:
+    made.kaggle(tmp_path / "raw")
+    return made.kaggle_zip(tmp_path / "zip", tmp_path / "raw")
+
+
+@pytest.mark.parametrize("folder", ["imagenet-object-localization-challenge/", "a/b c/", "./"])
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_zip_of_the_unpacked_folder(zipped: Path, tmp_path: Path, folder: str, split: str) -> None:
+    """A zip that was packed again with a folder more gives the same shards, beside what macOS puts there too."""
+    expected = shards_of(zipped.parent, tmp_path / "one", split=split)
+    again = tmp_path / "again" / zipped.name
+    again.parent.mkdir()
+    with zipfile.ZipFile(zipped) as before, zipfile.ZipFile(again, "w", zipfile.ZIP_DEFLATED) as after:
+        after.writestr(f"__MACOSX/{folder}ILSVRC/Data/CLS-LOC/train/._{WNID}", b"")
+        for name in before.namelist():
+            after.writestr(folder + name, before.read(name))
+    assert expected == shards_of(again.parent, tmp_path / "other", split=split)
+
+
+def test_zip_that_is_another(zipped: Path) -> None:
+    """What is in it is named, with what to do."""
+    with zipfile.ZipFile(zipped, "w") as archive:
+        for name in ("a.txt", "b/1.txt", "b/2.txt", "c.txt", "d.txt", "e/f/g.txt", "h.txt"):
+            archive.writestr(name, b"")
+    for split in SPLITS:
+        assert (
+            f"{zipped} holds no ILSVRC/, as Kaggle's zip does; it holds a.txt, b/, c.txt, d.txt, e/ and 1 more. It is "
+            "another zip, or was cut short. Download it again, or unzip it and name the folder of the data set with "
+            "root."
+        ) == refusal(zipped.parent, split)
+    with zipfile.ZipFile(zipped, "w") as archive:
+        archive.writestr("LOC_synset_mapping.txt", (zipped.parents[1] / "raw" / "LOC_synset_mapping.txt").read_text())
+        archive.writestr("ILSVRC/Data/CLS-LOC/val/ILSVRC2012_val_00000001.JPEG", made.JPEG)
+    assert (
+        f"{zipped} holds nothing in ILSVRC/Data/CLS-LOC/test/, where Kaggle's zip has its images; it holds "
+        "LOC_synset_mapping.txt, ILSVRC/. Download it again, or unzip it and name the folder of the data set with root."
+    ) == refusal(zipped.parent, "test")
+    assert f"labels for the flat val folder found. Looked for:\n  {zipped}:LOC_val_solution.csv" in refusal(
+        zipped.parent, "val"
+    )
+
+
+def test_zip_cut_short(zipped: Path) -> None:
+    """Without its directory it is no zip."""
+    os.truncate(zipped, zipped.stat().st_size // 2)
+    assert f"{zipped} is no zip, or is cut short" in refusal(zipped.parent)
+
+
+def test_zip_with_other_methods(zipped: Path, tmp_path: Path) -> None:
+    """A way of compressing that is not deflate is named with its entry."""
+    with zipfile.ZipFile(zipped, "a", zipfile.ZIP_BZIP2) as archive:
+        archive.writestr(f"ILSVRC/Data/CLS-LOC/train/{WNID}/{WNID}_99.JPEG", b"?")
+    assert f"{WNID}_99.JPEG is compressed by method 12" in refusal(zipped.parent)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (f"ILSVRC/Data/CLS-LOC/train/{WNID}/../{WNID}_99.JPEG", "would lie outside"),
+        (f"ILSVRC/Data/CLS-LOC/train/{WNID}/{made.WNIDS[1]}_99.JPEG", "does not belong into its folder"),
+        (f"ILSVRC/Data/CLS-LOC/train/x/{WNID}_99.JPEG", "train/x is no class's folder"),
+    ],
+)
+def test_zip_with_strange_names(zipped: Path, name: str, message: str) -> None:
+    """Images outside of their class stop the run before it writes."""
+    with zipfile.ZipFile(zipped, "a") as archive:
+        archive.writestr(name, b"?")
+    assert message in refusal(zipped.parent)
+
+
+def test_zip_with_a_link(zipped: Path) -> None:
+    """A link is no image."""
+    link = zipfile.ZipInfo(f"ILSVRC/Data/CLS-LOC/train/{WNID}/{WNID}_99.JPEG")
+    link.external_attr = 0o120777 << 16
+    with zipfile.ZipFile(zipped, "a") as archive:
+        archive.writestr(link, "/etc/passwd")
+    assert f"{WNID}_99.JPEG is no plain file, but a link or a device" in refusal(zipped.parent)
+
+
+def test_zip_with_a_short_directory(zipped: Path) -> None:
+    """A directory that ends too early, at an entry's boundary, would lose images in silence."""
+    data = bytearray(zipped.read_bytes())
+    end = data.rindex(b"PK\5\6")
+    length = int.from_bytes(data[end + 12 : end + 16], "little")
+    start = int.from_bytes(data[end + 16 : end + 20], "little")
+    last = data.rindex(b"PK\1\2", start, start + length)
+    data[end + 12 : end + 16] = (last - start).to_bytes(4, "little")
+    zipped.write_bytes(data)
+    assert re.search(r"its directory has \d+ entries, and should have \d+", refusal(zipped.parent))
+
+
+def test_zip_with_a_comment(zipped: Path, tmp_path: Path) -> None:
+    """A comment may hold what looks like the directory's end."""
+    with zipfile.ZipFile(zipped, "a") as archive:
+        archive.comment = b"PK\5\6" + bytes(30)
+    assert 40 == preview(Options(root=zipped.parent, workers=0)).samples
+
+
+def test_zip_with_a_name_twice(zipped: Path) -> None:
+    """The same image twice, which unzip would settle silently."""
+    with zipfile.ZipFile(zipped) as archive:
+        name = next(each for each in archive.namelist() if "/train/" in each and each.endswith(".JPEG"))
+    with warnings.catch_warnings(), zipfile.ZipFile(zipped, "a") as archive:
+        warnings.simplefilter("ignore")
+        archive.writestr(name, b"?")
+    assert "it is there twice" in refusal(zipped.parent)
+
+
+def test_damaged_zip_entry(zipped: Path, tmp_path: Path) -> None:
+    """An entry that is not what the directory says is a problem of its sample, found by its CRC-32."""
+    with zipfile.ZipFile(zipped) as archive:
+        infos = [each for each in archive.infolist() if "/train/" in each.filename and each.filename.endswith(".JPEG")]
+    data = bytearray(zipped.read_bytes())
+    for info in infos[:3]:
+        data[info.header_offset + 30 + len(info.filename) + info.compress_size // 2] ^= 0x10
+    zipped.write_bytes(data)
+    report = convert(Options(root=zipped.parent, dest=str(tmp_path / "out"), workers=0))
+    assert (37, 3) == (report.samples, report.left_out)
+    assert {"unreadable"} == {each.kind for each in report.problems}
+    assert {f"{zipped}:{os.path.basename(info.filename)}" for info in infos[:3]} == {
+        each.path for each in report.problems
+    }
+
+
+def test_zip64(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sizes, offsets and counts in their 64-bit places give the same members."""
+    made.kaggle(tmp_path / "raw", images=10)
+    plain = made.kaggle_zip(tmp_path / "plain", tmp_path / "raw")
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 1000)
+    monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 3)
+    wide = made.kaggle_zip(tmp_path / "wide", tmp_path / "raw")
+    assert b"PK\x06\x06" in wide.read_bytes()
+    named = {member.name: (member.size, member.extent[2]) for member in zip_members(str(plain))}
+    assert named == {member.name: (member.size, member.extent[2]) for member in zip_members(str(wide))}
+    assert shards_of(plain.parent, tmp_path / "a") == shards_of(wide.parent, tmp_path / "b")
+
+
+def test_zip_with_a_broken_zip64_field(zipped: Path) -> None:
+    """Found by fuzzing: an extra field that is shorter than it says."""
+    data = bytearray(zipped.read_bytes())
+    entry = data.index(b"PK\1\2")
+    data[entry + 20 : entry + 28] = b"\xff" * 8  # both sizes are said to be in the extra field
+    data[entry + 30 : entry + 32] = b"\4\0"
+    name_bytes = int.from_bytes(data[entry + 28 : entry + 30], "little")
+    data[entry + 46 + name_bytes : entry + 50 + name_bytes] = b"\1\0\x10\0"
+    zipped.write_bytes(data)
+    assert "at offset" in refusal(zipped.parent)
