@@ -23,8 +23,8 @@ import xxhash
 
 from benchmarks.make_imagenet import kept_set
 from parallel_sharder import Options, coordinator, deal, output, worker
-from parallel_sharder.board import Board
 from parallel_sharder.engines import open_engine
+from parallel_sharder.engines.board import Board
 from parallel_sharder.image import examine
 from parallel_sharder.members import json_end, plain_json, sample_members
 from parallel_sharder.model import Chunk

@@ -21,8 +21,8 @@ import xxhash
 from parallel_sharder import annotation, boxes
 from parallel_sharder.ahead import ReadAhead
 from parallel_sharder.blob import Blob, blob_at
-from parallel_sharder.board import Board
 from parallel_sharder.boxes import Mended
+from parallel_sharder.engines.board import Board
 from parallel_sharder.errors import DestinationError, SampleError, SourceError, StoppedError
 from parallel_sharder.image import examine, size_of
 from parallel_sharder.members import Late, annotated_json, json_end, plain_json, sample_members

@@ -23,15 +23,14 @@ from parallel_sharder import (
     Options,
     SharderError,
     VerifyOptions,
-    board,
     convert,
     index_shards,
     preview,
     verify_shards,
 )
 from parallel_sharder.blob import LooseFile
-from parallel_sharder.board import Board
-from parallel_sharder.engines import inside, processes, starting
+from parallel_sharder.engines import board, inside, processes, starting
+from parallel_sharder.engines.board import Board
 from parallel_sharder.errors import SampleError
 from parallel_sharder.options import StartMethod
 from tests import made
@@ -461,7 +460,7 @@ def test_fork_server_that_is_left_alone() -> None:
         ours.close()
         descriptor = its.fileno()
         script = (
-            "from parallel_sharder.board import Board\n"
+            "from parallel_sharder.engines.board import Board\n"
             "from parallel_sharder.engines import inside\n"
             f"inside.run_and_exit(inside.serve, {descriptor}, Board.local(1))\n"
         )

@@ -11,7 +11,7 @@ from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
-from parallel_sharder.board import Board
+from parallel_sharder.engines.board import Board
 from parallel_sharder.model import Chunk, ShardRecord
 
 T = TypeVar("T")

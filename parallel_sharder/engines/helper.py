@@ -16,7 +16,7 @@ def main(method: str, descriptor: str, board: str, *path: str) -> None:
     sys.path[:] = path
     try:
         _import_package(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-        from parallel_sharder.board import Board
+        from parallel_sharder.engines.board import Board
         from parallel_sharder.engines.inside import run_and_exit, serve, work
 
         run_and_exit(serve if method == "forkserver" else work, int(descriptor), Board.at(int(board)))

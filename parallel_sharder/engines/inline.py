@@ -7,8 +7,8 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-from parallel_sharder.board import Board
 from parallel_sharder.engines import Engine
+from parallel_sharder.engines.board import Board
 from parallel_sharder.worker import write_chunk
 
 P = ParamSpec("P")

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import NoReturn
 
-from parallel_sharder.board import Board
+from parallel_sharder.engines.board import Board
 from parallel_sharder.errors import NO_MEMORY_STATUS
 from parallel_sharder.limits import explain
 from parallel_sharder.model import Chunk, ShardRecord

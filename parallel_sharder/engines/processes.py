@@ -30,8 +30,8 @@ from multiprocessing.connection import Connection
 from typing import Any, ParamSpec, TypeVar
 
 from parallel_sharder import limits
-from parallel_sharder.board import Board
 from parallel_sharder.engines import Engine, inside
+from parallel_sharder.engines.board import Board
 from parallel_sharder.engines.starting import Fork, ForkServer, Spawn, Starter
 from parallel_sharder.errors import WorkerDiedError
 

@@ -19,8 +19,8 @@ from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from typing import Protocol
 
-from parallel_sharder.board import Board
 from parallel_sharder.engines import inside
+from parallel_sharder.engines.board import Board
 from parallel_sharder.errors import WorkerDiedError, WorkerError
 
 
