@@ -20,6 +20,7 @@ from typing import IO
 
 from parallel_sharder import machine
 from parallel_sharder.destination import ShardPattern, is_pattern, names_set, set_name, shard_name
+from parallel_sharder.digests import digests_of
 from parallel_sharder.engines import Engine, open_engine
 from parallel_sharder.errors import DestinationError, SharderError, SourceError
 from parallel_sharder.indexes import Columns, Member, Shard
@@ -33,7 +34,6 @@ from parallel_sharder.options import INDEXES, SEEKING, IndexOptions
 from parallel_sharder.regular import open_regular
 from parallel_sharder.report import Indexed
 from parallel_sharder.sources.tarindex import Stream, TarMember, reader, tar_members
-from parallel_sharder.worker import digests_of
 
 
 @contextlib.contextmanager

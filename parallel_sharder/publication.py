@@ -18,6 +18,7 @@ import numpy as np
 from parallel_sharder import __version__, durable
 from parallel_sharder.card import class_table, refuse_foreign_card, withdraw_card, write_card
 from parallel_sharder.destination import CARD, ShardPattern
+from parallel_sharder.digests import digests_of
 from parallel_sharder.engines import Engine
 from parallel_sharder.errors import DestinationError
 from parallel_sharder.indexer import index_made
@@ -32,7 +33,6 @@ from parallel_sharder.options import Options
 from parallel_sharder.placed import placed
 from parallel_sharder.problems import problem_lines
 from parallel_sharder.traces import identity_if, trace_of
-from parallel_sharder.worker import digests_of
 
 
 def refuse_in_the_way(options: Options) -> None:

@@ -11,10 +11,10 @@ import numpy as np
 import xxhash
 
 from parallel_sharder import compress, journal
+from parallel_sharder.digests import file_digest
 from parallel_sharder.errors import DestinationError
 from parallel_sharder.model import Archive, Listing, Plan, ShardRecord
 from parallel_sharder.options import Options
-from parallel_sharder.worker import file_digest
 
 
 def fingerprint(options: Options, listing: Listing, plan: Plan) -> dict[str, object]:

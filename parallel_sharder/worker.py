@@ -10,13 +10,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 import itertools
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple, TypeVar
-
-import xxhash
 
 from parallel_sharder import annotation, boxes
 from parallel_sharder.ahead import ReadAhead
@@ -36,11 +33,8 @@ from parallel_sharder.model import (
     Problem,
     ShardRecord,
 )
-from parallel_sharder.regular import open_regular
 from parallel_sharder.shapes import Shapes
 from parallel_sharder.tarwriter import ShardFile
-
-_READ_BYTES = 1 << 20
 
 _shapes = Shapes()
 """The annotations' shapes that this process has met; what it has not met, it parses."""
@@ -69,30 +63,6 @@ def write_chunk(chunk: Chunk, slot: int, board: Board) -> ShardRecord:
         return _write(chunk, slot, board)
     except OSError as error:  # reading never raises it, so it is about the shard
         raise DestinationError(f"{chunk.path} cannot be written: {error.strerror or error}.") from error
-
-
-def file_digest(path: str) -> str:
-    """The XXH3-128 of a file, in hex; empty if it cannot be read, which is no file's digest."""
-    digest = xxhash.xxh3_128()
-    try:
-        _read_through(path, digest)
-    except OSError:
-        return ""
-    return digest.hexdigest()
-
-
-def digests_of(path: str) -> tuple[str, str, str]:
-    """The path of a file, its MD5 and its XXH3-128, in hex. Raises OSError if it cannot be read."""
-    md5, xxh3_128 = hashlib.md5(usedforsecurity=False), xxhash.xxh3_128()
-    _read_through(path, md5, xxh3_128)
-    return path, md5.hexdigest(), xxh3_128.hexdigest()
-
-
-def _read_through(path: str, *digests: hashlib._Hash | xxhash.xxh3_128) -> None:
-    with open(path, "rb", buffering=0, opener=open_regular) as file:
-        while block := file.read(_READ_BYTES):
-            for digest in digests:
-                digest.update(block)
 
 
 def _write(chunk: Chunk, slot: int, board: Board) -> ShardRecord:
