@@ -182,7 +182,7 @@ def _phases(chunk: Chunk, out: Path) -> dict[str, Callable[[], Any]]:
                 shard.advance(size)
             shard.publish()
 
-    board = Board.local(1)
+    progress = Board.at(Board.create(1)).slot(0)
     return {
         "keys, paths and sizes": names,
         "open, read and close": read,
@@ -191,7 +191,7 @@ def _phases(chunk: Chunk, out: Path) -> dict[str, Callable[[], Any]]:
         "headers and layout": lay_out,
         "digest": digest,
         "write, sync and rename": write,
-        "all": lambda: worker.write_chunk(chunk, 0, board),
+        "all": lambda: worker.write_chunk(chunk, progress),
     }
 
 

@@ -28,10 +28,11 @@ from parallel_sharder.destination import (
     refuse_unfit,
     refuse_unwritable,
 )
-from parallel_sharder.engines import Engine, open_engine
+from parallel_sharder.engines import running
+from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import DestinationError, DestinationGoneError, SharderError, SourceError
 from parallel_sharder.journal import Journal, Past, past_of, refuse_foreign_journal, refuse_other
-from parallel_sharder.limits import explain, stopping_in_words
+from parallel_sharder.limits import explain
 from parallel_sharder.model import Chunk, Listing, Plan, ShardRecord
 from parallel_sharder.monitor import Monitor, telling
 from parallel_sharder.options import Options
@@ -48,9 +49,9 @@ from parallel_sharder.sources.spool import spool_beside
 from parallel_sharder.stock import take_stock
 from parallel_sharder.synsets import read_classes
 from parallel_sharder.text import counted, shards_done
+from parallel_sharder.worker import write_chunk
 
 
-@stopping_in_words()
 def convert(options: Options, monitor: Monitor | None = None) -> Report:
     """Convert the data set that `options` name into shards and a manifest, and report what is there now.
 
@@ -58,19 +59,19 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
     stops a run; finished shards and the journal stay, and nothing else does. It can be called from anywhere: workers do
     not import the calling script, so it needs no `if __name__ == "__main__":`.
     """
-    anchored = options.anchored()
-    try:
-        with telling(monitor) as monitor:
-            return _convert(anchored, options, monitor)
-    except SharderError as error:
-        error.args = tuple(_as_typed(line, anchored, options) if isinstance(line, str) else line for line in error.args)
-        raise
+    with telling(monitor) as monitor, running(options.workers, options.start_method, write_chunk.__module__) as engine:
+        anchored = options.anchored()
+        try:
+            return _convert(anchored, options, engine, monitor)
+        except SharderError as error:
+            lines = (_as_typed(line, anchored, options) if isinstance(line, str) else line for line in error.args)
+            error.args = tuple(lines)
+            raise
 
 
-def _convert(options: Options, typed: Options, monitor: Monitor) -> Report:
+def _convert(options: Options, typed: Options, engine: Engine, monitor: Monitor) -> Report:
     """Convert to where `options` say; the report names paths as they are in `typed`."""
     pattern = options.pattern
-    workers = machine.usable_cores() if options.workers is None else options.workers
     times = [time.monotonic()]
     if not os.path.exists(pattern.journal_path):
         refuse_taken(pattern)
@@ -79,7 +80,7 @@ def _convert(options: Options, typed: Options, monitor: Monitor) -> Report:
     refuse_foreign_journal(pattern.journal_path)
     refuse_unwritable(pattern)
     checked = check_archives(layout, monitor.working) if options.check_archives else ()
-    with open_engine(workers, options.start_method) as engine, spool_beside(pattern, layout) as spool:
+    with spool_beside(pattern, layout) as spool:
         saved = SavedIndex.of(layout, pattern.saved_index_path)
         listing = _scan(options, layout, engine, monitor, spool, saved, checked)
         monitor.found(listing)
@@ -102,7 +103,7 @@ def _convert(options: Options, typed: Options, monitor: Monitor) -> Report:
             refuse_full(pattern, missing_bytes, machine.free_bytes(pattern.folder))
 
             monitor.planned(plan, kept)
-            job = make_job(options, listing, plan, workers)
+            job = make_job(options, listing, plan, engine.workers)
             with _saying_what_is_needed(pattern, plan, journal):
                 chunks = make_chunks(listing, plan, pattern, job, numbers, mended)
                 made = _write(chunks, engine, journal, monitor, pattern)
@@ -113,7 +114,7 @@ def _convert(options: Options, typed: Options, monitor: Monitor) -> Report:
     times.append(time.monotonic())
     seconds = dict(zip(("scan", "plan", "write"), np.diff(times).tolist(), strict=True))
     remade, notices = ([_as_typed(text, options, typed) for text in texts] for texts in (remade, notices))
-    return Report.of(listing, typed, kept, made, remade, withdrawn, problems, workers, seconds, tuple(notices))
+    return Report.of(listing, typed, kept, made, remade, withdrawn, problems, engine.workers, seconds, tuple(notices))
 
 
 def _as_typed(text: str, anchored: Options, typed: Options) -> str:
@@ -152,7 +153,7 @@ def _write(
 ) -> list[ShardRecord]:
     """Write all chunks; their records. If that fails, the files that ended workers have left go before the error."""
     try:
-        return deal(chunks, engine, journal, monitor.progress)
+        return deal(chunks, write_chunk, engine, journal, monitor.progress)
     except BaseException:
         durable.remove_partials(pattern.folder, pattern.names)
         raise
@@ -193,33 +194,30 @@ def _saying_what_is_needed(pattern: ShardPattern, plan: Plan, journal: Journal) 
         ) from error
 
 
-@stopping_in_words()
 def preview(options: Options, monitor: Monitor | None = None) -> Preview:
     """What `convert` would do with `options`; writes nothing.
 
     Raises SharderError for what is wrong with source, plan or pattern. A destination that is taken or has too little
     room is no error here, because there may be time to mend it; the preview says so, and has `exit_code` 1.
     """
-    workers = machine.usable_cores() if options.workers is None else options.workers
-    with telling(monitor) as monitor:
+    with telling(monitor) as monitor, running(options.workers, options.start_method) as engine:
         layout = _layout(options)
         checked = check_archives(layout, monitor.working) if options.check_archives else ()
-        with open_engine(workers, options.start_method) as engine:
-            saved = SavedIndex.of(layout, options.pattern.saved_index_path)
-            listing = _scan(options, layout, engine, monitor, None, saved, checked)
-    plan = _plan(options, listing)
-    refuse_unfit(options.pattern, plan.shard_count)
-    spool_bytes = int(listing.xml_size.clip(0).sum()) if layout.needs_spool else 0
-    past = past_of(options.pattern.journal_path)
-    return Preview.of(
-        listing,
-        plan,
-        options,
-        spool_bytes,
-        machine.free_bytes(options.pattern.folder),
-        past,
-        _in_the_way(options, listing, plan, past),
-    )
+        saved = SavedIndex.of(layout, options.pattern.saved_index_path)
+        listing = _scan(options, layout, engine, monitor, None, saved, checked)
+        plan = _plan(options, listing)
+        refuse_unfit(options.pattern, plan.shard_count)
+        spool_bytes = int(listing.xml_size.clip(0).sum()) if layout.needs_spool else 0
+        past = past_of(options.pattern.journal_path)
+        return Preview.of(
+            listing,
+            plan,
+            options,
+            spool_bytes,
+            machine.free_bytes(options.pattern.folder),
+            past,
+            _in_the_way(options, listing, plan, past),
+        )
 
 
 def _in_the_way(options: Options, listing: Listing, plan: Plan, past: Past | None) -> str:
@@ -252,7 +250,7 @@ def _scan(
     checked: Sequence[str] = (),
 ) -> Listing:
     classes = read_classes(layout.class_list, options.labels) if layout.class_list else ()
-    listing = scan(layout, classes, engine.executor, monitor.scanning, spool, saved)
+    listing = scan(layout, classes, engine, monitor.scanning, spool, saved)
     refuse_in_source(options.pattern, [Path(place.path) for place in listing.places])  # links to folders among them
     if checked:
         row = "checked", f"{', '.join(checked)}: as published, by MD5"

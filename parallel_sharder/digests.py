@@ -15,14 +15,14 @@ from parallel_sharder.regular import open_regular
 _READ_BYTES = 1 << 20
 
 
-def file_digest(path: str) -> str:
-    """The XXH3-128 of a file, in hex; empty if it cannot be read, which is no file's digest."""
+def digest_if_readable(path: str) -> tuple[str, str]:
+    """The path of a file, and its XXH3-128, in hex; that is empty, which is no file's, if the file cannot be read."""
     digest = xxhash.xxh3_128()
     try:
         _read_through(path, digest)
     except OSError:
-        return ""
-    return digest.hexdigest()
+        return path, ""
+    return path, digest.hexdigest()
 
 
 def digests_of(path: str) -> tuple[str, str, str]:

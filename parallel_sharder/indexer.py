@@ -18,15 +18,14 @@ from functools import partial
 from itertools import starmap
 from typing import IO
 
-from parallel_sharder import machine
 from parallel_sharder.destination import ShardPattern, is_pattern, names_set, set_name, shard_name
 from parallel_sharder.digests import digests_of
-from parallel_sharder.engines import Engine, open_engine
+from parallel_sharder.engines import running
+from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import DestinationError, SharderError, SourceError
 from parallel_sharder.indexes import Columns, Member, Shard
 from parallel_sharder.indexes.folder import FolderIndexes, Found, index_columns, index_members
 from parallel_sharder.indexes.sets import ShardSet, listed_sets, refuse_unfinished, split_of
-from parallel_sharder.limits import stopping_in_words
 from parallel_sharder.lock import locked_folder
 from parallel_sharder.model import ShardRecord
 from parallel_sharder.monitor import Monitor, telling
@@ -44,22 +43,20 @@ def _locked(folder: str, sets: Sequence[ShardSet], monitor: Monitor) -> Iterator
         yield
 
 
-@stopping_in_words()
 def index_shards(options: IndexOptions, monitor: Monitor | None = None) -> Indexed:
     """Write the indexes that `options` name for the shards they name, and say what is there now.
 
     Raises SharderError for shards that are missing, damaged, or compressed where a reader cannot take that, and for
     files in the way; nothing that tells of a whole folder is written then.
     """
-    workers = machine.usable_cores() if options.workers is None else options.workers
     start = time.monotonic()
-    with telling(monitor) as monitor:
+    with telling(monitor) as monitor, running(options.workers, preload=_index_shard.__module__) as engine:
         folder, sets = _sets_at(os.fspath(options.dest), options.readers)
         names = [name for each in sets for name in each.names]
         try:
             with (
                 _locked(folder, sets, monitor),
-                open_engine(workers, None) as engine,
+                engine,  # whose workers write into the folder, and end before its lock does
                 FolderIndexes(folder, sets, options.readers) as indexes,
             ):
                 for found in _told_by_headers(folder, names, options.readers, options.md5, engine, monitor):
@@ -68,7 +65,7 @@ def index_shards(options: IndexOptions, monitor: Monitor | None = None) -> Index
         except (OSError, sqlite3.Error) as error:
             raise SharderError(_unwritten(folder, error)) from error
     set_names = tuple(each.name for each in sets)
-    return Indexed(set_names, indexes.samples, len(names), tuple(written), workers, time.monotonic() - start)
+    return Indexed(set_names, indexes.samples, len(names), tuple(written), engine.workers, time.monotonic() - start)
 
 
 def index_made(

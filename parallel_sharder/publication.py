@@ -19,7 +19,7 @@ from parallel_sharder import __version__, durable
 from parallel_sharder.card import class_table, refuse_foreign_card, withdraw_card, write_card
 from parallel_sharder.destination import CARD, ShardPattern
 from parallel_sharder.digests import digests_of
-from parallel_sharder.engines import Engine
+from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import DestinationError
 from parallel_sharder.indexer import index_made
 from parallel_sharder.indexes.folder import refuse_foreign_beside, refuse_foreign_indexes, remove_partials, withdraw

@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 
-from parallel_sharder import machine
 from parallel_sharder.comparison import Rows, compare_with_source
 from parallel_sharder.destination import (
     ShardPattern,
@@ -29,10 +28,10 @@ from parallel_sharder.destination import (
     set_name,
     shard_name,
 )
-from parallel_sharder.engines import Engine, open_engine
+from parallel_sharder.engines import running
+from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import DestinationError, ManifestError, SourceError
 from parallel_sharder.journal import progress_of
-from parallel_sharder.limits import stopping_in_words
 from parallel_sharder.listed import Listed, against_shards, read_listed
 from parallel_sharder.manifest import is_copy, read_manifest
 from parallel_sharder.model import Deviation, Listing, Problem
@@ -47,16 +46,14 @@ from parallel_sharder.text import counted
 from parallel_sharder.witness import ExpectedShard, ShardFindings, check_shard
 
 
-@stopping_in_words()
 def verify_shards(options: VerifyOptions, monitor: Monitor | None = None) -> Verdict:
     """Verify the finished sets that `options` name, and say what is there and what deviates.
 
     Raises SharderError if there is no set; what is wrong with one, or with its source, is a Deviation.
     """
-    workers = machine.usable_cores() if options.workers is None else options.workers
     start = time.monotonic()
     sets = []
-    with telling(monitor) as monitor, open_engine(workers, None) as engine:
+    with telling(monitor) as monitor, running(options.workers, preload=check_shard.__module__) as engine:
         paths, others = _manifests(os.fspath(options.dest))
         for path in paths:
             sets.append(_verify_set(path, options, engine, monitor))
@@ -71,7 +68,7 @@ def verify_shards(options: VerifyOptions, monitor: Monitor | None = None) -> Ver
         tuple(problem for each in sets for problem in each.problems),
         tuple(dict.fromkeys([*others, *(notice for each in sets for notice in each.notices)])),
         tuple(deviation for each in sets for deviation in each.deviations),
-        workers,
+        engine.workers,
         time.monotonic() - start,
     )
 
@@ -293,7 +290,7 @@ def _source(choices: Mapping[str, Any], options: VerifyOptions, engine: Engine, 
             layout = layout.without_annotations()
         classes = read_classes(layout.class_list, choices["labels"]) if layout.class_list else ()
         with spool_elsewhere(layout) as spool:
-            listing = scan(layout, classes, engine.executor, monitor.scanning, spool)
+            listing = scan(layout, classes, engine, monitor.scanning, spool)
             yield listing
             refuse_changed_archives(listing.archives)
     except SourceError as error:

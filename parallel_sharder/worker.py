@@ -19,7 +19,7 @@ from parallel_sharder import annotation, boxes
 from parallel_sharder.ahead import ReadAhead
 from parallel_sharder.blob import Blob, blob_at
 from parallel_sharder.boxes import Mended
-from parallel_sharder.engines.board import Board
+from parallel_sharder.engines.progress import Progress
 from parallel_sharder.errors import DestinationError, SampleError, SourceError, StoppedError
 from parallel_sharder.image import examine, size_of
 from parallel_sharder.members import Late, annotated_json, json_end, plain_json, sample_members
@@ -53,19 +53,19 @@ class _Row(NamedTuple):
         return (self.image,) if self.xml is None else (self.xml, self.image)
 
 
-def write_chunk(chunk: Chunk, slot: int, board: Board) -> ShardRecord:
-    """Write the chunk's shard and return what is in it, telling `board` at `slot` how far it is.
+def write_chunk(chunk: Chunk, progress: Progress) -> ShardRecord:
+    """Write the chunk's shard and return what is in it, telling `progress` how far it is.
 
-    Raises DestinationError if the shard cannot be written, and StoppedError if the board says so; nothing is left under
-    the shard's name then.
+    Raises DestinationError if the shard cannot be written, and StoppedError if `progress` says so; nothing is left
+    under the shard's name then.
     """
     try:
-        return _write(chunk, slot, board)
+        return _write(chunk, progress)
     except OSError as error:  # reading never raises it, so it is about the shard
         raise DestinationError(f"{chunk.path} cannot be written: {error.strerror or error}.") from error
 
 
-def _write(chunk: Chunk, slot: int, board: Board) -> ShardRecord:
+def _write(chunk: Chunk, progress: Progress) -> ShardRecord:
     job = _job(chunk.job)
     left_out: list[int] = []
     problems: list[Problem] = []
@@ -84,7 +84,7 @@ def _write(chunk: Chunk, slot: int, board: Board) -> ShardRecord:
         mends=chunk.mends,
     ) as shard:
         for position, row in enumerate(_rows(chunk, job)):
-            if board.stopped:
+            if progress.stopped:
                 raise StoppedError
             ahead.before(position)
             try:
@@ -102,7 +102,7 @@ def _write(chunk: Chunk, slot: int, board: Board) -> ShardRecord:
                 json_bytes.append(size)
                 if its_mended is not _NOTHING_MENDED and any(its_mended):
                     mended = mended.plus(its_mended)
-            board.write(slot, position + 1, shard.tar_bytes)
+            progress.tell(position + 1, shard.tar_bytes)
         record = shard.finish()
     return dataclasses.replace(
         record,

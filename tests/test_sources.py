@@ -6,12 +6,12 @@ import os
 import stat
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from parallel_sharder.engines import open_engine
 from parallel_sharder.errors import SourceError
 from parallel_sharder.model import Kind, Listing
 from parallel_sharder.sources import find_layout
@@ -27,8 +27,8 @@ def listing_of(
 ) -> Listing:
     layout = find_layout(root, split, xml_root, meta)
     classes = read_classes(layout.class_list, labels) if layout.class_list else ()
-    with ThreadPoolExecutor(2) as executor:
-        return scan(layout, classes, executor, lambda *_: None)
+    with open_engine(0) as engine:
+        return scan(layout, classes, engine, lambda *_: None)
 
 
 def check(listing: Listing, expected: Made, keys: set[str], annotated: set[str]) -> None:

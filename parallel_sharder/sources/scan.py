@@ -10,7 +10,6 @@ import dataclasses
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,6 +18,7 @@ import numpy.typing as npt
 
 from parallel_sharder.blob import blob_at
 from parallel_sharder.columns import Bools, Bytes, Extents, Int32s, Int64s, Keys
+from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import SourceError
 from parallel_sharder.model import (
     IMAGE_SUFFIX,
@@ -55,7 +55,7 @@ NAMED = 10
 def scan(
     layout: Layout,
     classes: tuple[ImageClass, ...],
-    executor: Executor,
+    engine: Engine,
     progress: Progress,
     spool: str | None = None,
     index: SavedIndex | None = None,
@@ -70,14 +70,14 @@ def scan(
     """
     known = {} if index is None else {index.archive.path: index.archive}
     archives = tuple(known.get(path) or archive_at(path) for path in layout.archives)
-    survey = survey_images(layout, classes, executor, progress, index)
+    survey = survey_images(layout, classes, engine, progress, index)
     images = _Files.gather(survey.contents, [each.images for each in survey.contents], IMAGE_SUFFIX)
     if not len(images):
         raise SourceError(*_no_image(layout))
     images.refuse_repeats()
     annotations = _Annotations.none(images)
     if layout.wants_annotations:
-        annotations = _annotations(layout, survey, images, executor, spool)
+        annotations = _annotations(layout, survey, images, engine, spool)
     images, xml_of = images.take(annotations.readable), annotations.xml_of[annotations.readable]
     class_index, compared = _class_index(layout, classes, images, survey.in_class_folders)
     problems = (*survey.problems, *annotations.problems)
@@ -105,7 +105,7 @@ class _Annotations(NamedTuple):
         return cls(nothing, np.full(len(images), -1), np.ones(len(images), np.bool_), "not wanted")
 
 
-def _annotations(layout: Layout, survey: Survey, images: _Files, executor: Executor, spool: str | None) -> _Annotations:
+def _annotations(layout: Layout, survey: Survey, images: _Files, engine: Engine, spool: str | None) -> _Annotations:
     """Those beside the images, or elsewhere if the user has named a place, or none beside belongs to an image."""
     problems: list[Problem] = []
     xmls = _Files.gather(survey.contents, [each.xmls for each in survey.contents], XML_SUFFIX)
@@ -115,7 +115,7 @@ def _annotations(layout: Layout, survey: Survey, images: _Files, executor: Execu
     if elsewhere and (layout.xml_given or not matched.any()):
         unused = Kind.UNUSED_XML if layout.xml_given else Kind.ORPHAN_XML
         problems += xmls.problems(unused, f"annotations are read from {layout.annotations}")
-        contents, xml_problems = survey_annotations(layout, executor, spool)
+        contents, xml_problems = survey_annotations(layout, engine, spool)
         problems += xml_problems
         xmls, found = _Files.gather(contents, [each.xmls for each in contents], XML_SUFFIX), f"in {layout.annotations}"
         rows, matched = _rows_of(xmls.keys, images.keys)

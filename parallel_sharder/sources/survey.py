@@ -1,4 +1,4 @@
-"""The survey: every place that holds a split's images or annotations, listed on the executor.
+"""The survey: every place that holds a split's images or annotations, listed by an engine's workers.
 
 Places are folders, archives, and archives of classes within one. What they hold comes back as Contents; what does not
 belong there, as problems or, where it would mislabel samples or tells of a damaged archive, as SourceError.
@@ -11,10 +11,11 @@ import itertools
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future
+from functools import partial
 from typing import Any, NamedTuple
 
-from parallel_sharder.errors import SourceError, WorkerDiedError, WorkerError, unreadable
+from parallel_sharder.engines.engine import Engine, call
+from parallel_sharder.errors import Death, SourceError, WorkerError, unreadable
 from parallel_sharder.model import IMAGE_SUFFIX, WNID, ImageClass, Kind, Place, Problem
 from parallel_sharder.sources.archived import index_annotations, index_images, inner_archives, packed_images
 from parallel_sharder.sources.contents import NO_FILES, Contents
@@ -46,14 +47,14 @@ class Survey(NamedTuple):
 
 
 def survey_images(
-    layout: Layout, classes: tuple[ImageClass, ...], executor: Executor, progress: Progress, index: SavedIndex | None
+    layout: Layout, classes: tuple[ImageClass, ...], engine: Engine, progress: Progress, index: SavedIndex | None
 ) -> Survey:
     """The places of the split's images. What `index` has of an archive is taken from there; what it lacks is added."""
     if layout.images.is_dir():
-        return _image_folders(layout, classes, executor, progress)
+        return _image_folders(layout, classes, engine, progress)
     contents = index.contents if index is not None else None
     if contents is None:
-        contents = _index(layout, classes, executor, progress)
+        contents = _index(layout, classes, engine, progress)
         if index is not None:
             index.contents = contents
     # What lies beside the images or the archives of classes has no name, or the split's.
@@ -66,44 +67,43 @@ def survey_images(
     return found
 
 
-def survey_annotations(layout: Layout, executor: Executor, spool: str | None) -> tuple[list[Contents], list[Problem]]:
+def survey_annotations(layout: Layout, engine: Engine, spool: str | None) -> tuple[list[Contents], list[Problem]]:
     """The places of annotations that are not beside the images; compressed ones are unpacked to `spool`."""
     path = str(layout.annotations)
     if not os.path.isdir(path):
-        task = executor.submit(index_annotations, path, FLAT_KEYS.get(layout.split, ANY_TRAIN_KEY), spool)
+        task = partial(index_annotations, path, FLAT_KEYS.get(layout.split, ANY_TRAIN_KEY), spool)
         try:
-            contents = _results([task], path, lambda *_: None)
+            contents = _results([task], engine, path, lambda *_: None)
         except OSError as error:
             raise unreadable(path, error) from error
         return contents, [problem for each in contents for problem in each.problems]
-    return _xml_folders(layout, executor)
+    return _xml_folders(layout, engine)
 
 
-def _index(layout: Layout, classes: tuple[ImageClass, ...], executor: Executor, progress: Progress) -> list[Contents]:
+def _index(layout: Layout, classes: tuple[ImageClass, ...], engine: Engine, progress: Progress) -> list[Contents]:
     """What the archive of the images holds: the classes' archives side by side, if it holds such."""
     path, split = str(layout.images), layout.split
     pattern = FLAT_KEYS.get(split, TRAIN_KEY)
     try:
         if official_name(path).endswith(".zip"):
-            [contents] = _results([executor.submit(index_zip, path, split)], path, progress)
+            [contents] = _results([partial(index_zip, path, split)], engine, path, progress)
             return list(contents)
         if split != "train":
             size = os.path.getsize(path)
-            task = executor.submit(index_images, path, split, 0, size, pattern, (split,))
-            return _results([task], path, progress)
+            task = partial(index_images, path, split, 0, size, pattern, (split,))
+            return _results([task], engine, path, progress)
         inner, junk = inner_archives(path)
         _refuse_unknown([wnid for wnid, _, _ in inner], layout, classes)
         tasks = [
-            executor.submit(index_images, path, wnid, start, size, pattern.format(wnid), (wnid,))
-            for wnid, start, size in inner
+            partial(index_images, path, wnid, start, size, pattern.format(wnid), (wnid,)) for wnid, start, size in inner
         ]
         beside = Contents(Place(path, path), "", NO_FILES, NO_FILES, junk=junk.counts)
-        return [beside, *_results(tasks, path, progress)]
+        return [beside, *_results(tasks, engine, path, progress)]
     except OSError as error:
         raise unreadable(path, error) from error
 
 
-def _image_folders(layout: Layout, classes: tuple[ImageClass, ...], executor: Executor, progress: Progress) -> Survey:
+def _image_folders(layout: Layout, classes: tuple[ImageClass, ...], engine: Engine, progress: Progress) -> Survey:
     path = str(layout.images)
     top = list_folder(path, FLAT_KEYS.get(layout.split, NO_KEYS))
     names = [name for name in top.folders if not name.startswith(".")]
@@ -112,7 +112,7 @@ def _image_folders(layout: Layout, classes: tuple[ImageClass, ...], executor: Ex
         return flat._replace(problems=_with_packed_images(flat.problems, flat.contents))
     _refuse_beside(layout, [top])
     _refuse_unknown(names, layout, classes)
-    folders = _list_class_folders(layout, names, path, executor, progress)
+    folders = _list_class_folders(layout, names, path, engine, progress)
     key_pattern = FLAT_KEYS.get(layout.split, ANY_TRAIN_KEY)
     hidden = [not_read(os.path.join(path, name), key_pattern, folders) for name in sorted({*top.folders} - {*names})]
     found = _survey([top, *folders], True)
@@ -189,12 +189,12 @@ def _refuse_beside(layout: Layout, contents: Sequence[Contents]) -> None:
             )
 
 
-def _xml_folders(layout: Layout, executor: Executor) -> tuple[list[Contents], list[Problem]]:
+def _xml_folders(layout: Layout, engine: Engine) -> tuple[list[Contents], list[Problem]]:
     """The contents of a tree of annotations, in class folders or flat, and every problem on the way."""
     path = str(layout.annotations)
     top = list_folder(path, FLAT_KEYS.get(layout.split, NO_KEYS))
     wnids = [name for name in top.folders if WNID.fullmatch(name)]
-    folders = [top, *_list_class_folders(layout, wnids, path, executor, lambda *_: None)]
+    folders = [top, *_list_class_folders(layout, wnids, path, engine, lambda *_: None)]
     problems = stray_folders(path, sorted(set(top.folders).difference(wnids)))
     for each in folders:
         problems += each.problems
@@ -208,29 +208,26 @@ def _xml_folders(layout: Layout, executor: Executor) -> tuple[list[Contents], li
 
 
 def _list_class_folders(
-    layout: Layout, wnids: Sequence[str], path: str, executor: Executor, progress: Progress
+    layout: Layout, wnids: Sequence[str], path: str, engine: Engine, progress: Progress
 ) -> list[Contents]:
     pattern = FLAT_KEYS.get(layout.split)
-    futures = [
-        executor.submit(list_class, os.path.join(path, wnid), pattern or TRAIN_KEY.format(wnid)) for wnid in wnids
-    ]
-    return [contents for some in _results(futures, path, progress) for contents in some]
+    tasks = [partial(list_class, os.path.join(path, wnid), pattern or TRAIN_KEY.format(wnid)) for wnid in wnids]
+    return [contents for some in _results(tasks, engine, path, progress) for contents in some]
 
 
-def _results(futures: Sequence[Future[Any]], path: str, progress: Progress) -> list[Any]:
+def _results(tasks: Sequence[partial[Any]], engine: Engine, path: str, progress: Progress) -> list[Any]:
     """What the tasks have found, in their order."""
-    results: list[Any] = []
+    found: dict[partial[Any], Any] = {}
     image_count = 0
-    for future in futures:
-        try:
-            results.append(future.result())
-        except WorkerDiedError as error:
+    for task, result, _ in engine.run(call, tasks):
+        if isinstance(result, Death):
             raise WorkerError(
-                f"a worker died listing what is in {path}: {error.cause}. If memory is short, use fewer --workers."
-            ) from error
-        image_count += sum(len(each.images) for each in _as_list(results[-1]))
-        progress(len(results), len(futures), image_count)
-    return results
+                f"a worker died listing what is in {path}: {result.cause}. If memory is short, use fewer --workers."
+            ) from result
+        found[task] = result
+        image_count += sum(len(each.images) for each in _as_list(result))
+        progress(len(found), len(tasks), image_count)
+    return [found[task] for task in tasks]
 
 
 def _as_list(found: Contents | list[Contents]) -> list[Contents]:
