@@ -14,13 +14,13 @@ import json
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from parallel_sharder.deal import deal, make_chunks
 from parallel_sharder.engines import open_engine
+from parallel_sharder.engines.progress import Progress
 from parallel_sharder.journal import Journal
 from parallel_sharder.model import Chunk, ImageClass, Job, Listing, Place, Plan, ShardRecord
 from parallel_sharder.pattern import ShardPattern
@@ -28,9 +28,8 @@ from parallel_sharder.pattern import ShardPattern
 ROWS = 1_281_167
 
 
-def answer(chunk: Chunk, slot: int) -> ShardRecord:
+def answer(chunk: Chunk, _: Progress) -> ShardRecord:
     """Returns what a worker answers when it has written a shard."""
-    del slot
     return ShardRecord(chunk.number, chunk.path, len(chunk.keys) // chunk.key_width, 10**9, 10**9, "0" * 32)
 
 
@@ -70,7 +69,8 @@ def measure(workers: int, samples: int, chunks: int, folder: Path) -> dict[str, 
     ):
         deal(
             timed(make_chunks(listing, plan, pattern, job)),
-            replace(engine, write=dealing.answer),
+            dealing.answer,
+            engine,
             journal,
             lambda *_: None,
         )

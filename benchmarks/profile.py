@@ -23,8 +23,8 @@ import xxhash
 
 from benchmarks.tools.make_imagenet import kept_set
 from parallel_sharder import Options, coordinator, deal, output, worker
-from parallel_sharder.board import Board
 from parallel_sharder.engines import open_engine
+from parallel_sharder.engines.board import Board
 from parallel_sharder.image import examine
 from parallel_sharder.members import json_end, plain_json, sample_members
 from parallel_sharder.model import Chunk
@@ -181,7 +181,7 @@ def _phases(chunk: Chunk, out: Path) -> dict[str, Callable[[], Any]]:
                 shard.advance(size)
             shard.publish()
 
-    board = Board.local(1)
+    progress = Board.at(Board.create(1)).slot(0)
     return {
         "keys, paths and sizes": names,
         "open, read and close": read,
@@ -190,7 +190,7 @@ def _phases(chunk: Chunk, out: Path) -> dict[str, Callable[[], Any]]:
         "headers and layout": lay_out,
         "digest": digest,
         "write, sync and rename": write,
-        "all": lambda: worker.write_chunk(chunk, 0, board),
+        "all": lambda: worker.write_chunk(chunk, progress),
     }
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from parallel_sharder import durable
-from parallel_sharder.engines import Engine
+from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import unwritable
 from parallel_sharder.journal import Journal
 from parallel_sharder.manifest import Manifest

@@ -15,7 +15,7 @@ import numpy as np
 
 from parallel_sharder.blob import Blob, blob_at
 from parallel_sharder.columns import Bytes, Int32s, Int64s, Keys
-from parallel_sharder.engines import Engine
+from parallel_sharder.engines.engine import Engine
 from parallel_sharder.kinds import Kind
 from parallel_sharder.listed import Listed
 from parallel_sharder.model import IMAGE_SUFFIX, XML_SUFFIX, Deviation, Listing

@@ -26,11 +26,12 @@ from parallel_sharder.destination import (
     refuse_unfit,
     refuse_unwritable,
 )
-from parallel_sharder.engines import Engine, open_engine
+from parallel_sharder.engines import running
+from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import DestinationError, DestinationGoneError, SharderError, SourceError
 from parallel_sharder.fingerprint import refuse_other
 from parallel_sharder.journal import Journal, Past, past_of
-from parallel_sharder.limits import explain, stopping_in_words
+from parallel_sharder.limits import explain
 from parallel_sharder.model import Chunk, Listing, Plan, ShardRecord
 from parallel_sharder.monitor import Monitor, telling
 from parallel_sharder.options import Options
@@ -43,9 +44,9 @@ from parallel_sharder.resume import archives_by_entry, fingerprint, refuse_chang
 from parallel_sharder.sources.source import Source, SourceOptions, open_source, refuse_left_out
 from parallel_sharder.stock import take_stock
 from parallel_sharder.text import counted, shards_done
+from parallel_sharder.worker import write_chunk
 
 
-@stopping_in_words()
 def convert(options: Options, monitor: Monitor | None = None) -> Report:
     """Convert the data set that `options` name into shards and a manifest, and report what is there now.
 
@@ -53,19 +54,19 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
     stops a run; finished shards and the journal stay, and nothing else does. It can be called from anywhere: workers do
     not import the calling script, so it needs no `if __name__ == "__main__":`.
     """
-    anchored = options.anchored()
-    try:
-        with telling(monitor) as monitor:
-            return _convert(anchored, options, monitor)
-    except SharderError as error:
-        error.args = tuple(_as_typed(line, anchored, options) if isinstance(line, str) else line for line in error.args)
-        raise
+    with telling(monitor) as monitor, running(options.workers, options.start_method, write_chunk.__module__) as engine:
+        anchored = options.anchored()
+        try:
+            return _convert(anchored, options, engine, monitor)
+        except SharderError as error:
+            lines = (_as_typed(line, anchored, options) if isinstance(line, str) else line for line in error.args)
+            error.args = tuple(lines)
+            raise
 
 
-def _convert(options: Options, typed: Options, monitor: Monitor) -> Report:
+def _convert(options: Options, typed: Options, engine: Engine, monitor: Monitor) -> Report:
     """Convert to where `options` say; the report names paths as they are in `typed`."""
     pattern = options.pattern
-    workers = machine.usable_cores() if options.workers is None else options.workers
     times = [time.monotonic()]
     if not os.path.exists(pattern.files.journal):
         refuse_taken(pattern)
@@ -74,7 +75,7 @@ def _convert(options: Options, typed: Options, monitor: Monitor) -> Report:
     refuse_in_source(pattern, source.folders)
     refuse_foreign_journal(pattern.files.journal)
     refuse_unwritable(pattern)
-    with open_engine(workers, options.start_method) as engine, source:
+    with source:
         listing = _scan(options, source, engine, monitor)
         monitor.found(listing)
         times.append(time.monotonic())
@@ -95,7 +96,7 @@ def _convert(options: Options, typed: Options, monitor: Monitor) -> Report:
             refuse_full(pattern, missing_bytes, machine.free_bytes(pattern.folder))
 
             monitor.planned(plan, kept)
-            job = make_job(options, listing, plan, workers)
+            job = make_job(options, listing, plan, engine.workers)
             with _saying_what_is_needed(pattern, plan, journal):
                 chunks = make_chunks(listing, plan, pattern, job, numbers, mended)
                 made = _write(chunks, engine, journal, monitor, pattern)
@@ -106,7 +107,7 @@ def _convert(options: Options, typed: Options, monitor: Monitor) -> Report:
     times.append(time.monotonic())
     seconds = dict(zip(("scan", "plan", "write"), np.diff(times).tolist(), strict=True))
     remade, notices = ([_as_typed(text, options, typed) for text in texts] for texts in (remade, notices))
-    return Report.of(listing, typed, kept, made, remade, withdrawn, problems, workers, seconds, tuple(notices))
+    return Report.of(listing, typed, kept, made, remade, withdrawn, problems, engine.workers, seconds, tuple(notices))
 
 
 def _as_typed(text: str, anchored: Options, typed: Options) -> str:
@@ -145,7 +146,7 @@ def _write(
 ) -> list[ShardRecord]:
     """Write all chunks; their records. If that fails, the files that ended workers have left go before the error."""
     try:
-        return deal(chunks, engine, journal, monitor.progress)
+        return deal(chunks, write_chunk, engine, journal, monitor.progress)
     except BaseException:
         durable.remove_partials(pattern.folder, pattern.names)
         raise
@@ -186,31 +187,29 @@ def _saying_what_is_needed(pattern: ShardPattern, plan: Plan, journal: Journal) 
         ) from error
 
 
-@stopping_in_words()
 def preview(options: Options, monitor: Monitor | None = None) -> Preview:
     """What `convert` would do with `options`; writes nothing.
 
     Raises SharderError for what is wrong with source, plan or pattern. A destination that is taken or has too little
     room is no error here, because there may be time to mend it; the preview says so, and has `exit_code` 1.
     """
-    workers = machine.usable_cores() if options.workers is None else options.workers
-    with telling(monitor) as monitor:
+    with telling(monitor) as monitor, running(options.workers, options.start_method) as engine:
         source = open_source(SourceOptions.of(options), options.pattern, is_preview=True)
         refuse_in_source(options.pattern, source.folders)
-        with open_engine(workers, options.start_method) as engine, source:
+        with source:
             listing = _scan(options, source, engine, monitor)
-    plan = _plan(options, listing)
-    refuse_unfit(options.pattern, plan.shard_count)
-    past = past_of(options.pattern.files.journal)
-    return Preview.of(
-        listing,
-        plan,
-        options,
-        source.spool_bytes(listing),
-        machine.free_bytes(options.pattern.folder),
-        past,
-        _in_the_way(options, listing, plan, past),
-    )
+        plan = _plan(options, listing)
+        refuse_unfit(options.pattern, plan.shard_count)
+        past = past_of(options.pattern.files.journal)
+        return Preview.of(
+            listing,
+            plan,
+            options,
+            source.spool_bytes(listing),
+            machine.free_bytes(options.pattern.folder),
+            past,
+            _in_the_way(options, listing, plan, past),
+        )
 
 
 def _in_the_way(options: Options, listing: Listing, plan: Plan, past: Past | None) -> str:

@@ -1,17 +1,21 @@
-"""Dealing: the Plan to Chunks, and Chunks to workers, a bounded number at a time."""
+"""Dealing: the Plan to Chunks, and Chunks to workers, each chunk again if its worker dies.
+
+Which chunks begin, and which shards are finished, is recorded once a round, before the next chunks begin. Whatever ends
+the work, every shard that was finished is recorded. How a chunk is written is the business of the function given.
+"""
 
 from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from concurrent.futures import Future
-from itertools import islice
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from parallel_sharder import durable
-from parallel_sharder.engines import Engine, Finished
-from parallel_sharder.errors import DestinationGoneError, WorkerDiedError, WorkerError
+from parallel_sharder.engines.engine import Engine, Run
+from parallel_sharder.engines.progress import Progress
+from parallel_sharder.errors import Death, DestinationGoneError, WorkerError
 from parallel_sharder.model import Chunk, Job, Listing, Plan, ShardRecord
 from parallel_sharder.options import Options
 from parallel_sharder.pattern import ShardPattern
@@ -88,25 +92,28 @@ class Recorder(Protocol):
 
 
 def deal(
-    chunks: Iterable[Chunk], engine: Engine, recorder: Recorder, progress: Callable[[int, int], None]
+    chunks: Iterable[Chunk],
+    write: Callable[[Chunk, Progress], ShardRecord],
+    engine: Engine,
+    recorder: Recorder,
+    progress: Callable[[int, int], None],
 ) -> list[ShardRecord]:
-    """Have the engine write all chunks, and return their records, in the order in which they were finished.
+    """Have the engine `write` all chunks, and return their records, in the order in which they were finished.
 
     A chunk whose worker dies, or has no memory left, is dealt again. `progress(samples, tar_bytes)` is told the totals
     so far, several times a second, shards in hand and samples left out included. Raises WorkerError for a chunk that
     DEATHS workers have died with, and whatever error a worker raises. The engine is stopped then, and every shard that
     was finished is recorded.
     """
-    in_hand: dict[Future[ShardRecord], _Hand] = {}
+    run = engine.run(write, chunks)
     try:
-        return _deal(chunks, engine, recorder, progress, in_hand)
+        return _deal(run, engine, recorder, progress)
     except BaseException:
         engine.stop()
-        done = [future for future in in_hand if future.done() and not future.cancelled()]
-        finished = [future.result() for future in done if future.exception() is None]
+        finished = run.unhandled()
         try:
             recorder.record(finished)
-        except DestinationGoneError:  # they have been put where nothing will tell of them
+        except DestinationGoneError:  # they have been put where nothing lists them
             for record in finished:
                 durable.remove_if(record.path, identity_if(record.path, [Trace(record.file_bytes, record.xxh3_128)]))
             raise
@@ -114,76 +121,43 @@ def deal(
 
 
 def _deal(
-    chunks: Iterable[Chunk],
-    engine: Engine,
-    recorder: Recorder,
-    progress: Callable[[int, int], None],
-    in_hand: dict[Future[ShardRecord], _Hand],
+    run: Run[Chunk, ShardRecord], engine: Engine, recorder: Recorder, progress: Callable[[int, int], None]
 ) -> list[ShardRecord]:
     records: list[ShardRecord] = []
-    finished: Finished[ShardRecord] = Finished()
-
-    def submit(hand: _Hand) -> None:
-        future = engine.executor.submit(engine.write, hand.chunk, hand.slot)
-        in_hand[future] = hand
-        finished.add(future)
-
-    free_slots = list(range(engine.slots))
-    waiting = iter(chunks)
-    done: dict[Future[ShardRecord], ShardRecord] = {}
+    deaths: Counter[int] = Counter()
     done_samples = done_bytes = 0
     progress(0, 0)  # all there is to tell where every shard is there already
-    while True:
-        new = list(islice(waiting, len(free_slots)))
-        recorder.record([*done.values()], [(chunk.number, chunk.path) for chunk in new])
-        for future in done:
-            del in_hand[future]  # only now: an interrupt before finds it there and records it
-        done.clear()
-        for chunk in new:
-            submit(_Hand(chunk, free_slots.pop()))
-        if not in_hand:
-            return records
-        for future in finished.take(TICK_SECONDS):
-            hand = in_hand[future]
-            engine.board.write(hand.slot, 0, 0)
-            try:
-                record = future.result()
-            except (WorkerDiedError, MemoryError) as error:
-                submit(_after_death(hand, error))
-                del in_hand[future]
+    for outcomes, new in run.rounds(TICK_SECONDS):
+        done = []
+        for chunk, result, _ in outcomes:
+            if isinstance(result, Death):
+                deaths[chunk.number] += 1
+                prepare_again(chunk, deaths[chunk.number], result)
+                run.put_back(chunk)
                 continue
-            done[future] = record
-            records.append(record)
-            free_slots.append(hand.slot)
-            done_samples += record.samples + len(record.left_out)
-            done_bytes += record.tar_bytes
-        samples, tar_bytes = engine.board.read()
+            done.append(result)
+            done_samples += result.samples + len(result.left_out)
+            done_bytes += result.tar_bytes
+        records += done
+        samples, tar_bytes = engine.told()
         progress(done_samples + samples, done_bytes + tar_bytes)
+        recorder.record(done, [(chunk.number, chunk.path) for chunk in new])
+    return records
 
 
-class _Hand(NamedTuple):
-    """A chunk that is being written: the slot of the board it has, and how many workers have died with it."""
-
-    chunk: Chunk
-    slot: int
-    deaths: int = 0
-
-
-def _after_death(hand: _Hand, error: WorkerDiedError | MemoryError) -> _Hand:
-    """The chunk to deal again, its temporary file gone; WorkerError if that has been tried often enough.
+def prepare_again(chunk: Chunk, deaths: int, death: Death) -> None:
+    """Remove the temporary file of a chunk that is to be dealt again after so many deaths; WorkerError for DEATHS.
 
     If the worker died between giving the shard its name and saying so, that is found to be what the chunk gives.
     """
-    chunk = hand.chunk
     folder, name = os.path.split(chunk.path)
     durable.remove_partials(folder, re.escape(name))
-    if hand.deaths + 1 < DEATHS:
-        return hand._replace(deaths=hand.deaths + 1)
+    if deaths < DEATHS:
+        return
     count = len(chunk.keys) // chunk.key_width
     first, last = (chunk.keys[start : start + chunk.key_width] for start in (0, (count - 1) * chunk.key_width))
     names = " to ".join(key.rstrip(b"\0").decode("ascii") for key in (first, last))
-    cause = error.cause if isinstance(error, WorkerDiedError) else "out of memory"
     raise WorkerError(
-        f"{DEATHS} workers died writing {chunk.path} ({counted(count, 'sample')}, {names}), the last {cause}. "
+        f"{DEATHS} workers died writing {chunk.path} ({counted(count, 'sample')}, {names}), the last {death.cause}. "
         f"If memory is short, use fewer --workers; if not, one of these samples may be the cause."
-    ) from error
+    ) from death

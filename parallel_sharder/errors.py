@@ -47,6 +47,8 @@ def worded(message: str) -> str:
 NO_MEMORY_STATUS = 71
 """The exit code of a worker process that has no memory to go on; 71 is "system error" among those of sysexits.h."""
 
+_OUT_OF_MEMORY = "out of memory"
+
 
 class SharderError(Exception):
     """A run that cannot go on. Its arguments are lines for the user, whole sentences and remedy included."""
@@ -124,21 +126,29 @@ class WorkerError(SharderError):
     """Work that cannot be done, because the worker processes that try it die."""
 
 
-class WorkerDiedError(Exception):
-    """One task whose worker process ended without an answer; `exit_code` is the process's, negative for a signal."""
+class Death(Exception):  # noqa: N818 - it stops a run only if the task is not done by another worker
+    """The error of one task whose worker has died, or had no memory to go on.
 
-    def __init__(self, exit_code: int) -> None:
-        super().__init__(exit_code)
-        self.exit_code = exit_code
+    `cause` says why, for people: "killed by SIGKILL", "out of memory", or "exit status 1".
+    """
 
-    @property
-    def cause(self) -> str:
-        """How it ended, for people: "killed by SIGKILL", "out of memory", or "exit status 1"."""
-        if self.exit_code == NO_MEMORY_STATUS:
-            return "out of memory"
-        if self.exit_code < 0:
-            return f"killed by {signal.Signals(-self.exit_code).name}"
-        return f"exit status {self.exit_code}"
+    def __init__(self, cause: str) -> None:
+        super().__init__(cause)
+        self.cause = cause
+
+    @classmethod
+    def of_process(cls, exit_code: int) -> Death:
+        """The death of a process with this exit code, negative for a signal."""
+        if exit_code == NO_MEMORY_STATUS:
+            return cls(_OUT_OF_MEMORY)
+        return cls(f"killed by {signal.Signals(-exit_code).name}" if exit_code < 0 else f"exit status {exit_code}")
+
+    @classmethod
+    def without_memory(cls, error: MemoryError) -> Death:
+        """What counts as one: the function has raised `error`, which is the cause that Python knows."""
+        death = cls(_OUT_OF_MEMORY)
+        death.__cause__ = error
+        return death
 
 
 class SampleError(Exception):

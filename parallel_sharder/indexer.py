@@ -9,14 +9,12 @@ import time
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from parallel_sharder import machine
-from parallel_sharder.engines import open_engine
+from parallel_sharder.engines import running
 from parallel_sharder.errors import DestinationError
 from parallel_sharder.indexes.folder import FolderIndexes, unwritten
 from parallel_sharder.indexes.headers import index_headers
 from parallel_sharder.indexes.indexed import Indexed
 from parallel_sharder.indexes.sets import ShardSet, listed_sets, refuse_unfinished, split_in
-from parallel_sharder.limits import stopping_in_words
 from parallel_sharder.lock import locked_folder
 from parallel_sharder.monitor import Monitor, telling
 from parallel_sharder.options import INDEXES, SEEKING, IndexOptions
@@ -32,22 +30,20 @@ def _locked(folder: str, sets: Sequence[ShardSet], monitor: Monitor) -> Iterator
         yield
 
 
-@stopping_in_words()
 def index_shards(options: IndexOptions, monitor: Monitor | None = None) -> Indexed:
     """Write the indexes that `options` name for the shards they name, and say what is there now.
 
     Raises SharderError for shards that are missing, damaged, or compressed where a reader cannot take that, and for
     files in the way; no index of a whole folder is written then.
     """
-    workers = machine.usable_cores() if options.workers is None else options.workers
     start = time.monotonic()
-    with telling(monitor) as monitor:
+    with telling(monitor) as monitor, running(options.workers, preload=index_headers.__module__) as engine:
         folder, sets = _sets_at(os.fspath(options.dest), options.readers)
         paths = [os.path.join(folder, name) for each in sets for name in each.names]
         try:
             with (
                 _locked(folder, sets, monitor),
-                open_engine(workers, None) as engine,
+                engine,  # whose workers write into the folder, and end before its lock does
                 FolderIndexes(folder, sets, options.readers) as indexes,
             ):
                 for found in index_headers(paths, options.readers, engine, monitor, md5=options.md5):
@@ -56,7 +52,7 @@ def index_shards(options: IndexOptions, monitor: Monitor | None = None) -> Index
         except (OSError, sqlite3.Error) as error:
             raise unwritten(folder, error) from error
     set_names = tuple(each.name for each in sets)
-    return Indexed(set_names, indexes.samples, len(paths), tuple(written), workers, time.monotonic() - start)
+    return Indexed(set_names, indexes.samples, len(paths), tuple(written), engine.workers, time.monotonic() - start)
 
 
 def _sets_at(dest: str, readers: Collection[str]) -> tuple[str, list[ShardSet]]:

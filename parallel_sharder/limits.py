@@ -13,21 +13,22 @@ import os
 import resource
 from collections.abc import Iterator
 
-from parallel_sharder.errors import OptionsError, SharderError, WorkerDiedError, WorkerError
+from parallel_sharder.errors import Death, OptionsError, SharderError, WorkerError
 
 _REMEDY = "Use fewer --workers, or --workers 0, or raise the limit."
 
 
 @contextlib.contextmanager
 def stopping_in_words() -> Iterator[None]:
-    """Within, or in a function that this decorates, what the system refuses ends in a SharderError that says why."""
+    """Within, what the system refuses, and a worker's death, ends in a SharderError that says why."""
     try:
         yield
     except SharderError as error:
         explain(error)
         raise
-    except WorkerDiedError as error:
-        raise WorkerError(f"a worker died ({error.cause}). If memory is short, use fewer --workers.") from error
+    except Death as error:
+        words = f"a worker died ({error.cause}). If memory is short, use fewer --workers."
+        raise WorkerError(_limit(error.__cause__) or words) from error
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         do = "Give this user the right to it and to the folders above it" if isinstance(error, PermissionError) else ""
@@ -43,7 +44,7 @@ def explain(error: Exception) -> None:
     """Add to the message of a SharderError which limit has caused it, if one has."""
     if isinstance(error, SharderError) and not isinstance(error, OptionsError):
         cause = error.__cause__
-        while isinstance(cause, SharderError):
+        while isinstance(cause, SharderError | Death):
             cause = cause.__cause__
         limit = _limit(cause)
         *lines, last = error.args

@@ -14,7 +14,8 @@ from parallel_sharder import durable
 from parallel_sharder.beside import Beside, FinishedSet
 from parallel_sharder.card import Card
 from parallel_sharder.class_table import ClassTable
-from parallel_sharder.engines import Engine
+from parallel_sharder.digests import digests_of
+from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import DestinationError
 from parallel_sharder.indexes.beside import ReaderIndexes
 from parallel_sharder.journal import Journal
@@ -24,7 +25,6 @@ from parallel_sharder.model import Listing, Plan, Problem, ShardRecord
 from parallel_sharder.monitor import Monitor
 from parallel_sharder.options import INDEXES, Options
 from parallel_sharder.problems_file import ProblemsFile
-from parallel_sharder.worker import digests_of
 
 
 def besides(options: Options) -> tuple[Beside, ...]:

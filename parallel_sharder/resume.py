@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from concurrent.futures import Executor
 from datetime import UTC, datetime
 
 import numpy as np
 import xxhash
 
 from parallel_sharder import compress
+from parallel_sharder.digests import digest_if_readable
+from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import DestinationError
 from parallel_sharder.fingerprint import FORMAT
 from parallel_sharder.model import Archive, Listing, Plan, ShardRecord
 from parallel_sharder.options import Options
-from parallel_sharder.worker import file_digest
 
 
 def fingerprint(options: Options, listing: Listing, plan: Plan) -> dict[str, object]:
@@ -62,16 +62,16 @@ def _exact_time(archive: Archive) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09}Z"
 
 
-def intact(records: Iterable[ShardRecord], executor: Executor, check: bool) -> list[ShardRecord]:
+def intact(records: Iterable[ShardRecord], engine: Engine, check: bool) -> list[ShardRecord]:
     """Those of `records` that can stay: the file is there with its size and, if `check`, its digest; none provisional.
 
-    Digests are read on the executor.
+    Workers read the files for their digests.
     """
     there = [record for record in records if _has_size(record) and not record.is_provisional]
     if not check:
         return there
-    digests = [executor.submit(file_digest, record.path) for record in there]
-    return [record for record, digest in zip(there, digests, strict=True) if digest.result() == record.xxh3_128]
+    digests = dict(engine.each(digest_if_readable, [record.path for record in there]))
+    return [record for record in there if digests[record.path] == record.xxh3_128]
 
 
 def refuse_changed(records: Iterable[ShardRecord]) -> None:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from parallel_sharder import durable
 from parallel_sharder.destination import refuse_taken
-from parallel_sharder.engines import Engine
+from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import DestinationError
 from parallel_sharder.journal import Journal, Taken
 from parallel_sharder.manifest import is_manifest
@@ -48,7 +48,7 @@ def take_stock(options: Options, plan: Plan, engine: Engine, journal: Journal, m
     """
     pattern = options.pattern
     refuse_taken(pattern, [each.path for each in journal.taken()], _note(pattern.files.journal, journal))
-    kept = [] if options.overwrite else intact(journal.done.values(), engine.executor, _reads_all(options, journal))
+    kept = [] if options.overwrite else intact(journal.done.values(), engine, _reads_all(options, journal))
     stay = {record.number for record in kept}
     remade = sorted(journal.done[number].path for number in journal.done.keys() - stay) if not options.overwrite else []
     is_complete = len(kept) == plan.shard_count

@@ -17,12 +17,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from parallel_sharder import machine
 from parallel_sharder.comparison import Rows, compare_with_source
-from parallel_sharder.engines import Engine, open_engine
+from parallel_sharder.engines import running
+from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import DestinationError, ManifestError, SourceError
 from parallel_sharder.journal import progress_of
-from parallel_sharder.limits import stopping_in_words
 from parallel_sharder.listed import Listed, against_shards, read_listed
 from parallel_sharder.manifest import Choices, Manifest
 from parallel_sharder.model import Deviation, Listing, Problem
@@ -38,16 +37,14 @@ from parallel_sharder.verify_shard import ExpectedShard, ShardFindings, check_sh
 from parallel_sharder.verify_verdict import Verdict
 
 
-@stopping_in_words()
 def verify_shards(options: VerifyOptions, monitor: Monitor | None = None) -> Verdict:
     """Verify the finished sets that `options` name, and return what they hold and what deviates.
 
     Raises SharderError if there is no set. Whatever is wrong with a set, or with its source, is a Deviation.
     """
-    workers = machine.usable_cores() if options.workers is None else options.workers
     start = time.monotonic()
     sets = []
-    with telling(monitor) as monitor, open_engine(workers, None) as engine:
+    with telling(monitor) as monitor, running(options.workers, preload=check_shard.__module__) as engine:
         paths, others = _manifests(os.fspath(options.dest))
         for path in paths:
             sets.append(_verify_set(path, options, engine, monitor))
@@ -62,7 +59,7 @@ def verify_shards(options: VerifyOptions, monitor: Monitor | None = None) -> Ver
         tuple(problem for each in sets for problem in each.problems),
         tuple(dict.fromkeys([*others, *(notice for each in sets for notice in each.notices)])),
         tuple(deviation for each in sets for deviation in each.deviations),
-        workers,
+        engine.workers,
         time.monotonic() - start,
     )
 

@@ -10,29 +10,23 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 import itertools
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple, TypeVar
 
-import xxhash
-
 from parallel_sharder import annotation, boxes
 from parallel_sharder.ahead import ReadAhead
 from parallel_sharder.blob import Blob, blob_at
-from parallel_sharder.board import Board
 from parallel_sharder.boxes import Mended
+from parallel_sharder.engines.progress import Progress
 from parallel_sharder.errors import SampleError, SourceError, StoppedError, unwritable
 from parallel_sharder.image import examine, size_of
 from parallel_sharder.kinds import Kind
 from parallel_sharder.members import Late, annotated_json, json_end, plain_json, sample_members
 from parallel_sharder.model import IMAGE_SUFFIX, XML_SUFFIX, Chunk, ImageClass, Job, Problem, ShardRecord
-from parallel_sharder.regular import open_regular
 from parallel_sharder.shapes import Shapes
 from parallel_sharder.tarwriter import ShardFile
-
-_READ_BYTES = 1 << 20
 
 _shapes = Shapes()
 """The annotations' shapes that this process has met; what it has not met, it parses."""
@@ -51,43 +45,19 @@ class _Row(NamedTuple):
         return (self.image,) if self.xml is None else (self.xml, self.image)
 
 
-def write_chunk(chunk: Chunk, slot: int, board: Board) -> ShardRecord:
-    """Write the chunk's shard and return what is in it, telling `board` at `slot` how far it is.
+def write_chunk(chunk: Chunk, progress: Progress) -> ShardRecord:
+    """Write the chunk's shard and return what is in it, telling `progress` how far it is.
 
-    Raises DestinationError if the shard cannot be written, and StoppedError if the board says so; nothing is left under
-    the shard's name then.
+    Raises DestinationError if the shard cannot be written, and StoppedError if `progress` says so; nothing is left
+    under the shard's name then.
     """
     try:
-        return _write(chunk, slot, board)
+        return _write(chunk, progress)
     except OSError as error:  # reading never raises it, so it is about the shard
         raise unwritable(chunk.path, error) from error
 
 
-def file_digest(path: str) -> str:
-    """The XXH3-128 of a file, in hex; empty if it cannot be read, which is no file's digest."""
-    digest = xxhash.xxh3_128()
-    try:
-        _read_through(path, digest)
-    except OSError:
-        return ""
-    return digest.hexdigest()
-
-
-def digests_of(path: str) -> tuple[str, str, str]:
-    """The path of a file, its MD5 and its XXH3-128, in hex. Raises OSError if it cannot be read."""
-    md5, xxh3_128 = hashlib.md5(usedforsecurity=False), xxhash.xxh3_128()
-    _read_through(path, md5, xxh3_128)
-    return path, md5.hexdigest(), xxh3_128.hexdigest()
-
-
-def _read_through(path: str, *digests: hashlib._Hash | xxhash.xxh3_128) -> None:
-    with open(path, "rb", buffering=0, opener=open_regular) as file:
-        while block := file.read(_READ_BYTES):
-            for digest in digests:
-                digest.update(block)
-
-
-def _write(chunk: Chunk, slot: int, board: Board) -> ShardRecord:
+def _write(chunk: Chunk, progress: Progress) -> ShardRecord:
     job = _job(chunk.job)
     left_out: list[int] = []
     problems: list[Problem] = []
@@ -106,7 +76,7 @@ def _write(chunk: Chunk, slot: int, board: Board) -> ShardRecord:
         mends=chunk.mends,
     ) as shard:
         for position, row in enumerate(_rows(chunk, job)):
-            if board.stopped:
+            if progress.stopped:
                 raise StoppedError
             ahead.before(position)
             try:
@@ -124,7 +94,7 @@ def _write(chunk: Chunk, slot: int, board: Board) -> ShardRecord:
                 json_bytes.append(size)
                 if its_mended is not _NOTHING_MENDED and any(its_mended):
                     mended = mended.plus(its_mended)
-            board.write(slot, position + 1, shard.tar_bytes)
+            progress.tell(position + 1, shard.tar_bytes)
         record = shard.finish()
     return dataclasses.replace(
         record,

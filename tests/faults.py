@@ -7,7 +7,6 @@ file) it is that process that sees it from then on.
 
 from __future__ import annotations
 
-import dataclasses
 import errno
 import functools
 import os
@@ -20,8 +19,10 @@ from typing import Any
 
 import psutil
 
-from parallel_sharder import blob, durable, journal, monitor, worker
+from parallel_sharder import blob, coordinator, durable, journal, monitor, worker
 from parallel_sharder.cli.main import main as command_line
+from parallel_sharder.engines.progress import Progress
+from parallel_sharder.model import Chunk, ShardRecord
 
 FAULTS = (
     "kill coordinator", "kill worker", "SIGINT", "SIGTERM", "disk full", "read error", "torn journal", "lost shard",
@@ -97,9 +98,9 @@ def _at(moment: str, strike: Callable[[], None], *, in_worker: bool) -> None:
         case "scan":
             _before(monitor.Silent, "scanning", strike)
         case "first shard" | "middle":
-            _before(worker, "_store", strike, lambda _, shard, __: (shard.number, shard.samples) == (number, 2))
+            _while_writing(lambda chunk, samples: strike() if (chunk.number, samples) == (number, 2) else None)
         case "between rename and journal" if in_worker:
-            _before(dataclasses, "replace", strike, lambda record, **_: getattr(record, "number", None) == number)
+            _while_writing(lambda chunk, samples: strike() if (chunk.number, samples) == (number, None) else None)
         case "between rename and journal":
             _before(
                 journal.Journal,
@@ -111,6 +112,34 @@ def _at(moment: str, strike: Callable[[], None], *, in_worker: bool) -> None:
             _before(durable, "publish", strike, lambda _, __, path, *___: path.endswith(".json"))
         case _:
             raise ValueError(moment)
+
+
+def _while_writing(call: Callable[[Chunk, int | None], None]) -> None:
+    """Have `call` called in the worker, with the chunk and how many samples are told as done; None when all is."""
+    write = worker.write_chunk
+
+    class Told:
+        """The Progress of one chunk, listened to."""
+
+        def __init__(self, chunk: Chunk, progress: Progress) -> None:
+            self._chunk, self._progress = chunk, progress
+
+        def tell(self, samples: int, written_bytes: int) -> None:
+            call(self._chunk, samples)
+            self._progress.tell(samples, written_bytes)
+
+        @property
+        def stopped(self) -> bool:
+            return self._progress.stopped
+
+    @functools.wraps(write)  # under whose name workers find this one
+    def wrapped(chunk: Chunk, progress: Progress) -> ShardRecord:
+        record = write(chunk, Told(chunk, progress))
+        call(chunk, None)
+        return record
+
+    for module in (worker, coordinator):
+        module.write_chunk = wrapped  # type: ignore[attr-defined]
 
 
 def _before(

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import os
 import shutil
-import signal
 import subprocess
-import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import xxhash
 
-from parallel_sharder import Options, convert, coordinator, deal, preview
-from parallel_sharder.engines import inside, processes
+from parallel_sharder import Options, convert, deal, preview
 from parallel_sharder.errors import DestinationError, PlanError, WorkerError
 from parallel_sharder.kinds import Kind
-from parallel_sharder.model import Chunk, ShardRecord
 from parallel_sharder.monitor import Recording
 from parallel_sharder.options import Split
 from parallel_sharder.sources.contents import Contents
-from parallel_sharder.sources.source import SourceOptions, open_source
 from tests import made
 from tests.conftest import needs
 from tests.reference import expected_members, members_of, read_with_webdataset, samples_of, write_shards
@@ -377,108 +369,6 @@ def test_unwritable_destination(tmp_path: Path, workers: int) -> None:
 
 
 METHODS = ["forkserver", "spawn", "fork"]
-
-
-def kill_worker(after_samples: int) -> Recording:
-    """A monitor that kills one worker process, once, when so many samples are done."""
-
-    class Killer(Recording):
-        killed = False
-
-        def progress(self, samples: int, tar_bytes: int) -> None:
-            super().progress(samples, tar_bytes)
-            if samples >= after_samples and not self.killed:
-                self.killed = True
-                me = psutil.Process()
-                family = [p for p in me.children(recursive=True) if p.status() != psutil.STATUS_ZOMBIE]
-                parents = {p.ppid() for p in family}
-                [worker, *_] = [p for p in family if p.pid not in parents]  # not the fork server
-                worker.kill()
-
-    return Killer()
-
-
-@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
-@pytest.mark.parametrize("method", METHODS)
-def test_killed_workers_chunk_is_dealt_again(tmp_path: Path, method: str) -> None:
-    """A killed worker costs nothing but time: every sample once, the undisturbed run's bytes, and no partial file."""
-    made.classic_train(tmp_path / "raw", images=3000, annotated=1)
-    options = {"root": tmp_path / "raw", "shards": 40}
-    convert(Options(**options, workers=0, dest=str(tmp_path / "undisturbed")))  # type: ignore[arg-type]
-    killer = kill_worker(500)
-    convert(Options(**options, workers=2, start_method=method, dest=str(tmp_path / "out")), killer)  # type: ignore[arg-type]
-    assert killer.killed  # type: ignore[attr-defined]
-    assert digests(tmp_path / "undisturbed") == digests(tmp_path / "out")
-
-
-@pytest.mark.parametrize("method", METHODS[:2])
-def test_chunk_that_kills_its_workers_stops_the_run(tmp_path: Path, method: str) -> None:
-    """After three deaths with one chunk the run stops, naming shard, samples and signal; nothing partial is left."""
-    made.classic_train(tmp_path / "raw", images=20, annotated=0)
-
-    with processes.open_engine(2, method) as engine:
-        listing = open_source(SourceOptions.of(Options(root=tmp_path / "raw"))).scan(engine, Recording())
-        plan = coordinator._plan(Options(shards=2), listing)
-        pattern = Options(dest=str(tmp_path / "x-%06d.tar")).pattern
-        (tmp_path / ".x-000000.tar.0123abcd.partial").touch()
-        chunks = deal.make_chunks(listing, plan, pattern, deal.make_job(Options(), listing, plan, 2))
-        with pytest.raises(
-            WorkerError, match=r"3 workers died writing .*x-000000.tar \(10 samples, n\d+_\d+ to n\d+_\d+\).*SIGSEGV"
-        ):
-            deal.deal(chunks, dataclasses.replace(engine, write=_die), _Ledger(), lambda *_: None)
-    assert ["raw", "x-000001.tar"] == sorted(os.listdir(tmp_path))
-
-
-class _Ledger:
-    """Stands for the journal."""
-
-    def record(self, done: Sequence[ShardRecord] = (), dealt: Sequence[tuple[int, str]] = ()) -> None:
-        pass
-
-
-def _die(chunk: Chunk, slot: int) -> ShardRecord:
-    """Stands for a sample that crashes a library."""
-    if chunk.number == 0:
-        os.kill(os.getpid(), signal.SIGSEGV)
-    return inside.write(chunk, slot)
-
-
-@pytest.mark.timeout(30)
-def test_pool_survives_what_cannot_be_pickled() -> None:
-    """A task or an answer that cannot cross is the error of that task; the pool goes on, and ends."""
-    with processes.open_engine(1, None) as engine:
-        with pytest.raises(Exception, match="pickle"):
-            engine.executor.submit(lambda: 1).result()
-        with pytest.raises(TypeError, match="missing 1 required positional argument"):
-            engine.executor.submit(_raise_what_cannot_cross).result()
-        assert 3 == engine.executor.submit(len, "abc").result()
-
-
-class _CannotCrossError(Exception):
-    """Pickles, and cannot be made again from what it was pickled to."""
-
-    def __init__(self, one: int, other: int) -> None:
-        super().__init__(one)
-
-
-def _raise_what_cannot_cross() -> None:
-    raise _CannotCrossError(1, 2)
-
-
-@pytest.mark.timeout(30)
-def test_pool_ends_whatever_an_interrupt_has_left_locked() -> None:
-    """An interrupt between taking a Future's lock and the statement that gives it back leaves it taken for ever."""
-    with pytest.raises(KeyboardInterrupt), processes.open_engine(2, None) as engine:
-        task = engine.executor.submit(time.sleep, 0.5)
-        while not task.running():
-            time.sleep(0.01)
-        task._condition.acquire()
-        crew = [psutil.Process(worker.process.pid) for worker in engine.executor._crew]  # type: ignore[attr-defined]
-        start = time.monotonic()
-        raise KeyboardInterrupt
-    assert time.monotonic() - start < 10
-    _, alive = psutil.wait_procs(crew, timeout=10)
-    assert [] == alive
 
 
 def test_worker_that_dies_while_scanning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

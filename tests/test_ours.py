@@ -15,12 +15,10 @@ from typing import Any
 import pytest
 
 from parallel_sharder import IndexOptions, Options, Report, VerifyOptions, convert, durable, index_shards, verify_shards
-from parallel_sharder.deal import _after_death, _Hand
 from parallel_sharder.errors import DestinationError, DestinationGoneError, SharderError
 from parallel_sharder.fingerprint import FORMAT
 from parallel_sharder.journal import Journal
 from parallel_sharder.lock import locked_folder
-from parallel_sharder.model import Chunk
 from parallel_sharder.monitor import Log, Recording, Terminal
 from parallel_sharder.records import MAGIC, pack, records_of
 from parallel_sharder.traces import is_damaged_copy, trace_of
@@ -157,14 +155,6 @@ def test_temporary_files_of_a_live_run_stay(tmp_path: Path) -> None:
     os.close(descriptor)
     durable.remove_partials(str(tmp_path), r"x-[0-9]+\.tar")
     assert os.path.basename(temporary) not in os.listdir(tmp_path)
-
-
-def test_death_of_a_worker_removes_no_shard(tmp_path: Path) -> None:
-    """What has the name of the shard that a worker died with stays; it is compared when the shard is made."""
-    put(tmp_path / "x-000001.tar")
-    chunk = Chunk(1, str(tmp_path / "x-000001.tar"), b"", 1, b"k", b"", b"", b"", b"", b"")
-    assert 1 == _after_death(_Hand(chunk, 0), MemoryError()).deaths
-    assert "precious" == (tmp_path / "x-000001.tar").read_text()
 
 
 @pytest.mark.parametrize("check", [True, False])

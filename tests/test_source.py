@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from parallel_sharder import Options
-from parallel_sharder.engines import Engine, open_engine
+from parallel_sharder.engines import open_engine
+from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import SourceError
 from parallel_sharder.monitor import Silent
 from parallel_sharder.sources.source import SourceOptions, open_source, refuse_left_out

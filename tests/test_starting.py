@@ -23,14 +23,12 @@ from parallel_sharder import (
     Options,
     SharderError,
     VerifyOptions,
-    board,
     convert,
     index_shards,
     preview,
     verify_shards,
 )
 from parallel_sharder.blob import LooseFile
-from parallel_sharder.board import Board
 from parallel_sharder.engines import inside, processes, starting
 from parallel_sharder.errors import SampleError
 from parallel_sharder.options import StartMethod
@@ -395,7 +393,7 @@ def test_no_thread(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_no_memory_in_the_coordinator(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the coordinator's thread has no memory to go on, each function raises a SharderError, and none waits."""
     ways = every_way(raw, tmp_path)
-    monkeypatch.setattr(processes.WorkerPool, "_hand_out", _raise(MemoryError()))
+    monkeypatch.setattr(processes.Processes, "_hand_out", _raise(MemoryError()))
     for way in ways:
         with pytest.raises(SharderError, match="^There is not enough memory. Use fewer workers, or a machine with"):
             way()
@@ -406,44 +404,6 @@ def _raise(error: Exception) -> Callable[..., None]:
         raise error
 
     return fail
-
-
-def test_board_without_files_in_memory(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a system without memfd_create, the board is a temporary file; where there can be none, that is said."""
-    monkeypatch.delattr(os, "memfd_create", raising=False)
-    assert 60 == convert(Options(root=raw, dest=tmp_path / "one", workers=2)).samples
-    made_in: list[str | None] = []
-
-    def temporary(folder: str | None) -> int:
-        made_in.append(folder)
-        if folder is not None:
-            raise OSError(30, "Read-only file system")
-        return os.open(tmp_path / "board", os.O_RDWR | os.O_CREAT)
-
-    monkeypatch.setattr(board, "_temporary", temporary)
-    assert 60 == convert(Options(root=raw, dest=tmp_path / "two", workers=2)).samples
-    assert ["/dev/shm", None] == made_in
-    monkeypatch.setattr(board, "_temporary", _raise(OSError(28, "No space left on device")))
-    with pytest.raises(SharderError, match="^a worker cannot be started: No space left on device. Use workers 0.$"):
-        convert(Options(root=raw, dest=tmp_path / "three", workers=2))
-
-
-def test_board_is_shared() -> None:
-    """Two views of one file are one board."""
-    descriptor = Board.create(3)
-    ours, theirs = Board.at(descriptor), Board.at(descriptor)
-    os.close(descriptor)
-    theirs.write(2, 5, 700)
-    ours.stop()
-    assert ((5, 700), True) == (ours.read(), theirs.stopped)
-
-
-def test_answer_that_cannot_be_pickled() -> None:
-    """What a task returns and cannot cross is the error of that task."""
-    with processes.open_engine(1, None) as engine:
-        with pytest.raises(TypeError, match="cannot pickle"):
-            engine.executor.submit(threading.Lock).result()
-        assert 3 == engine.executor.submit(len, "abc").result()
 
 
 def test_python_that_is_not_known(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -461,9 +421,9 @@ def test_fork_server_that_is_left_alone() -> None:
         ours.close()
         descriptor = its.fileno()
         script = (
-            "from parallel_sharder.board import Board\n"
+            "from parallel_sharder.engines.board import Board\n"
             "from parallel_sharder.engines import inside\n"
-            f"inside.run_and_exit(inside.serve, {descriptor}, Board.local(1))\n"
+            f"inside.run_and_exit(inside.serve, {descriptor}, Board.at(Board.create(1)))\n"
         )
         done = subprocess.run(
             [sys.executable, "-c", script], pass_fds=[descriptor], capture_output=True, text=True, timeout=60,

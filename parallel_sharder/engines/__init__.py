@@ -1,100 +1,43 @@
-"""Engines: where the work is run. One file each; all answer to `Engine`."""
+"""Engines: where the work is done. One file each; all answer to `engine.Engine`. None knows what the work is.
+
+Each command opens one by `running`, and what stops the command then ends in words.
+"""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future
-from dataclasses import dataclass
-from itertools import islice
-from queue import Empty, SimpleQueue
-from types import TracebackType
-from typing import Generic, Self, TypeVar
+from collections.abc import Iterator
 
-from parallel_sharder.board import Board
-from parallel_sharder.model import Chunk, ShardRecord
-
-T = TypeVar("T")
-R = TypeVar("R")
+from parallel_sharder.engines.engine import Engine
+from parallel_sharder.limits import stopping_in_words
 
 
-class Finished(Generic[R]):
-    """Futures in the order in which they are done.
+@contextlib.contextmanager
+def running(workers: int | None, start_method: str | None = None, preload: str = "") -> Iterator[Engine]:
+    """An engine for one command: a worker a core for None; the rest is as open_engine says.
 
-    concurrent.futures.wait would do, but looks at every future each time, which for a thousand workers costs
-    milliseconds a chunk, and takes all their locks, which an interrupt at the wrong moment leaves taken for ever.
+    Within, what ends the command without words of its own (a worker's death, missing memory, another limit of the
+    machine, an OSError) ends in a SharderError that says why.
     """
+    with stopping_in_words():
+        if workers is None:
+            from parallel_sharder import machine  # not before it is wanted: workers import this module
 
-    def __init__(self) -> None:
-        self._done: SimpleQueue[Future[R]] = SimpleQueue()
-        self._in_hand = 0
-
-    def __len__(self) -> int:
-        return self._in_hand
-
-    def add(self, future: Future[R]) -> None:
-        """Wait for this one too."""
-        self._in_hand += 1
-        future.add_done_callback(self._done.put)
-
-    def take(self, timeout: float | None = None) -> Iterator[Future[R]]:
-        """Those that are done, at least one of them; none when `timeout` seconds have passed."""
-        with contextlib.suppress(Empty):
-            future = self._done.get(timeout=timeout)
-            while True:
-                self._in_hand -= 1
-                yield future
-                future = self._done.get_nowait()
+            workers = machine.usable_cores()
+        with open_engine(workers, start_method, preload) as engine:
+            yield engine
 
 
-@dataclass(frozen=True)
-class Engine:
-    """An executor with a board beside it.
+def open_engine(workers: int, start_method: str | None = None, preload: str = "") -> Engine:
+    """The engine for so many workers: this process for 0, processes otherwise.
 
-    `executor` runs any picklable function; a task whose worker dies fails with WorkerDiedError. `write(chunk, slot)` is
-    the function that writes a chunk there, and `board`, of `slots` slots, shows how far each is. Leaving the context
-    ends the workers before it returns: by an exception, within two seconds.
+    `preload` names the module that tasks need most: where workers are copies of a server, the server imports it once.
+    Raises WorkerError if there can be no engine.
     """
-
-    executor: Executor
-    write: Callable[[Chunk, int], ShardRecord]
-    board: Board
-    slots: int
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is not None:
-            self.stop()
-        self.executor.shutdown()
-
-    def each(self, function: Callable[[T], R], tasks: Iterable[T]) -> Iterator[R]:
-        """`function` of each of `tasks`, as they are done; a bounded number of them in hand at a time."""
-        waiting = iter(tasks)
-        in_hand: Finished[R] = Finished()
-        for task in islice(waiting, self.slots):
-            in_hand.add(self.executor.submit(function, task))
-        while in_hand:
-            for future in in_hand.take():
-                for task in islice(waiting, 1):
-                    in_hand.add(self.executor.submit(function, task))
-                yield future.result()
-
-    def stop(self) -> None:
-        """End the workers, within two seconds, whatever they are doing."""
-        self.board.stop()
-        self.executor.shutdown(cancel_futures=True)
-
-
-def open_engine(workers: int, start_method: str | None) -> Engine:
-    """The engine for so many workers: this process for 0, processes otherwise."""
     if workers == 0:
-        from parallel_sharder.engines import inline
+        from parallel_sharder.engines.inline import Inline
 
-        return inline.open_engine()
+        return Inline()
     from parallel_sharder.engines import processes
 
-    return processes.open_engine(workers, start_method)
+    return processes.open_engine(workers, start_method, preload)

@@ -6,19 +6,27 @@ It is run by its path, so that nothing but the standard library is imported befo
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import sys
 
 
-def main(method: str, descriptor: str, board: str, *path: str) -> None:
-    """Become what the start method `method` wants, with these descriptors; imports come from `path`."""
+def main(method: str, preload: str, descriptor: str, board: str, *path: str) -> None:
+    """Become what the start method `method` wants, with these descriptors; imports come from `path`.
+
+    A fork server imports the module `preload`, if one is named, so that its workers need not.
+    """
     sys.path[:] = path
+    # If a task needs numpy, that starts a thread a core for linear algebra that nobody asks for; forks lose it.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         _import_package(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-        from parallel_sharder.board import Board
+        from parallel_sharder.engines.board import Board
         from parallel_sharder.engines.inside import run_and_exit, serve, work
 
+        if method == "forkserver" and preload:
+            importlib.import_module(preload)
         run_and_exit(serve if method == "forkserver" else work, int(descriptor), Board.at(int(board)))
     except MemoryError:
         from parallel_sharder.errors import NO_MEMORY_STATUS

@@ -2,38 +2,71 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+import threading
+from queue import SimpleQueue
+from typing import Any
 
-from parallel_sharder.board import Board
-from parallel_sharder.engines import Engine
-from parallel_sharder.worker import write_chunk
-
-P = ParamSpec("P")
-T = TypeVar("T")
+from parallel_sharder.engines.engine import Engine, Hand
+from parallel_sharder.engines.progress import Counts
+from parallel_sharder.errors import Death
 
 
-def open_engine() -> Engine:
-    """One worker, in a thread, so that the coordinator can show progress meanwhile."""
-    board = Board.local(1)
-    executor: Executor = ThreadPoolExecutor(1)
-    try:
-        executor.submit(int).result()  # which starts the thread
-    except RuntimeError:  # the limit on threads is reached
-        executor = _Caller()
-    return Engine(executor, functools.partial(write_chunk, board=board), board, 1)
+class Inline(Engine):
+    """One task at a time, in a thread, so that the coordinator can show progress meanwhile.
 
+    Where no thread can be started, `begin` does the task itself, and no progress is shown meanwhile.
+    """
 
-class _Caller(Executor):
-    """Whoever submits a task runs it, and shows no progress meanwhile."""
+    workers = 0
+    slots = 1
 
-    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Call `fn` before returning."""
-        future: Future[T] = Future()
+    def __init__(self) -> None:
+        self._counts = Counts()
+        self._hands: SimpleQueue[Hand[Any, Any] | None] = SimpleQueue()
+        self._thread: threading.Thread | None = threading.Thread(target=self._work, name="in-line worker", daemon=True)
         try:
-            future.set_result(fn(*args, **kwargs))
-        except Exception as error:
-            future.set_exception(error)
-        return future
+            self._thread.start()
+        except RuntimeError:  # the limit on threads is reached
+            self._thread = None
+
+    def begin(self, hand: Hand[Any, Any]) -> None:
+        """As Engine says."""
+        if self._thread is None:
+            self._do(hand)
+        else:
+            self._hands.put(hand)
+
+    def clear(self, slot: int) -> None:  # noqa: ARG002 - there is one
+        """As Engine says."""
+        self._counts.tell(0, 0)
+
+    def told(self) -> tuple[int, int]:
+        """As Engine says."""
+        return self._counts.samples, self._counts.written_bytes
+
+    def stop(self) -> None:
+        """As Engine says; but a function that does not ask whether to stop is waited for."""
+        self._counts.stopped = True
+        self.close()
+
+    def close(self) -> None:
+        """As Engine says."""
+        if self._thread is not None:
+            self._hands.put(None)
+            self._thread.join()
+
+    def _work(self) -> None:
+        """The thread: tasks, until there is none."""
+        while (hand := self._hands.get()) is not None:
+            if not self._counts.stopped:
+                self._do(hand)
+
+    def _do(self, hand: Hand[Any, Any]) -> None:
+        try:
+            result = hand.function(hand.task, self._counts)
+        except MemoryError as error:
+            hand.fail(Death.without_memory(error))
+        except BaseException as error:  # it is raised where the outcome is wanted
+            hand.fail(error)
+        else:
+            hand.succeed(result)

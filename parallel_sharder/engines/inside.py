@@ -1,6 +1,7 @@
 """Inside the processes that an engine starts: a worker, and the fork server, which starts workers.
 
-Imports what workers need and nothing else, because each worker that is spawned waits for it.
+Imports what every worker needs and nothing else, because each worker that is spawned waits for it. What a task needs
+is imported with its function, by the name that the function has in the pickled task.
 """
 
 from __future__ import annotations
@@ -19,11 +20,9 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import NoReturn
 
-from parallel_sharder.board import Board
+from parallel_sharder.engines.board import Board
 from parallel_sharder.errors import NO_MEMORY_STATUS
 from parallel_sharder.limits import explain
-from parallel_sharder.model import Chunk, ShardRecord
-from parallel_sharder.worker import write_chunk
 
 DISMISSED = b""
 """Sent to a worker when there are no more tasks."""
@@ -35,19 +34,9 @@ this end: the answer is its process ID, or an errno as a negative number. A proc
 UNKNOWN_STATUS = 255
 """The exit code of a process that cannot be waited for, because its parent has died or waits for all by itself."""
 
-_board: Board
-"""The board of the worker that this process is."""
-
-
-def write(chunk: Chunk, slot: int) -> ShardRecord:
-    """Write a chunk's shard, in a worker."""
-    return write_chunk(chunk, slot, _board)
-
 
 def work(descriptor: int, board: Board) -> None:
     """A worker's life: tasks come in by the pipe of this descriptor, answers leave by it, until it is dismissed."""
-    global _board
-    _board = board
     with contextlib.suppress(EOFError, ConnectionError), Connection(descriptor) as pipe:  # the coordinator may die
         try:
             threading.Thread(target=_die_with_coordinator, args=(descriptor,), daemon=True).start()
@@ -56,14 +45,14 @@ def work(descriptor: int, board: Board) -> None:
             pipe.send_bytes(pickle.dumps((False, error)))
             return
         while (task := pipe.recv_bytes()) != DISMISSED:
-            pipe.send_bytes(_answer(task))
+            pipe.send_bytes(_answer(task, board))
 
 
-def _answer(task: bytes) -> bytes:
-    """Whether the call of a function succeeded, and what it has returned or raised; all pickled."""
+def _answer(packed: bytes, board: Board) -> bytes:
+    """Whether the function of a task succeeded, and what it has returned or raised; all pickled."""
     try:
-        function, args, kwargs = pickle.loads(task)  # noqa: S301  it is the coordinator's
-        return pickle.dumps((True, function(*args, **kwargs)))
+        function, task, slot = pickle.loads(packed)  # noqa: S301  it is the coordinator's
+        return pickle.dumps((True, function(task, board.slot(slot))))
     except Exception as error:
         explain(error)  # its cause does not cross
         return pickle.dumps((False, error))

@@ -1,12 +1,12 @@
-"""The process engine: an executor whose workers may die.
+"""The process engine: workers are processes of this host, and may die.
 
-A coordinator's thread holds a pipe to each worker and waits on all pipes at once. A pipe ends with its worker, so a
-death is noticed when it happens, and is the error of the one task that died with it; a fresh worker takes the place.
-(The standard pools do not: multiprocessing.Pool loses the task and waits for ever, ProcessPoolExecutor ends every
-worker.)
+A thread of the coordinator holds a pipe to each worker and waits on all pipes at once. A pipe ends with its worker, so
+a death is noticed when it happens, and is the outcome of the one task that died with it; a fresh worker replaces it.
+(The standard pools are otherwise: multiprocessing.Pool loses the task and waits for ever, ProcessPoolExecutor ends
+every worker.)
 
-           submit                  pipe                     pipe
-    caller ------> waiting tasks ------> worker: fn(*args) ------> the task's Future
+            begin                  pipe                            pipe
+    caller ------> waiting hands ------> worker: function(task, ...) ------> the hand
 
 Works with every start method (see starting). The default is forkserver: fork copies a coordinator with threads and
 locks in unknown states.
@@ -23,20 +23,19 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from concurrent.futures import Executor, Future, InvalidStateError
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 from parallel_sharder import limits
-from parallel_sharder.board import Board
-from parallel_sharder.engines import Engine, inside
+from parallel_sharder.engines import inside
+from parallel_sharder.engines.board import Board
+from parallel_sharder.engines.engine import Engine, Hand
 from parallel_sharder.engines.starting import Fork, ForkServer, Spawn, Starter
-from parallel_sharder.errors import WorkerDiedError
+from parallel_sharder.errors import Death
 
-CHUNKS_AHEAD = 2
-"""Chunks dealt beyond one for each worker: with none a worker would wait for the coordinator between two chunks, with
+TASKS_AHEAD = 2
+"""Tasks in hand beyond one for each worker: with none a worker would wait for the coordinator between two tasks, with
 many the coordinator's memory would grow with the set."""
 
 GRACE_SECONDS = 1.5
@@ -45,36 +44,26 @@ GRACE_SECONDS = 1.5
 LAST_SECONDS = 0.3
 """What the dispatching thread has to reap workers that it has killed; then it is given up."""
 
-P = ParamSpec("P")
-T = TypeVar("T")
 
+def open_engine(workers: int, start_method: str | None = None, preload: str = "") -> Processes:
+    """An engine of `workers` processes, started by "forkserver" (the default), "spawn" or "fork".
 
-def open_engine(workers: int, start_method: str | None) -> Engine:
-    """An executor of `workers` processes, started by "forkserver" (the default), "spawn" or "fork".
-
-    Raises WorkerError if there cannot be one.
+    The fork server imports the module `preload` for all of them. Raises WorkerError if there cannot be an engine.
     """
-    slots = workers + CHUNKS_AHEAD
     try:
-        pool = WorkerPool(workers, start_method or "forkserver", Board.create(slots))
+        memory = Board.create(workers + TASKS_AHEAD)
+        return Processes(workers, start_method or "forkserver", preload, memory)
     except OSError as error:
         raise limits.no_worker(error) from error
-    return Engine(pool, inside.write, pool.board, slots)
-
-
-@dataclass
-class _Task:
-    future: Future[Any]
-    call: tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 
 
 @dataclass(eq=False)
 class _Worker:
-    """One process, and the task it has in hand."""
+    """One process, and the task that it has in hand."""
 
     pid: int
     pipe: Connection
-    task: _Task | None = None
+    hand: Hand[Any, Any] | None = None
 
     def dismiss(self) -> None:
         """Tell it that there are no more tasks."""
@@ -82,20 +71,19 @@ class _Worker:
             self.pipe.send_bytes(inside.DISMISSED)
 
 
-class WorkerPool(Executor):
-    """An executor of at most `workers` processes, started when there is work for them.
+class Processes(Engine):
+    """At most `workers` processes, started when there is work for them.
 
-    `memory` is the descriptor of the board's, which belongs to the pool from now on; `board` is this side's view of it.
-    A task whose worker dies fails with WorkerDiedError, which holds the process's exit code; one that finds no worker,
-    because none can be started, with WorkerError.
+    `memory` is the descriptor of the board's, which belongs to the engine from now on. A task that finds no worker,
+    because none can be started, fails with WorkerError. The caller and the dispatching thread share no lock, which an
+    interrupt could leave taken for ever: a deque and a few flags, each set by one of them, are enough.
     """
 
-    def __init__(self, workers: int, start_method: str, memory: int) -> None:
-        self.board = Board.at(memory)
-        self._workers = workers
+    def __init__(self, workers: int, start_method: str, preload: str, memory: int) -> None:
+        self.workers, self.slots = workers, workers + TASKS_AHEAD
+        self._board = Board.at(memory)
         self._memory = memory
-        self._lock = threading.Lock()
-        self._tasks: deque[_Task] = deque()
+        self._waiting: deque[Hand[Any, Any]] = deque()
         self._crew: set[_Worker] = set()
         self._idle: list[_Worker] = []
         self._pipes: set[Connection] = set()
@@ -106,49 +94,56 @@ class WorkerPool(Executor):
         self._wake_reader, self._wake_writer = multiprocessing.Pipe(duplex=False)
         self._selector.register(self._wake_reader, selectors.EVENT_READ)
         self._starter: Starter = (
-            ForkServer(memory) if start_method == "forkserver"
+            ForkServer(memory, preload) if start_method == "forkserver"
             else Spawn(memory) if start_method == "spawn"
-            else Fork(self.board, self._release)
+            else Fork(self._board, self._release)
         )  # fmt: skip
 
-    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Have a worker call `fn`, which it must be able to import, with arguments that can be pickled."""
-        future: Future[T] = Future()
-        with self._lock:
-            if self._closing:
-                raise self._failure or RuntimeError("the pool is shut down")
-            if self._thread is None:
-                thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
-                thread.start()
-                self._thread = thread
-            self._tasks.append(_Task(future, (fn, args, kwargs)))
+    def begin(self, hand: Hand[Any, Any]) -> None:
+        """As Engine says. Raises what has ended the dispatching thread, if something has."""
+        if self._failure is not None:
+            raise self._failure
+        if self._thread is None:
+            thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
+            thread.start()
+            self._thread = thread
+        self._waiting.append(hand)
+        if self._failure is not None:  # the thread may not have seen this one
+            self._fail_waiting(self._failure)
         self._wake()
-        return future
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """End the workers: idle ones at once, busy ones after their task or GRACE_SECONDS after the board says stop.
+    def clear(self, slot: int) -> None:
+        """As Engine says."""
+        self._board.slot(slot).tell(0, 0)
 
-        An interrupt can leave a lock of a Future taken for ever, and the thread that waits for it with it. So when the
-        board says stop, the workers are killed all the same, and the thread ends with this process.
+    def told(self) -> tuple[int, int]:
+        """As Engine says."""
+        return self._board.told()
+
+    def stop(self) -> None:
+        """As Engine says."""
+        self._board.stop()
+        self._waiting.clear()
+        self.close()
+
+    def close(self) -> None:
+        """As Engine says: idle workers end at once, busy ones after their task, or GRACE_SECONDS after `stop`.
+
+        If the thread has not ended them by then, they are killed all the same, and the thread ends with this process.
         """
-        with self._lock:
-            first, self._closing = not self._closing, True
-            if cancel_futures:
-                while self._tasks:
-                    self._tasks.pop().future.cancel()
+        first, self._closing = not self._closing, True
         if self._thread is None:
             if first:
                 self._close()
             return
         self._wake()
-        if wait:
-            self._thread.join(GRACE_SECONDS + LAST_SECONDS if self.board.stopped else None)
-            if self._thread.is_alive():
-                self.kill()
-                self._starter.close()
-            self._thread = None
+        self._thread.join(GRACE_SECONDS + LAST_SECONDS if self._board.stopped else None)
+        if self._thread.is_alive():
+            self._kill()
+            self._starter.close()
+        self._thread = None
 
-    def kill(self) -> None:
+    def _kill(self) -> None:
         """End every worker at once, whatever it does."""
         for worker in list(self._crew):
             with contextlib.suppress(ProcessLookupError):  # it is dead, and who has started it knows
@@ -177,57 +172,55 @@ class WorkerPool(Executor):
         self._close()
 
     def _dispatch(self) -> None:
-        """Hand out tasks, take in answers and deaths, until the pool closes and all is answered."""
+        """Hand out tasks, receive answers and deaths, until the engine closes and all is answered."""
         deadline = float("inf")
         while True:
             self._hand_out()
-            with self._lock:
-                if self._closing and not self._tasks and len(self._idle) == len(self._crew):
-                    break
-            if self.board.stopped and deadline == float("inf"):
+            if self._closing and not self._waiting and len(self._idle) == len(self._crew):
+                break
+            if self._board.stopped and deadline == float("inf"):
                 deadline = time.monotonic() + GRACE_SECONDS
             if time.monotonic() > deadline:
-                self.kill()
-            # No time limit while all is well; a shutdown wakes this up.
-            ready = self._selector.select(0.1 if self.board.stopped else None)
+                self._kill()
+            # No time limit while all is well; whoever closes the engine wakes this up.
+            ready = self._selector.select(0.1 if self._board.stopped else None)
             for key, _ in ready:
                 if key.data is None:
                     self._wake_reader.recv_bytes()
                 else:
-                    self._take_in(key.data)
+                    self._receive(key.data)
         for worker in self._crew:
             worker.dismiss()
 
     def _fail(self, error: Exception) -> None:
         """Give up: this error is the answer to every task."""
-        with self._lock:
-            self._closing, self._failure = True, error
-            tasks = [*self._tasks, *(worker.task for worker in self._crew if worker.task)]
-            self._tasks.clear()
-        self.kill()
-        for task in tasks:
-            with contextlib.suppress(InvalidStateError):  # it is cancelled
-                task.future.set_exception(error)
+        self._failure = error
+        self._kill()
+        for worker in self._crew:
+            if worker.hand is not None:
+                worker.hand.fail(error)
+        self._fail_waiting(error)
+
+    def _fail_waiting(self, error: Exception) -> None:
+        with contextlib.suppress(IndexError):  # both threads may be here, and each hand is taken by one of them
+            while True:
+                self._waiting.popleft().fail(error)
 
     def _hand_out(self) -> None:
-        while True:
-            with self._lock:
-                if not self._tasks:
-                    return
-                if not self._idle and len(self._crew) == self._workers:
-                    return
-                task = self._tasks.popleft()
-            if not task.future.set_running_or_notify_cancel():
-                continue
+        while self._waiting and (self._idle or len(self._crew) < self.workers):
             try:
-                call = pickle.dumps(task.call)
+                hand = self._waiting.popleft()
+            except IndexError:  # `stop` has come in between
+                return
+            try:
+                packed = pickle.dumps((hand.function, hand.task, hand.slot))
                 worker = self._idle.pop() if self._idle else self._start_worker()
             except Exception as error:
-                task.future.set_exception(limits.no_worker(error) if isinstance(error, OSError) else error)
+                hand.fail(limits.no_worker(error) if isinstance(error, OSError) else error)
                 continue
-            worker.task = task
+            worker.hand = hand
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it has died, as select will say
-                worker.pipe.send_bytes(call)
+                worker.pipe.send_bytes(packed)
 
     def _start_worker(self) -> _Worker:
         ours, theirs = multiprocessing.Pipe()
@@ -247,7 +240,7 @@ class WorkerPool(Executor):
         self._selector.close()
         os.close(self._memory)
 
-    def _take_in(self, worker: _Worker) -> None:
+    def _receive(self, worker: _Worker) -> None:
         """The answer of a worker, or its death."""
         try:
             succeeded, answer = pickle.loads(worker.pipe.recv_bytes())  # noqa: S301  it is the worker's
@@ -258,15 +251,15 @@ class WorkerPool(Executor):
             self._selector.unregister(worker.pipe)
             self._pipes.remove(worker.pipe)
             worker.pipe.close()
-            succeeded, answer = False, WorkerDiedError(self._starter.wait(worker.pid))
+            succeeded, answer = False, Death.of_process(self._starter.wait(worker.pid))
         except Exception as error:  # an answer that cannot be unpickled
             succeeded, answer = False, error
-        task, worker.task = worker.task, None
+        hand, worker.hand = worker.hand, None
         if worker in self._crew:
             self._idle.append(worker)
-        if task is None:
+        if hand is None:
             return
         if succeeded:
-            task.future.set_result(answer)
+            hand.succeed(answer)
         else:
-            task.future.set_exception(answer)
+            hand.fail(Death.without_memory(answer) if isinstance(answer, MemoryError) else answer)

@@ -6,7 +6,7 @@ working folder first in the import path, so that any copy.py there is run; it ma
 be too long; and it refuses to start anything from a daemonic process.
 
 The methods differ in what a worker is a copy of. fork: of this process, locks of other threads included. spawn: of
-nothing; it imports all it needs. forkserver: of a server that has imported it and done nothing else.
+nothing; it imports all it needs. forkserver: of a server that has imported what most tasks need, and done nothing else.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from typing import Protocol
 
-from parallel_sharder.board import Board
 from parallel_sharder.engines import inside
-from parallel_sharder.errors import WorkerDiedError, WorkerError
+from parallel_sharder.engines.board import Board
+from parallel_sharder.errors import Death, WorkerError
 
 
 class Starter(Protocol):
@@ -73,7 +73,7 @@ class Spawn:
 
     def start(self, pipe: Connection) -> int:
         """As Starter says."""
-        worker = _run_helper("spawn", pipe.fileno(), self._board)
+        worker = _run_helper("spawn", "", pipe.fileno(), self._board)
         self._workers[worker.pid] = worker
         return worker.pid
 
@@ -86,10 +86,14 @@ class Spawn:
 
 
 class ForkServer:
-    """Workers are copies of a server, which is started with the first of them, and again if it has died."""
+    """Workers are copies of a server, which is started with the first of them, and again if it has died.
 
-    def __init__(self, board: int) -> None:
+    The server imports the module `preload` first, if one is named.
+    """
+
+    def __init__(self, board: int, preload: str) -> None:
         self._board = board
+        self._preload = preload
         self._server: subprocess.Popen[bytes] | None = None
         self._channel: socket.socket | None = None
 
@@ -100,7 +104,7 @@ class ForkServer:
         answer = self._ask(0, [pipe.fileno()])
         if answer is None:
             assert self._server is not None  # noqa: S101 - _open has set it
-            raise WorkerDiedError(self._server.wait())
+            raise Death.of_process(self._server.wait())
         if answer < 0:
             raise OSError(-answer, os.strerror(-answer))
         return answer
@@ -122,7 +126,7 @@ class ForkServer:
         self.close()
         self._channel, theirs = socket.socketpair()
         with theirs:
-            self._server = _run_helper("forkserver", theirs.fileno(), self._board)
+            self._server = _run_helper("forkserver", self._preload, theirs.fileno(), self._board)
 
     def _ask(self, number: int, descriptors: Sequence[int] = ()) -> int | None:
         """What the server answers; None if it is dead."""
@@ -135,7 +139,7 @@ class ForkServer:
         return inside.NUMBER.unpack(answer)[0] if answer else None
 
 
-def _run_helper(method: str, descriptor: int, board: int) -> subprocess.Popen[bytes]:
+def _run_helper(method: str, preload: str, descriptor: int, board: int) -> subprocess.Popen[bytes]:
     """Start a helper process (see the module helper), which has these descriptors. Raises OSError."""
     if not sys.executable:
         raise WorkerError(
@@ -145,7 +149,7 @@ def _run_helper(method: str, descriptor: int, board: int) -> subprocess.Popen[by
     flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # as multiprocessing does
     script = os.path.join(os.path.dirname(__file__), "helper.py")
     # -P: what the working folder, or that of the script, holds is not imported in place of what Python brings.
-    words = [sys.executable, *flags, "-P", script, method, str(descriptor), str(board), *import_path()]
+    words = [sys.executable, *flags, "-P", script, method, preload, str(descriptor), str(board), *import_path()]
     return subprocess.Popen(words, pass_fds=(descriptor, board))  # noqa: S603  no shell, and our own words
 
 

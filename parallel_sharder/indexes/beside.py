@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 
 from parallel_sharder.beside import Beside, FinishedSet
-from parallel_sharder.engines import Engine
+from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import DestinationError, SourceError
 from parallel_sharder.indexes import Shard
 from parallel_sharder.indexes.computed import computed

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-from parallel_sharder.engines import Engine
+from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import SourceError
 from parallel_sharder.model import Listing
 from parallel_sharder.monitor import Monitor

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor, Future
+from functools import partial
 from typing import Any, NamedTuple
 
-from parallel_sharder.errors import WorkerDiedError, WorkerError
+from parallel_sharder.engines.engine import Engine, call
+from parallel_sharder.errors import Death, WorkerError
 from parallel_sharder.model import Problem
 from parallel_sharder.sources.contents import Contents
 from parallel_sharder.sources.folders import list_class
@@ -42,28 +43,25 @@ class Survey(NamedTuple):
         return cls(contents, in_class_folders, [problem for each in contents for problem in each.problems], junk)
 
 
-def list_class_folders(
-    path: str, names_of: Mapping[str, Names], executor: Executor, progress: Progress
-) -> list[Contents]:
+def list_class_folders(path: str, names_of: Mapping[str, Names], engine: Engine, progress: Progress) -> list[Contents]:
     """The contents of the folders in `path` that are the keys of `names_of`, by the rule for the names in each."""
-    futures = [executor.submit(list_class, os.path.join(path, name), names) for name, names in names_of.items()]
-    return [contents for some in results_of(futures, path, progress) for contents in some]
+    tasks = [partial(list_class, os.path.join(path, name), names) for name, names in names_of.items()]
+    return [contents for some in results_of(tasks, engine, path, progress) for contents in some]
 
 
-def results_of(futures: Sequence[Future[Any]], path: str, progress: Progress) -> list[Any]:
+def results_of(tasks: Sequence[partial[Any]], engine: Engine, path: str, progress: Progress) -> list[Any]:
     """What the tasks have found, in their order."""
-    results: list[Any] = []
+    found: dict[partial[Any], Any] = {}
     image_count = 0
-    for future in futures:
-        try:
-            results.append(future.result())
-        except WorkerDiedError as error:
+    for task, result, _ in engine.run(call, tasks):
+        if isinstance(result, Death):
             raise WorkerError(
-                f"a worker died listing what is in {path}: {error.cause}. If memory is short, use fewer --workers."
-            ) from error
-        image_count += sum(len(each.images) for each in _as_list(results[-1]))
-        progress(len(results), len(futures), image_count)
-    return results
+                f"a worker died listing what is in {path}: {result.cause}. If memory is short, use fewer --workers."
+            ) from result
+        found[task] = result
+        image_count += sum(len(each.images) for each in _as_list(result))
+        progress(len(found), len(tasks), image_count)
+    return [found[task] for task in tasks]
 
 
 def _as_list(found: Contents | list[Contents]) -> list[Contents]:

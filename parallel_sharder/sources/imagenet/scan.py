@@ -7,11 +7,11 @@ it is of: by its folder, or by labels. Where both are there, they are compared.
 from __future__ import annotations
 
 import dataclasses
-from concurrent.futures import Executor
 
 import numpy as np
 
 from parallel_sharder.columns import Int32s
+from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import SourceError
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import ImageClass, Listing, Problem
@@ -33,7 +33,7 @@ NAMED = 10
 def scan(
     layout: Layout,
     classes: tuple[ImageClass, ...],
-    executor: Executor,
+    engine: Engine,
     progress: Progress,
     spool: str | None = None,
     index: ArchiveIndex | None = None,
@@ -48,14 +48,14 @@ def scan(
     """
     known = {} if index is None else {index.archive.path: index.archive}
     archives = tuple(known.get(path) or archive_at(path) for path in layout.archives)
-    survey = survey_images(layout, classes, executor, progress, index)
+    survey = survey_images(layout, classes, engine, progress, index)
     images = Files.gather(
         survey.contents, [each.images for each in survey.contents], names_in(layout.split).image_suffix
     )
     if not len(images):
         raise SourceError(*no_image(layout))
     images.refuse_repeats()
-    annotations = _annotations(layout, survey, images, executor, spool)
+    annotations = _annotations(layout, survey, images, engine, spool)
     images, xml_of = images.take(annotations.readable), annotations.xml_of[annotations.readable]
     class_index, compared = _class_index(layout, classes, images, survey.in_class_folders)
     listing = listing_of(classes, images, class_index, annotations.files, xml_of)
@@ -68,7 +68,7 @@ def scan(
     return dataclasses.replace(listing, notices=notices_of(layout, listing, survey, compared))
 
 
-def _annotations(layout: Layout, survey: Survey, images: Files, executor: Executor, spool: str | None) -> Annotations:
+def _annotations(layout: Layout, survey: Survey, images: Files, engine: Engine, spool: str | None) -> Annotations:
     """Those beside the images, or elsewhere if the user has named a place, or none beside belongs to an image."""
     usual = names_in(layout.split).annotation_suffix
     if not layout.wants_annotations:
@@ -80,7 +80,7 @@ def _annotations(layout: Layout, survey: Survey, images: Files, executor: Execut
     if elsewhere and (layout.xml_given or not pairs.matched.any()):
         unused = Kind.UNUSED_XML if layout.xml_given else Kind.ORPHAN_XML
         problems += pairs.files.problems(unused, f"annotations are read from {layout.annotations}")
-        contents, xml_problems = survey_annotations(layout, executor, spool)
+        contents, xml_problems = survey_annotations(layout, engine, spool)
         problems += xml_problems
         found = f"in {layout.annotations}"
         pairs = Pairs.of(Files.gather(contents, [each.xmls for each in contents], usual), images)

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from parallel_sharder.engines import Engine
+from parallel_sharder.engines.engine import Engine
 from parallel_sharder.model import Archive, Listing
 from parallel_sharder.monitor import Monitor
 from parallel_sharder.sources.archive_index import ArchiveIndex, archive_at, refuse_changed_archives
@@ -50,7 +50,7 @@ class ImageNetSource:
         if index_path is not None and not layout.images.is_dir():
             self._index = ArchiveIndex(index_path, archive_at(str(layout.images)), layout.split)
         classes = read_classes(layout.class_list, self._options.labels) if layout.class_list else ()
-        listing = scan(layout, classes, engine.executor, monitor.scanning, self._spool, self._index)
+        listing = scan(layout, classes, engine, monitor.scanning, self._spool, self._index)
         self._archives = listing.archives
         self.folders = [*self.folders, *(Path(place.path) for place in listing.places)]  # links to folders among them
         if checked:

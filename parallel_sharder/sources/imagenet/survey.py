@@ -11,8 +11,9 @@ import itertools
 import os
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import Executor
+from functools import partial
 
+from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import SourceError, unreadable
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import WNID, ImageClass, Place, Problem
@@ -40,14 +41,14 @@ from parallel_sharder.text import counted, first_few
 
 
 def survey_images(
-    layout: Layout, classes: tuple[ImageClass, ...], executor: Executor, progress: Progress, index: ArchiveIndex | None
+    layout: Layout, classes: tuple[ImageClass, ...], engine: Engine, progress: Progress, index: ArchiveIndex | None
 ) -> Survey:
     """The places of the split's images. What `index` has of an archive is taken from there; what it lacks is added."""
     if layout.images.is_dir():
-        return _image_folders(layout, classes, executor, progress)
+        return _image_folders(layout, classes, engine, progress)
     contents = index.contents if index is not None else None
     if contents is None:
-        contents = _index(layout, classes, executor, progress)
+        contents = _index(layout, classes, engine, progress)
         if index is not None:
             index.contents = contents
     # What lies beside the images or the archives of classes has no name, or the split's.
@@ -60,38 +61,38 @@ def survey_images(
     return found
 
 
-def survey_annotations(layout: Layout, executor: Executor, spool: str | None) -> tuple[list[Contents], list[Problem]]:
+def survey_annotations(layout: Layout, engine: Engine, spool: str | None) -> tuple[list[Contents], list[Problem]]:
     """The places of annotations that are not beside the images; compressed ones are unpacked to `spool`."""
     path = str(layout.annotations)
     if not os.path.isdir(path):
-        task = executor.submit(index_annotations, path, names_in(layout.split), spool)
+        task = partial(index_annotations, path, names_in(layout.split), spool)
         try:
-            contents = results_of([task], path, lambda *_: None)
+            contents = results_of([task], engine, path, lambda *_: None)
         except OSError as error:
             raise unreadable(path, error) from error
         return contents, [problem for each in contents for problem in each.problems]
-    return _xml_folders(layout, executor)
+    return _xml_folders(layout, engine)
 
 
-def _index(layout: Layout, classes: tuple[ImageClass, ...], executor: Executor, progress: Progress) -> list[Contents]:
+def _index(layout: Layout, classes: tuple[ImageClass, ...], engine: Engine, progress: Progress) -> list[Contents]:
     """What the archive of the images holds: the classes' archives side by side, if it holds such."""
     path, split = str(layout.images), layout.split
     try:
         if official_name(path).endswith(".zip"):
-            [contents] = results_of([executor.submit(index_zip, path, split)], path, progress)
+            [contents] = results_of([partial(index_zip, path, split)], engine, path, progress)
             return list(contents)
         if split != "train":
             size = os.path.getsize(path)
-            task = executor.submit(index_images, path, split, 0, size, names_in(split), (split,))
-            return results_of([task], path, progress)
+            task = partial(index_images, path, split, 0, size, names_in(split), (split,))
+            return results_of([task], engine, path, progress)
         inner, junk = _inner_archives(path, names_in(split))
         _refuse_unknown([wnid for wnid, _, _ in inner], layout, classes)
         tasks = [
-            executor.submit(index_images, path, wnid, start, size, names_in(split, wnid), (wnid,))
+            partial(index_images, path, wnid, start, size, names_in(split, wnid), (wnid,))
             for wnid, start, size in inner
         ]
         beside = Contents(Place(path, path), "", NO_FILES, NO_FILES, junk=junk.counts)
-        return [beside, *results_of(tasks, path, progress)]
+        return [beside, *results_of(tasks, engine, path, progress)]
     except OSError as error:
         raise unreadable(path, error) from error
 
@@ -126,7 +127,7 @@ def _inner_archives(path: str, names: Names) -> tuple[list[tuple[str, int, int]]
     return sorted(found.values()), junk
 
 
-def _image_folders(layout: Layout, classes: tuple[ImageClass, ...], executor: Executor, progress: Progress) -> Survey:
+def _image_folders(layout: Layout, classes: tuple[ImageClass, ...], engine: Engine, progress: Progress) -> Survey:
     path, any_class = str(layout.images), names_in(layout.split)
     top = list_folder(path, names_beside_classes(layout.split))
     names = [name for name in top.folders if not name.startswith(".")]
@@ -135,7 +136,7 @@ def _image_folders(layout: Layout, classes: tuple[ImageClass, ...], executor: Ex
         return flat._replace(problems=_with_packed_images(flat.problems, flat.contents, any_class))
     _refuse_beside(layout, [top])
     _refuse_unknown(names, layout, classes)
-    folders = list_class_folders(path, _names_of(layout, names), executor, progress)
+    folders = list_class_folders(path, _names_of(layout, names), engine, progress)
     hidden = [not_read(os.path.join(path, name), any_class, folders) for name in sorted({*top.folders} - {*names})]
     found = Survey.of([top, *folders], True)
     problems = _with_missing_classes([*itertools.chain(*hidden), *found.problems], folders, classes)
@@ -204,12 +205,12 @@ def _refuse_beside(layout: Layout, contents: Sequence[Contents]) -> None:
             )
 
 
-def _xml_folders(layout: Layout, executor: Executor) -> tuple[list[Contents], list[Problem]]:
+def _xml_folders(layout: Layout, engine: Engine) -> tuple[list[Contents], list[Problem]]:
     """The contents of a tree of annotations, in class folders or flat, and every problem on the way."""
     path = str(layout.annotations)
     top = list_folder(path, names_beside_classes(layout.split))
     wnids = [name for name in top.folders if WNID.fullmatch(name)]
-    folders = [top, *list_class_folders(path, _names_of(layout, wnids), executor, lambda *_: None)]
+    folders = [top, *list_class_folders(path, _names_of(layout, wnids), engine, lambda *_: None)]
     problems = stray_folders(path, sorted(set(top.folders).difference(wnids)))
     for each in folders:
         problems += each.problems

@@ -1,7 +1,9 @@
-"""The board: what workers and coordinator tell each other while a chunk is being written.
+"""The board: the channel of engines whose workers see the coordinator's memory.
 
-A few 64-bit counters in memory that both see: for each slot (one chunk in hand) the samples done and the tar bytes
-written, and one flag that tells every worker to stop. One writer a counter, so no locks.
+Some 64-bit words that all of them see: one flag, by which the coordinator tells every worker to stop, and for each slot
+(one task in hand) the samples and the bytes that its function has told. The words need no lock: a slot's are written by
+the worker that does its task, and by the coordinator once the task is done or its worker dead; the flag is written by
+the coordinator.
 """
 
 from __future__ import annotations
@@ -14,15 +16,10 @@ import tempfile
 
 
 class Board:
-    """Counters for some chunks at a time, in `memory` that is all zero to begin with."""
+    """The words, in `memory` that is all zero to begin with."""
 
-    def __init__(self, memory: bytearray | mmap.mmap) -> None:
+    def __init__(self, memory: mmap.mmap) -> None:
         self._words = memoryview(memory).cast("Q")
-
-    @classmethod
-    def local(cls, slots: int) -> Board:
-        """A board of so many slots within one process."""
-        return cls(bytearray(8 * (1 + 2 * slots)))
 
     @classmethod
     def at(cls, descriptor: int) -> Board:
@@ -48,17 +45,34 @@ class Board:
         return bool(self._words[0])
 
     def stop(self) -> None:
-        """Tell every worker to stop at its next sample."""
+        """Tell every worker to stop."""
         self._words[0] = 1
 
-    def write(self, slot: int, samples: int, tar_bytes: int) -> None:
-        """Set how far the chunk in `slot` is."""
-        self._words[1 + 2 * slot] = samples
-        self._words[2 + 2 * slot] = tar_bytes
+    def slot(self, number: int) -> Slot:
+        """The slot with this number, from 0."""
+        return Slot(self._words, number)
 
-    def read(self) -> tuple[int, int]:
-        """Samples and tar bytes over all slots."""
+    def told(self) -> tuple[int, int]:
+        """Samples and bytes over all slots."""
         return sum(self._words[1::2]), sum(self._words[2::2])
+
+
+class Slot:
+    """The Progress of the task in one slot of a board."""
+
+    def __init__(self, words: memoryview[int], number: int) -> None:
+        self._words = words
+        self._samples_at, self._bytes_at = 1 + 2 * number, 2 + 2 * number
+
+    def tell(self, samples: int, written_bytes: int) -> None:
+        """As Progress says."""
+        self._words[self._samples_at] = samples
+        self._words[self._bytes_at] = written_bytes
+
+    @property
+    def stopped(self) -> bool:
+        """As Progress says."""
+        return self._words[0] != 0
 
 
 def _temporary(folder: str | None) -> int:
