@@ -12,7 +12,8 @@ from __future__ import annotations
 import mmap
 
 from benchmarks.tools.variants import Patches, compare
-from parallel_sharder import durable, output
+from parallel_sharder import output
+from parallel_sharder.stores import durable
 
 CACHED: Patches = [(durable, "set_direct", lambda *_: False)]
 

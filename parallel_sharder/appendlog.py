@@ -14,12 +14,13 @@ import os
 from collections.abc import Iterable
 from itertools import count
 
-from parallel_sharder import durable, records
+from parallel_sharder import records
 from parallel_sharder.errors import DestinationError, unwritable
-from parallel_sharder.lock import open_locked
 from parallel_sharder.records import Contents, Payload, State
-from parallel_sharder.regular import open_regular, read_regular
 from parallel_sharder.setfiles import SetFiles
+from parallel_sharder.stores import durable
+from parallel_sharder.stores.lock import open_locked
+from parallel_sharder.stores.regular import open_regular, read_regular
 
 LOCK_SECONDS = 1.0
 """How long to wait for the lock: forked workers of a killed run hold it for the moment that they take to notice."""

@@ -18,7 +18,7 @@ from typing import NamedTuple, Protocol
 from parallel_sharder.errors import SampleError
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import Place
-from parallel_sharder.regular import open_regular
+from parallel_sharder.stores.regular import open_regular
 from parallel_sharder.text import counted
 
 _STORED, _DEFLATED = 0, 8

@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from itertools import chain, count
 from typing import Any, NamedTuple
 
-from parallel_sharder import durable
 from parallel_sharder.beside import Beside, FinishedSet
 from parallel_sharder.boxes import FIELDS
 from parallel_sharder.destination import text_at
@@ -25,6 +24,7 @@ from parallel_sharder.manifest import Manifest
 from parallel_sharder.pattern import braces, shard_name
 from parallel_sharder.setfiles import CARD, SetFiles
 from parallel_sharder.sets import sets_in
+from parallel_sharder.stores import durable
 from parallel_sharder.text import code, size
 from parallel_sharder.yamltext import to_yaml
 

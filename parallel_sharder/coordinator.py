@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from parallel_sharder import bounds, durable, machine
+from parallel_sharder import bounds, machine
 from parallel_sharder.appendlog import refuse_foreign_journal
 from parallel_sharder.deal import deal, make_chunks, make_job
 from parallel_sharder.destination import (
@@ -43,6 +43,7 @@ from parallel_sharder.report_summary import Report
 from parallel_sharder.resume import archives_by_entry, fingerprint, refuse_changed
 from parallel_sharder.sources.source import Source, SourceOptions, open_source, refuse_left_out
 from parallel_sharder.stock import take_stock
+from parallel_sharder.stores import durable
 from parallel_sharder.text import counted, shards_done
 from parallel_sharder.worker import write_chunk
 

@@ -12,15 +12,15 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import Protocol
 
-from parallel_sharder import durable
 from parallel_sharder.engines.engine import Engine, Run
 from parallel_sharder.engines.progress import Progress
 from parallel_sharder.errors import Death, DestinationGoneError, WorkerError
 from parallel_sharder.model import Chunk, Job, Listing, Plan, ShardRecord
 from parallel_sharder.options import Options
 from parallel_sharder.pattern import ShardPattern
+from parallel_sharder.stores import durable
+from parallel_sharder.stores.traces import Trace, identity_if
 from parallel_sharder.text import counted
-from parallel_sharder.traces import Trace, identity_if
 
 TICK_SECONDS = 0.1
 """How often progress is told while no shard finishes."""

@@ -13,10 +13,10 @@ import re
 from collections.abc import Container, Iterable
 from pathlib import Path
 
-from parallel_sharder import durable
 from parallel_sharder.errors import DestinationError
 from parallel_sharder.pattern import ShardPattern
-from parallel_sharder.regular import open_regular
+from parallel_sharder.stores import durable
+from parallel_sharder.stores.regular import open_regular
 from parallel_sharder.text import counted, there_are
 
 _NO_FILES_WITHOUT_NAMES = frozenset((errno.EISDIR, errno.ENOENT, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP))

@@ -22,7 +22,7 @@ from parallel_sharder.fingerprint import Fingerprint
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import Problem, ShardRecord
 from parallel_sharder.records import Payload
-from parallel_sharder.traces import Trace
+from parallel_sharder.stores.traces import Trace
 
 _TYPES: Mapping[str, type] = {
     "number": int,

@@ -24,9 +24,9 @@ from parallel_sharder.fingerprint import FORMAT, Fingerprint, digest_of, refuse_
 from parallel_sharder.model import ShardRecord
 from parallel_sharder.pattern import ShardPattern
 from parallel_sharder.records import Contents, Payload, State
-from parallel_sharder.regular import read_regular
 from parallel_sharder.setfiles import SetFiles
-from parallel_sharder.traces import Trace
+from parallel_sharder.stores.regular import read_regular
+from parallel_sharder.stores.traces import Trace
 
 
 class Damage(NamedTuple):

@@ -17,8 +17,8 @@ import numpy as np
 from parallel_sharder.columns import Keys
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import Deviation, Problem
-from parallel_sharder.regular import open_regular
 from parallel_sharder.setfiles import SetFiles
+from parallel_sharder.stores.regular import open_regular
 
 _LINE_LIMIT_BYTES = 1 << 20
 """The longest line that is read. A path has at most 4 KB, and a detail little more."""

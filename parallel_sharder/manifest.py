@@ -20,7 +20,7 @@ from parallel_sharder.boxes import Mended
 from parallel_sharder.errors import ManifestError
 from parallel_sharder.manifestshape import DIGEST, TOOL, fault_in, is_ours, totals_of
 from parallel_sharder.model import ImageClass, ShardRecord
-from parallel_sharder.regular import read_regular
+from parallel_sharder.stores.regular import read_regular
 
 
 class ListedShard(NamedTuple):

@@ -10,21 +10,21 @@ import contextlib
 import dataclasses
 from collections.abc import Collection, Iterator, Sequence
 
-from parallel_sharder import durable
 from parallel_sharder.beside import Beside, FinishedSet
 from parallel_sharder.card import Card
 from parallel_sharder.class_table import ClassTable
-from parallel_sharder.digests import digests_of
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import DestinationError
 from parallel_sharder.indexes.beside import ReaderIndexes
 from parallel_sharder.journal import Journal
-from parallel_sharder.lock import locked_folder
 from parallel_sharder.manifest_file import ManifestFile, manifest_of
 from parallel_sharder.model import Listing, Plan, Problem, ShardRecord
 from parallel_sharder.monitor import Monitor
 from parallel_sharder.options import INDEXES, Options
 from parallel_sharder.problems_file import ProblemsFile
+from parallel_sharder.stores import durable
+from parallel_sharder.stores.digests import digests_of
+from parallel_sharder.stores.lock import locked_folder
 
 
 def besides(options: Options) -> tuple[Beside, ...]:

@@ -10,12 +10,12 @@ import numpy as np
 import xxhash
 
 from parallel_sharder import compress
-from parallel_sharder.digests import digest_if_readable
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import DestinationError
 from parallel_sharder.fingerprint import FORMAT
 from parallel_sharder.model import Archive, Listing, Plan, ShardRecord
 from parallel_sharder.options import Options
+from parallel_sharder.stores.digests import digest_if_readable
 
 
 def fingerprint(options: Options, listing: Listing, plan: Plan) -> dict[str, object]:

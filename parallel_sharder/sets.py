@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 from parallel_sharder.errors import DestinationError, ManifestError
 from parallel_sharder.manifest import Manifest
 from parallel_sharder.pattern import set_name, shard_name
-from parallel_sharder.regular import read_regular
 from parallel_sharder.schema import Shape, Value, fault, whole_number
 from parallel_sharder.setfiles import MANIFEST_SUFFIX, SetFiles, journals_in
+from parallel_sharder.stores.regular import read_regular
 
 
 class State(Enum):

@@ -10,7 +10,6 @@ import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from parallel_sharder import durable
 from parallel_sharder.destination import refuse_taken
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import DestinationError
@@ -22,8 +21,9 @@ from parallel_sharder.options import Options
 from parallel_sharder.publish import withdraw
 from parallel_sharder.resume import intact
 from parallel_sharder.setfiles import SetFiles
+from parallel_sharder.stores import durable
+from parallel_sharder.stores.traces import identified
 from parallel_sharder.text import counted, there_are
-from parallel_sharder.traces import identified
 
 
 class Stock(NamedTuple):

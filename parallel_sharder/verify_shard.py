@@ -17,8 +17,8 @@ from io import FileIO
 import xxhash
 
 from parallel_sharder.model import Deviation
-from parallel_sharder.regular import open_regular
 from parallel_sharder.shardreader import ShardReader
+from parallel_sharder.stores.regular import open_regular
 from parallel_sharder.text import counted
 from parallel_sharder.verify_deviations import Deviations, EnoughError
 from parallel_sharder.verify_sample import ExpectedSet, StoredSample, faults_in_sample, samples_of

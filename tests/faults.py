@@ -19,10 +19,11 @@ from typing import Any
 
 import psutil
 
-from parallel_sharder import blob, coordinator, durable, journal, monitor, worker
+from parallel_sharder import blob, coordinator, journal, monitor, worker
 from parallel_sharder.cli.main import main as command_line
 from parallel_sharder.engines.progress import Progress
 from parallel_sharder.model import Chunk, ShardRecord
+from parallel_sharder.stores import durable
 
 FAULTS = (
     "kill coordinator", "kill worker", "SIGINT", "SIGTERM", "disk full", "read error", "torn journal", "lost shard",

@@ -9,13 +9,14 @@ from unittest.mock import Mock
 
 import pytest
 
-from parallel_sharder import Options, durable
+from parallel_sharder import Options
 from parallel_sharder.beside import FinishedSet, RecordedFile
 from parallel_sharder.errors import DestinationError
 from parallel_sharder.indexes.folder import READERS
 from parallel_sharder.options import INDEXES, SEEKING
 from parallel_sharder.publish import besides
-from parallel_sharder.traces import Trace, trace_of
+from parallel_sharder.stores import durable
+from parallel_sharder.stores.traces import Trace, trace_of
 
 
 def test_each_reader_has_one_index() -> None:

@@ -8,7 +8,7 @@ import pytest
 from parallel_sharder.entries import Dealt, Done, packed, unpacked
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import Problem, ShardRecord
-from parallel_sharder.traces import Trace
+from parallel_sharder.stores.traces import Trace
 
 PROBLEM = Problem(Kind.CHANGED, "/a/b", "b", "why", kept=True)
 RECORD = ShardRecord(7, "x-7.tar", 5, 10, 9, "00ff", (1, 3), (PROBLEM,), "5" * 32, b"\0" * 4, (1, 0, 2))

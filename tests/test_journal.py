@@ -23,7 +23,7 @@ from parallel_sharder.journal import Journal, Taken, progress_of
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import Problem, ShardRecord
 from parallel_sharder.records import MAGIC, pack, records_of
-from parallel_sharder.traces import Trace, trace_of
+from parallel_sharder.stores.traces import Trace, trace_of
 
 FINGERPRINT = {"seed": 0, "names of shards": "x-0.tar", "shard count": 10, "labels": "devkit"}
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from parallel_sharder import Options, VerifyOptions, convert, durable, verify_shards
+from parallel_sharder import Options, VerifyOptions, convert, verify_shards
 from parallel_sharder.cli.main import main
+from parallel_sharder.stores import durable
 from tests import made
 
 KILLED = {

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 import xxhash
 
-from parallel_sharder import durable, output
+from parallel_sharder import output
 from parallel_sharder.output import BUFFER_BYTES, Output
+from parallel_sharder.stores import durable
 
 SIZES = (0, 1, 511, 512, 4095, 4096, 4097, 100_000, BUFFER_BYTES - 4096, BUFFER_BYTES, BUFFER_BYTES + 1, 5_000_001)
 

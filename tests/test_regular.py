@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from parallel_sharder.blob import LooseFile
-from parallel_sharder.regular import open_regular, read_regular
+from parallel_sharder.stores.regular import open_regular, read_regular
 
 
 def test_regular_files_and_links_to_them(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def test_unexpected_system_errors_are_ours_too(raw: Path, tmp_path: Path, monkey
         if not path.endswith(".lock"):
             raise PermissionError(13, "Permission denied", path)
 
-    monkeypatch.setattr("parallel_sharder.durable.remove", refuse)
+    monkeypatch.setattr("parallel_sharder.stores.durable.remove", refuse)
     right = "Give this user the right to it and to the folders above it, and type the same command again."
     message = f"{tmp_path}/imagenet_train.json: Permission denied. {right}"
     with pytest.raises(SharderError, match=f"^{message}$"):

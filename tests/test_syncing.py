@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from parallel_sharder import Options, convert, durable
+from parallel_sharder import Options, convert
+from parallel_sharder.stores import durable
 from tests import made
 from tests.test_convert import digests
 

@@ -9,9 +9,9 @@ import functools
 from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
-from parallel_sharder import durable
 from parallel_sharder.indexes.members import Columns, ShardMembers
 from parallel_sharder.indexes.reader import ReaderIndex, is_shard_index
+from parallel_sharder.stores import durable
 
 
 class Dali(ReaderIndex):

@@ -22,7 +22,6 @@ from typing import Any
 
 import xxhash
 
-from parallel_sharder import durable
 from parallel_sharder.destination import text_at
 from parallel_sharder.errors import DestinationError, SourceError
 from parallel_sharder.indexes import Shard
@@ -32,8 +31,9 @@ from parallel_sharder.indexes.reader import ReaderIndex, in_the_way, is_shard_in
 from parallel_sharder.indexes.sets import ShardSet
 from parallel_sharder.members import fields
 from parallel_sharder.pattern import braces, shard_name
-from parallel_sharder.regular import open_regular
 from parallel_sharder.sets import json_at
+from parallel_sharder.stores import durable
+from parallel_sharder.stores.regular import open_regular
 from parallel_sharder.yamltext import from_yaml, to_yaml
 
 FOLDER = ".nv-meta"

@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 import xxhash
 
-from parallel_sharder import durable
 from parallel_sharder.indexes import members
 from parallel_sharder.indexes.members import Columns
+from parallel_sharder.stores import durable
 
 CACHE_KB = 32_000
 """Of the table in memory while it is filled. SQLite's usual 2 MB take a quarter more time; 64 MB are not faster."""

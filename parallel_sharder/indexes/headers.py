@@ -12,15 +12,15 @@ from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 from typing import IO
 
-from parallel_sharder.digests import digests_of
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import SourceError
 from parallel_sharder.indexes import Shard
 from parallel_sharder.indexes.folder import Found, index_shard
 from parallel_sharder.indexes.members import ShardMembers
 from parallel_sharder.monitor import Monitor
-from parallel_sharder.regular import open_regular
 from parallel_sharder.sources.tars import Stream, TarMember, reader, tar_members
+from parallel_sharder.stores.digests import digests_of
+from parallel_sharder.stores.regular import open_regular
 
 
 def index_headers(

@@ -13,14 +13,14 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-from parallel_sharder import durable
 from parallel_sharder.errors import DestinationError
 from parallel_sharder.indexes import Shard
 from parallel_sharder.indexes.members import ShardMembers
 from parallel_sharder.indexes.sets import ShardSet
 from parallel_sharder.options import Reader
-from parallel_sharder.regular import kind_at, open_regular
 from parallel_sharder.sets import json_at
+from parallel_sharder.stores import durable
+from parallel_sharder.stores.regular import kind_at, open_regular
 
 
 class ReaderIndex:

@@ -18,12 +18,12 @@ from typing import Any, TypeVar
 import msgpack
 import xxhash
 
-from parallel_sharder import durable
 from parallel_sharder.errors import SourceError, unwritable
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import Archive, Place, Problem
-from parallel_sharder.regular import read_regular
 from parallel_sharder.sources.contents import Contents, FileColumns
+from parallel_sharder.stores import durable
+from parallel_sharder.stores.regular import read_regular
 from parallel_sharder.text import counted
 
 FORMAT = 3

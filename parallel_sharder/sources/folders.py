@@ -17,9 +17,9 @@ from typing import NamedTuple
 from parallel_sharder.errors import SourceError
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import Place, Problem
-from parallel_sharder.regular import kind_of
 from parallel_sharder.sources.contents import MISPLACED, Contents, FileColumns, refuse_repeat, strangers
 from parallel_sharder.sources.names import Names, Role, junk
+from parallel_sharder.stores.regular import kind_of
 
 UNREADABLE = -1
 """The size of an annotation that is there but cannot be read: its image must not pass for one without."""

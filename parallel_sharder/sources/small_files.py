@@ -18,10 +18,10 @@ from typing import Self
 
 from parallel_sharder.blob import ZipEntry
 from parallel_sharder.errors import SampleError, SourceError, unreadable
-from parallel_sharder.regular import open_regular, read_regular
 from parallel_sharder.sources.contents import names_at_top
 from parallel_sharder.sources.tars import refuse_packed
 from parallel_sharder.sources.zips import member_named, zip_members
+from parallel_sharder.stores.regular import open_regular, read_regular
 
 LIMIT_BYTES = 64 << 20
 """Class lists and labels have at most a few MB. A larger file is another one, and is not read into memory."""

@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
-from parallel_sharder import durable
 from parallel_sharder.destination import make_folder
 from parallel_sharder.errors import DestinationError
 from parallel_sharder.pattern import ShardPattern
+from parallel_sharder.stores import durable
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, Self
 
-from parallel_sharder import durable
 from parallel_sharder.errors import SourceError, unwritable
 from parallel_sharder.model import Place, Problem
-from parallel_sharder.regular import open_regular
 from parallel_sharder.sources.contents import NO_FILES, Contents, FileColumns, stranger, strangers
 from parallel_sharder.sources.names import JunkCount, Names, Role, is_archive
 from parallel_sharder.sources.tars import (
@@ -30,6 +28,8 @@ from parallel_sharder.sources.tars import (
     refuse_packed,
     tar_members,
 )
+from parallel_sharder.stores import durable
+from parallel_sharder.stores.regular import open_regular
 
 SPOOLED_AT_A_TIME = 1 << 20
 

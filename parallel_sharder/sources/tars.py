@@ -17,7 +17,7 @@ from collections.abc import Callable, Container, Iterator
 from typing import Any, NamedTuple
 
 from parallel_sharder.errors import SourceError
-from parallel_sharder.regular import open_regular
+from parallel_sharder.stores.regular import open_regular
 from parallel_sharder.text import counted
 from parallel_sharder.ustar import BLOCK_BYTES
 

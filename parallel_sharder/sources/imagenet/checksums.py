@@ -9,11 +9,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 
 from parallel_sharder.errors import SourceError, unreadable
-from parallel_sharder.regular import open_regular
 from parallel_sharder.sources.downloads import official_name
 from parallel_sharder.sources.imagenet.layout import Layout
 from parallel_sharder.sources.imagenet.published import MD5
 from parallel_sharder.sources.small_files import InTar
+from parallel_sharder.stores.regular import open_regular
 
 READ_BYTES = 1 << 20
 TICK_SECONDS = 0.2

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from parallel_sharder.options import LAYOUTS
-from parallel_sharder.regular import kind_at
 from parallel_sharder.sources.imagenet import kaggle_tree, kaggle_zip, official, tree
 from parallel_sharder.sources.imagenet.glance import seen_in
 from parallel_sharder.sources.imagenet.layout import Layout
+from parallel_sharder.stores.regular import kind_at
 
 
 class _Module(Protocol):

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from parallel_sharder.errors import SourceError, unreadable
-from parallel_sharder.regular import kind_at
 from parallel_sharder.sources.downloads import downloaded
 from parallel_sharder.sources.imagenet.classes import META_TAKES
 from parallel_sharder.sources.imagenet.kaggle_contents import InKaggleZip
 from parallel_sharder.sources.small_files import InTar, InZip, SmallFile
+from parallel_sharder.stores.regular import kind_at
 
 DEVKIT = "ILSVRC2012_devkit_t12"
 META = "data/meta.mat"

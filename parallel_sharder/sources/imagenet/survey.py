@@ -17,7 +17,6 @@ from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import SourceError, unreadable
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import WNID, ImageClass, Place, Problem
-from parallel_sharder.regular import open_regular
 from parallel_sharder.sources.archive_index import ArchiveIndex
 from parallel_sharder.sources.contents import NO_FILES, Contents
 from parallel_sharder.sources.downloads import official_name
@@ -37,6 +36,7 @@ from parallel_sharder.sources.tar_contents import (
     place_of,
 )
 from parallel_sharder.sources.tars import reader, refusal, refuse_packed, tar_members
+from parallel_sharder.stores.regular import open_regular
 from parallel_sharder.text import counted, first_few
 
 

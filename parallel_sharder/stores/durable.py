@@ -17,7 +17,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 
-from parallel_sharder import regular
+from parallel_sharder.stores import regular
 
 PARTIAL_SUFFIX = ".partial"
 

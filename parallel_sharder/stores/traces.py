@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import xxhash
 
-from parallel_sharder import durable
-from parallel_sharder.regular import open_regular
+from parallel_sharder.stores import durable
+from parallel_sharder.stores.regular import open_regular
 
 _BLOCK_BYTES = 1 << 20
 _COMPARED_BYTES = 4096

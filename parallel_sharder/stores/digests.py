@@ -10,7 +10,7 @@ import hashlib
 
 import xxhash
 
-from parallel_sharder.regular import open_regular
+from parallel_sharder.stores.regular import open_regular
 
 _READ_BYTES = 1 << 20
 

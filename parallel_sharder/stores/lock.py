@@ -14,9 +14,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from parallel_sharder import durable
 from parallel_sharder.errors import DestinationError
-from parallel_sharder.regular import open_regular
+from parallel_sharder.stores import durable
+from parallel_sharder.stores.regular import open_regular
 from parallel_sharder.text import printable
 
 _NAME = ".folder.lock"
