@@ -12,8 +12,7 @@ from __future__ import annotations
 import mmap
 
 from benchmarks.tools.variants import Patches, compare
-from parallel_sharder import output
-from parallel_sharder.stores import durable
+from parallel_sharder.stores import direct, durable
 
 CACHED: Patches = [(durable, "set_direct", lambda *_: False)]
 
@@ -23,12 +22,12 @@ def _small_pages(size: int) -> memoryview:
 
 
 def _buffer(kilobytes: int) -> Patches:
-    return [(output, "BUFFER_BYTES", kilobytes * 1024)]
+    return [(direct, "BUFFER_BYTES", kilobytes * 1024)]
 
 
 VARIANTS: dict[str, Patches] = {
     "direct 2 MB": [],
-    "small pages": [(output, "_memory", _small_pages)],
+    "small pages": [(direct, "_memory", _small_pages)],
     "direct 1 MB": _buffer(1024),
     "direct 4 MB": _buffer(4096),
     "cached 2 MB": CACHED,

@@ -22,15 +22,16 @@ from unittest.mock import patch
 import xxhash
 
 from benchmarks.tools.make_imagenet import kept_set
-from parallel_sharder import Options, coordinator, deal, output, worker
+from parallel_sharder import Options, coordinator, deal, worker
 from parallel_sharder.engines import open_engine
 from parallel_sharder.engines.board import Board
 from parallel_sharder.image import examine
 from parallel_sharder.members import json_end, plain_json, sample_members
 from parallel_sharder.model import Chunk
 from parallel_sharder.monitor import Silent
-from parallel_sharder.output import BUFFER_BYTES, Output
 from parallel_sharder.sources.source import SourceOptions, open_source
+from parallel_sharder.stores import direct
+from parallel_sharder.stores.direct import BUFFER_BYTES, Output
 from parallel_sharder.tarwriter import ShardFile
 
 
@@ -94,7 +95,7 @@ class _Nowhere:
     def __init__(self, path: str, *, md5: bool, mends: bool) -> None:
         assert not md5
         assert not mends
-        self._buffer = output._memory(BUFFER_BYTES)
+        self._buffer = direct._memory(BUFFER_BYTES)
         self._filled = 0
         self.size, self.xxh3_128 = 0, path
 
@@ -121,7 +122,7 @@ def _phases(chunk: Chunk, out: Path) -> dict[str, Callable[[], Any]]:
     """Each phase, doing over all samples what the worker does, and nothing else."""
     job = worker._job(chunk.job)
     rows = [*worker._rows(chunk, job)]
-    view = output._memory(BUFFER_BYTES)
+    view = direct._memory(BUFFER_BYTES)
     texts = [(row.xml.read() if row.xml else None, row) for row in rows]
     sizes = [row.image.length for row in rows]
     largest = max((row.image for row in rows), key=lambda image: image.length)

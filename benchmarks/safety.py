@@ -22,7 +22,7 @@ from typing import Any
 import xxhash
 
 from benchmarks.tools.variants import Patches, compare
-from parallel_sharder import appendlog, worker
+from parallel_sharder import journalfile, worker
 
 
 class _NoDigest:
@@ -44,7 +44,7 @@ SYNCS = [(os, "fsync", _nothing), (os, "fdatasync", _nothing)]
 PARTS: dict[str, Patches] = {
     "no syncs": SYNCS,
     "no digest": [(xxhash, "xxh3_128", _NoDigest)],
-    "no journal": [(appendlog.AppendLog, "append", _nothing)],
+    "no journal": [(journalfile.AppendLog, "append", _nothing)],
     "no checks": [(worker, "examine", _nothing)],
 }
 VARIANTS = {"all": [], "late syncs": SYNCS, **PARTS, "nothing": [each for some in PARTS.values() for each in some]}

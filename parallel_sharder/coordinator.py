@@ -16,7 +16,6 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from parallel_sharder import bounds, machine
-from parallel_sharder.appendlog import refuse_foreign_journal
 from parallel_sharder.deal import deal, make_chunks, make_job
 from parallel_sharder.destination import (
     make_folder,
@@ -31,6 +30,7 @@ from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import DestinationError, DestinationGoneError, SharderError, SourceError
 from parallel_sharder.fingerprint import refuse_other
 from parallel_sharder.journal import Journal, Past, past_of
+from parallel_sharder.journalfile import refuse_foreign_journal
 from parallel_sharder.limits import explain
 from parallel_sharder.model import Chunk, Listing, Plan, ShardRecord
 from parallel_sharder.monitor import Monitor, telling

@@ -17,10 +17,10 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from parallel_sharder import entries, records
-from parallel_sharder.appendlog import REMEDY, AppendLog, unopenable
 from parallel_sharder.entries import Dealt, Done
 from parallel_sharder.errors import DestinationError, DestinationGoneError, unwritable
 from parallel_sharder.fingerprint import FORMAT, Fingerprint, digest_of, refuse_other
+from parallel_sharder.journalfile import REMEDY, AppendLog, unopenable
 from parallel_sharder.model import ShardRecord
 from parallel_sharder.pattern import ShardPattern
 from parallel_sharder.records import Contents, Payload, State

@@ -14,7 +14,7 @@ from typing import Self
 from parallel_sharder import compress, ustar
 from parallel_sharder.members import Late, Member
 from parallel_sharder.model import ShardRecord
-from parallel_sharder.output import Output
+from parallel_sharder.stores.direct import Output
 
 
 def content_bytes(member: Member) -> int:

@@ -24,7 +24,7 @@ from parallel_sharder import ShardWriter
 from parallel_sharder.blob import LooseFile
 from parallel_sharder.errors import DestinationError, SampleError
 from parallel_sharder.members import Member
-from parallel_sharder.output import BUFFER_BYTES
+from parallel_sharder.stores.direct import BUFFER_BYTES
 from parallel_sharder.tarwriter import ShardFile
 from tests.conftest import needs
 from tests.reference import members_of, read_with_webdataset

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from parallel_sharder.appendlog import is_held
 from parallel_sharder.errors import DestinationError, ManifestError
 from parallel_sharder.indexes import Shard
 from parallel_sharder.journal import past_of, progress_of
+from parallel_sharder.journalfile import is_held
 from parallel_sharder.manifest import Manifest
 from parallel_sharder.pattern import ShardPattern, names_set, shard_name
 from parallel_sharder.setfiles import SetFiles, journals_in

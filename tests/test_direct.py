@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 import xxhash
 
-from parallel_sharder import output
-from parallel_sharder.output import BUFFER_BYTES, Output
-from parallel_sharder.stores import durable
+from parallel_sharder.stores import direct, durable
+from parallel_sharder.stores.direct import BUFFER_BYTES, Output
 
 SIZES = (0, 1, 511, 512, 4095, 4096, 4097, 100_000, BUFFER_BYTES - 4096, BUFFER_BYTES, BUFFER_BYTES + 1, 5_000_001)
 
@@ -80,7 +79,7 @@ def test_devices_that_refuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
             raise OSError(errno.EINVAL, "Invalid argument")
         return write(descriptor, data)
 
-    monkeypatch.setattr(output.os, "major", lambda _: 8)  # type: ignore[attr-defined]
+    monkeypatch.setattr(direct.os, "major", lambda _: 8)  # type: ignore[attr-defined]
     monkeypatch.setattr(os, "write", refuse_first)
     made = Output(str(tmp_path / "x"))
     if not made._is_direct:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from parallel_sharder.appendlog import AppendLog, is_held
 from parallel_sharder.errors import DestinationError
+from parallel_sharder.journalfile import AppendLog, is_held
 from parallel_sharder.records import MAGIC, Payload, State, contents_of, pack
 
 HEADER: Payload = {"what": "header", "fingerprint": {}}
