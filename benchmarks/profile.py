@@ -31,7 +31,7 @@ from parallel_sharder.model import Chunk
 from parallel_sharder.monitor import Silent
 from parallel_sharder.sources.source import SourceOptions, open_source
 from parallel_sharder.stores import direct
-from parallel_sharder.stores.direct import BUFFER_BYTES, Output
+from parallel_sharder.stores.direct import BUFFER_BYTES, DirectFile
 from parallel_sharder.tarwriter import ShardFile
 
 
@@ -112,10 +112,10 @@ class _Nowhere:
     def write(self, data: memoryview) -> None:
         """Nothing."""
 
-    def publish(self) -> None:
+    def finish(self) -> None:
         """Nothing."""
 
-    discard = publish
+    abort = finish
 
 
 def _phases(chunk: Chunk, out: Path) -> dict[str, Callable[[], Any]]:
@@ -161,7 +161,7 @@ def _phases(chunk: Chunk, out: Path) -> dict[str, Callable[[], Any]]:
             view[size - 2 : size] = behind  # or that would be the end of larger ones
 
     def lay_out() -> None:
-        with patch("parallel_sharder.tarwriter.Output", _Nowhere), ShardFile(str(out / "x.tar")) as shard:
+        with patch("parallel_sharder.stores.local.DirectFile", _Nowhere), ShardFile(str(out / "x.tar")) as shard:
             for row, size, text in zip(rows, sizes, jsons, strict=True):
                 shard.write(sample_members(row.key, _Content(size), text, row.image_class))
 
@@ -174,13 +174,13 @@ def _phases(chunk: Chunk, out: Path) -> dict[str, Callable[[], Any]]:
 
     def write() -> None:
         with patch.object(xxhash, "xxh3_128", _NoDigest):
-            shard = Output(str(out / "x.tar"))
+            shard = DirectFile(str(out / "x.tar"))
             for size in sizes:
                 room = shard.reserve(size)
                 assert room is not None
                 room[::4096] = room[::4096]  # pages of its own, as what is read into them has
                 shard.advance(size)
-            shard.publish()
+            shard.finish()
 
     progress = Board.at(Board.create(1)).slot(0)
     return {

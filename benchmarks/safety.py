@@ -44,7 +44,7 @@ SYNCS = [(os, "fsync", _nothing), (os, "fdatasync", _nothing)]
 PARTS: dict[str, Patches] = {
     "no syncs": SYNCS,
     "no digest": [(xxhash, "xxh3_128", _NoDigest)],
-    "no journal": [(journalfile.AppendLog, "append", _nothing)],
+    "no journal": [(journalfile.JournalFile, "append", _nothing)],
     "no checks": [(worker, "examine", _nothing)],
 }
 VARIANTS = {"all": [], "late syncs": SYNCS, **PARTS, "nothing": [each for some in PARTS.values() for each in some]}

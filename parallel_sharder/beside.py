@@ -19,7 +19,8 @@ from parallel_sharder.journal import Journal
 from parallel_sharder.manifest import Manifest
 from parallel_sharder.model import Listing, Plan, Problem, ShardRecord
 from parallel_sharder.monitor import Monitor
-from parallel_sharder.stores import durable
+from parallel_sharder.stores import store_of
+from parallel_sharder.stores.durable import taken
 from parallel_sharder.stores.traces import identity_if, trace_of
 
 
@@ -86,21 +87,21 @@ class RecordedFile(Beside):
 
     def write(self, finished: FinishedSet) -> None:
         """Make the file hold its content, if it does not already; remove it if there is no content."""
-        content, journal = self.content(finished), finished.journal
+        content, journal, store = self.content(finished), finished.journal, store_of(self._path)
         try:
             if content:
                 trace = trace_of(content)
                 journal.record_beside(self._path, trace)
                 if identity_if(self._path, [trace]) is None:
-                    durable.write_file(self._path, content, lambda path: self.is_own(path, journal))
-            elif os.path.lexists(self._path):
+                    store.put(self._path, content, lambda path: self.is_own(path, journal))
+            elif store.exists(self._path):
                 if (identity := identity_if(self._path, journal.traces(self._path))) is None:
-                    raise durable.taken(self._path)
-                durable.remove_if(self._path, identity)
+                    raise taken(self._path)
+                store.remove_marked(self._path, identity)
         except OSError as error:
             raise unwritable(self._path, error) from error
 
     def remove_partials(self) -> None:
         """Remove what is left of this file."""
         folder, name = os.path.split(self._path)
-        durable.remove_partials(folder, re.escape(name))
+        store_of(folder).remove_partials(folder, re.escape(name))

@@ -24,7 +24,7 @@ from parallel_sharder.manifest import Manifest
 from parallel_sharder.pattern import braces, shard_name
 from parallel_sharder.setfiles import CARD, SetFiles
 from parallel_sharder.sets import sets_in
-from parallel_sharder.stores import durable
+from parallel_sharder.stores import store_of
 from parallel_sharder.text import code, size
 from parallel_sharder.yamltext import to_yaml
 
@@ -292,7 +292,7 @@ class Card(Beside):
 
     def remove_partials(self) -> None:
         """Remove what is left of a card that was being written."""
-        durable.remove_partials(self._files.folder, re.escape(CARD))
+        store_of(self._files.folder).remove_partials(self._files.folder, re.escape(CARD))
 
     def _write(self, own: Sequence[Manifest]) -> None:
         """Write the card of the sets with these manifests, the set's `own` or none, and of the other sets there.
@@ -305,9 +305,9 @@ class Card(Beside):
         try:
             self.remove_partials()
             if sets:
-                durable.write_file(self._files.card, card(sets), _is_card)
+                store_of(self._files.card).put(self._files.card, card(sets), _is_card)
             elif _is_card(self._files.card):
-                durable.remove(self._files.card)
+                store_of(self._files.card).remove(self._files.card)
         except OSError as error:
             raise unwritable(self._files.card, error) from error
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from parallel_sharder import bounds, machine
+from parallel_sharder import bounds
 from parallel_sharder.deal import deal, make_chunks, make_job
 from parallel_sharder.destination import (
     make_folder,
@@ -43,7 +43,8 @@ from parallel_sharder.report_summary import Report
 from parallel_sharder.resume import archives_by_entry, fingerprint, refuse_changed
 from parallel_sharder.sources.source import Source, SourceOptions, open_source, refuse_left_out
 from parallel_sharder.stock import take_stock
-from parallel_sharder.stores import durable
+from parallel_sharder.stores import store_of
+from parallel_sharder.stores.durable import TAKEN
 from parallel_sharder.text import counted, shards_done
 from parallel_sharder.worker import write_chunk
 
@@ -69,7 +70,7 @@ def _convert(options: Options, typed: Options, engine: Engine, monitor: Monitor)
     """Convert to where `options` say; the report names paths as they are in `typed`."""
     pattern = options.pattern
     times = [time.monotonic()]
-    if not os.path.exists(pattern.files.journal):
+    if not store_of(pattern.files.journal).exists(pattern.files.journal):
         refuse_taken(pattern)
     refuse_in_the_way(options)
     source = open_source(SourceOptions.of(options), pattern)
@@ -94,7 +95,7 @@ def _convert(options: Options, typed: Options, engine: Engine, monitor: Monitor)
             source.keep_scan()
             numbers = {record.number for record in kept}
             missing_bytes = int(np.delete(plan.shard_bytes, list(numbers)).sum())
-            refuse_full(pattern, missing_bytes, machine.free_bytes(pattern.folder))
+            refuse_full(pattern, missing_bytes, store_of(pattern.folder).free_bytes(pattern.folder))
 
             monitor.planned(plan, kept)
             job = make_job(options, listing, plan, engine.workers)
@@ -126,7 +127,7 @@ def _notices(pattern: ShardPattern, journal: Journal) -> list[str]:
             f"The file system of {folder} does not sync {what}: after a power cut, shards that were finished before it "
             "can be lost or damaged. The same command with --check finds them and makes them again."
         )
-    if not durable.keeps_names(pattern.files.manifest):
+    if not store_of(pattern.folder).keeps_names(pattern.folder):
         notices.append(
             f"The file system of {folder} can neither link files nor rename them without replacing others: a file that "
             "somebody else puts there under the name of a shard, in the moment in which that is finished, is lost."
@@ -149,7 +150,7 @@ def _write(
     try:
         return deal(chunks, write_chunk, engine, journal, monitor.progress)
     except BaseException:
-        durable.remove_partials(pattern.folder, pattern.names)
+        store_of(pattern.folder).remove_partials(pattern.folder, pattern.names)
         raise
 
 
@@ -179,10 +180,12 @@ def _saying_what_is_needed(pattern: ShardPattern, plan: Plan, journal: Journal) 
                 f"{error.args[0]} All shards are done. Mend that, and the same command writes the rest."
             ) from error
         state = shards_done(len(journal.done), plan.shard_count)
-        if not any(each in error.args[0] for each in (os.strerror(errno.EFBIG), durable.TAKEN)):  # room helps neither
+        if not any(each in error.args[0] for each in (os.strerror(errno.EFBIG), TAKEN)):  # room helps neither
             undone = plan.shard_count - len(journal.done)
             rest = "it needs" if plan.shard_count == 1 else "the other needs" if undone == 1 else "the others need"
-            state += f"; {rest} up to {left:,} bytes, and {machine.free_bytes(pattern.folder):,} are free"
+            state += (
+                f"; {rest} up to {left:,} bytes, and {store_of(pattern.folder).free_bytes(pattern.folder):,} are free"
+            )
         raise DestinationError(
             f"{error.args[0]} {state}. Mend that, and the same command continues; or choose another --dest."
         ) from error
@@ -207,7 +210,7 @@ def preview(options: Options, monitor: Monitor | None = None) -> Preview:
             plan,
             options,
             source.spool_bytes(listing),
-            machine.free_bytes(options.pattern.folder),
+            store_of(options.pattern.folder).free_bytes(options.pattern.folder),
             past,
             _in_the_way(options, listing, plan, past),
         )

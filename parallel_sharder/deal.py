@@ -18,7 +18,7 @@ from parallel_sharder.errors import Death, DestinationGoneError, WorkerError
 from parallel_sharder.model import Chunk, Job, Listing, Plan, ShardRecord
 from parallel_sharder.options import Options
 from parallel_sharder.pattern import ShardPattern
-from parallel_sharder.stores import durable
+from parallel_sharder.stores import store_of
 from parallel_sharder.stores.traces import Trace, identity_if
 from parallel_sharder.text import counted
 
@@ -115,7 +115,8 @@ def deal(
             recorder.record(finished)
         except DestinationGoneError:  # they have been put where nothing lists them
             for record in finished:
-                durable.remove_if(record.path, identity_if(record.path, [Trace(record.file_bytes, record.xxh3_128)]))
+                mark = identity_if(record.path, [Trace(record.file_bytes, record.xxh3_128)])
+                store_of(record.path).remove_marked(record.path, mark)
             raise
         raise
 
@@ -151,7 +152,7 @@ def prepare_again(chunk: Chunk, deaths: int, death: Death) -> None:
     If the worker died between giving the shard its name and saying so, that is found to be what the chunk gives.
     """
     folder, name = os.path.split(chunk.path)
-    durable.remove_partials(folder, re.escape(name))
+    store_of(folder).remove_partials(folder, re.escape(name))
     if deaths < DEATHS:
         return
     count = len(chunk.keys) // chunk.key_width

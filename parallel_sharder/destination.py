@@ -7,7 +7,6 @@ Each `refuse_` raises DestinationError, with the path, the cause and the remedy,
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import re
 from collections.abc import Container, Iterable
@@ -15,18 +14,14 @@ from pathlib import Path
 
 from parallel_sharder.errors import DestinationError
 from parallel_sharder.pattern import ShardPattern
-from parallel_sharder.stores import durable
-from parallel_sharder.stores.regular import open_regular
+from parallel_sharder.stores import store_of
 from parallel_sharder.text import counted, there_are
-
-_NO_FILES_WITHOUT_NAMES = frozenset((errno.EISDIR, errno.ENOENT, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP))
-"""What systems and file systems answer that have none (O_TMPFILE): old ones, NFS, some FUSE."""
 
 
 def existing(pattern: ShardPattern) -> list[str]:
     """The paths already there that files of this pattern would have, sorted."""
     try:
-        names = os.listdir(pattern.folder or ".")
+        names = store_of(pattern.folder).names(pattern.folder)
     except FileNotFoundError:
         return []
     except OSError as error:
@@ -37,8 +32,7 @@ def existing(pattern: ShardPattern) -> list[str]:
 def text_at(path: str) -> str | None:
     """The text of a file that may have to stay as it is; None if there is none. Raises DestinationError as it says."""
     try:
-        with open(path, encoding="utf-8", errors="replace", opener=open_regular) as file:
-            return file.read()
+        return store_of(path).read(path).decode("utf-8", "replace")
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -90,28 +84,13 @@ def refuse_unwritable(pattern: ShardPattern) -> None:
 
     Looks at the folder, or the nearest one above it that is there, and at the journal. Makes nothing.
     """
-    folder = os.path.abspath(pattern.folder)
-    while not os.path.lexists(folder):
-        folder = os.path.dirname(folder)
+    store = store_of(pattern.folder)
     try:
-        _try_to_write(folder)
+        store.refuse_unwritable(pattern.folder)
         with contextlib.suppress(FileNotFoundError):
-            os.close(open_regular(pattern.files.journal, os.O_RDWR))
+            store.refuse_unappendable(pattern.files.journal)
     except OSError as error:
         raise DestinationError(_unusable(pattern, error)) from error
-
-
-def _try_to_write(folder: str) -> None:
-    """Raise OSError unless a file can be made in `folder`; one without a name is made, where there are such."""
-    os.stat(folder)
-    try:
-        os.close(os.open(folder, os.O_WRONLY | os.O_CLOEXEC | getattr(os, "O_TMPFILE", 0), 0o600))
-    except OSError as error:
-        if error.errno not in _NO_FILES_WITHOUT_NAMES:
-            raise
-        if not os.access(folder, os.W_OK | os.X_OK):
-            number = errno.EROFS if os.statvfs(folder).f_flag & os.ST_RDONLY else errno.EACCES
-            raise OSError(number, os.strerror(number), folder) from error
 
 
 def make_folder(pattern: ShardPattern) -> list[str]:
@@ -120,7 +99,7 @@ def make_folder(pattern: ShardPattern) -> list[str]:
     Raises DestinationError if that cannot be.
     """
     try:
-        return durable.make_folder(pattern.folder)
+        return store_of(pattern.folder).make_folder(pattern.folder)
     except OSError as error:
         raise DestinationError(_unusable(pattern, error)) from error
 

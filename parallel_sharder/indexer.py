@@ -19,13 +19,13 @@ from parallel_sharder.monitor import Monitor, telling
 from parallel_sharder.options import INDEXES, SEEKING, IndexOptions
 from parallel_sharder.pattern import ShardName, ShardPattern, is_pattern, names_set, set_name, shard_name
 from parallel_sharder.sets import sets_in
-from parallel_sharder.stores.lock import locked_folder
+from parallel_sharder.stores import store_of
 
 
 @contextlib.contextmanager
 def _locked(folder: str, sets: Sequence[ShardSet], monitor: Monitor) -> Iterator[None]:
     """Holds the folder's lock inside the block; raises SharderError unless these sets are finished."""
-    with locked_folder(folder, monitor.waiting):
+    with store_of(folder).lock(folder, monitor.waiting):
         refuse_unfinished(folder, sets)
         yield
 

@@ -1,8 +1,8 @@
 """The journal: which files of a set are dealt and done, so that a resumed run knows what it may keep.
 
 What a record says is an entry (see `entries`); of a file, the last one counts. For the file and its lock see
-`appendlog`, for the bytes `records`. A file of that name that is not ours is never changed; of a damaged journal a copy
-is kept.
+`journalfile`, for the bytes `records`. A file of that name that is not ours is never changed; of a damaged journal a
+copy is kept.
 
 Only the coordinator writes a journal. It is the lock of its destination too.
 """
@@ -20,12 +20,12 @@ from parallel_sharder import entries, records
 from parallel_sharder.entries import Dealt, Done
 from parallel_sharder.errors import DestinationError, DestinationGoneError, unwritable
 from parallel_sharder.fingerprint import FORMAT, Fingerprint, digest_of, refuse_other
-from parallel_sharder.journalfile import REMEDY, AppendLog, unopenable
+from parallel_sharder.journalfile import REMEDY, JournalFile, unopenable
 from parallel_sharder.model import ShardRecord
 from parallel_sharder.pattern import ShardPattern
 from parallel_sharder.records import Contents, Payload, State
 from parallel_sharder.setfiles import SetFiles
-from parallel_sharder.stores.regular import read_regular
+from parallel_sharder.stores import store_of
 from parallel_sharder.stores.traces import Trace
 
 
@@ -69,7 +69,7 @@ class Journal:
         self.done: dict[int, ShardRecord] = {}
         self.is_same = True
         self.damage: Damage | None = None
-        self._log = AppendLog(path)
+        self._log = JournalFile(path)
         self.unread_bytes = self._log.unread_bytes
         try:
             self._read_past(self._log.contents, overwrite)
@@ -301,7 +301,7 @@ class Past(NamedTuple):
 def past_of(path: str) -> Past | None:
     """What the journal at `path` says; None if there is none, or nothing was begun. Does not want the lock."""
     try:
-        contents = records.contents_of(read_regular(path))
+        contents = records.contents_of(store_of(path).read(path))
     except OSError:
         return None
     fingerprint = _header_of(contents)

@@ -7,6 +7,7 @@ source tells.
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from parallel_sharder.columns import Keys
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import Deviation, Problem
 from parallel_sharder.setfiles import SetFiles
-from parallel_sharder.stores.regular import open_regular
+from parallel_sharder.stores import store_of
 
 _LINE_LIMIT_BYTES = 1 << 20
 """The longest line that is read. A path has at most 4 KB, and a detail little more."""
@@ -45,7 +46,7 @@ def read_listed(manifest_path: str, on_bad: str) -> tuple[list[Listed], list[Dev
     listed: list[Listed] = []
     deviations: list[Deviation] = []
     try:
-        with open(path, "rb", opener=open_regular) as file:
+        with io.BufferedReader(store_of(path).open(path)) as file:
             for number, line in enumerate(_lines(file), 1):
                 try:
                     listed.append(_listed(line, on_bad))

@@ -25,19 +25,6 @@ def usable_cores() -> int:
     return max(1, min(cores or 1, math.ceil(quota) if math.isfinite(quota) else cores or 1))
 
 
-def free_bytes(folder: str) -> int:
-    """The bytes this user may still write in `folder`, or where it will be made."""
-    return int(psutil.disk_usage(nearest_folder(folder)).free)
-
-
-def nearest_folder(folder: str) -> str:
-    """`folder`, or the nearest above it that there is."""
-    folder = os.path.abspath(folder)
-    while not os.path.exists(folder):
-        folder = os.path.dirname(folder)
-    return folder
-
-
 def cgroup_quota(membership: Path = _MEMBERSHIP, cgroups: Path = _CGROUPS) -> float:
     """The CPU time a second that the control groups leave this process, in cores; infinity where none is set.
 

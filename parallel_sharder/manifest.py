@@ -20,7 +20,7 @@ from parallel_sharder.boxes import Mended
 from parallel_sharder.errors import ManifestError
 from parallel_sharder.manifestshape import DIGEST, TOOL, fault_in, is_ours, totals_of
 from parallel_sharder.model import ImageClass, ShardRecord
-from parallel_sharder.stores.regular import read_regular
+from parallel_sharder.stores import store_of
 
 
 class ListedShard(NamedTuple):
@@ -129,7 +129,7 @@ class Manifest:
         Raises ManifestError if it is missing or cannot be read too.
         """
         try:
-            data = read_regular(path)
+            data = store_of(path).read(path)
         except FileNotFoundError as error:
             raise ManifestError("is missing: the set is not finished") from error
         except OSError as error:

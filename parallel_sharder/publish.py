@@ -22,9 +22,8 @@ from parallel_sharder.model import Listing, Plan, Problem, ShardRecord
 from parallel_sharder.monitor import Monitor
 from parallel_sharder.options import INDEXES, Options
 from parallel_sharder.problems_file import ProblemsFile
-from parallel_sharder.stores import durable
+from parallel_sharder.stores import store_of
 from parallel_sharder.stores.digests import digests_of
-from parallel_sharder.stores.lock import locked_folder
 
 
 def besides(options: Options) -> tuple[Beside, ...]:
@@ -54,7 +53,7 @@ def withdraw(options: Options, monitor: Monitor) -> bool:
 
     Returns whether anything was said.
     """
-    with locked_folder(options.pattern.folder, monitor.waiting):
+    with store_of(options.pattern.folder).lock(options.pattern.folder, monitor.waiting):
         withdrawn = [beside.withdraw() for beside in _besides(options, INDEXES, card=True)]
         return any(withdrawn)
 
@@ -92,11 +91,11 @@ def _folder_for(options: Options, monitor: Monitor) -> Iterator[None]:
     """
     pattern = options.pattern
     is_shared = any(beside.is_shared for beside in besides(options))
-    with locked_folder(pattern.folder, monitor.waiting) if is_shared else contextlib.nullcontext():
+    with store_of(pattern.folder).lock(pattern.folder, monitor.waiting) if is_shared else contextlib.nullcontext():
         try:
             yield
         except BaseException:
-            durable.remove_partials(pattern.folder, pattern.shards)
+            store_of(pattern.folder).remove_partials(pattern.folder, pattern.shards)
             for beside in _besides(options, INDEXES, card=True):
                 if is_shared or not beside.is_shared:
                     beside.remove_partials()

@@ -15,6 +15,7 @@ from parallel_sharder.errors import DestinationError
 from parallel_sharder.fingerprint import FORMAT
 from parallel_sharder.model import Archive, Listing, Plan, ShardRecord
 from parallel_sharder.options import Options
+from parallel_sharder.stores import store_of
 from parallel_sharder.stores.digests import digest_if_readable
 
 
@@ -85,6 +86,6 @@ def refuse_changed(records: Iterable[ShardRecord]) -> None:
 
 def _has_size(record: ShardRecord) -> bool:
     try:
-        return os.stat(record.path).st_size == record.file_bytes
+        return store_of(record.path).size(record.path) == record.file_bytes
     except OSError:
         return False

@@ -10,6 +10,8 @@ import os
 import re
 from dataclasses import dataclass
 
+from parallel_sharder.stores import store_of
+
 CARD = "README.md"
 """The name of a dataset card, as the Hugging Face hub wants it."""
 
@@ -98,5 +100,5 @@ class SetFiles:
 
 def journals_in(folder: str) -> list[SetFiles]:
     """The sets in a folder that have a journal, by name. Raises OSError if the folder cannot be listed."""
-    names = [match[1] for file in os.listdir(folder or ".") if (match := _JOURNAL.fullmatch(file))]
+    names = [match[1] for file in store_of(folder).names(folder) if (match := _JOURNAL.fullmatch(file))]
     return [SetFiles(folder, name) for name in sorted(names)]

@@ -19,7 +19,7 @@ from parallel_sharder.manifest import Manifest
 from parallel_sharder.pattern import set_name, shard_name
 from parallel_sharder.schema import Shape, Value, fault, whole_number
 from parallel_sharder.setfiles import MANIFEST_SUFFIX, SetFiles, journals_in
-from parallel_sharder.stores.regular import read_regular
+from parallel_sharder.stores import store_of
 
 
 class State(Enum):
@@ -66,7 +66,7 @@ def sets_in(folder: str) -> list[FoundSet]:
     """
     there: dict[str, list[str]] = defaultdict(list)
     indexes: dict[str, _Index] = {}
-    for file in sorted(os.listdir(folder or ".")):
+    for file in sorted(store_of(folder).names(folder)):
         if parts := shard_name(file):
             there[set_name(parts.prefix)].append(file)
         if file.endswith(MANIFEST_SUFFIX):
@@ -129,7 +129,7 @@ def json_at(path: str) -> dict[str, Any] | None:
     Raises DestinationError if it cannot be read.
     """
     try:
-        content = json.loads(read_regular(path))
+        content = json.loads(store_of(path).read(path))
     except (FileNotFoundError, ValueError, RecursionError):
         return None
     except OSError as error:

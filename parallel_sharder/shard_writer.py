@@ -23,6 +23,7 @@ from parallel_sharder.members import Member
 from parallel_sharder.model import ShardRecord
 from parallel_sharder.options import is_path, size_in, whole
 from parallel_sharder.pattern import ShardPattern, is_pattern
+from parallel_sharder.stores import store_of
 from parallel_sharder.tarwriter import ShardFile, sample_bytes
 
 MAXSIZE_LIMIT_BYTES = 2**60
@@ -155,7 +156,7 @@ class ShardWriter:
                 f"{path} needs a number of {len(str(self._number))} digits, and the pattern has {digits}. Write "
                 f"%0{len(str(self._number))}d in it."
             )
-        if os.path.lexists(path):
+        if store_of(path).exists(path):
             raise DestinationError(_taken(path))
         os.makedirs(self._pattern.folder, exist_ok=True)
         compression = self._pattern.compression

@@ -6,7 +6,6 @@ stops the run is found before anything is removed.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -21,7 +20,7 @@ from parallel_sharder.options import Options
 from parallel_sharder.publish import withdraw
 from parallel_sharder.resume import intact
 from parallel_sharder.setfiles import SetFiles
-from parallel_sharder.stores import durable
+from parallel_sharder.stores import store_of
 from parallel_sharder.stores.traces import identified
 from parallel_sharder.text import counted, there_are
 
@@ -46,7 +45,7 @@ def take_stock(options: Options, plan: Plan, engine: Engine, journal: Journal, m
     Raises DestinationError for what has the name of a file of the set and is not the tool's own, or may not be. What is
     there under the name of a shard that was begun, and that has no record, stays until that is made, to be compared.
     """
-    pattern = options.pattern
+    pattern, store = options.pattern, store_of(options.pattern.folder)
     refuse_taken(pattern, [each.path for each in journal.taken()], _note(pattern.files.journal, journal))
     kept = [] if options.overwrite else intact(journal.done.values(), engine, _reads_all(options, journal))
     stay = {record.number for record in kept}
@@ -55,7 +54,7 @@ def take_stock(options: Options, plan: Plan, engine: Engine, journal: Journal, m
     there = [
         each
         for each in journal.taken()
-        if each.number not in stay and not (is_complete and each.number is None) and os.path.lexists(each.path)
+        if each.number not in stay and not (is_complete and each.number is None) and store.exists(each.path)
     ]
     ours = _ours(there, pattern.files, engine, journal, monitor)
     left = [each for each in there if each.path not in ours]
@@ -63,14 +62,14 @@ def take_stock(options: Options, plan: Plan, engine: Engine, journal: Journal, m
 
     withdrawn = bool(not is_complete and journal.taken()) and withdraw(options, monitor)
     for path, identity in ours.items():  # the manifest before the shards
-        durable.remove_if(path, identity)
+        store.remove_marked(path, identity)
     shards = [(each.number, each.path) for each in left if each.number is not None]
     mended = frozenset(number for number, path in shards if journal.traces(path))
     if options.overwrite:
-        durable.sync_folder(pattern.folder or ".")  # or they could come back, and nobody's
+        store.sync_folder(pattern.folder)  # or they could come back, and nobody's
         journal.begin_anew()
         journal.record(dealt=shards)
-    durable.remove_partials(pattern.folder, f"{pattern.names}|{pattern.files.hidden_names}")
+    store.remove_partials(pattern.folder, f"{pattern.names}|{pattern.files.hidden_names}")
     return Stock(kept, remade, mended, withdrawn)
 
 
@@ -96,7 +95,7 @@ def _ours(
         identities[path] = identity
         monitor.working("reading shards", done, len(tasks))
     if any(each.path == files.manifest for each in there) and is_manifest(files.manifest):
-        identities[files.manifest] = durable.identity(files.manifest)
+        identities[files.manifest] = store_of(files.manifest).mark(files.manifest)
     return {each.path: identity for each in there if (identity := identities.get(each.path)) is not None}
 
 

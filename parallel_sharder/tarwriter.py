@@ -14,7 +14,7 @@ from typing import Self
 from parallel_sharder import compress, ustar
 from parallel_sharder.members import Late, Member
 from parallel_sharder.model import ShardRecord
-from parallel_sharder.stores.direct import Output
+from parallel_sharder.stores import store_of
 
 
 def content_bytes(member: Member) -> int:
@@ -50,7 +50,7 @@ class ShardFile:
         self.samples = 0
         self.tar_bytes = 0
         self._template = template or ustar.HeaderTemplate()
-        self._output = Output(path, md5=md5, mends=mends)
+        self._output = store_of(path).create(path, md5=md5, mends=mends)
         self._open = True
         self._stream: compress.Stream | None = None
         if compression != "none":
@@ -88,7 +88,7 @@ class ShardFile:
         if self._stream is not None:
             self._stream.close()
         self._open = False
-        self._output.publish()
+        self._output.finish()
         output = self._output
         sizes = self.samples, self.tar_bytes, output.size
         return ShardRecord(self.number, self.path, *sizes, output.xxh3_128, md5=output.md5)
@@ -102,7 +102,7 @@ class ShardFile:
             if self._stream is not None:
                 self._stream.close()  # ends the threads; what they still store is thrown away
         finally:
-            self._output.discard()
+            self._output.abort()
 
     def abandon(self) -> None:
         """Remove what has been written where nobody can wait for the compressor's threads: they may have ended."""
@@ -110,10 +110,10 @@ class ShardFile:
             return
         self._open = False
         if self._stream is None:
-            self._output.discard()
+            self._output.abort()
         else:
             compress.leave(self._stream)
-            self._output.unlink()
+            self._output.abandon()
 
     def __enter__(self) -> Self:
         return self

@@ -31,6 +31,7 @@ from parallel_sharder.pattern import ShardPattern, is_pattern, shard_name
 from parallel_sharder.setfiles import SetFiles
 from parallel_sharder.sets import State, sets_in
 from parallel_sharder.sources.source import SourceOptions, open_source
+from parallel_sharder.stores import store_of
 from parallel_sharder.text import counted
 from parallel_sharder.verify_sample import ExpectedSet
 from parallel_sharder.verify_shard import ExpectedShard, ShardFindings, check_shard
@@ -68,7 +69,7 @@ def _manifests(dest: str) -> tuple[list[str], list[str]]:
     """Return the paths of the manifests of our sets at `dest`, missing ones too, and notices on sets of others."""
     if is_pattern(dest):
         return [ShardPattern.parse(dest).files.manifest], []
-    if os.path.isfile(dest):
+    if store_of(dest).is_file(dest):
         if not dest.endswith(".json"):
             raise DestinationError(
                 f"{dest} is no manifest. Name that, such as imagenet_train.json, or the folder of the shards."
@@ -217,7 +218,7 @@ def _further_shards(expected: list[ExpectedShard]) -> list[Deviation]:
         return []
     further = [
         name
-        for name in sorted(os.listdir(folder or "."))
+        for name in sorted(store_of(folder).names(folder))
         if (its := shard_name(name)) and (its.prefix, its.suffix) == (ours.prefix, ours.suffix) and name not in known
     ]
     return [

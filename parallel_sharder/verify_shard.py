@@ -18,7 +18,7 @@ import xxhash
 
 from parallel_sharder.model import Deviation
 from parallel_sharder.shardreader import ShardReader
-from parallel_sharder.stores.regular import open_regular
+from parallel_sharder.stores import store_of
 from parallel_sharder.text import counted
 from parallel_sharder.verify_deviations import Deviations, EnoughError
 from parallel_sharder.verify_sample import ExpectedSet, StoredSample, faults_in_sample, samples_of
@@ -96,7 +96,7 @@ class _ShardCheck:
 
     def _check_path(self) -> None:
         try:
-            with open(self._expected.path, "rb", buffering=0, opener=open_regular) as file:
+            with store_of(self._expected.path).open(self._expected.path) as file:
                 self._check_file(file)
         except FileNotFoundError:
             self._deviations.note("is missing")

@@ -1,4 +1,4 @@
-"""Output: every byte in its place, past the page cache or through it."""
+"""DirectFile: every byte in its place, past the page cache or through it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 import xxhash
 
 from parallel_sharder.stores import direct, durable
-from parallel_sharder.stores.direct import BUFFER_BYTES, Output
+from parallel_sharder.stores.direct import BUFFER_BYTES, DirectFile
 
 SIZES = (0, 1, 511, 512, 4095, 4096, 4097, 100_000, BUFFER_BYTES - 4096, BUFFER_BYTES, BUFFER_BYTES + 1, 5_000_001)
 
@@ -28,7 +28,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 def write_some(path: Path, draw: random.Random, sizes: list[int]) -> bytes:
     """Write pieces of these sizes, reserved or copied; what should be in the file."""
-    made = Output(str(path))
+    made = DirectFile(str(path))
     expected = b""
     for size in sizes:
         data = draw.randbytes(size)
@@ -39,7 +39,7 @@ def write_some(path: Path, draw: random.Random, sizes: list[int]) -> bytes:
             room[:] = data
             made.advance(size)
         expected += data
-    made.publish()
+    made.finish()
     assert (len(expected), xxhash.xxh3_128_hexdigest(expected)) == (made.size, made.xxh3_128)
     return expected
 
@@ -57,14 +57,14 @@ def test_pieces_of_all_sizes(folder: Path, seed: int) -> None:
 
 def test_what_was_not_advanced_over_is_not_written(tmp_path: Path) -> None:
     """Room that was reserved and then given up leaves no trace, even where the buffer was written out for it."""
-    made = Output(str(tmp_path / "x"))
+    made = DirectFile(str(tmp_path / "x"))
     for fill in (b"a" * 700_000, None, b"b" * 300_000, None, b"c" * 700_000):
         room = made.reserve(len(fill or b"x" * 900_000))
         assert room is not None
         room[:] = fill or b"x" * len(room)
         if fill:
             made.advance(len(fill))
-    made.publish()
+    made.finish()
     assert b"a" * 700_000 + b"b" * 300_000 + b"c" * 700_000 == (tmp_path / "x").read_bytes()
 
 
@@ -81,11 +81,11 @@ def test_devices_that_refuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(direct.os, "major", lambda _: 8)  # type: ignore[attr-defined]
     monkeypatch.setattr(os, "write", refuse_first)
-    made = Output(str(tmp_path / "x"))
+    made = DirectFile(str(tmp_path / "x"))
     if not made._is_direct:
         pytest.skip("no O_DIRECT on this file system")
     made.write(b"y" * 5_000_000)
-    made.publish()
+    made.finish()
     assert b"y" * 5_000_000 == (tmp_path / "x").read_bytes()
 
 
@@ -94,9 +94,9 @@ def test_a_short_write_goes_on_through_the_cache(tmp_path: Path, monkeypatch: py
     write = os.write
     monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[: 1_000_000 // 512 * 512]))
     data = random.Random(0).randbytes(5_000_000)
-    made = Output(str(tmp_path / "x"))
+    made = DirectFile(str(tmp_path / "x"))
     made.write(data)
-    made.publish()
+    made.finish()
     assert data == (tmp_path / "x").read_bytes()
 
 

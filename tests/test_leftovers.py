@@ -21,7 +21,7 @@ KILLED = {
     "--root {}/archives --dest {}/new --dry-run": "coordinator.make_plan",
     "verify {}/out": "verify.Rows.of",
     "verify {}/out --source {}/archives": "verify.compare_with_source",
-    "index {}/out --for all": "indexer.locked_folder",
+    "index {}/out --for all": "indexer.FolderIndexes",
 }
 """Commands, and what they are about to call when they are killed."""
 

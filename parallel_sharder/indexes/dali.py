@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from parallel_sharder.indexes.members import Columns, ShardMembers
 from parallel_sharder.indexes.reader import ReaderIndex, is_shard_index
-from parallel_sharder.stores import durable
+from parallel_sharder.stores import store_of
 
 
 class Dali(ReaderIndex):
@@ -39,7 +39,7 @@ class Dali(ReaderIndex):
     @classmethod
     def index_shard(cls, path: str, members: ShardMembers) -> None:
         """Write the index beside the shard; the folder wants nothing more."""
-        durable.write_file(cls.index_path(path), index_bytes(members.samples(key_end)), is_shard_index)
+        store_of(path).put(cls.index_path(path), index_bytes(members.samples(key_end)), is_shard_index)
 
 
 def key_end(name: str) -> int | None:

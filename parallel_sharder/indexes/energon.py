@@ -32,8 +32,7 @@ from parallel_sharder.indexes.sets import ShardSet
 from parallel_sharder.members import fields
 from parallel_sharder.pattern import braces, shard_name
 from parallel_sharder.sets import json_at
-from parallel_sharder.stores import durable
-from parallel_sharder.stores.regular import open_regular
+from parallel_sharder.stores import store_of
 from parallel_sharder.yamltext import from_yaml, to_yaml
 
 FOLDER = ".nv-meta"
@@ -99,7 +98,7 @@ class Energon(ReaderIndex):
     def index_shard(cls, path: str, members: ShardMembers) -> Rows:
         """Write the offsets beside the shard; the rows that the shard adds to the table."""
         rows = rows_of(members.samples(key_end))
-        durable.write_file(cls.index_path(path), rows.offsets, is_shard_index)
+        store_of(path).put(cls.index_path(path), rows.offsets, is_shard_index)
         return rows
 
     @classmethod
@@ -110,11 +109,12 @@ class Energon(ReaderIndex):
 
     def refuse(self) -> None:
         """Raise DestinationError if energon's folder is none, or one of the files in it is something else."""
-        if os.path.lexists(self._meta) and not os.path.isdir(self._meta):
+        store = store_of(self._meta)
+        if store.exists(self._meta) and not store.is_folder(self._meta):
             raise in_the_way(self._meta)
         self._excluded()
         for path in self._remade():
-            if os.path.lexists(path) and not self.is_own(path):
+            if store.exists(path) and not self.is_own(path):
                 raise in_the_way(path)
 
     def withdraw(self) -> bool:
@@ -125,7 +125,7 @@ class Energon(ReaderIndex):
             return withdrawn
         for path in self._remade():
             if self.is_own(path):
-                durable.remove(path)
+                store_of(path).remove(path)
         return True
 
     def begin(self) -> None:
@@ -158,7 +158,8 @@ class Energon(ReaderIndex):
             "split.yaml": split_yaml(self._by_split(shards), self._excluded()),
             "index.uuid": uuid_of(self._digests),
         }
-        if fields(has_classes=True) in self._fields and not os.path.exists(os.path.join(self._meta, DATASET)):
+        is_ours, dataset = fields(has_classes=True) in self._fields, os.path.join(self._meta, DATASET)
+        if is_ours and not store_of(dataset).exists(dataset):
             files[DATASET] = DATASET_YAML  # or people know better
         return {os.path.join(self._meta, name): content for name, content in files.items()}
 
@@ -181,7 +182,7 @@ class Energon(ReaderIndex):
         if beginning is None:
             return False
         try:
-            with open(open_regular(path), "rb") as file:
+            with store_of(path).open(path) as file:
                 return re.match(beginning, file.read(BEGINNING_BYTES)) is not None
         except OSError:
             return False

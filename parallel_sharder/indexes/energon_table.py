@@ -5,7 +5,6 @@ Source: flavors/webdataset/indexing.py and itar.py of megatron-energon.
 
 from __future__ import annotations
 
-import os
 import re
 import sqlite3
 from array import array
@@ -17,7 +16,7 @@ import xxhash
 
 from parallel_sharder.indexes import members
 from parallel_sharder.indexes.members import Columns
-from parallel_sharder.stores import durable
+from parallel_sharder.stores import store_of
 
 CACHE_KB = 32_000
 """Of the table in memory while it is filled. SQLite's usual 2 MB take a quarter more time; 64 MB are not faster."""
@@ -110,10 +109,9 @@ class Table:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._made = durable.make_folder(os.path.dirname(path))
-        self._descriptor, self._temporary = durable.create(path)
+        self._file = store_of(path).build(path)
         # What a crash leaves is a temporary file that nobody reads; the finished one is synced when it gets its name.
-        self._database = sqlite3.connect(self._temporary, isolation_level=None)
+        self._database = sqlite3.connect(self._file.local_path, isolation_level=None)
         self._database.executescript(
             f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -{CACHE_KB}; {_TABLES} BEGIN;"
         )
@@ -145,10 +143,9 @@ class Table:
         self._database.execute("COMMIT")
         self._database.executescript(_INDEXES)
         self._database.close()
-        durable.publish(os.dup(self._descriptor), self._temporary, self._path, is_own)
+        self._file.finish(is_own)
 
     def close(self) -> None:
         """Close the table, and remove it if it is not finished."""
         self._database.close()
-        durable.discard(self._descriptor, self._temporary)
-        durable.remove_folders(self._made)
+        self._file.abort()

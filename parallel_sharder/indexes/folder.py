@@ -1,7 +1,7 @@
 """The readers' indexes of one folder while they are made: shard by shard, and then what says something of all shards.
 
 Each file appears whole or not at all, and no file of another kind is replaced. Who makes the indexes of a folder holds
-its lock (see lock.locked_folder), so that two runs do not work on them at once.
+its lock (see stores/lock.py), so that two runs do not work on them at once.
 """
 
 from __future__ import annotations

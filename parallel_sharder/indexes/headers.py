@@ -19,8 +19,8 @@ from parallel_sharder.indexes.folder import Found, index_shard
 from parallel_sharder.indexes.members import ShardMembers
 from parallel_sharder.monitor import Monitor
 from parallel_sharder.sources.tars import Stream, TarMember, reader, tar_members
+from parallel_sharder.stores import store_of
 from parallel_sharder.stores.digests import digests_of
-from parallel_sharder.stores.regular import open_regular
 
 
 def index_headers(
@@ -41,7 +41,7 @@ def _index_shard(path: str, *, readers: Collection[str], md5: bool) -> Found:
     """Read the headers of a shard, all of it for the MD5, and write the indexes that stand beside it."""
     gc.disable()  # none of a hundred thousand small values is garbage, and looking for that takes a tenth of the time
     try:
-        with open(path, "rb", buffering=0, opener=open_regular) as file:
+        with store_of(path).open(path) as file:
             size = os.fstat(file.fileno()).st_size
             members = ShardMembers.of_headers([*_members_of(file, size, path)])
         digests = digests_of(path)[1:] if md5 else ("", "")

@@ -19,8 +19,7 @@ from parallel_sharder.indexes.members import ShardMembers
 from parallel_sharder.indexes.sets import ShardSet
 from parallel_sharder.options import Reader
 from parallel_sharder.sets import json_at
-from parallel_sharder.stores import durable
-from parallel_sharder.stores.regular import kind_at, open_regular
+from parallel_sharder.stores import store_of
 
 
 class ReaderIndex:
@@ -63,7 +62,7 @@ class ReaderIndex:
     def remove_partials(cls, folder: str) -> None:
         """Remove what killed runs, or an interrupt, have left of files that were being written."""
         if cls.file_names:
-            durable.remove_partials(folder, cls.file_names)
+            store_of(folder).remove_partials(folder, cls.file_names)
 
     def refuse(self) -> None:
         """Raise DestinationError if a file that says something of all shards in the folder, or of a set, is foreign."""
@@ -81,7 +80,7 @@ class ReaderIndex:
         """
         beside = [path for path in self._beside_shards() if is_shard_index(path)]
         for path in beside:
-            durable.remove(path)
+            store_of(path).remove(path)
         return bool(beside)
 
     def begin(self) -> None:
@@ -97,7 +96,7 @@ class ReaderIndex:
     def write(self, contents: Mapping[str, bytes]) -> list[str]:
         """Write the files with these contents; return the paths of what was written."""
         for path, content in contents.items():
-            durable.write_file(path, content, self.is_own)
+            store_of(path).put(path, content, self.is_own)
         return [*contents]
 
     def close(self) -> None:
@@ -113,8 +112,8 @@ class ReaderIndex:
 
     def _beside_shards(self) -> Iterator[str]:
         """The files that have the names of indexes beside shards of the sets."""
-        if os.path.isdir(self._folder or "."):
-            for name in sorted(os.listdir(self._folder or ".")):
+        if store_of(self._folder).is_folder(self._folder):
+            for name in sorted(store_of(self._folder).names(self._folder)):
                 shard = self.shard_of(name)
                 if shard is not None and self._owns(shard):
                     yield os.path.join(self._folder, name)
@@ -163,9 +162,9 @@ class JsonIndex(ReaderIndex):
         if not self.is_of_kind(content) or (rest := self.without(content, self._owns)) == content:
             return False
         if rest != self.nothing:
-            durable.write_file(self._path, json_bytes(self.combined(rest, {})), self.is_own)
+            store_of(self._path).put(self._path, json_bytes(self.combined(rest, {})), self.is_own)
         elif self.is_own(self._path):
-            durable.remove(self._path)
+            store_of(self._path).remove(self._path)
         return True
 
     def contents(self, shards: Mapping[str, Sequence[Shard]]) -> dict[str, bytes]:
@@ -188,7 +187,7 @@ def content_before(path: str, is_of_kind: Callable[[Mapping[str, Any]], bool]) -
     content = json_at(path)
     if content is not None and is_of_kind(content):
         return content
-    if content is None and not os.path.lexists(path):
+    if content is None and not store_of(path).exists(path):
         return {}
     raise in_the_way(path)
 
@@ -201,7 +200,7 @@ def json_bytes(content: Mapping[str, Any]) -> bytes:
 def is_shard_index(path: str) -> bool:
     """Whether a file is what DALI or energon reads beside a shard: text that names its version, or offsets from 0."""
     try:
-        with open(open_regular(path), "rb") as file:
+        with store_of(path).open(path) as file:
             head = file.read(8)
             return head.startswith(b"v1.") or (head == bytes(8) and os.fstat(file.fileno()).st_size % 8 == 0)
     except OSError:
@@ -210,5 +209,5 @@ def is_shard_index(path: str) -> bool:
 
 def in_the_way(path: str) -> DestinationError:
     """The error that a file of another kind has the name of an index."""
-    kind = kind_at(path) or "something else"
+    kind = store_of(path).kind(path) or "something else"
     return DestinationError(f"{path} is there and is {kind}. Nothing is overwritten: move it out of the way.")

@@ -14,11 +14,11 @@ from typing import NamedTuple
 from parallel_sharder.errors import DestinationError, ManifestError
 from parallel_sharder.indexes import Shard
 from parallel_sharder.journal import past_of, progress_of
-from parallel_sharder.journalfile import is_held
 from parallel_sharder.manifest import Manifest
 from parallel_sharder.pattern import ShardPattern, names_set, shard_name
 from parallel_sharder.setfiles import SetFiles, journals_in
 from parallel_sharder.sets import FoundSet
+from parallel_sharder.stores import store_of
 from parallel_sharder.text import shards_done
 
 
@@ -100,14 +100,14 @@ def refuse_unfinished(folder: str, sets: Sequence[ShardSet]) -> None:
 
 
 def _refuse_unfinished(files: SetFiles) -> None:
-    if is_held(files.journal):
+    if store_of(files.journal).is_held(files.journal):
         raise DestinationError(
             f"a run is writing there: it holds {files.journal}. Wait for its end, then index the set."
         )
     if _manifest_at(files.manifest) is None:
         progress = progress_of(files.journal)
         done = f" {shards_done(*progress)}." if progress else ""
-        is_there = os.path.lexists(files.manifest)
+        is_there = store_of(files.manifest).exists(files.manifest)
         aside = f"move {files.manifest} away, which is no manifest, and " if is_there else ""
         raise DestinationError(
             f"the set whose journal is {files.journal} is not finished.{done} An index of a part would be taken for "
@@ -123,7 +123,7 @@ def _refuse_others(files: SetFiles, shard_set: ShardSet) -> None:
     if manifest.is_copy_at(files.manifest):
         raise DestinationError(f"{files.manifest} is the manifest of {manifest.name}. Move it to another folder.")
     listed = [shard.name for shard in manifest.shards]
-    missing = [name for name in listed if not os.path.lexists(os.path.join(files.folder, name))]
+    missing = [name for name in listed if not store_of(files.folder).exists(os.path.join(files.folder, name))]
     if missing:
         more = f", and {len(missing) - 1:,} more" if len(missing) > 1 else ""
         raise DestinationError(
@@ -141,7 +141,7 @@ def _refuse_others(files: SetFiles, shard_set: ShardSet) -> None:
 def _manifest_at(path: str) -> Manifest | None:
     """Our manifest at `path`, None if there is none. Raises ManifestError for a damaged one."""
     try:
-        return Manifest.read(path) if os.path.lexists(path) else None
+        return Manifest.read(path) if store_of(path).exists(path) else None
     except ManifestError as error:
         raise ManifestError(
             f"{path} {error.args[0]}. Copy it again, or type the command of its conversion again, which writes it anew."

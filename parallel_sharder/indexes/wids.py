@@ -6,7 +6,6 @@ lack the shards' MD5 alone; so a run writes none, and this is for the shards of 
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
@@ -20,6 +19,7 @@ from parallel_sharder.indexes.sets import ShardSet
 from parallel_sharder.manifest import Manifest
 from parallel_sharder.setfiles import SetFiles
 from parallel_sharder.sets import is_wids, json_at
+from parallel_sharder.stores import store_of
 from parallel_sharder.ustar import NAME_LIMIT_BYTES
 
 _NAME = re.compile(r"((?:.*/)?.*?)\..*")
@@ -53,7 +53,7 @@ class Wids(ReaderIndex):
         files = {}
         for name, some in shards.items():
             path = self._path(name)
-            manifest = Manifest.read(path) if os.path.lexists(path) else None
+            manifest = Manifest.read(path) if store_of(path).exists(path) else None
             if manifest is None:
                 content_before(path, is_wids)
                 files[path] = self._index(name, some)

@@ -22,8 +22,7 @@ from parallel_sharder.errors import SourceError, unwritable
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import Archive, Place, Problem
 from parallel_sharder.sources.contents import Contents, FileColumns
-from parallel_sharder.stores import durable
-from parallel_sharder.stores.regular import read_regular
+from parallel_sharder.stores import store_of
 from parallel_sharder.text import counted
 
 FORMAT = 3
@@ -76,7 +75,7 @@ class ArchiveIndex:
         if self._is_saved or contents is None:
             return
         try:
-            durable.write_file(self._path, self._parts(contents), _is_ours)
+            store_of(self._path).put(self._path, self._parts(contents), _is_ours)
         except OSError as error:
             raise unwritable(self._path, error, "Mend that, or choose another folder with --dest.") from error
         self._is_saved = True
@@ -92,7 +91,7 @@ class ArchiveIndex:
     def _load(self) -> list[Contents] | None:
         """What the file holds; None if there is none, or it is of another archive, or damaged: it can be made again."""
         try:
-            data = read_regular(self._path)
+            data = store_of(self._path).read(self._path)
         except OSError:
             return None
         payload = memoryview(data)[:-_DIGEST_BYTES]
@@ -113,7 +112,7 @@ class ArchiveIndex:
 def _is_ours(path: str) -> bool:
     """Whether the file is a saved index, of any archive and any format, or a damaged one of this."""
     try:
-        data = read_regular(path)
+        data = store_of(path).read(path)
     except OSError:
         return False
     if os.path.islink(path):

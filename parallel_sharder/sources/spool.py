@@ -7,9 +7,7 @@ as long. So what killed runs have left can be told from what is in use, and the 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -18,7 +16,8 @@ from dataclasses import dataclass
 from parallel_sharder.destination import make_folder
 from parallel_sharder.errors import DestinationError
 from parallel_sharder.pattern import ShardPattern
-from parallel_sharder.stores import durable
+from parallel_sharder.stores import store_of
+from parallel_sharder.stores.scratch import ScratchFile, remove_left
 
 
 @dataclass(frozen=True)
@@ -52,23 +51,23 @@ def _spool_beside(pattern: ShardPattern, needed: bool) -> Iterator[str | None]:
 
     What killed runs have left of theirs is removed first. Raises DestinationError if the file cannot be made.
     """
-    _remove_left(pattern.files.spool)
+    remove_left(pattern.files.spool)
     if not needed:
         yield None
         return
     made = make_folder(pattern)
     try:
-        descriptor, path = _create(pattern.files.spool)
+        file = ScratchFile(pattern.files.spool)
     except OSError as error:
         raise DestinationError(
             f"{os.path.abspath(pattern.folder)}, where annotations are unpacked to, cannot be written and locked: "
             f"{error.strerror or error}. Mend that, or choose another --dest."
         ) from error
     try:
-        yield path
+        yield file.path
     finally:
-        _remove(descriptor, path)
-        durable.remove_folders(made)
+        file.remove()
+        store_of(pattern.folder).remove_folders(made)
 
 
 @contextlib.contextmanager
@@ -79,39 +78,14 @@ def _spool_elsewhere(needed: bool) -> Iterator[str | None]:
         return
     try:
         place = os.path.join(tempfile.gettempdir(), "parallel_sharder.annotations")
-        _remove_left(place)
-        descriptor, path = _create(place)
-        os.fchmod(descriptor, 0o600)  # that folder is everybody's
+        remove_left(place)
+        file = ScratchFile(place, is_private=True)  # that folder is everybody's
     except OSError as error:
         raise DestinationError(
             f"no temporary file can be made for the annotations: {error.strerror or error}. Name a folder with room "
             "for them in the variable TMPDIR."
         ) from error
     try:
-        yield path
+        yield file.path
     finally:
-        _remove(descriptor, path)
-
-
-def _create(place: str) -> tuple[int, str]:
-    """A new spool: a temporary file of `place` (see durable), its descriptor, which holds the lock, and its path."""
-    descriptor, path = durable.create(place)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # which create takes where it can, and here it has to
-    except BaseException:
-        _remove(descriptor, path)
-        raise
-    return descriptor, path
-
-
-def _remove(descriptor: int, path: str) -> None:
-    with contextlib.suppress(OSError):  # whatever is the matter there, it has been said
-        durable.remove(path)
-    os.close(descriptor)
-
-
-def _remove_left(place: str) -> None:
-    """Remove the spools of runs that have ended."""
-    folder, name = os.path.split(place)
-    with contextlib.suppress(OSError):  # whatever is the matter there, it will be said
-        durable.remove_partials(folder, re.escape(name))
+        file.remove()

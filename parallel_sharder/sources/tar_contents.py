@@ -28,8 +28,8 @@ from parallel_sharder.sources.tars import (
     refuse_packed,
     tar_members,
 )
-from parallel_sharder.stores import durable
 from parallel_sharder.stores.regular import open_regular
+from parallel_sharder.stores.scratch import ScratchAppender
 
 SPOOLED_AT_A_TIME = 1 << 20
 
@@ -225,7 +225,7 @@ class _Spool:
         self._size = 0
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
-        self._descriptor = -1
+        self._file: ScratchAppender | None = None
 
     def append(self, data: bytes) -> int:
         """Append, and say at which offset."""
@@ -238,20 +238,20 @@ class _Spool:
 
     def __enter__(self) -> Self:
         if self._path is not None:
-            self._descriptor = self._tell_errors(lambda path: os.open(path, os.O_WRONLY | os.O_CLOEXEC))
+            self._file = self._tell_errors(ScratchAppender)
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._path is not None:
+        if self._file is not None:
             try:
                 self._write_out()
             finally:
-                os.close(self._descriptor)
+                self._file.close()
 
     def _write_out(self) -> None:
-        if self._path is not None:
+        if (file := self._file) is not None:
             data = b"".join(self._waiting)
-            self._tell_errors(lambda _: durable.write_all(self._descriptor, data))
+            self._tell_errors(lambda _: file.append(data))
         self._waiting.clear()
         self._waiting_bytes = 0
 

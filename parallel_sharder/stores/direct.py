@@ -1,6 +1,6 @@
-"""Output: the file that a shard is written to, from front to back, through one buffer, hashed on the way.
+"""A shard's file on the local disk: written from front to back, through one buffer, and hashed on the way.
 
-Under a temporary name until it is published (see durable). On a file system of a block device it is written past the
+It has a temporary name until it is finished (see durable). On a file system of a block device it is written past the
 page cache (O_DIRECT), which would only copy the bytes once more and throw out what others need: on ext4 that takes an
 eighth to a quarter off the CPU time of a whole conversion (benchmarks.output). Network and memory file systems say yes
 to O_DIRECT and become slower, or say no; they are written as usual.
@@ -29,7 +29,7 @@ ALIGNMENT_BYTES = 4096
 it. For devices with larger blocks durable.write_all goes back to the page cache."""
 
 
-class Output:
+class DirectFile:
     """A new file that will be `path`. `size` counts the bytes it has been given; `md5` asks for that digest too.
 
     With `mends`, what has that name and is a damaged copy of the new file is replaced by it; nothing else is.
@@ -85,7 +85,7 @@ class Output:
             self.advance(len(some))
             view = view[len(some) :]
 
-    def publish(self) -> None:
+    def finish(self) -> None:
         """Write the rest, sync, and give the file its final name. After an OSError the file is gone.
 
         That is FileExistsError if something else has the name; one that holds the same bytes is kept.
@@ -97,18 +97,18 @@ class Output:
                 self._is_direct = False
             self._write_out()
         except BaseException:
-            self.discard()
+            self.abort()
             raise
         durable.publish(self._descriptor, self._temporary, self._path, self._is_damaged if self._mends else None)
 
     def _is_damaged(self, path: str) -> bool:
         return traces.is_damaged_copy(path, self._temporary)
 
-    def discard(self) -> None:
+    def abort(self) -> None:
         """Remove the file."""
         durable.discard(self._descriptor, self._temporary)
 
-    def unlink(self) -> None:
+    def abandon(self) -> None:
         """Remove the file's name alone: a compressor's thread may be writing to it."""
         durable.remove(self._temporary)
 
