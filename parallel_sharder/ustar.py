@@ -7,45 +7,18 @@ that index shards (wids, DALI, energon) parse only that. Everything written is A
 from __future__ import annotations
 
 import zlib
-from typing import NamedTuple
 
-BLOCK_BYTES = 512
-NAME_LIMIT_BYTES = 100
+from parallel_sharder import tarfields
+from parallel_sharder.tarfields import BLOCK_BYTES
+
+NAME_LIMIT_BYTES = tarfields.NAME.stop - tarfields.NAME.start
 SIZE_LIMIT_BYTES = 8 * 1024**3  # eleven octal digits; base-256 sizes break wids
 MTIME_LIMIT_SECONDS = 8 * 1024**3
 END = bytes(2 * BLOCK_BYTES)
 """The end of an archive. Rounding up to 10,240 bytes is optional, and no reader asks for it."""
 
-
 PADDING = tuple(bytes(-size % BLOCK_BYTES) for size in range(BLOCK_BYTES))
 """The zero bytes that follow a member's data, by the data's size modulo BLOCK_BYTES."""
-
-
-class Field(NamedTuple):
-    """Where a header field stands: bytes from the start of the block."""
-
-    offset: int
-    size: int
-
-
-FIELDS = {
-    "name": Field(0, 100),
-    "mode": Field(100, 8),
-    "uid": Field(108, 8),
-    "gid": Field(116, 8),
-    "size": Field(124, 12),
-    "mtime": Field(136, 12),
-    "checksum": Field(148, 8),
-    "typeflag": Field(156, 1),
-    "linkname": Field(157, 100),
-    "magic": Field(257, 6),
-    "version": Field(263, 2),
-    "uname": Field(265, 32),
-    "gname": Field(297, 32),
-    "devmajor": Field(329, 8),
-    "devminor": Field(337, 8),
-    "prefix": Field(345, 155),
-}
 
 
 def member_bytes(size: int) -> int:
@@ -67,19 +40,19 @@ class HeaderTemplate:
             if not text.isascii() or len(text) > 31:
                 raise ValueError(f"tar header: {field} {text!r} is not ASCII of at most 31 bytes")
         block = bytearray(BLOCK_BYTES)
-        _put(block, "mode", b"0000444")
-        _put(block, "uid", b"0000000")
-        _put(block, "gid", b"0000000")
-        _put(block, "mtime", b"%011o" % mtime)
-        _put(block, "checksum", b" " * 8)
-        _put(block, "typeflag", b"0")
-        _put(block, "magic", b"ustar")
-        _put(block, "version", b"00")
-        _put(block, "uname", uname.encode("ascii"))
-        _put(block, "gname", gname.encode("ascii"))
-        self._between_name_and_size = bytes(block[FIELDS["mode"].offset : FIELDS["size"].offset])
-        self._between_size_and_checksum = bytes(block[FIELDS["size"].offset + 11 : FIELDS["checksum"].offset])
-        self._after_checksum = bytes(block[FIELDS["typeflag"].offset :])
+        _put(block, tarfields.MODE, b"0000444")
+        _put(block, tarfields.UID, b"0000000")
+        _put(block, tarfields.GID, b"0000000")
+        _put(block, tarfields.MTIME, b"%011o" % mtime)
+        _put(block, tarfields.CHECKSUM, b" " * 8)
+        _put(block, tarfields.TYPEFLAG, b"0")
+        _put(block, tarfields.MAGIC, b"ustar")
+        _put(block, tarfields.VERSION, b"00")
+        _put(block, tarfields.UNAME, uname.encode("ascii"))
+        _put(block, tarfields.GNAME, gname.encode("ascii"))
+        self._between_name_and_size = bytes(block[tarfields.MODE.start : tarfields.SIZE.start])
+        self._between_size_and_checksum = bytes(block[tarfields.SIZE.start + 11 : tarfields.CHECKSUM.start])
+        self._after_checksum = bytes(block[tarfields.TYPEFLAG.start :])
         self._sum = sum(block)
 
     def header(self, name: str, size: int) -> bytes:
@@ -102,6 +75,5 @@ class HeaderTemplate:
         )
 
 
-def _put(block: bytearray, field: str, value: bytes) -> None:
-    offset = FIELDS[field].offset
-    block[offset : offset + len(value)] = value
+def _put(block: bytearray, field: slice, value: bytes) -> None:
+    block[field.start : field.start + len(value)] = value
