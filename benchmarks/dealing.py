@@ -36,11 +36,11 @@ def answer(chunk: Chunk, slot: int) -> ShardRecord:
 
 def listing_of(rows: int) -> Listing:
     """Rows as those of ImageNet."""
-    classes = tuple(ImageClass(n, f"n{n:08d}", f"class {n}", n) for n in range(1000))
+    classes = tuple(ImageClass(n, f"class {n}", f"n{n:08d}") for n in range(1000))
     index = np.arange(rows, dtype=np.int32) % 1000
     keys = np.array([b"n%08d_%05d" % (row % 1000, row // 1000) for row in range(rows)])
     sizes = np.full(rows, 110_000)
-    places = tuple(Place(f"/data/imagenet/train/{row.wnid}", "") for row in classes)
+    places = tuple(Place(f"/data/imagenet/train/{row.id}", "") for row in classes)
     return Listing((), places, classes, keys, index, index, sizes, index, sizes, ())
 
 

@@ -68,7 +68,7 @@ from parallel_sharder.model import ImageClass, Job, Listing, Place
 from parallel_sharder.plan import Limits, in_order, make_plan
 rows = int(sys.argv[1])
 times = [time.monotonic()]
-classes = tuple(ImageClass(n, f"n{n:08d}", f"class {n}", n) for n in range(1000))
+classes = tuple(ImageClass(n, f"class {n}", f"n{n:08d}") for n in range(1000))
 class_index = np.repeat(np.arange(1000, dtype=np.int32), -(-rows // 1000))[:rows]
 number = np.arange(rows)
 keys = np.empty(rows, "S17")
@@ -77,7 +77,7 @@ for at in range(0, rows, 100_000):
 draw = np.random.default_rng(0)
 annotated = draw.random(rows) < 0.425
 listing = Listing(
-    (), tuple(Place(f"/data/imagenet/train/{row.wnid}", "") for row in classes), classes, keys,
+    (), tuple(Place(f"/data/imagenet/train/{row.id}", "") for row in classes), classes, keys,
     class_index, class_index.copy(), draw.integers(2_000, 220_000, rows),
     np.where(annotated, class_index, np.int32(-1)), np.where(annotated, 900, -1), (),
 )

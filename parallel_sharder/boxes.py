@@ -130,7 +130,7 @@ def boxes_json(
     named = described.filename or ""
     if named and "%s" not in named and not names_image(named, key):
         odd.append((Kind.OTHER_NAME, f"it names {named}"))
-    wnid = image_class.wnid if image_class else ""
+    wnid = image_class.id if image_class else ""
     objects = []
     mended = Mended(
         filenames="%s" in named, folders=bool(wnid) and described.folder == wnid.removeprefix("n"), sizes=without_size
@@ -213,5 +213,5 @@ def _text(name: str, image_class: ImageClass | None, size: Size, objects: list[_
 def _class_json(image_class: ImageClass | None) -> str:
     if image_class is None:
         return "{"
-    content = {"cls": image_class.label, "cname": image_class.name, "wnid": image_class.wnid}
+    content = {"cls": image_class.label, "cname": image_class.name, "wnid": image_class.id}
     return json.dumps(content).removesuffix("}") + ", "

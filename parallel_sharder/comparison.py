@@ -161,7 +161,7 @@ def _expected_samples(
 
     The annotations of those in `broken` should not have been stored.
     """
-    labels = {row.wnid: row.label for row in listing.classes}
+    labels = {row.id: row.label for row in listing.classes}
     for row in known:
         source = _source_sample(listing, int(place[row]), annotations)
         yield ExpectedSample(

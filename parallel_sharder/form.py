@@ -134,7 +134,7 @@ def expected_boxes(
     """The boxes form of a sample's JSON, from its parsed annotation, if there is one, and its image's size and name."""
     described = (document or {}).get("annotation", {})
     width, height = size_in(document) or image_size
-    wnid = image_class.wnid if image_class else ""
+    wnid = image_class.id if image_class else ""
     objects = described.get("object") or []
     rows = []
     for each in objects if isinstance(objects, list) else [objects]:

@@ -68,7 +68,7 @@ def manifest(
         "totals": _totals(shards),
         **({"mended": in_all(records)._asdict()} if choices["annotations"] == "boxes" else {}),
         "classes": [
-            {"label": row.label, "wnid": row.wnid, "name": row.name, "count": int(count)} for row, count in table
+            {"label": row.label, "wnid": row.id, "name": row.name, "count": int(count)} for row, count in table
         ],
     }
     return signed(content)

@@ -152,12 +152,14 @@ def _make_printable(value: Problem | Deviation, *fields: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ImageClass:
-    """One class of the set: its label in the chosen order, its WordNet ID, its words, and its devkit ID if known."""
+    """One class of the set: its label in the chosen order, its name for people, and the ID that the source has for it.
+
+    ImageNet's names are the words of synsets, and its IDs are WordNet's.
+    """
 
     label: int
-    wnid: str
     name: str
-    ilsvrc_id: int | None
+    id: str
 
 
 class Place(NamedTuple):

@@ -25,7 +25,7 @@ def fingerprint(options: Options, listing: Listing, plan: Plan) -> dict[str, obj
     that compresses, for another version of it can give other bytes.
     """
     source = xxhash.xxh3_128()
-    classes = repr([(row.label, row.wnid, row.name) for row in listing.classes])
+    classes = repr([(row.label, row.id, row.name) for row in listing.classes])
     source.update(classes.encode())
     for column in (listing.keys, listing.class_index, listing.image_size, listing.xml_size):
         source.update(column.tobytes())

@@ -9,8 +9,8 @@ from __future__ import annotations
 import zlib
 
 from parallel_sharder import tarfields
-from parallel_sharder.tarfields import BLOCK_BYTES
 
+BLOCK_BYTES = tarfields.BLOCK_BYTES
 NAME_LIMIT_BYTES = tarfields.NAME.stop - tarfields.NAME.start
 SIZE_LIMIT_BYTES = 8 * 1024**3  # eleven octal digits; base-256 sizes break wids
 MTIME_LIMIT_SECONDS = 8 * 1024**3

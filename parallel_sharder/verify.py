@@ -303,7 +303,7 @@ def _source(choices: Mapping[str, Any], options: VerifyOptions, engine: Engine, 
 
 def _class_table(path: str, manifest: Mapping[str, Any], listing: Listing) -> list[Deviation]:
     ours = {row["label"]: (row["wnid"], row["name"]) for row in manifest["classes"]}
-    theirs = {row.label: (row.wnid, row.name) for row in listing.classes}
+    theirs = {row.label: (row.id, row.name) for row in listing.classes}
     return [
         Deviation(path, f"has class {label} as {ours.get(label)}, and the source as {theirs.get(label)}")
         for label in sorted({*ours, *theirs})

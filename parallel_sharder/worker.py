@@ -103,7 +103,7 @@ def _write(chunk: Chunk, slot: int, board: Board) -> ShardRecord:
     mended = Mended()
     store: Callable[[_Row, ShardFile, Job], _Stored] = _store
     if job.annotations == "boxes":
-        store = functools.partial(_store_with_boxes, labels={row.wnid: row.label for row in job.classes})
+        store = functools.partial(_store_with_boxes, labels={row.id: row.label for row in job.classes})
     ahead = ReadAhead(row.blobs for row in _rows(chunk, job))
     with ShardFile(
         chunk.path,

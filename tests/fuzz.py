@@ -58,7 +58,7 @@ with atheris.instrument_imports(include=["parallel_sharder", "xmltodict", "tarfi
 FRAME = struct.Struct(">II")
 SPLIT = re.compile(r"((?:.*/|)[^.]+)[.]([^/]*)")  # as webdataset does it
 FRAME_HEADER = re.compile(rb"\xff[\xc0-\xc3\xc5-\xc7\xc9-\xcb\xcd-\xcf]")
-CLASS = ImageClass(7, "n01440764", "it", 7)
+CLASS = ImageClass(7, "it", "n01440764")
 
 
 def fuzz_annotation(data: bytes) -> None:
@@ -73,7 +73,7 @@ def fuzz_annotation(data: bytes) -> None:
     assert len(text) <= 2 + JSON_BYTES_PER_XML_BYTE * len(data), (len(text), len(data))
     assert json.loads(text) == document
     assert len(data) <= SIZE_LIMIT_BYTES
-    found = boxes_json("n01440764_36", CLASS, described, (60, 40), {CLASS.wnid: CLASS.label}).text
+    found = boxes_json("n01440764_36", CLASS, described, (60, 40), {CLASS.id: CLASS.label}).text
     assert "" == fault_in_form("n01440764_36", json.loads(found), "boxes", EXPECTED.classes, "skip")
     assert len(found) <= limit(CLASS, len("n01440764_36"), len(data)), (len(found), len(data))
 

@@ -18,7 +18,7 @@ from parallel_sharder.errors import SampleError
 from parallel_sharder.members import Member, annotated_json, plain_json, sample_members
 from parallel_sharder.model import ImageClass, Kind
 
-CRANE = ImageClass(429, "n02012849", "crane", 429)
+CRANE = ImageClass(429, "crane", "n02012849")
 
 NAMES = st.text("abcXYZ_\xe9\xfc", min_size=1, max_size=8)
 # Every character that XML 1.0 allows.

@@ -29,7 +29,7 @@ from tests.test_annotation import elements
 from tests.test_bad import picture, with_thumbnail
 from tests.test_convert import digests, shards_in
 
-TENCH = ImageClass(449, "n01440764", "tench, Tinca tinca", 449)
+TENCH = ImageClass(449, "tench, Tinca tinca", "n01440764")
 LABELS = {"n01440764": 449, "n02012849": 429}
 KEY = "n01440764_36"
 
@@ -100,7 +100,7 @@ def test_defects_are_mended_and_counted(document: bytes, boxes: list[list[int]],
     content, found, _ = mended(document)
     assert (boxes, counts) == (content["boxes"], found)
     assert ["n01440764"] * len(boxes) == content["names"]
-    assert (KEY + ".JPEG", TENCH.wnid, True) == (content["filename"], content["wnid"], content["annotated"])
+    assert (KEY + ".JPEG", TENCH.id, True) == (content["filename"], content["wnid"], content["annotated"])
     assert ([60, 40] if "sizes" in counts else [500, 375]) == [content["width"], content["height"]]
 
 
@@ -371,7 +371,7 @@ def test_real_samples(real_imagenet: Path, tmp_path: Path) -> None:
         described = annotation.describe(annotation.parse(path.read_bytes(), str(path)))
         wnid = described.objects[0].name or ""
         wnid = wnid if WNID.fullmatch(wnid) else path.stem.partition("_")[0]
-        found = boxes_json(path.stem, ImageClass(1, wnid, "", 1), described, (0, 0), {wnid: 1})
+        found = boxes_json(path.stem, ImageClass(1, "", wnid), described, (0, 0), {wnid: 1})
         content = json.loads(found.text)
         assert {(wnid, 1)} >= {*zip(content["names"], content["labels"], strict=True)}
         assert len(described.objects) == len(content["boxes"]) + found.mended.dropped

@@ -131,16 +131,18 @@ ALLOWED = {
     "sources.scan": {
         "blob", "columns", "errors", "model", "sources.contents", "sources.folder", "sources.glance",
         "sources.layout", "sources.names", "sources.notices", "sources.saved", "sources.survey",
-        "sources.val_labels", "text",
+        "sources.val_labels", "synsets", "text",
     },
     "sources.spool": {"destination", "durable", "errors", "sources.layout"},
     "sources.survey": {
         "errors", "model", "sources.archived", "sources.contents", "sources.downloads", "sources.folder",
-        "sources.layout", "sources.names", "sources.official", "sources.saved", "sources.zipindex", "text",
+        "sources.layout", "sources.names", "sources.official", "sources.saved", "sources.zipindex", "synsets", "text",
     },
     "sources.tarindex": {"errors", "regular", "tarfields", "text"},
     "sources.tree": {"sources.inside", "sources.layout", "sources.lists"},
-    "sources.val_labels": {"errors", "model", "sources.inside", "sources.lists", "text", "textfile"},
+    "sources.val_labels": {
+        "errors", "model", "sources.inside", "sources.lists", "synsets", "text", "textfile",
+    },
     "sources.zipindex": {"errors", "model", "regular", "sources.contents", "sources.names", "sources.tarindex", "text"},
     "sources.zipped": {"sources.downloads", "sources.inside", "sources.layout", "sources.lists", "sources.zipindex"},
     "stock": {

@@ -16,7 +16,7 @@ from parallel_sharder.model import ImageClass
 from parallel_sharder.shapes import ALIKE_LIMIT, SHAPES_LIMIT, Shapes, learn
 from tests import made
 
-CRANE = ImageClass(429, "n02012849", 'crane, 100 % "bird" \xe9', 429)
+CRANE = ImageClass(429, 'crane, 100 % "bird" \xe9', "n02012849")
 KEY = "n02012849_7"
 SIMPLE = made.annotation_xml("n02012849", KEY, (500, 375), [(1, 2, 30, 40), (5, 6, 70, 80)])
 

@@ -44,7 +44,7 @@ def check(listing: Listing, expected: Made, keys: set[str], annotated: set[str])
         else:
             assert (-1, -1) == (listing.xml_place[row], listing.xml_size[row])
         if listing.classes:
-            assert expected.wnids[key] == listing.classes[listing.class_index[row]].wnid
+            assert expected.wnids[key] == listing.classes[listing.class_index[row]].id
 
 
 def problems_of(listing: Listing) -> list[tuple[str, str]]:
@@ -61,8 +61,8 @@ def test_classic_train(tmp_path: Path) -> None:
     listing = listing_of(tmp_path)
     check(listing, expected, set(expected.wnids), stems(tmp_path, "train/*/*.xml"))
     assert () == listing.problems
-    tench = next(row for row in listing.classes if row.wnid == "n01440764")
-    assert (449, 449) == (tench.label, tench.ilsvrc_id)
+    tench = next(row for row in listing.classes if row.id == "n01440764")
+    assert 449 == tench.label
     assert "classic tree, train images in " + str(tmp_path / "train") == dict(listing.found)["layout"]
     assert dict(listing.found)["classes"].startswith("5 of the 1,000 in ")
 
@@ -93,7 +93,7 @@ def test_kaggle(tmp_path: Path, inside: str) -> None:
     expected = made.kaggle(tmp_path)
     train = listing_of(tmp_path / inside, "train")
     check(train, expected, stems(tmp_path, "**/train/*/*.JPEG"), stems(tmp_path, "**/train/*/*.xml"))
-    assert 449 == next(row for row in train.classes if row.wnid == "n01440764").label
+    assert 449 == next(row for row in train.classes if row.id == "n01440764").label
     val = listing_of(tmp_path / inside, "val")
     check(val, expected, stems(tmp_path, "**/val/*.JPEG"), stems(tmp_path, "**/val/*.xml"))
     test = listing_of(tmp_path / inside, "test")
@@ -115,7 +115,7 @@ def test_sorted_labels(tmp_path: Path) -> None:
     """--labels sorted numbers all classes of the list, present or not, by wnid from 0."""
     made.classic_train(tmp_path, classes=3)
     listing = listing_of(tmp_path, labels="sorted")
-    assert list(enumerate(WNIDS)) == [(row.label, row.wnid) for row in listing.classes]
+    assert list(enumerate(WNIDS)) == [(row.label, row.id) for row in listing.classes]
 
 
 def test_links_are_followed(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def _counts(layout: Layout, listing: Listing) -> Iterator[str]:
     if layout.split == "train":
         expected = train_counts()
         rows = zip(listing.classes, by_class.tolist(), strict=True)
-        short = [f"{row.wnid} ({has:,} of {expected(row.wnid):,})" for row, has in rows if has < expected(row.wnid)]
+        short = [f"{row.id} ({has:,} of {expected(row.id):,})" for row, has in rows if has < expected(row.id)]
         classes = counted(len(short), "class has", "classes have")
         sentence += f" {classes} fewer than there, such as {', '.join(short[:_NAMED])}."
     yield sentence

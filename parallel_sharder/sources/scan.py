@@ -24,7 +24,6 @@ from parallel_sharder.model import (
     IMAGE_SUFFIX,
     XML_SUFFIX,
     Archive,
-    ImageClass,
     Kind,
     Listing,
     Place,
@@ -39,6 +38,7 @@ from parallel_sharder.sources.notices import notices_of
 from parallel_sharder.sources.saved import SavedIndex, archive_at
 from parallel_sharder.sources.survey import Progress, Survey, survey_annotations, survey_images
 from parallel_sharder.sources.val_labels import labels_in, wnids_of
+from parallel_sharder.synsets import Synset
 from parallel_sharder.text import counted
 
 _WITH_CLASS = re.compile(r".*_[0-9]+_n[0-9]{8}\.\w+")
@@ -54,7 +54,7 @@ NAMED = 10
 
 def scan(
     layout: Layout,
-    classes: tuple[ImageClass, ...],
+    classes: tuple[Synset, ...],
     executor: Executor,
     progress: Progress,
     spool: str | None = None,
@@ -260,7 +260,7 @@ def _rows_of(keys: Keys, among: Keys) -> tuple[Int64s, Bools]:
 
 def _listing(
     layout: Layout,
-    classes: tuple[ImageClass, ...],
+    classes: tuple[Synset, ...],
     images: _Files,
     class_index: Int32s,
     annotations: _Annotations,
@@ -293,7 +293,7 @@ def _listing(
     return Listing(
         tuple(found),
         places,
-        classes,
+        tuple(each.image_class for each in classes),
         images.keys,
         class_index,
         images.place,
@@ -317,7 +317,7 @@ def _numbered(*columns: npt.NDArray[np.str_] | None) -> tuple[tuple[str, ...], l
 
 
 def _class_index(
-    layout: Layout, classes: tuple[ImageClass, ...], images: _Files, in_class_folders: bool
+    layout: Layout, classes: tuple[Synset, ...], images: _Files, in_class_folders: bool
 ) -> tuple[Int32s, str]:
     """The row of each image's class in `classes`, -1 without any; and what to tell of comparing that with labels."""
     if not classes:
@@ -336,7 +336,7 @@ def _class_index(
     return np.array([index[wnid] for wnid in wnids], np.int32), ""
 
 
-def _compare_labels(layout: Layout, classes: tuple[ImageClass, ...], images: _Files, by_folder: Int32s) -> str:
+def _compare_labels(layout: Layout, classes: tuple[Synset, ...], images: _Files, by_folder: Int32s) -> str:
     """Compare the class folders of val with the labels that are there too; what to tell of that.
 
     Raises SourceError for an image in another class's folder: one of the two is wrong, and nobody knows which.

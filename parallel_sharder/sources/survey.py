@@ -15,7 +15,7 @@ from concurrent.futures import Executor, Future
 from typing import Any, NamedTuple
 
 from parallel_sharder.errors import SourceError, WorkerDiedError, WorkerError, unreadable
-from parallel_sharder.model import IMAGE_SUFFIX, WNID, ImageClass, Kind, Place, Problem
+from parallel_sharder.model import IMAGE_SUFFIX, WNID, Kind, Place, Problem
 from parallel_sharder.sources.archived import index_annotations, index_images, inner_archives, packed_images
 from parallel_sharder.sources.contents import NO_FILES, Contents
 from parallel_sharder.sources.downloads import official_name
@@ -25,6 +25,7 @@ from parallel_sharder.sources.names import FLAT_KEYS, TRAIN_KEY, is_archive, pac
 from parallel_sharder.sources.official import train_counts
 from parallel_sharder.sources.saved import SavedIndex
 from parallel_sharder.sources.zipindex import index_zip
+from parallel_sharder.synsets import Synset
 from parallel_sharder.text import counted, first_few
 
 ANY_TRAIN_KEY = TRAIN_KEY.format(WNID.pattern)
@@ -46,7 +47,7 @@ class Survey(NamedTuple):
 
 
 def survey_images(
-    layout: Layout, classes: tuple[ImageClass, ...], executor: Executor, progress: Progress, index: SavedIndex | None
+    layout: Layout, classes: tuple[Synset, ...], executor: Executor, progress: Progress, index: SavedIndex | None
 ) -> Survey:
     """The places of the split's images. What `index` has of an archive is taken from there; what it lacks is added."""
     if layout.images.is_dir():
@@ -79,7 +80,7 @@ def survey_annotations(layout: Layout, executor: Executor, spool: str | None) ->
     return _xml_folders(layout, executor)
 
 
-def _index(layout: Layout, classes: tuple[ImageClass, ...], executor: Executor, progress: Progress) -> list[Contents]:
+def _index(layout: Layout, classes: tuple[Synset, ...], executor: Executor, progress: Progress) -> list[Contents]:
     """What the archive of the images holds: the classes' archives side by side, if it holds such."""
     path, split = str(layout.images), layout.split
     pattern = FLAT_KEYS.get(split, TRAIN_KEY)
@@ -103,7 +104,7 @@ def _index(layout: Layout, classes: tuple[ImageClass, ...], executor: Executor, 
         raise unreadable(path, error) from error
 
 
-def _image_folders(layout: Layout, classes: tuple[ImageClass, ...], executor: Executor, progress: Progress) -> Survey:
+def _image_folders(layout: Layout, classes: tuple[Synset, ...], executor: Executor, progress: Progress) -> Survey:
     path = str(layout.images)
     top = list_folder(path, FLAT_KEYS.get(layout.split, NO_KEYS))
     names = [name for name in top.folders if not name.startswith(".")]
@@ -129,7 +130,7 @@ def _survey(contents: list[Contents], in_class_folders: bool) -> Survey:
 
 
 def _with_missing_classes(
-    problems: Sequence[Problem], contents: Sequence[Contents], classes: Sequence[ImageClass]
+    problems: Sequence[Problem], contents: Sequence[Contents], classes: Sequence[Synset]
 ) -> list[Problem]:
     """The problems, and those of classes that have no image in any of their places: still packed, or empty.
 
@@ -237,7 +238,7 @@ def _as_list(found: Contents | list[Contents]) -> list[Contents]:
     return found if isinstance(found, list) else [found]
 
 
-def _refuse_unknown(wnids: Sequence[str], layout: Layout, classes: tuple[ImageClass, ...]) -> None:
+def _refuse_unknown(wnids: Sequence[str], layout: Layout, classes: tuple[Synset, ...]) -> None:
     known = {row.wnid for row in classes}
     unknown = [wnid for wnid in wnids if wnid not in known]
     if unknown:
