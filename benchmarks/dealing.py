@@ -23,7 +23,7 @@ from parallel_sharder.deal import deal, make_chunks
 from parallel_sharder.destination import ShardPattern
 from parallel_sharder.engines import open_engine
 from parallel_sharder.journal import Journal
-from parallel_sharder.model import Chunk, ImageClass, Job, Listing, Place, Plan, ShardRecord
+from parallel_sharder.model import Chunk, ImageClass, Job, Listing, Part, Place, Plan, Role, ShardRecord
 
 ROWS = 1_281_167
 
@@ -41,7 +41,8 @@ def listing_of(rows: int) -> Listing:
     keys = np.array([b"n%08d_%05d" % (row % 1000, row // 1000) for row in range(rows)])
     sizes = np.full(rows, 110_000)
     places = tuple(Place(f"/data/imagenet/train/{row.id}", "") for row in classes)
-    return Listing((), places, classes, keys, index, index, sizes, index, sizes, ())
+    parts = Part(Role.IMAGE, (".JPEG",), index, sizes), Part(Role.ANNOTATION, (".xml",), index, sizes)
+    return Listing((), places, classes, keys, index, parts, ())
 
 
 def measure(workers: int, samples: int, chunks: int, folder: Path) -> dict[str, float]:

@@ -64,7 +64,7 @@ from parallel_sharder.options import INDEXES
 from parallel_sharder.placed import placed
 from parallel_sharder.deal import make_chunks
 from parallel_sharder.destination import ShardPattern
-from parallel_sharder.model import ImageClass, Job, Listing, Place
+from parallel_sharder.model import ImageClass, Job, Listing, Part, Place, Role
 from parallel_sharder.plan import Limits, in_order, make_plan
 rows = int(sys.argv[1])
 times = [time.monotonic()]
@@ -78,8 +78,14 @@ draw = np.random.default_rng(0)
 annotated = draw.random(rows) < 0.425
 listing = Listing(
     (), tuple(Place(f"/data/imagenet/train/{row.id}", "") for row in classes), classes, keys,
-    class_index, class_index.copy(), draw.integers(2_000, 220_000, rows),
-    np.where(annotated, class_index, np.int32(-1)), np.where(annotated, 900, -1), (),
+    class_index,
+    (
+        Part(Role.IMAGE, (".JPEG",), class_index.copy(), draw.integers(2_000, 220_000, rows)),
+        Part(
+            Role.ANNOTATION, (".xml",), np.where(annotated, class_index, np.int32(-1)), np.where(annotated, 900, -1)
+        ),
+    ),
+    (),
 )
 del number, annotated
 times.append(time.monotonic())

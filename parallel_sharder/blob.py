@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import struct
 import zlib
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from parallel_sharder.errors import SampleError
-from parallel_sharder.model import Kind, Place
+from parallel_sharder.model import Kind, Listing, PackedPart, Place, Role
 from parallel_sharder.regular import open_regular
 from parallel_sharder.text import counted
 
@@ -155,13 +157,44 @@ class ZipEntry(NamedTuple):
 
 
 def blob_at(place: Place, name: str, length: int, extent: Sequence[int] = ()) -> Blob:
-    """The blob `name` of `length` bytes at `place`; `extent` is its row of the Listing's, empty for loose files."""
+    """The blob `name` of `length` bytes at `place`; `extent` is its row of the Part's, empty for loose files."""
     if not extent:
         return LooseFile(f"{place.path}/{name}", length)
     if len(extent) == 1:
         return Stretch(place.path, extent[0], length, f"{place.name}:{name}")
     offset, packed, crc = extent
     return ZipEntry(place.path, offset, packed, crc, length, f"{place.name}:{name}")
+
+
+def blob_of(listing: Listing, role: Role, row: int) -> Blob | None:
+    """The file that sample `row` of the Listing has for this role; None if it has none."""
+    part = listing.part(role)
+    if part.place[row] < 0:
+        return None
+    name = str(listing.keys[row], "ascii") + part.endings[0 if part.ending is None else part.ending[row]]
+    extent = () if part.extent is None else part.extent[row].tolist()
+    return blob_at(listing.places[part.place[row]], name, int(part.size[row]), extent)
+
+
+def blobs_of(part: PackedPart, keys: Sequence[str], places: Sequence[Place]) -> Iterator[Blob | None]:
+    """The files of a part of a Chunk, whose `keys` these are; None for each sample that has none."""
+    endings, extents = endings_of(part, len(keys)), _extents(part, len(keys))
+    columns = zip(keys, endings, array("i", part.place), array("q", part.size), extents, strict=True)
+    for key, ending, place, size, extent in columns:
+        yield blob_at(places[place], key + ending, size, extent) if place >= 0 else None
+
+
+def endings_of(part: PackedPart, count: int) -> Iterable[str]:
+    """What follows the key in the names of a part's `count` files."""
+    return map(part.endings.__getitem__, part.ending) if part.ending else itertools.repeat(part.endings[0], count)
+
+
+def _extents(part: PackedPart, count: int) -> Iterable[tuple[int, ...]]:
+    """The rows of a part's extents; an empty one for each of `count` loose files."""
+    if not part.extent:
+        return itertools.repeat((), count)
+    numbers = iter(array("q", part.extent))
+    return zip(*[numbers] * (len(part.extent) // 8 // count), strict=True)
 
 
 def _unreadable(path: str, error: OSError) -> SampleError:

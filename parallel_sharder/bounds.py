@@ -12,7 +12,7 @@ from parallel_sharder import annotation, boxes, ustar
 from parallel_sharder.columns import Int64s
 from parallel_sharder.errors import PlanError
 from parallel_sharder.members import label_text, plain_json
-from parallel_sharder.model import ImageClass, Listing
+from parallel_sharder.model import ImageClass, Listing, Role
 
 _ROWS_AT_A_TIME = 1 << 16
 """In small steps all in between stays in the processor's cache; in one it would take five times the column's memory."""
@@ -25,10 +25,11 @@ def sample_bytes(listing: Listing, annotations: str = "original") -> Int64s:
 
     Raises PlanError for an image that is too large for any tar header.
     """
-    largest = int(np.argmax(listing.image_size))
-    if listing.image_size[largest] >= ustar.SIZE_LIMIT_BYTES:
+    image_sizes, xml_sizes = listing.part(Role.IMAGE).size, listing.part(Role.ANNOTATION).size
+    largest = int(np.argmax(image_sizes))
+    if image_sizes[largest] >= ustar.SIZE_LIMIT_BYTES:
         raise PlanError(
-            f"{str(listing.keys[largest], 'ascii')} has {listing.image_size[largest]:,} bytes; a tar that all readers "
+            f"{str(listing.keys[largest], 'ascii')} has {image_sizes[largest]:,} bytes; a tar that all readers "
             f"take holds files below {ustar.SIZE_LIMIT_BYTES:,}. Take it out of the set."
         )
     kinds: list[ImageClass | None] = [*listing.classes, None]  # row -1 is "no class"
@@ -44,10 +45,10 @@ def sample_bytes(listing: Listing, annotations: str = "original") -> Int64s:
     total = np.empty(len(listing), np.int64)
     for start in range(0, len(listing), _ROWS_AT_A_TIME):
         some = slice(start, start + _ROWS_AT_A_TIME)
-        class_index, xml_size = listing.class_index[some], listing.xml_size[some]
+        class_index, xml_size = listing.class_index[some], xml_sizes[some]
         stored = (xml_size >= 0) & (xml_size <= annotation.SIZE_LIMIT_BYTES)  # larger annotations are not
         json_bytes = plain_bytes[class_index] + stored * growth * xml_size
-        total[some] = label_bytes[class_index] + member_bytes(listing.image_size[some]) + member_bytes(json_bytes)
+        total[some] = label_bytes[class_index] + member_bytes(image_sizes[some]) + member_bytes(json_bytes)
     return total
 
 

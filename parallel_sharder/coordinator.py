@@ -32,7 +32,7 @@ from parallel_sharder.engines import Engine, open_engine
 from parallel_sharder.errors import DestinationError, DestinationGoneError, SharderError, SourceError
 from parallel_sharder.journal import Journal, Past, past_of, refuse_foreign_journal, refuse_other
 from parallel_sharder.limits import explain, stopping_in_words
-from parallel_sharder.model import Chunk, Listing, Plan, ShardRecord
+from parallel_sharder.model import Chunk, Listing, Plan, Role, ShardRecord
 from parallel_sharder.monitor import Monitor, telling
 from parallel_sharder.options import Options
 from parallel_sharder.plan import Limits, in_order, make_plan
@@ -209,7 +209,7 @@ def preview(options: Options, monitor: Monitor | None = None) -> Preview:
             listing = _scan(options, layout, engine, monitor, None, saved, checked)
     plan = _plan(options, listing)
     refuse_unfit(options.pattern, plan.shard_count)
-    spool_bytes = int(listing.xml_size.clip(0).sum()) if layout.needs_spool else 0
+    spool_bytes = int(listing.part(Role.ANNOTATION).size.clip(0).sum()) if layout.needs_spool else 0
     past = past_of(options.pattern.journal_path)
     return Preview.of(
         listing,

@@ -7,7 +7,7 @@ import numpy as np
 from parallel_sharder import members, ustar
 from parallel_sharder.bounds import member_bytes
 from parallel_sharder.indexes import Columns
-from parallel_sharder.model import Listing, Plan, ShardRecord
+from parallel_sharder.model import Listing, Plan, Role, ShardRecord
 
 
 def placed(listing: Listing, plan: Plan, record: ShardRecord) -> Columns:
@@ -16,7 +16,7 @@ def placed(listing: Listing, plan: Plan, record: ShardRecord) -> Columns:
     rows = np.delete(planned, list(record.left_out)) if record.left_out else planned
     fields = members.fields(bool(listing.classes))
     sizes = np.empty((len(rows), len(fields)), np.int64)
-    sizes[:, -2] = listing.image_size.take(rows)
+    sizes[:, -2] = listing.part(Role.IMAGE).size.take(rows)
     sizes[:, -1] = np.frombuffer(record.json_bytes, np.uint32)
     if listing.classes:
         label_bytes = np.array([len(members.label_text(each)) for each in listing.classes], np.int64)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-import itertools
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple, TypeVar
@@ -20,20 +19,19 @@ import xxhash
 
 from parallel_sharder import annotation, boxes
 from parallel_sharder.ahead import ReadAhead
-from parallel_sharder.blob import Blob, blob_at
+from parallel_sharder.blob import Blob, blobs_of, endings_of
 from parallel_sharder.board import Board
 from parallel_sharder.boxes import Mended
 from parallel_sharder.errors import DestinationError, SampleError, SourceError, StoppedError
 from parallel_sharder.image import examine, size_of
 from parallel_sharder.members import Late, annotated_json, json_end, plain_json, sample_members
 from parallel_sharder.model import (
-    IMAGE_SUFFIX,
-    XML_SUFFIX,
     Chunk,
     ImageClass,
     Job,
     Kind,
     Problem,
+    Role,
     ShardRecord,
 )
 from parallel_sharder.regular import open_regular
@@ -288,41 +286,19 @@ def _job(packed: bytes) -> Job:
 
 
 def _rows(chunk: Chunk, job: Job) -> Iterator[_Row]:
-    width, count = chunk.key_width, len(chunk.keys) // chunk.key_width
-    keys = (
+    width = chunk.key_width
+    keys = [
         chunk.keys[start : start + width].rstrip(b"\0").decode("ascii") for start in range(0, len(chunk.keys), width)
-    )
+    ]
+    parts = {part.role: part for part in chunk.parts}
     columns = zip(
         keys,
+        endings_of(parts[Role.IMAGE], len(keys)),
+        blobs_of(parts[Role.IMAGE], keys, job.places),
+        blobs_of(parts[Role.ANNOTATION], keys, job.places),
         array("i", chunk.class_index),
-        array("i", chunk.image_place),
-        array("q", chunk.image_size),
-        _extents(chunk.image_extent, count),
-        _endings(chunk.image_ending, IMAGE_SUFFIX, job, count),
-        array("i", chunk.xml_place),
-        array("q", chunk.xml_size),
-        _extents(chunk.xml_extent, count),
-        _endings(chunk.xml_ending, XML_SUFFIX, job, count),
         strict=True,
     )
-    for key, class_index, image_place, size, extent, ending, xml_place, xml_size, xml_extent, xml_ending in columns:
-        yield _Row(
-            key,
-            ending,
-            blob_at(job.places[image_place], key + ending, size, extent),
-            blob_at(job.places[xml_place], key + xml_ending, xml_size, xml_extent) if xml_place >= 0 else None,
-            job.classes[class_index] if class_index >= 0 else None,
-        )
-
-
-def _endings(packed: bytes, usual: str, job: Job, count: int) -> Iterable[str]:
-    """The endings of the files' names in a chunk; the usual one for each of `count` where it has no such column."""
-    return map(job.endings.__getitem__, packed) if packed else itertools.repeat(usual, count)
-
-
-def _extents(packed: bytes, count: int) -> Iterable[tuple[int, ...]]:
-    """The rows of a Listing's extents; an empty one for each of `count` loose files."""
-    if not packed:
-        return itertools.repeat((), count)
-    numbers = iter(array("q", packed))
-    return zip(*[numbers] * (len(packed) // 8 // count), strict=True)
+    for key, ending, image, xml, class_index in columns:
+        assert image is not None  # noqa: S101 - there is no row without
+        yield _Row(key, ending, image, xml, job.classes[class_index] if class_index >= 0 else None)

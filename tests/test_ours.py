@@ -160,7 +160,7 @@ def test_temporary_files_of_a_live_run_stay(tmp_path: Path) -> None:
 def test_death_of_a_worker_removes_no_shard(tmp_path: Path) -> None:
     """What has the name of the shard that a worker died with stays; it is compared when the shard is made."""
     put(tmp_path / "x-000001.tar")
-    chunk = Chunk(1, str(tmp_path / "x-000001.tar"), b"", 1, b"k", b"", b"", b"", b"", b"")
+    chunk = Chunk(1, str(tmp_path / "x-000001.tar"), b"", 1, b"k", b"", ())
     assert 1 == _after_death(_Hand(chunk, 0), MemoryError()).deaths
     assert "precious" == (tmp_path / "x-000001.tar").read_text()
 

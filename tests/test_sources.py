@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from parallel_sharder.errors import SourceError
-from parallel_sharder.model import Kind, Listing
+from parallel_sharder.model import Kind, Listing, Role
 from parallel_sharder.sources import find_layout
 from parallel_sharder.sources.scan import scan
 from parallel_sharder.synsets import read_classes
@@ -35,14 +35,15 @@ def check(listing: Listing, expected: Made, keys: set[str], annotated: set[str])
     """Rows are sorted and unique, and each points at its files, sizes and class."""
     rows = [key.decode() for key in listing.keys.tolist()]
     assert sorted(keys) == rows
+    images, xmls = listing.part(Role.IMAGE), listing.part(Role.ANNOTATION)
     for row, key in enumerate(rows):
-        image = Path(listing.places[listing.image_place[row]].path) / f"{key}.JPEG"
-        assert listing.image_size[row] == image.stat().st_size
+        image = Path(listing.places[images.place[row]].path) / f"{key}.JPEG"
+        assert images.size[row] == image.stat().st_size
         if key in annotated:
-            xml = Path(listing.places[listing.xml_place[row]].path) / f"{key}.xml"
-            assert listing.xml_size[row] == xml.stat().st_size
+            xml = Path(listing.places[xmls.place[row]].path) / f"{key}.xml"
+            assert xmls.size[row] == xml.stat().st_size
         else:
-            assert (-1, -1) == (listing.xml_place[row], listing.xml_size[row])
+            assert (-1, -1) == (xmls.place[row], xmls.size[row])
         if listing.classes:
             assert expected.wnids[key] == listing.classes[listing.class_index[row]].id
 

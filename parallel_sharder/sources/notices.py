@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from parallel_sharder.errors import worded
-from parallel_sharder.model import IMAGE_SUFFIX, Listing
+from parallel_sharder.model import IMAGE_SUFFIX, Listing, Role
 from parallel_sharder.sources.downloads import official_name
 from parallel_sharder.sources.layout import Layout
 from parallel_sharder.sources.official import ARCHIVE_BYTES, IMAGE_COUNTS, train_counts
@@ -60,9 +60,10 @@ def _counts(layout: Layout, listing: Listing) -> Iterator[str]:
 
 
 def _endings(listing: Listing) -> Iterator[str]:
-    if listing.image_ending is None:
+    images = listing.part(Role.IMAGE)
+    if images.ending is None:
         return
-    counts = dict(zip(listing.endings, np.bincount(listing.image_ending).tolist(), strict=False))
+    counts = dict(zip(images.endings, np.bincount(images.ending).tolist(), strict=True))
     others = {ending: count for ending, count in counts.items() if ending != IMAGE_SUFFIX and count}
     if others:
         yield (

@@ -26,8 +26,10 @@ from parallel_sharder.model import (
     Archive,
     Kind,
     Listing,
+    Part,
     Place,
     Problem,
+    Role,
 )
 from parallel_sharder.sources.contents import Contents, FileColumns
 from parallel_sharder.sources.folder import UNREADABLE, why_unreadable
@@ -282,7 +284,11 @@ def _listing(
         xml_extent = np.full((len(images), xmls.extents.shape[1]), -1, np.int64)
         xml_extent[annotated] = xmls.extents[xml_of[annotated]]
     xml_endings = None if xmls.endings is None else np.where(annotated, xmls.endings[xml_of], XML_SUFFIX)
-    endings, (image_ending, xml_ending) = _numbered(images.endings, xml_endings)
+    image_names, xml_names = _numbered(images.endings, IMAGE_SUFFIX), _numbered(xml_endings, XML_SUFFIX)
+    parts = (
+        Part(Role.IMAGE, image_names[0], images.place, images.sizes, images.extents, image_names[1]),
+        Part(Role.ANNOTATION, xml_names[0], xml_place, xml_size, xml_extent, xml_names[1]),
+    )
     found = [("layout", f"{layout.name}, {layout.split} images in {layout.images}")]
     if classes:
         present = len(np.unique(class_index))
@@ -296,24 +302,17 @@ def _listing(
         tuple(each.image_class for each in classes),
         images.keys,
         class_index,
-        images.place,
-        images.sizes,
-        xml_place,
-        xml_size,
+        parts,
         problems,
-        images.extents,
-        xml_extent,
-        image_ending,
-        xml_ending,
-        endings,
     )
 
 
-def _numbered(*columns: npt.NDArray[np.str_] | None) -> tuple[tuple[str, ...], list[Bytes | None]]:
-    """All endings that stand in columns of them, and the columns with their numbers instead."""
-    endings = sorted({ending for column in columns if column is not None for ending in np.unique(column).tolist()})
-    numbered = [None if column is None else np.searchsorted(endings, column).astype(np.uint8) for column in columns]
-    return tuple(endings), numbered
+def _numbered(column: npt.NDArray[np.str_] | None, usual: str) -> tuple[tuple[str, ...], Bytes | None]:
+    """The endings in a column of them, and the column with their numbers instead; without a column the usual one."""
+    if column is None:
+        return (usual,), None
+    endings = np.unique(column)
+    return tuple(endings.tolist()), np.searchsorted(endings, column).astype(np.uint8)
 
 
 def _class_index(
