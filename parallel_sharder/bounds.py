@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from parallel_sharder import annotation, boxes, ustar
+from parallel_sharder import annotation, ustar
 from parallel_sharder.columns import Int64s
 from parallel_sharder.errors import PlanError
+from parallel_sharder.forms import boxes
 from parallel_sharder.members import label_text, plain_json
 from parallel_sharder.model import ImageClass, Listing, Role
 

@@ -18,9 +18,9 @@ from itertools import chain, count
 from typing import Any, NamedTuple
 
 from parallel_sharder import durable
-from parallel_sharder.boxes import FIELDS
 from parallel_sharder.destination import CARD, braces, classes_beside, shard_name, text_at
 from parallel_sharder.errors import DestinationError, ManifestError
+from parallel_sharder.forms.boxes import FIELDS
 from parallel_sharder.manifest import is_copy, read_manifest
 from parallel_sharder.text import code, size, tsv
 from parallel_sharder.yamltext import to_yaml

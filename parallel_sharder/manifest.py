@@ -16,9 +16,9 @@ from typing import Any
 
 import xxhash
 
-from parallel_sharder.boxes import in_all
 from parallel_sharder.destination import ShardPattern
 from parallel_sharder.errors import ManifestError
+from parallel_sharder.forms.boxes import in_all
 from parallel_sharder.model import WNID, ImageClass, ShardRecord
 from parallel_sharder.options import ANNOTATIONS, LABELS, ON_BAD, SEED_LIMIT, SPLITS
 from parallel_sharder.regular import read_regular

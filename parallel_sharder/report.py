@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from parallel_sharder.boxes import in_all
 from parallel_sharder.errors import worded
+from parallel_sharder.forms.boxes import in_all
 from parallel_sharder.journal import Past
 from parallel_sharder.model import Deviation, Kind, Listing, Plan, Problem, ShardRecord
 from parallel_sharder.options import Options

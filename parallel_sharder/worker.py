@@ -17,12 +17,13 @@ from typing import NamedTuple, TypeVar
 
 import xxhash
 
-from parallel_sharder import annotation, boxes
+from parallel_sharder import annotation
 from parallel_sharder.ahead import ReadAhead
 from parallel_sharder.blob import Blob, blobs_of, endings_of
 from parallel_sharder.board import Board
-from parallel_sharder.boxes import Mended
 from parallel_sharder.errors import DestinationError, SampleError, SourceError, StoppedError
+from parallel_sharder.forms import boxes
+from parallel_sharder.forms.boxes import Mended
 from parallel_sharder.image import examine, size_of
 from parallel_sharder.members import Late, annotated_json, json_end, plain_json, sample_members
 from parallel_sharder.model import (

@@ -33,10 +33,10 @@ with atheris.instrument_imports(include=["parallel_sharder", "xmltodict", "tarfi
     from parallel_sharder import annotation
     from parallel_sharder.annotation import JSON_BYTES_PER_XML_BYTE, SIZE_LIMIT_BYTES
     from parallel_sharder.blob import ZipEntry
-    from parallel_sharder.boxes import boxes_json, limit
     from parallel_sharder.card import CardedSet, card
     from parallel_sharder.errors import DestinationError, ManifestError, SampleError, SourceError
     from parallel_sharder.form import fault_in_form
+    from parallel_sharder.forms.boxes import boxes_json, limit
     from parallel_sharder.image import examine, size_of
     from parallel_sharder.indexes import Shard
     from parallel_sharder.indexes.energon import excluded_in, split_yaml

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from parallel_sharder import Options, Report, VerifyOptions, annotation, convert, verify_shards
-from parallel_sharder.boxes import Mended, boxes_json, limit, unannotated_json
 from parallel_sharder.cli import main
 from parallel_sharder.errors import OptionsError
 from parallel_sharder.form import expected_boxes, fault_in_form
+from parallel_sharder.forms.boxes import Mended, boxes_json, limit, unannotated_json
 from parallel_sharder.image import size_of
 from parallel_sharder.manifest import signed
 from parallel_sharder.model import WNID, ImageClass, Kind

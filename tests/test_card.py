@@ -17,9 +17,9 @@ import pytest
 import yaml
 
 from parallel_sharder import Options, convert, preview
-from parallel_sharder.boxes import FIELDS
 from parallel_sharder.card import MARK
 from parallel_sharder.errors import DestinationError, SourceError
+from parallel_sharder.forms.boxes import FIELDS
 from parallel_sharder.options import SPLITS, Split
 from tests import made
 from tests.test_bad import picture

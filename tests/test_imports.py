@@ -28,9 +28,10 @@ ALLOWED = {
     "annotation": {"errors", "model"},
     "blob": {"errors", "model", "regular", "text"},
     "board": set(),
-    "bounds": {"annotation", "boxes", "columns", "errors", "members", "model", "ustar"},
-    "boxes": {"annotation", "model"},
-    "card": {"boxes", "destination", "durable", "errors", "manifest", "text", "yamltext"},
+    "bounds": {"annotation", "columns", "errors", "forms.boxes", "members", "model", "ustar"},
+    "forms": set(),
+    "forms.boxes": {"annotation", "model"},
+    "card": {"forms.boxes", "destination", "durable", "errors", "manifest", "text", "yamltext"},
     "cli": {
         "__init__", "coordinator", "errors", "indexer", "journal", "limits", "monitor", "options", "report", "text",
         "verify",
@@ -76,7 +77,7 @@ ALLOWED = {
     "listed": {"columns", "destination", "model", "regular"},
     "lock": {"durable", "errors", "regular", "text"},
     "machine": set(),
-    "manifest": {"boxes", "destination", "errors", "model", "options", "regular", "schema"},
+    "manifest": {"forms.boxes", "destination", "errors", "model", "options", "regular", "schema"},
     "members": {"model"},
     "model": {"columns", "text"},  # columns for type checkers only
     "monitor": {"errors", "model", "text"},
@@ -92,7 +93,7 @@ ALLOWED = {
     },
     "records": set(),
     "regular": set(),
-    "report": {"boxes", "errors", "journal", "model", "options", "problems", "text"},
+    "report": {"forms.boxes", "errors", "journal", "model", "options", "problems", "text"},
     "resume": {"compress", "errors", "journal", "model", "options", "worker"},
     "schema": set(),
     "shapes": {"annotation", "errors"},
@@ -163,8 +164,8 @@ ALLOWED = {
     },
     "witness": {"annotation", "blob", "errors", "form", "image", "model", "regular", "shardreader", "text"},
     "worker": {
-        "ahead", "annotation", "blob", "board", "boxes", "errors", "image", "members", "model", "regular", "shapes",
-        "tarwriter",
+        "ahead", "annotation", "blob", "board", "errors", "forms.boxes", "image", "members", "model", "regular",
+        "shapes", "tarwriter",
     },
     "yamltext": set(),
 }  # fmt: skip
