@@ -103,7 +103,7 @@ if len(sys.argv) > 2:
         ShardRecord(n, pattern.path(n), len(some) // 4, 10**9, 10**9, "", json_bytes=some)
         for n, some in enumerate(jsons)
     ]
-    made = [(record, partial(placed, listing, plan, record)) for record in records]
+    made = [(record, partial(placed, listing, plan, "original", record)) for record in records]
     readers = [name for name in INDEXES if name != "wids"]
     with open_engine(0, None) as engine:
         index_made(pattern, "train", made, readers, engine, Silent())

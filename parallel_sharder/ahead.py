@@ -24,15 +24,17 @@ class ReadAhead:
 
     def __init__(self, samples: Iterable[Sequence[Blob]]) -> None:
         self._upcoming = enumerate(samples)
-        self._from_disk = False
+        self.is_on = False
         self._blocks = _blocks_read()
 
     def before(self, position: int) -> None:
-        """Sample `position` is read next; called once for each, in order."""
+        """Sample `position` is read next. To be called in order for each, or, while not `is_on`, for each that
+        CHECK_EVERY divides.
+        """
         if position % CHECK_EVERY == 0:
             blocks = _blocks_read()
-            self._from_disk, self._blocks = blocks > self._blocks, blocks
-        if self._from_disk:
+            self.is_on, self._blocks = blocks > self._blocks, blocks
+        if self.is_on:
             for number, blobs in self._upcoming:
                 if number > position:
                     for blob in blobs:

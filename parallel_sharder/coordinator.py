@@ -34,7 +34,7 @@ from parallel_sharder.journal import Journal, Past, past_of, refuse_foreign_jour
 from parallel_sharder.limits import explain, stopping_in_words
 from parallel_sharder.model import Chunk, Listing, Plan, Role, ShardRecord
 from parallel_sharder.monitor import Monitor, telling
-from parallel_sharder.options import Options
+from parallel_sharder.options import WITHOUT_ANNOTATIONS, Options
 from parallel_sharder.plan import Limits, in_order, make_plan
 from parallel_sharder.publication import publish, refuse_in_the_way
 from parallel_sharder.report import Preview, Report
@@ -239,7 +239,7 @@ def _in_the_way(options: Options, listing: Listing, plan: Plan, past: Past | Non
 def _layout(options: Options) -> Layout:
     layout = find_layout(options.root, options.split, options.xml_root, options.meta, options.layout)
     refuse_in_source(options.pattern, layout.folders)
-    return layout if options.annotations != "none" else layout.without_annotations()
+    return layout if options.annotations not in WITHOUT_ANNOTATIONS else layout.without_annotations()
 
 
 def _scan(

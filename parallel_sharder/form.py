@@ -70,14 +70,19 @@ def fault_in_form(
     """What is wrong with the form of a sample's JSON, "" if nothing is: which fields there are, of which types, and
     whether they fit each other and the key.
     """
-    if annotations == "boxes":
-        return _fault_in_boxes(key, metadata, classes, on_bad)
+    return _FAULTS[annotations](key, metadata, classes, on_bad)
+
+
+def _fault_in_original(_: str, metadata: Mapping[str, Any], classes: Mapping[int, tuple[str, str]], __: str) -> str:
     names, of_class = [*metadata], ["cls", "cname"] if classes else []
-    if annotations == "none":
-        return "" if names == of_class else f"has {', '.join(names)}, and there should be no annotation"
     if names not in (of_class, ["annotation", *of_class]):
         return f"has the fields {', '.join(names)}; expected were {', '.join(['annotation', *of_class])}"
     return "" if _is_of_text(metadata.get("annotation", {})) else "has something else than text in its annotation"
+
+
+def _fault_in_none(_: str, metadata: Mapping[str, Any], classes: Mapping[int, tuple[str, str]], __: str) -> str:
+    names, of_class = [*metadata], ["cls", "cname"] if classes else []
+    return "" if names == of_class else f"has {', '.join(names)}, and there should be no annotation"
 
 
 def _is_of_text(element: Any) -> bool:
@@ -122,6 +127,27 @@ def _fault_in_boxes(key: str, metadata: Mapping[str, Any], classes: Mapping[int,
     if {*map(repr, metadata["truncated"] + metadata["difficult"])} - {"0", "1"}:
         return "has something else than 0 and 1 in truncated or difficult"
     return ""
+
+
+_FAULTS = {"original": _fault_in_original, "boxes": _fault_in_boxes, "none": _fault_in_none}
+
+NEEDS_SIZE = frozenset({"boxes"})
+"""The forms of which no sample can be without width and height, be it from its annotation or from its image."""
+
+
+def expected_json(
+    annotations: str,
+    image_class: ImageClass | None,
+    document: dict[str, Any] | None,
+    image_size: tuple[int, int],
+    labels: Mapping[str, int],
+    filename: str,
+) -> dict[str, Any]:
+    """A sample's JSON, from its parsed annotation, if there is one, which is changed, and its image's size and name."""
+    if annotations in NEEDS_SIZE:
+        return expected_boxes(image_class, document, image_size, labels, filename)
+    of_class = {"cls": image_class.label, "cname": image_class.name} if image_class is not None else {}
+    return (document or {}) | of_class
 
 
 def expected_boxes(

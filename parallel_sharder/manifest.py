@@ -18,7 +18,7 @@ import xxhash
 
 from parallel_sharder.destination import ShardPattern
 from parallel_sharder.errors import ManifestError
-from parallel_sharder.forms.boxes import in_all
+from parallel_sharder.mended import mended_in_all
 from parallel_sharder.model import WNID, ImageClass, ShardRecord
 from parallel_sharder.options import ANNOTATIONS, LABELS, ON_BAD, SEED_LIMIT, SPLITS
 from parallel_sharder.regular import read_regular
@@ -58,6 +58,7 @@ def manifest(
         }
         for record in records
     ]
+    mended = mended_in_all(choices["annotations"], records)
     content: dict[str, Any] = {
         "__kind__": "wids-shard-index-v1",
         "wids_version": 1,
@@ -66,7 +67,7 @@ def manifest(
         "tool": {"name": TOOL, "version": tool_version},
         "options": dict(choices),
         "totals": _totals(shards),
-        **({"mended": in_all(records)._asdict()} if choices["annotations"] == "boxes" else {}),
+        **({"mended": mended} if mended else {}),
         "classes": [
             {"label": row.label, "wnid": row.id, "name": row.name, "count": int(count)} for row, count in table
         ],

@@ -280,14 +280,14 @@ class Plan:
 class Job:
     """What all chunks of a run share: the tables that a Chunk's columns point into, and how shards are written.
 
-    `annotations` and `on_bad` are Options' choices; `md5` asks for the MD5 of each shard.
+    `form` and `on_bad` are Options' choices; `md5` asks for the MD5 of each shard.
     """
 
     places: tuple[Place, ...]
     classes: tuple[ImageClass, ...]
     compression: str
     compression_threads: int
-    annotations: str
+    form: str
     on_bad: str
     md5: bool = False
 
@@ -295,16 +295,16 @@ class Job:
         """The job as compressed msgpack: made once a run, sent with each chunk, and unpacked once by each worker."""
         rows = [dataclasses.astuple(row) for row in self.classes]
         places = [tuple(map(os.fsencode, place)) for place in self.places]
-        rest = self.compression, self.compression_threads, self.annotations, self.on_bad, self.md5
+        rest = self.compression, self.compression_threads, self.form, self.on_bad, self.md5
         return zlib.compress(msgpack.packb((places, rows, *rest)))
 
     @classmethod
     def unpack(cls, packed: bytes) -> Job:
         """The inverse of `pack`."""
-        places, rows, compression, threads, annotations, on_bad, md5 = msgpack.unpackb(zlib.decompress(packed))
+        places, rows, compression, threads, form, on_bad, md5 = msgpack.unpackb(zlib.decompress(packed))
         unpacked = tuple(Place(*map(os.fsdecode, place)) for place in places)
         classes = tuple(ImageClass(*row) for row in rows)
-        return cls(unpacked, classes, compression, threads, annotations, on_bad, md5)
+        return cls(unpacked, classes, compression, threads, form, on_bad, md5)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import numpy as np
 
-from parallel_sharder import members, ustar
-from parallel_sharder.bounds import member_bytes
+from parallel_sharder import ustar
+from parallel_sharder.bounds import FieldBytes, member_bytes
+from parallel_sharder.forms import FORMS
 from parallel_sharder.indexes import Columns
-from parallel_sharder.model import Listing, Plan, Role, ShardRecord
+from parallel_sharder.model import Listing, Plan, ShardRecord
 
 
-def placed(listing: Listing, plan: Plan, record: ShardRecord) -> Columns:
-    """The samples of the finished shard that `record` tells of, and where their members are in its tar."""
+def placed(listing: Listing, plan: Plan, form: str, record: ShardRecord) -> Columns:
+    """The samples of the finished shard that `record` is about, and where their members are in its tar."""
     planned = plan.order[plan.cuts[record.number] : plan.cuts[record.number + 1]]
     rows = np.delete(planned, list(record.left_out)) if record.left_out else planned
-    fields = members.fields(bool(listing.classes))
+    fields = FORMS[form].fields(bool(listing.classes))
+    recorded = [column for column, field in enumerate(fields) if not field.is_exact]
     sizes = np.empty((len(rows), len(fields)), np.int64)
-    sizes[:, -2] = listing.part(Role.IMAGE).size.take(rows)
-    sizes[:, -1] = np.frombuffer(record.json_bytes, np.uint32)
-    if listing.classes:
-        label_bytes = np.array([len(members.label_text(each)) for each in listing.classes], np.int64)
-        sizes[:, 0] = label_bytes.take(listing.class_index.take(rows))
+    sizes[:, recorded] = np.frombuffer(record.json_bytes, np.uint32).reshape(len(rows), len(recorded))
+    for column, field in enumerate(fields):
+        if field.is_exact:
+            sizes[:, column] = FieldBytes(field, listing).at(rows)
     whole = member_bytes(sizes)
     data = whole.cumsum().reshape(whole.shape) - whole + ustar.BLOCK_BYTES
     keys = b"\n".join(listing.keys.take(rows).tolist()).decode("ascii").split("\n")
-    return Columns(keys if len(rows) else [], fields, data.T.tolist(), sizes.T.tolist())
+    names = tuple(field.name for field in fields)
+    return Columns(keys if len(rows) else [], names, data.T.tolist(), sizes.T.tolist())

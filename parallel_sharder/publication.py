@@ -84,7 +84,7 @@ def publish(
             context.enter_context(locked_folder(pattern.folder, monitor.waiting))
         context.enter_context(_clean(pattern, tells_of_others))
         if readers:
-            made = [(record, partial(placed, listing, plan, record)) for record in records]
+            made = [(record, partial(placed, listing, plan, options.annotations, record)) for record in records]
             index_made(pattern, options.split, made, readers, engine, monitor)
         if options.card:
             _write(journal, CLASSES, pattern.classes_path, class_table(content))

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from parallel_sharder.errors import worded
-from parallel_sharder.forms.boxes import in_all
 from parallel_sharder.journal import Past
+from parallel_sharder.mended import mended_in_all
 from parallel_sharder.model import Deviation, Kind, Listing, Plan, Problem, ShardRecord
 from parallel_sharder.options import Options
 from parallel_sharder.problems import problem_json
@@ -33,7 +33,7 @@ _MENDED = {
     "folders": ("folder", ""),
     "sizes": ("size", ""),
 }
-"""The fields of boxes.Mended, for people, one and many."""
+"""What forms mend, for people, one and many."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ class Report:
     `tar_bytes` counts before compression, `file_bytes` what the shards take on the disk. `seconds` has one entry a
     phase: scan, plan, write. `problems` are the scan's and the workers', in order. `indexes` are the readers that have
     theirs; `withdrawn` tells whether indexes or a card told of shards that went; `card_path` is None if no card was
-    asked for; `mended` says how often each of boxes.Mended was, if at all; `notices` are what
+    asked for; `mended` says how often each of what the form mends was, if at all; `notices` are what
     people should know of source and destination.
     """
 
@@ -233,7 +233,7 @@ class Report:
             options.readers,
             withdrawn,
             pattern.card_path if options.card else None,
-            {name: count for name, count in in_all(records)._asdict().items() if count},
+            {name: count for name, count in mended_in_all(options.annotations, records).items() if count},
             (*listing.notices, *notices),
         )
 

@@ -121,6 +121,10 @@ class Shapes:
         return None
 
 
+MET = Shapes()
+"""The shapes that this process has met."""
+
+
 def learn(xml: bytes) -> Shape | None:
     """The shape of a document; None if it has none that can be filled."""
     if not _PLAIN.fullmatch(xml):

@@ -12,7 +12,8 @@ from parallel_sharder import tarfields
 
 BLOCK_BYTES = tarfields.BLOCK_BYTES
 NAME_LIMIT_BYTES = tarfields.NAME.stop - tarfields.NAME.start
-SIZE_LIMIT_BYTES = 8 * 1024**3  # eleven octal digits; base-256 sizes break wids
+SIZE_DIGITS = 11
+SIZE_LIMIT_BYTES = 8**SIZE_DIGITS  # base-256 sizes break wids
 MTIME_LIMIT_SECONDS = 8 * 1024**3
 END = bytes(2 * BLOCK_BYTES)
 """The end of an archive. Rounding up to 10,240 bytes is optional, and no reader asks for it."""
@@ -51,9 +52,9 @@ class HeaderTemplate:
         _put(block, tarfields.UNAME, uname.encode("ascii"))
         _put(block, tarfields.GNAME, gname.encode("ascii"))
         self._between_name_and_size = bytes(block[tarfields.MODE.start : tarfields.SIZE.start])
-        self._between_size_and_checksum = bytes(block[tarfields.SIZE.start + 11 : tarfields.CHECKSUM.start])
-        self._after_checksum = bytes(block[tarfields.TYPEFLAG.start :])
-        self._sum = sum(block)
+        self.before_checksum = bytes(block[tarfields.SIZE.start + SIZE_DIGITS : tarfields.CHECKSUM.start])
+        self.after_checksum = b"\0 " + bytes(block[tarfields.TYPEFLAG.start :])
+        self.constant_sum = sum(block)
 
     def header(self, name: str, size: int) -> bytes:
         """The 512-byte header of a member `name` (ASCII, 1 to 100 bytes) with `size` bytes of data (below 8 GiB)."""
@@ -62,17 +63,34 @@ class HeaderTemplate:
         if not 0 <= size < SIZE_LIMIT_BYTES:
             raise ValueError(f"tar header: {name}: {size} bytes is outside 0 to {SIZE_LIMIT_BYTES - 1}")
         encoded, digits = name.encode("ascii"), b"%011o" % size
-        # The checksum is the plain sum of the bytes: that of the constant ones, and that of name and size. adler32's
-        # low half is a sum modulo 65,521, which so few do not reach; it takes 0.1 µs where sum() takes 1.
-        checksum = self._sum + (zlib.adler32(encoded + digits, 0) & 0xFFFF)
-        return b"%b%b%b%b%06o\0 %b" % (
+        # The checksum is the plain sum of the bytes: that of the constant ones, and that of name and size.
+        checksum = self.constant_sum + sum_of(encoded + digits)
+        return b"%b%b%b%b%06o%b" % (
             encoded.ljust(NAME_LIMIT_BYTES, b"\0"),
             self._between_name_and_size,
             digits,
-            self._between_size_and_checksum,
+            self.before_checksum,
             checksum,
-            self._after_checksum,
+            self.after_checksum,
         )
+
+    def name_end(self, ending: str, key_bytes: int) -> bytes:
+        """What stands between key and size in the headers of members called by a key of so many bytes, and `ending`.
+
+        For whoever joins a header of its parts, which are: the key, this, the size as SIZE_DIGITS octal digits,
+        `before_checksum`, the checksum as six octal digits, `after_checksum`. The checksum is `constant_sum` and the
+        sums of key, ending and digits. That takes a quarter of the time of `header`. Raises ValueError as that does.
+        """
+        self.header("k" * key_bytes + ending, 0)
+        return ending.encode("ascii") + bytes(NAME_LIMIT_BYTES - key_bytes - len(ending)) + self._between_name_and_size
+
+
+def sum_of(data: bytes) -> int:
+    """The sum of at most 256 bytes, as headers' checksums are made of it.
+
+    adler32's low half is a sum modulo 65,521, which so few do not reach; it takes 0.1 µs where sum() takes 1.
+    """
+    return zlib.adler32(data, 0) & 0xFFFF
 
 
 def _put(block: bytearray, field: slice, value: bytes) -> None:

@@ -37,7 +37,7 @@ from parallel_sharder.listed import Listed, against_shards, read_listed
 from parallel_sharder.manifest import is_copy, read_manifest
 from parallel_sharder.model import Deviation, Listing, Problem
 from parallel_sharder.monitor import Monitor, telling
-from parallel_sharder.options import VerifyOptions
+from parallel_sharder.options import WITHOUT_ANNOTATIONS, VerifyOptions
 from parallel_sharder.report import Verdict
 from parallel_sharder.sources import find_layout
 from parallel_sharder.sources.scan import refuse_changed_archives, scan
@@ -289,7 +289,7 @@ def _source(choices: Mapping[str, Any], options: VerifyOptions, engine: Engine, 
     assert options.source is not None  # noqa: S101 - or nobody asks
     try:
         layout = find_layout(options.source, choices["split"], options.xml_root, options.meta, options.layout)
-        if choices.get("annotations") == "none":
+        if choices.get("annotations") in WITHOUT_ANNOTATIONS:
             layout = layout.without_annotations()
         classes = read_classes(layout.class_list, choices["labels"]) if layout.class_list else ()
         with spool_elsewhere(layout) as spool:

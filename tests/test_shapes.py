@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from parallel_sharder import annotation
 from parallel_sharder.errors import SampleError
-from parallel_sharder.members import annotated_json, json_end
+from parallel_sharder.forms.original import annotated_json, json_end
 from parallel_sharder.model import ImageClass
 from parallel_sharder.shapes import ALIKE_LIMIT, SHAPES_LIMIT, Shapes, learn
 from tests import made

@@ -1,102 +1,84 @@
-"""The boxes form of a sample's JSON: one shape for every sample, annotated or not, so that any strict schema holds it.
+"""The form `boxes`: the JSON has one shape for every sample, annotated or not, so that any strict schema holds it.
 
-FIELDS has its fields, their units and their meaning. What is wrong with ImageNet's annotations is mended and
-counted, see Mended. The names of the fields are those of COCO and torchvision where these have one.
+JSON_FIELDS has its fields, their units and their meaning. What is wrong with ImageNet's annotations is mended and
+counted, see mended.Mended. The names of the fields are those of COCO and torchvision where these have one.
 """
 
 from __future__ import annotations
 
 import functools
 import json
+import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from parallel_sharder import annotation
 from parallel_sharder.annotation import Described, DescribedObject, names_image
-from parallel_sharder.model import IMAGE_SUFFIX, WNID, ImageClass, Kind, ShardRecord
+from parallel_sharder.forms.form import IMAGE, LABEL, Encoded, Field, JsonField
+from parallel_sharder.image import Size
+from parallel_sharder.mended import Mended
+from parallel_sharder.model import IMAGE_ENDINGS, WNID, ImageClass, Kind, Role
+from parallel_sharder.sample import Sample
+from parallel_sharder.shapes import MET
 
-
-class Field(NamedTuple):
-    """A field of the form: its name, its type for people and for the Hugging Face hub, and its meaning."""
-
-    name: str
-    type_name: str
-    hub_type: dict[str, Any]
-    meaning: str
-    of_a_class: bool = False
-
-
-FIELDS = (
-    Field("cls", "integer", {"dtype": "int64"}, "the label of the image's class", of_a_class=True),
-    Field("cname", "text", {"dtype": "string"}, "the words of that class", of_a_class=True),
-    Field("wnid", "text", {"dtype": "string"}, "its WordNet ID", of_a_class=True),
-    Field("filename", "text", {"dtype": "string"}, "the image's file in ImageNet"),
-    Field("width", "integer", {"dtype": "int32"}, "pixels, as annotated; without annotation those of the file"),
-    Field("height", "integer", {"dtype": "int32"}, "pixels, likewise"),
-    Field("annotated", "boolean", {"dtype": "bool"}, "whether there is an annotation; if not, the lists are empty"),
-    Field(
+JSON_FIELDS = (
+    JsonField("cls", "integer", {"dtype": "int64"}, "the label of the image's class", of_a_class=True),
+    JsonField("cname", "text", {"dtype": "string"}, "the words of that class", of_a_class=True),
+    JsonField("wnid", "text", {"dtype": "string"}, "its WordNet ID", of_a_class=True),
+    JsonField("filename", "text", {"dtype": "string"}, "the image's file in ImageNet"),
+    JsonField("width", "integer", {"dtype": "int32"}, "pixels, as annotated; without annotation those of the file"),
+    JsonField("height", "integer", {"dtype": "int32"}, "pixels, likewise"),
+    JsonField("annotated", "boolean", {"dtype": "bool"}, "whether there is an annotation; if not, the lists are empty"),
+    JsonField(
         "boxes",
         "list of four integers",
         {"list": {"list": "int32", "length": 4}},
         "of each object `[xmin, ymin, xmax, ymax]` in pixels of width and height (torchvision's XYXY): "
         "0 <= xmin < xmax <= width, 0 <= ymin < ymax <= height",
     ),
-    Field("names", "list of texts", {"list": "string"}, "of each object the WordNet ID"),
-    Field("labels", "list of integers", {"list": "int64"}, "of each object the label; -1 if it is no class of the set"),
-    Field("truncated", "list of integers", {"list": "int8"}, "of each object 1 if it goes on outside its box, else 0"),
-    Field("difficult", "list of integers", {"list": "int8"}, "of each object 1 if it is hard to recognise, else 0"),
+    JsonField("names", "list of texts", {"list": "string"}, "of each object the WordNet ID"),
+    JsonField(
+        "labels", "list of integers", {"list": "int64"}, "of each object the label; -1 if it is no class of the set"
+    ),
+    JsonField(
+        "truncated", "list of integers", {"list": "int8"}, "of each object 1 if it goes on outside its box, else 0"
+    ),
+    JsonField("difficult", "list of integers", {"list": "int8"}, "of each object 1 if it is hard to recognise, else 0"),
 )
 """In the order in which they are stored. Those of a class are not there in a set without classes (test)."""
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,15}(?:\.[0-9]*)?|\.[0-9]+)")
-"""Nothing that is written out is longer than it was: `limit` relies on that."""
+"""Nothing that is written out is longer than it was: the limit of the field relies on that."""
 
-Size = tuple[int, int]
-"""Width and height in pixels."""
-
-
-class Mended(NamedTuple):
-    """How often something was mended, or of a set, how often in all.
-
-    Boxes had minimum and maximum `swapped`, went past the image and were `clamped` to it, or were `dropped` because
-    they have no area, lie outside, or are no numbers (and then count as nothing else). Objects had `names` that are no
-    WordNet ID, dogs' mostly, and got that of the image's class. Annotations had `%s` instead of `filenames`, `folders`
-    without the leading n, and no usable `sizes`.
-    """
-
-    swapped: int = 0
-    clamped: int = 0
-    dropped: int = 0
-    names: int = 0
-    filenames: int = 0
-    folders: int = 0
-    sizes: int = 0
-
-    def plus(self, other: Mended) -> Mended:
-        """Both together."""
-        return Mended(*map(sum, zip(self, other, strict=True)))
+_ENDING_BYTES = max(map(len, IMAGE_ENDINGS))
 
 
-def in_all(records: Iterable[ShardRecord]) -> Mended:
-    """What was mended in a whole set."""
-    return functools.reduce(Mended.plus, (Mended(*record.mended) for record in records), Mended())
+class BoxesForm:
+    """As form.Form says."""
 
+    meaning = "one shape for all samples, see below"
+    json_fields: Sequence[JsonField] = JSON_FIELDS
+    has_boxes = True
+    datasets_version = ""
 
-class Made(NamedTuple):
-    """The JSON, what was mended for it, and what is worth knowing of the annotation, as of `annotation.oddities`."""
+    def fields(self, has_classes: bool) -> tuple[Field, ...]:
+        """As form.Form says.
 
-    text: bytes
-    mended: Mended
-    odd: tuple[tuple[Kind, str], ...]
+        An object takes 90 bytes of XML at least (its tags), and 39 of JSON, the digits of its box aside, which are no
+        more than in the XML.
+        """
+        json_field = Field("json", _class_bytes, Role.ANNOTATION, 1, annotation.SIZE_LIMIT_BYTES)
+        return (LABEL, IMAGE, json_field) if has_classes else (IMAGE, json_field)
 
+    def hub_type(self, has_classes: bool) -> dict[str, Any]:
+        """As form.Form says."""
+        some = [field for field in JSON_FIELDS if has_classes or not field.of_a_class]
+        return {"struct": [{"name": field.name, **field.hub_type} for field in some]}
 
-def limit(image_class: ImageClass | None, key_bytes: int, xml_bytes: int) -> int:
-    """The most bytes that the JSON of a sample can have, from the sizes of its key and of its annotation (0 if none).
-
-    An object takes 90 bytes of XML at least (its tags), and 39 of JSON, the digits of its box aside, which are no more
-    than in the XML.
-    """
-    return _empty_bytes(image_class) + key_bytes + xml_bytes
+    def encoder(self, classes: Sequence[ImageClass]) -> _Encoder:
+        """As form.Form says."""
+        return _Encoder(classes)
 
 
 @functools.cache
@@ -104,31 +86,54 @@ def _empty_bytes(image_class: ImageClass | None) -> int:
     return len(unannotated_json("", image_class, (10**9, 10**9)))
 
 
-def unannotated_json(key: str, image_class: ImageClass | None, size: Size, ending: str = IMAGE_SUFFIX) -> bytes:
-    """The JSON of a sample without annotation; `ending` is that of the image's file."""
-    return _text(key + ending, image_class, size, [], annotated=False)
+def _class_bytes(image_class: ImageClass | None, key_bytes: int) -> int:
+    return _empty_bytes(image_class) + key_bytes + _ENDING_BYTES
+
+
+class _Encoder:
+    def __init__(self, classes: Sequence[ImageClass]) -> None:
+        self._classes = (*classes, None)
+        self._labels = {each.id: each.label for each in classes}
+
+    def encode(self, sample: Sample) -> Encoded:
+        described = sample.annotated(_described)
+        size = None if described is None else annotated_size(described)
+        if size is None:
+            size = sample.measured()
+        else:
+            sample.read_image()
+        image_class = self._classes[sample.class_index]
+        return boxes_json(sample.image_name, image_class, described, size, self._labels)
+
+
+def _described(sample: Sample, xml: bytes) -> Described:
+    return MET.describe(xml) or annotation.describe(annotation.parse(xml, sample.xml_path))
+
+
+def unannotated_json(filename: str, image_class: ImageClass | None, size: Size) -> bytes:
+    """The JSON of a sample without annotation, whose image has this name and this size."""
+    return _text(filename, image_class, size, [], annotated=False)
 
 
 def boxes_json(
-    key: str,
+    filename: str,
     image_class: ImageClass | None,
     described: Described | None,
     image_size: Size,
     labels: Mapping[str, int],
-    ending: str = IMAGE_SUFFIX,
-) -> Made:
-    """The JSON of a sample with this annotation, or with none; `labels` are those of all classes by WordNet ID.
+) -> Encoded:
+    """The JSON of a sample with this annotation, or with none; `labels` are those of all classes by ID.
 
-    `image_size` is the file's own, for a sample whose annotation has none. `ending` is that of the file's name.
+    `filename` is the image's; `image_size` is the file's own, for a sample whose annotation has none.
     """
     if described is None:
-        return Made(unannotated_json(key, image_class, image_size, ending), Mended(), ())
+        return Encoded((unannotated_json(filename, image_class, image_size),), (), Mended())
     odd: list[tuple[Kind, str]] = []
-    size, without_size = size_in(described), 0
+    size, without_size = annotated_size(described), 0
     if size is None:
         size, without_size = image_size, 1
     named = described.filename or ""
-    if named and "%s" not in named and not names_image(named, key):
+    if named and "%s" not in named and not names_image(named, os.path.splitext(filename)[0]):
         odd.append((Kind.OTHER_NAME, f"it names {named}"))
     wnid = image_class.id if image_class else ""
     objects = []
@@ -146,10 +151,10 @@ def boxes_json(
         if not WNID.fullmatch(name):
             name, mended = wnid, mended._replace(names=mended.names + 1)
         objects.append(_Object(placed.box, name, labels.get(name, -1), each.truncated == "1", each.difficult == "1"))
-    return Made(_text(key + ending, image_class, size, objects, annotated=True), mended, tuple(odd))
+    return Encoded((_text(filename, image_class, size, objects, annotated=True),), tuple(odd), mended)
 
 
-def size_in(described: Described) -> Size | None:
+def annotated_size(described: Described) -> Size | None:
     """The annotation's width and height in pixels; None if one is missing, or nothing that a size can be."""
     width, height = _number(described.width), _number(described.height)
     return (width, height) if width and height and 0 < width < 10**9 and 0 < height < 10**9 else None

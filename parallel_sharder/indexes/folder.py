@@ -17,10 +17,10 @@ from typing import Any, NamedTuple, Self
 from parallel_sharder import durable
 from parallel_sharder.destination import text_at
 from parallel_sharder.errors import DestinationError, ManifestError, SourceError
+from parallel_sharder.forms import LABELLED_FIELDS
 from parallel_sharder.indexes import Columns, Member, Shard, columns_of, counts, dali, energon, samples
 from parallel_sharder.indexes.sets import ShardSet, is_wids, json_at
 from parallel_sharder.manifest import read_manifest, with_md5
-from parallel_sharder.members import fields
 from parallel_sharder.regular import kind_at, open_regular
 from parallel_sharder.ustar import NAME_LIMIT_BYTES
 
@@ -203,7 +203,7 @@ class FolderIndexes:
             files[os.path.join(meta, ".info.json")] = energon.info(ordered)
             files[split_path] = energon.split_yaml(self._by_split(shards), _excluded(self._folder))
             files[os.path.join(meta, "index.uuid")] = energon.uuid_of(self._digests[name] for name in self._names)
-            is_ours = any(each.fields == fields(has_classes=True) for each in self._found.values())
+            is_ours = any(each.fields in LABELLED_FIELDS for each in self._found.values())
             if is_ours and not os.path.exists(dataset_path):  # or people know better
                 files[dataset_path] = energon.DATASET_YAML
         return files
