@@ -70,13 +70,13 @@ def examine(data: memoryview) -> tuple[Kind, str] | None:
     return (Kind.CMYK, "four colour components") if data[frame + 9] == 4 else None
 
 
-def size_of(data: memoryview) -> Size | None:
+def dimensions(data: memoryview) -> Size | None:
     """Width and height in pixels, from the header of a JPEG, PNG, GIF or BMP; None for anything else.
 
     Sources: ITU-T T.81 B.2.2 (frame header), and those in the module formats.
     """
     if data[:2] != _START:
-        return formats.size_of(data)
+        return formats.dimensions(data)
     frame, _ = _walk(data)
     height, width = _two_at(data, frame + 5) if frame else (0, 0)
     return (width, height) if width and height else None

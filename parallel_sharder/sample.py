@@ -12,7 +12,7 @@ from typing import TypeVar
 from parallel_sharder import annotation
 from parallel_sharder.blob import Blob
 from parallel_sharder.errors import SampleError
-from parallel_sharder.image import Size, examine, size_of
+from parallel_sharder.image import Size, dimensions, examine
 from parallel_sharder.model import Kind, Problem
 
 T = TypeVar("T")
@@ -90,7 +90,7 @@ class Sample:
         """The same, and its width and height in pixels, which must be there; 0 by 0 for a broken one that is kept."""
         self.image.read_into(self.place)
         self._is_read = True
-        size = size_of(self.place)
+        size = dimensions(self.place)
         found = examine(self.place)
         if found is not None or size is None:
             self._note_image(found, "" if size else "its width and height cannot be found in its header")

@@ -38,7 +38,7 @@ with atheris.instrument_imports(include=["parallel_sharder", "xmltodict", "tarfi
     from parallel_sharder.form import fault_in_form
     from parallel_sharder.forms.boxes import BoxesForm, boxes_json
     from parallel_sharder.forms.original import annotated_json
-    from parallel_sharder.image import examine, size_of
+    from parallel_sharder.image import dimensions, examine
     from parallel_sharder.indexes import Shard
     from parallel_sharder.indexes.energon import excluded_in, split_yaml
     from parallel_sharder.journal import Journal, _digest, progress_of
@@ -97,7 +97,7 @@ def fuzz_shapes(data: bytes) -> None:
 
 def fuzz_image(data: bytes) -> None:
     """Whatever is not said to be broken has what a whole image has, whatever is behind it, and less of it has not."""
-    size = size_of(memoryview(data))
+    size = dimensions(memoryview(data))
     assert size is None or min(size) > 0
     found = examine(memoryview(data))
     if found is None or found[0] is Kind.CMYK:

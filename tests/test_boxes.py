@@ -18,7 +18,7 @@ from parallel_sharder.cli import main
 from parallel_sharder.errors import OptionsError
 from parallel_sharder.form import expected_boxes, fault_in_form
 from parallel_sharder.forms.boxes import BoxesForm, boxes_json, unannotated_json
-from parallel_sharder.image import size_of
+from parallel_sharder.image import dimensions
 from parallel_sharder.manifest import signed
 from parallel_sharder.mended import Mended
 from parallel_sharder.model import WNID, ImageClass, Kind
@@ -183,13 +183,13 @@ def test_shapes_describe_alike(some: list[bytes]) -> None:
 )
 def test_sizes_from_headers(data: bytes) -> None:
     """Width and height as Pillow has them, of the image and not of its thumbnail, without decoding."""
-    assert (90, 60) == size_of(memoryview(data))
+    assert (90, 60) == dimensions(memoryview(data))
 
 
 @given(st.sampled_from([b"", b"\xff\xd8", b"BM", b"GIF8", b"\x89PNG\r\n\x1a\n"]), st.binary(max_size=60))
 def test_any_bytes_are_measured(head: bytes, data: bytes) -> None:
     """Whatever the bytes are, there is a size above 0 or none."""
-    size = size_of(memoryview(head + data))
+    size = dimensions(memoryview(head + data))
     assert size is None or min(size) > 0
 
 
