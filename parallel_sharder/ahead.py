@@ -27,20 +27,19 @@ class ReadAhead:
         self.is_on = False
         self._blocks = _blocks_read()
 
+    def look(self) -> None:
+        """See whether reads went to a disk since the last look. To be called every CHECK_EVERY samples."""
+        blocks = _blocks_read()
+        self.is_on, self._blocks = blocks > self._blocks, blocks
+
     def before(self, position: int) -> None:
-        """Sample `position` is read next. To be called in order for each, or, while not `is_on`, for each that
-        CHECK_EVERY divides.
-        """
-        if position % CHECK_EVERY == 0:
-            blocks = _blocks_read()
-            self.is_on, self._blocks = blocks > self._blocks, blocks
-        if self.is_on:
-            for number, blobs in self._upcoming:
-                if number > position:
-                    for blob in blobs:
-                        blob.announce()
-                if number >= position + SAMPLES_AHEAD:
-                    break
+        """Tell of the files that come soon; sample `position` is read next. To be called while it `is_on`."""
+        for number, blobs in self._upcoming:
+            if number > position:
+                for blob in blobs:
+                    blob.announce()
+            if number >= position + SAMPLES_AHEAD:
+                break
 
 
 def _blocks_read() -> int:

@@ -55,15 +55,20 @@ def _write(chunk: Chunk, slot: int, board: Board) -> ShardRecord:
         for position, sample in enumerate(_samples(chunk, tools.job)):
             if board.stopped:
                 raise StoppedError
-            if ahead.is_on or position % CHECK_EVERY == 0:
+            if position % CHECK_EVERY == 0:
+                board.write(slot, position, shard.tar_bytes)
+                ahead.look()
+            if ahead.is_on:
                 ahead.before(position)
             try:
                 encoded = _store(sample, tools, shard)
             except SampleError as error:
                 stored.leave_out(position, sample, error)
             else:
-                stored.add(sample, encoded)
-            board.write(slot, position + 1, shard.tar_bytes)
+                stored.json_bytes.extend(map(len, encoded.contents))
+                if sample.problems or encoded.mended:
+                    stored.note(sample, encoded)
+        board.write(slot, len(chunk.keys) // chunk.key_width, shard.tar_bytes)
         return stored.completed(shard.finish())
 
 
@@ -114,15 +119,13 @@ class _Stored:
         self._on_bad = tools.job.on_bad
         self._left_out: list[int] = []
         self._problems: list[Problem] = []
-        self._json_bytes = array("I")
+        self.json_bytes = array("I")
         self._mended = (0,) * tools.count_of_mends
 
-    def add(self, sample: Sample, encoded: Encoded) -> None:
-        """The sample is in the shard."""
-        self._json_bytes.extend(map(len, encoded.contents))
-        if sample.problems:
-            self._problems += sample.problems
-        if encoded.mended and any(encoded.mended):
+    def note(self, sample: Sample, encoded: Encoded) -> None:
+        """Note what there is to say of a sample that was stored."""
+        self._problems += sample.problems
+        if any(encoded.mended):
             self._mended = tuple(map(operator.add, self._mended, encoded.mended))
 
     def leave_out(self, position: int, sample: Sample, error: SampleError) -> None:
@@ -141,7 +144,7 @@ class _Stored:
             record,
             left_out=tuple(self._left_out),
             problems=tuple(self._problems),
-            json_bytes=self._json_bytes.tobytes(),
+            json_bytes=self.json_bytes.tobytes(),
             mended=self._mended,
         )
 

@@ -68,6 +68,8 @@ class _Encoder:
         self._ends = [json_end(each) for each in self._classes]
 
     def encode(self, sample: Sample) -> Encoded:
+        if sample.xml is None:
+            return self._plain[sample.class_index]
         return sample.annotated(self._annotated) or self._plain[sample.class_index]
 
     def _annotated(self, sample: Sample, xml: bytes) -> Encoded:
