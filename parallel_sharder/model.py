@@ -334,7 +334,7 @@ class ShardRecord:
     `left_out` holds the positions within the chunk of the samples that are not in the shard, in order, and
     `problems` says why. `md5` is the file's, in hex, "" if it was not asked for. `json_bytes` (native uint32) are the
     sizes of the samples' JSONs: all that the plan does not know of where each member is. `mended` are the counts of
-    boxes.Mended, empty for another form of annotations.
+    mended.Mended, empty for another form of annotations.
     """
 
     number: int

@@ -20,7 +20,7 @@ from typing import Any
 
 import psutil
 
-from parallel_sharder import blob, cli, durable, journal, monitor, worker
+from parallel_sharder import cli, durable, journal, monitor, worker
 
 FAULTS = (
     "kill coordinator", "kill worker", "SIGINT", "SIGTERM", "disk full", "read error", "torn journal", "lost shard",
@@ -64,10 +64,8 @@ def _strike(fault: str, root: Path) -> None:
         case "disk full":
             _fail(durable, "write_all", errno.ENOSPC)
         case "read error":
-            _fail(blob, "_fill", errno.EIO)
-            _fail(blob, "_fill_from", errno.EIO)
-            _fail(os, "scandir", errno.EIO)
-            _fail(os, "pread", errno.EIO)
+            for name in ("scandir", "pread", "preadv"):
+                _fail(os, name, errno.EIO)
         case "changed source":
             path = changed_image(root)
             if path.suffix == ".tar":
@@ -96,7 +94,7 @@ def _at(moment: str, strike: Callable[[], None], *, in_worker: bool) -> None:
         case "scan":
             _before(monitor.Silent, "scanning", strike)
         case "first shard" | "middle":
-            _before(worker, "_store", strike, lambda _, shard, __: (shard.number, shard.samples) == (number, 2))
+            _before(worker, "_store", strike, lambda _, __, shard: (shard.number, shard.samples) == (number, 2))
         case "between rename and journal" if in_worker:
             _before(dataclasses, "replace", strike, lambda record, **_: getattr(record, "number", None) == number)
         case "between rename and journal":
