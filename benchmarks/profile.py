@@ -10,6 +10,7 @@ system, medians of alternating rounds. A file given with --plot is drawn with ma
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import statistics
 import tempfile
@@ -178,7 +179,7 @@ def _phases(chunk: Chunk, out: Path) -> dict[str, Callable[[], Any]]:
             view[size - 2 : size] = behind  # or that would be the end of larger ones
 
     def lay_out() -> None:
-        with_made = tools._replace(encoder=_Made(made))
+        with_made = dataclasses.replace(tools, encoder=_Made(made))
         with patch("parallel_sharder.tarwriter.Output", _Nowhere), ShardFile(str(out / "x.tar")) as shard:
             for sample in in_memory:
                 worker._store(sample, with_made, shard)

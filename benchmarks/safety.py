@@ -20,7 +20,7 @@ from typing import Any
 import xxhash
 
 from benchmarks.variants import Patches, compare
-from parallel_sharder import journal, worker
+from parallel_sharder import journal, sample
 
 
 class _NoDigest:
@@ -43,7 +43,7 @@ PARTS: dict[str, Patches] = {
     "no syncs": SYNCS,
     "no digest": [(xxhash, "xxh3_128", _NoDigest)],
     "no journal": [(journal.Journal, "_append", _nothing)],
-    "no checks": [(worker, "examine", _nothing)],
+    "no checks": [(sample, "examine", _nothing)],
 }
 VARIANTS = {"all": [], "late syncs": SYNCS, **PARTS, "nothing": [each for some in PARTS.values() for each in some]}
 

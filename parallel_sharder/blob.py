@@ -71,13 +71,13 @@ class LooseFile(NamedTuple):
                 # The further byte tells in the same system call whether the file has grown, which would otherwise take
                 # an fstat. And that it says where to read from tells what is no file: a pipe has no places.
                 size = os.preadv(descriptor, (view, _BEYOND), 0)
-                if size < self.length:
+                if size < len(view):
                     size = _fill_up(descriptor, view, size)
             finally:
                 os.close(descriptor)
         except OSError as error:
             raise _unreadable(self.path, error) from error
-        if size != self.length:
+        if size != len(view):
             raise self._changed(size)
 
     def announce(self) -> None:
@@ -86,19 +86,18 @@ class LooseFile(NamedTuple):
 
     def read(self) -> bytes:
         """As Blob says."""
+        path, length = self.path, self.length
         try:
-            descriptor = _open(self.path)
+            descriptor = _open(path)
             try:
-                data = os.pread(descriptor, self.length + 1, 0)
-                while len(data) < self.length and (
-                    more := os.pread(descriptor, self.length + 1 - len(data), len(data))
-                ):
+                data = os.pread(descriptor, length + 1, 0)
+                while len(data) < length and (more := os.pread(descriptor, length + 1 - len(data), len(data))):
                     data += more
             finally:
                 os.close(descriptor)
         except OSError as error:
-            raise _unreadable(self.path, error) from error
-        if len(data) != self.length:
+            raise _unreadable(path, error) from error
+        if len(data) != length:
             raise self._changed(len(data))
         return data
 

@@ -14,7 +14,7 @@ import hashlib
 import operator
 from array import array
 from collections.abc import Iterator
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import xxhash
 
@@ -95,7 +95,8 @@ def _store(sample: Sample, tools: _Tools, shard: ShardFile) -> Encoded:
     return encoded
 
 
-class _Tools(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Tools:
     """What all chunks of a job are written with."""
 
     job: Job
