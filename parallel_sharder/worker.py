@@ -61,13 +61,14 @@ def _write(chunk: Chunk, slot: int, board: Board) -> ShardRecord:
             if ahead.is_on:
                 ahead.before(position)
             try:
-                encoded = _store(sample, tools, shard)
+                contents, _, mended = _store(sample, tools, shard)
             except SampleError as error:
                 stored.leave_out(position, sample, error)
             else:
-                stored.json_bytes.extend(map(len, encoded.contents))
-                if sample.problems or encoded.mended:
-                    stored.note(sample, encoded)
+                for content in contents:
+                    stored.json_bytes.append(len(content))
+                if sample.problems or mended:
+                    stored.note(sample, mended)
         board.write(slot, len(chunk.keys) // chunk.key_width, shard.tar_bytes)
         return stored.completed(shard.finish())
 
@@ -84,10 +85,11 @@ def _store(sample: Sample, tools: _Tools, shard: ShardFile) -> Encoded:
     end = start + image_bytes
     sample.place = room[start:end]
     encoded = tools.encoder.encode(sample)
-    if encoded.odd:
-        sample.note_odd(encoded.odd)
+    contents, odd, _ = encoded
+    if odd:
+        sample.note_odd(odd)
     sample.read_image()
-    behind = layout.behind(key_bytes, key_sum, image_bytes, encoded.contents)
+    behind = layout.behind(key_bytes, key_sum, image_bytes, contents)
     size = end + len(behind)
     room[:start] = before
     room[end:size] = behind
@@ -123,11 +125,11 @@ class _Stored:
         self.json_bytes = array("I")
         self._mended = (0,) * tools.count_of_mends
 
-    def note(self, sample: Sample, encoded: Encoded) -> None:
+    def note(self, sample: Sample, mended: tuple[int, ...]) -> None:
         """Note what there is to say of a sample that was stored."""
         self._problems += sample.problems
-        if any(encoded.mended):
-            self._mended = tuple(map(operator.add, self._mended, encoded.mended))
+        if any(mended):
+            self._mended = tuple(map(operator.add, self._mended, mended))
 
     def leave_out(self, position: int, sample: Sample, error: SampleError) -> None:
         """The sample is not. Raises SourceError if the run is to end then."""
