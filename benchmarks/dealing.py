@@ -22,7 +22,7 @@ from parallel_sharder.deal import deal, make_chunks
 from parallel_sharder.engines import open_engine
 from parallel_sharder.engines.progress import Progress
 from parallel_sharder.journal import Journal
-from parallel_sharder.model import Chunk, ImageClass, Job, Listing, Place, Plan, ShardRecord
+from parallel_sharder.model import Chunk, ImageClass, Job, Listing, Part, Place, Plan, Role, ShardRecord
 from parallel_sharder.pattern import ShardPattern
 
 ROWS = 1_281_167
@@ -35,12 +35,13 @@ def answer(chunk: Chunk, _: Progress) -> ShardRecord:
 
 def listing_of(rows: int) -> Listing:
     """Returns a listing of so many rows like those of ImageNet."""
-    classes = tuple(ImageClass(n, f"n{n:08d}", f"class {n}", n) for n in range(1000))
+    classes = tuple(ImageClass(n, f"class {n}", f"n{n:08d}") for n in range(1000))
     index = np.arange(rows, dtype=np.int32) % 1000
     keys = np.array([b"n%08d_%05d" % (row % 1000, row // 1000) for row in range(rows)])
     sizes = np.full(rows, 110_000)
-    places = tuple(Place(f"/data/imagenet/train/{row.wnid}", "") for row in classes)
-    return Listing((), places, classes, keys, index, index, sizes, index, sizes, ())
+    places = tuple(Place(f"/data/imagenet/train/{row.id}", "") for row in classes)
+    parts = Part(Role.IMAGE, (".JPEG",), index, sizes), Part(Role.ANNOTATION, (".xml",), index, sizes)
+    return Listing((), places, classes, keys, index, parts, ())
 
 
 def measure(workers: int, samples: int, chunks: int, folder: Path) -> dict[str, float]:

@@ -10,13 +10,14 @@ The figures are CPU time (user and system), medians of alternating rounds. --plo
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from unittest.mock import patch
 
 import xxhash
@@ -25,14 +26,17 @@ from benchmarks.tools.make_imagenet import kept_set
 from parallel_sharder import Options, coordinator, deal, worker
 from parallel_sharder.engines import open_engine
 from parallel_sharder.engines.board import Board
+from parallel_sharder.forms.form import Encoded
 from parallel_sharder.image import examine
-from parallel_sharder.members import json_end, plain_json, sample_members
 from parallel_sharder.model import Chunk
 from parallel_sharder.monitor import Silent
+from parallel_sharder.sample import Sample
 from parallel_sharder.sources.source import SourceOptions, open_source
 from parallel_sharder.stores import direct
 from parallel_sharder.stores.direct import BUFFER_BYTES, DirectFile
 from parallel_sharder.tarwriter import ShardFile
+
+T = TypeVar("T")
 
 
 def main() -> None:
@@ -79,14 +83,32 @@ def _whole_set(root: Path, out: Path) -> Chunk:
     return chunk
 
 
-class _Content:
-    """What is as long as an image, and takes no time to read."""
+class _InMemory(Sample):
+    """A sample whose files have been read."""
 
-    def __init__(self, length: int) -> None:
-        self.length = length
+    __slots__ = ("_text",)
 
-    def read_into(self, view: memoryview) -> None:
+    def __init__(self, sample: Sample) -> None:
+        super().__init__(sample.key, "", sample.class_index, sample.image, sample.xml, False)
+        self._text = sample.xml.read() if sample.xml else None
+
+    def annotated(self, read: Callable[[Sample, bytes], T]) -> T | None:
+        """What `read` makes of the text."""
+        return None if self._text is None else read(self, self._text)
+
+    def read_image(self) -> None:
         """Nothing."""
+
+
+class _Made:
+    """Encodes samples to what has been made of them, in turn."""
+
+    def __init__(self, made: Iterable[Encoded]) -> None:
+        self._made = iter(made)
+
+    def encode(self, _: Sample) -> Encoded:
+        """The next."""
+        return next(self._made)
 
 
 class _Nowhere:
@@ -120,36 +142,32 @@ class _Nowhere:
 
 def _phases(chunk: Chunk, out: Path) -> dict[str, Callable[[], Any]]:
     """Each phase, doing over all samples what the worker does, and nothing else."""
-    job = worker._job(chunk.job)
-    rows = [*worker._rows(chunk, job)]
+    tools = worker._tools(chunk.job, chunk.key_width)
+    samples = [*worker._samples(chunk, tools.job)]
     view = direct._memory(BUFFER_BYTES)
-    texts = [(row.xml.read() if row.xml else None, row) for row in rows]
-    sizes = [row.image.length for row in rows]
-    largest = max((row.image for row in rows), key=lambda image: image.length)
+    sizes = [sample.image.length for sample in samples]
+    largest = max((sample.image for sample in samples), key=lambda image: image.length)
     largest.read_into(view[: largest.length])  # an image, for what looks at one
 
     def names() -> None:
-        for _ in worker._rows(chunk, job):
+        for _ in worker._samples(chunk, tools.job):
             pass
 
     def read() -> None:
         start = 0
-        for row in rows:  # one behind the other, as in the Output's buffer
-            start = start if start + row.image.length <= BUFFER_BYTES else 0
-            row.image.read_into(view[start : start + row.image.length])
-            start += row.image.length
-            if row.xml:
-                row.xml.read()
+        for sample, size in zip(samples, sizes, strict=True):  # one behind the other, as in the Output's buffer
+            start = start if start + size <= BUFFER_BYTES else 0
+            sample.image.read_into(view[start : start + size])
+            start += size
+            if sample.xml:
+                sample.xml.read()
 
-    def metadata() -> list[bytes | None]:
-        return [
-            plain_json(row.image_class)
-            if text is None
-            else worker._shapes.fill(text, row.key, json_end(row.image_class))
-            for text, row in texts
-        ]
+    in_memory = [_InMemory(sample) for sample in samples]
 
-    jsons = [text or b"{}" for text in metadata()]
+    def contents() -> list[Encoded]:
+        return [tools.encoder.encode(sample) for sample in in_memory]
+
+    made = contents()
 
     def images() -> None:
         end = view[:2].tobytes() == b"\xff\xd8"
@@ -161,9 +179,10 @@ def _phases(chunk: Chunk, out: Path) -> dict[str, Callable[[], Any]]:
             view[size - 2 : size] = behind  # or that would be the end of larger ones
 
     def lay_out() -> None:
+        with_made = dataclasses.replace(tools, encoder=_Made(made))
         with patch("parallel_sharder.stores.local.DirectFile", _Nowhere), ShardFile(str(out / "x.tar")) as shard:
-            for row, size, text in zip(rows, sizes, jsons, strict=True):
-                shard.write(sample_members(row.key, _Content(size), text, row.image_class))
+            for sample in in_memory:
+                worker._store(sample, with_made, shard)
 
     def digest() -> None:
         hashed, start = xxhash.xxh3_128(), 0
@@ -186,7 +205,7 @@ def _phases(chunk: Chunk, out: Path) -> dict[str, Callable[[], Any]]:
     return {
         "keys, paths and sizes": names,
         "open, read and close": read,
-        "labels, and JSON of annotations": metadata,
+        "JSON of annotations": contents,
         "image check": images,
         "headers and layout": lay_out,
         "digest": digest,

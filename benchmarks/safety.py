@@ -22,7 +22,7 @@ from typing import Any
 import xxhash
 
 from benchmarks.tools.variants import Patches, compare
-from parallel_sharder import journalfile, worker
+from parallel_sharder import journalfile, sample
 
 
 class _NoDigest:
@@ -45,7 +45,7 @@ PARTS: dict[str, Patches] = {
     "no syncs": SYNCS,
     "no digest": [(xxhash, "xxh3_128", _NoDigest)],
     "no journal": [(journalfile.JournalFile, "append", _nothing)],
-    "no checks": [(worker, "examine", _nothing)],
+    "no checks": [(sample, "examine", _nothing)],
 }
 VARIANTS = {"all": [], "late syncs": SYNCS, **PARTS, "nothing": [each for some in PARTS.values() for each in some]}
 

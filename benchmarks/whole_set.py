@@ -45,11 +45,11 @@ from parallel_sharder.options import INDEXES
 from parallel_sharder.indexes.computed import computed
 from parallel_sharder.deal import make_chunks
 from parallel_sharder.pattern import ShardPattern
-from parallel_sharder.model import ImageClass, Job, Listing, Place
+from parallel_sharder.model import ImageClass, Job, Listing, Part, Place, Role
 from parallel_sharder.plan import Limits, in_order, make_plan
 rows = int(sys.argv[1])
 times = [time.monotonic()]
-classes = tuple(ImageClass(n, f"n{n:08d}", f"class {n}", n) for n in range(1000))
+classes = tuple(ImageClass(n, f"class {n}", f"n{n:08d}") for n in range(1000))
 class_index = np.repeat(np.arange(1000, dtype=np.int32), -(-rows // 1000))[:rows]
 number = np.arange(rows)
 keys = np.empty(rows, "S17")
@@ -58,9 +58,15 @@ for at in range(0, rows, 100_000):
 draw = np.random.default_rng(0)
 annotated = draw.random(rows) < 0.425
 listing = Listing(
-    (), tuple(Place(f"/data/imagenet/train/{row.wnid}", "") for row in classes), classes, keys,
-    class_index, class_index.copy(), draw.integers(2_000, 220_000, rows),
-    np.where(annotated, class_index, np.int32(-1)), np.where(annotated, 900, -1), (),
+    (), tuple(Place(f"/data/imagenet/train/{row.id}", "") for row in classes), classes, keys,
+    class_index,
+    (
+        Part(Role.IMAGE, (".JPEG",), class_index.copy(), draw.integers(2_000, 220_000, rows)),
+        Part(
+            Role.ANNOTATION, (".xml",), np.where(annotated, class_index, np.int32(-1)), np.where(annotated, 900, -1)
+        ),
+    ),
+    (),
 )
 del number, annotated
 times.append(time.monotonic())
@@ -78,7 +84,7 @@ if len(sys.argv) > 2:
         ShardRecord(n, pattern.path(n), len(some) // 4, 10**9, 10**9, "", json_bytes=some)
         for n, some in enumerate(jsons)
     ]
-    made = [(record, partial(computed, listing, plan, record)) for record in records]
+    made = [(record, partial(computed, listing, plan, "original", record)) for record in records]
     readers = [name for name in INDEXES if name != "wids"]
     with open_engine(0, None) as engine:
         ReaderIndexes(pattern, "train", readers).index(made, engine, Silent())

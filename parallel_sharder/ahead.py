@@ -24,21 +24,22 @@ class ReadAhead:
 
     def __init__(self, samples: Iterable[Sequence[Blob]]) -> None:
         self._upcoming = enumerate(samples)
-        self._from_disk = False
+        self.is_on = False
         self._blocks = _blocks_read()
 
+    def look(self) -> None:
+        """See whether reads went to a disk since the last look. To be called every CHECK_EVERY samples."""
+        blocks = _blocks_read()
+        self.is_on, self._blocks = blocks > self._blocks, blocks
+
     def before(self, position: int) -> None:
-        """Sample `position` is read next; called once for each, in order."""
-        if position % CHECK_EVERY == 0:
-            blocks = _blocks_read()
-            self._from_disk, self._blocks = blocks > self._blocks, blocks
-        if self._from_disk:
-            for number, blobs in self._upcoming:
-                if number > position:
-                    for blob in blobs:
-                        blob.announce()
-                if number >= position + SAMPLES_AHEAD:
-                    break
+        """Tell of the files that come soon; sample `position` is read next. To be called while it `is_on`."""
+        for number, blobs in self._upcoming:
+            if number > position:
+                for blob in blobs:
+                    blob.announce()
+            if number >= position + SAMPLES_AHEAD:
+                break
 
 
 def _blocks_read() -> int:

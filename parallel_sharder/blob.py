@@ -9,17 +9,25 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
+import itertools
 import os
 import struct
 import zlib
-from collections.abc import Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from parallel_sharder.errors import SampleError
 from parallel_sharder.kinds import Kind
-from parallel_sharder.model import Place
+from parallel_sharder.model import Listing, PackedPart, Place, Role
 from parallel_sharder.stores.regular import open_regular
 from parallel_sharder.text import counted
+
+_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+
+_BEYOND = bytearray(1)
+"""Where the byte behind a file's expected end goes, if there is one. Nobody reads it."""
 
 _STORED, _DEFLATED = 0, 8
 _LOCAL_HEADER = struct.Struct("<4sHHHHHIIIHH")
@@ -56,16 +64,22 @@ class LooseFile(NamedTuple):
     def read_into(self, view: memoryview) -> None:
         """As Blob says."""
         try:
-            descriptor = _open(self.path)
             try:
-                size = _fill(descriptor, view)
+                descriptor = os.open(self.path, _FLAGS)
+            except BlockingIOError:
+                descriptor = open_regular(self.path)
+            try:
+                # The further byte tells in the same system call whether the file has grown, which would otherwise take
+                # an fstat. And that it says where to read from tells what is no file: a pipe has no places.
+                size = os.preadv(descriptor, (view, _BEYOND), 0)
+                if size < len(view):
+                    size = _fill_up(descriptor, view, size)
             finally:
                 os.close(descriptor)
         except OSError as error:
             raise _unreadable(self.path, error) from error
-        if size != self.length:
-            now = f"{size:,}" if size < self.length else "more"
-            raise SampleError(Kind.CHANGED, self.path, f"{counted(self.length, 'byte')} when scanned, {now} when read")
+        if size != len(view):
+            raise self._changed(size)
 
     def announce(self) -> None:
         """As Blob says."""
@@ -73,7 +87,28 @@ class LooseFile(NamedTuple):
 
     def read(self) -> bytes:
         """As Blob says."""
-        return _read(self)
+        path, length = self.path, self.length
+        try:
+            descriptor = _open(path)
+            try:
+                data = os.pread(descriptor, length + 1, 0)
+                while len(data) < length and (more := os.pread(descriptor, length + 1 - len(data), len(data))):
+                    data += more
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise _unreadable(path, error) from error
+        if len(data) != length:
+            raise self._changed(len(data))
+        return data
+
+    def _changed(self, size: int) -> SampleError:
+        now = f"{size:,}" if size < self.length else "more"
+        return SampleError(Kind.CHANGED, self.path, f"{counted(self.length, 'byte')} when scanned, {now} when read")
+
+
+_loose_file: Callable[[tuple[str, int]], LooseFile] = functools.partial(tuple.__new__, LooseFile)
+"""A LooseFile of its fields, without the function of Python that makes a NamedTuple: there are two for each sample."""
 
 
 class Stretch(NamedTuple):
@@ -156,13 +191,42 @@ class ZipEntry(NamedTuple):
 
 
 def blob_at(place: Place, name: str, length: int, extent: Sequence[int] = ()) -> Blob:
-    """The blob `name` of `length` bytes at `place`; `extent` is its row of the Listing's, empty for loose files."""
+    """The blob `name` of `length` bytes at `place`; `extent` is its row of the Part's, empty for loose files."""
     if not extent:
         return LooseFile(f"{place.path}/{name}", length)
     if len(extent) == 1:
         return Stretch(place.path, extent[0], length, f"{place.name}:{name}")
     offset, packed, crc = extent
     return ZipEntry(place.path, offset, packed, crc, length, f"{place.name}:{name}")
+
+
+def blob_of(listing: Listing, role: Role, row: int) -> Blob | None:
+    """The file that sample `row` of the Listing has for this role; None if it has none."""
+    part = listing.part(role)
+    if part.place[row] < 0:
+        return None
+    name = str(listing.keys[row], "ascii") + part.endings[0 if part.ending is None else part.ending[row]]
+    extent = () if part.extent is None else part.extent[row].tolist()
+    return blob_at(listing.places[part.place[row]], name, int(part.size[row]), extent)
+
+
+def blobs_of(part: PackedPart, keys: Sequence[str], places: Sequence[Place]) -> Iterator[Blob | None]:
+    """The files of a part of a Chunk, whose `keys` these are; None for each sample that has none."""
+    endings, place_column, sizes = endings_of(part, len(keys)), array("i", part.place), array("q", part.size)
+    if not part.extent:
+        folders = [place.path for place in places]
+        for key, ending, place, size in zip(keys, endings, place_column, sizes, strict=True):
+            yield _loose_file((f"{folders[place]}/{key}{ending}", size)) if place >= 0 else None
+        return
+    numbers = iter(array("q", part.extent))
+    extents = zip(*[numbers] * (len(part.extent) // 8 // len(keys)), strict=True)
+    for key, ending, place, size, extent in zip(keys, endings, place_column, sizes, extents, strict=True):
+        yield blob_at(places[place], key + ending, size, extent) if place >= 0 else None
+
+
+def endings_of(part: PackedPart, count: int) -> Iterable[str]:
+    """What follows the key in the names of a part's `count` files."""
+    return map(part.endings.__getitem__, part.ending) if part.ending else itertools.repeat(part.endings[0], count)
 
 
 def _unreadable(path: str, error: OSError) -> SampleError:
@@ -183,7 +247,7 @@ def _read(blob: Blob) -> bytes:
 def _open(path: str) -> int:
     """The file's descriptor. It may be a pipe's by now, which is not waited for; reading it will fail."""
     try:
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        return os.open(path, _FLAGS)
     except BlockingIOError:
         return open_regular(path)
 
@@ -197,14 +261,13 @@ def _announce(path: str, offset: int, length: int) -> None:
             os.close(descriptor)
 
 
-def _fill(descriptor: int, view: memoryview) -> int:
-    """Read until `view` is full or the file ends; the bytes read, one too many if the file goes on behind them."""
-    # The further byte tells in the same system call whether the file has grown, which would otherwise take an fstat.
-    # And that it says where to read from tells what is no file: a pipe has no places.
-    beyond = bytearray(1)
-    size = os.preadv(descriptor, [view, beyond], 0)
-    while size < len(view):  # network file systems may give less at a time
-        read = os.preadv(descriptor, [view[size:], beyond], size)
+def _fill_up(descriptor: int, view: memoryview, size: int) -> int:
+    """Read until `view`, which holds the first `size` bytes, is full or the file ends; the bytes that were read in all.
+
+    Network file systems may give less at a time than was asked for.
+    """
+    while size < len(view):
+        read = os.preadv(descriptor, (view[size:], _BEYOND), size)
         if not read:
             break
         size += read

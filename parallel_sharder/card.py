@@ -17,9 +17,9 @@ from itertools import chain, count
 from typing import Any, NamedTuple
 
 from parallel_sharder.beside import Beside, FinishedSet
-from parallel_sharder.boxes import FIELDS
 from parallel_sharder.destination import text_at
 from parallel_sharder.errors import DestinationError, unwritable
+from parallel_sharder.forms import FORMS
 from parallel_sharder.manifest import Manifest
 from parallel_sharder.pattern import braces, shard_name
 from parallel_sharder.setfiles import CARD, SetFiles
@@ -36,11 +36,6 @@ _CATEGORIES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10*
 _LABELS = {
     "devkit": "`cls` counts from 1 to 1000, by the ILSVRC2012_ID of the devkit",
     "sorted": "`cls` counts from 0 to 999, by the WordNet ID in sorted order, as torchvision and timm count",
-}
-_JSON = {
-    "original": "the annotation as `xmltodict` gives it, where there is one, with `cls` and `cname`",
-    "boxes": "one shape for all samples, see below",
-    "none": "`cls` and `cname`",
 }
 
 
@@ -109,7 +104,7 @@ def card(sets: Sequence[CardedSet]) -> bytes:
 def _front_matter(sets: Sequence[CardedSet]) -> str:
     total = sum(each.samples for each in sets)
     tasks = ["image-classification"]
-    if any(each.annotations == "boxes" for each in sets):
+    if any(FORMS[each.annotations].has_boxes for each in sets):
         tasks.append("object-detection")
     content: dict[str, Any] = {
         "pretty_name": "ImageNet (ILSVRC2012) in WebDataset shards",
@@ -164,18 +159,12 @@ def _configurations(sets: Sequence[CardedSet]) -> list[list[CardedSet]]:
 def _features(has_classes: bool, annotations: str) -> list[dict[str, Any]]:
     """The types of a sample's fields, as `datasets` writes them."""
     label = [{"name": "cls", "dtype": "int64"}] if has_classes else []
-    fields: dict[str, Any] = {"dtype": "json"}
-    if annotations == "boxes":
-        of_form = [field for field in FIELDS if has_classes or not field.of_a_class]
-        fields = {"struct": [{"name": field.name, **field.hub_type} for field in of_form]}
-    elif annotations == "none" and has_classes:
-        fields = {"struct": [*label, {"name": "cname", "dtype": "string"}]}
     return [
         {"name": "__key__", "dtype": "string"},
         {"name": "__url__", "dtype": "string"},
         {"name": "jpg", "dtype": "image"},
         *label,
-        {"name": "json", **fields},
+        {"name": "json", **FORMS[annotations].hub_type(has_classes)},
     ]
 
 
@@ -199,10 +188,11 @@ def _samples(sets: Sequence[CardedSet]) -> str:
     for form in dict.fromkeys(each.annotations for each in sets):
         splits = ", ".join(each.split for each in sets if each.annotations == form)
         of = f" ({splits})" if len({each.annotations for each in sets}) > 1 else ""
-        lines.append(f"| `json` | {_JSON[form]}{of} |")
-    if any(each.annotations == "boxes" for each in sets):
-        lines += ["", "The fields of `json`:", "", "| field | type | means |", "|---|---|---|"]
-        lines += [f"| `{field.name}` | {field.type_name} | {field.meaning} |" for field in FIELDS]
+        lines.append(f"| `json` | {FORMS[form].meaning}{of} |")
+    for form in dict.fromkeys(each.annotations for each in sets):
+        if fields := FORMS[form].json_fields:
+            lines += ["", "The fields of `json`:", "", "| field | type | means |", "|---|---|---|"]
+            lines += [f"| `{field.name}` | {field.type_name} | {field.meaning} |" for field in fields]
     return "\n".join(lines)
 
 
@@ -239,8 +229,8 @@ def _loading(first: CardedSet) -> str:
             'cache_dir=".")\nsample = dataset[0]'
         )
     text = "## Load them\n\nIn the folder of the shards"
-    if first.annotations == "original":
-        text += " (`datasets` from 4.7.0 on)"
+    if version := FORMS[first.annotations].datasets_version:
+        text += f" (`datasets` from {version} on)"
     return "\n\n".join([text + ":", *(f"```python\n{block}\n```" for block in blocks)])
 
 

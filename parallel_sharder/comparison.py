@@ -13,12 +13,12 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from parallel_sharder.blob import Blob, blob_at
-from parallel_sharder.columns import Bytes, Int32s, Int64s, Keys
+from parallel_sharder.blob import blob_of
+from parallel_sharder.columns import Int32s, Int64s, Keys
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.kinds import Kind
 from parallel_sharder.listed import Listed
-from parallel_sharder.model import IMAGE_SUFFIX, XML_SUFFIX, Deviation, Listing
+from parallel_sharder.model import Deviation, Listing, Role
 from parallel_sharder.monitor import Monitor
 from parallel_sharder.setfiles import SetFiles
 from parallel_sharder.verify_shard import ShardFindings
@@ -133,28 +133,12 @@ def _unknown(manifest_path: str, listing: Listing, left_out: Mapping[str, Listed
     return [Deviation(path, detail, key) for key, there in zip(keys, is_there.tolist(), strict=True) if not there]
 
 
-def _image(listing: Listing, row: int) -> Blob:
-    extent = () if listing.image_extent is None else listing.image_extent[row].tolist()
-    name = _name(listing, row, listing.image_ending, IMAGE_SUFFIX)
-    return blob_at(listing.places[listing.image_place[row]], name, int(listing.image_size[row]), extent)
-
-
-def _xml(listing: Listing, row: int) -> Blob | None:
-    if listing.xml_place[row] < 0:
-        return None
-    extent = () if listing.xml_extent is None else listing.xml_extent[row].tolist()
-    name = _name(listing, row, listing.xml_ending, XML_SUFFIX)
-    return blob_at(listing.places[listing.xml_place[row]], name, int(listing.xml_size[row]), extent)
-
-
-def _name(listing: Listing, row: int, ending: Bytes | None, usual: str) -> str:
-    return str(listing.keys[row], "ascii") + (usual if ending is None else listing.endings[ending[row]])
-
-
 def _source_sample(listing: Listing, row: int, annotations: str) -> SourceSample:
     image_class = listing.classes[listing.class_index[row]] if listing.classes else None
     key = listing.keys[row].decode("ascii")
-    return SourceSample(key, _image(listing, row), _xml(listing, row), image_class, annotations)
+    image, xml = (blob_of(listing, role, row) for role in (Role.IMAGE, Role.ANNOTATION))
+    assert image is not None  # noqa: S101 - there is no row without
+    return SourceSample(key, image, xml, image_class, annotations)
 
 
 def _expected_samples(
@@ -164,7 +148,7 @@ def _expected_samples(
 
     `broken` holds the keys of samples whose annotations should not have been stored.
     """
-    labels = {row.wnid: row.label for row in listing.classes}
+    labels = {row.id: row.label for row in listing.classes}
     for row in known:
         source = _source_sample(listing, int(place[row]), annotations)
         yield ExpectedSample(

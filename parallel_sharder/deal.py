@@ -40,7 +40,6 @@ def make_job(options: Options, listing: Listing, plan: Plan, workers: int) -> Jo
         options.annotations,
         options.on_bad,
         options.md5,
-        listing.endings,
     )
 
 
@@ -57,14 +56,10 @@ def make_chunks(
     Those that are `mended` may replace a damaged copy of theirs.
     """
     packed_job = job.pack()
-    further = listing.image_extent, listing.xml_extent, listing.image_ending, listing.xml_ending
     for number in range(plan.shard_count):
         if number in kept:
             continue
         rows = plan.order[plan.cuts[number] : plan.cuts[number + 1]]
-        image_extent, xml_extent, image_ending, xml_ending = (
-            b"" if column is None else column.take(rows, 0).tobytes() for column in further
-        )
         yield Chunk(
             number,
             pattern.path(number),
@@ -72,14 +67,7 @@ def make_chunks(
             listing.keys.itemsize,
             listing.keys.take(rows).tobytes(),  # take is half as long as [rows]
             listing.class_index.take(rows).tobytes(),
-            listing.image_place.take(rows).tobytes(),
-            listing.image_size.take(rows).tobytes(),
-            listing.xml_place.take(rows).tobytes(),
-            listing.xml_size.take(rows).tobytes(),
-            image_extent,
-            xml_extent,
-            image_ending,
-            xml_ending,
+            tuple(part.pack(rows) for part in listing.parts),
             number in mended,
         )
 

@@ -75,14 +75,19 @@ def fault_in_form(
 
     Looks at which fields there are, at their types, and at whether they fit each other and the key.
     """
-    if annotations == "boxes":
-        return _fault_in_boxes(key, metadata, classes, on_bad)
+    return _FAULTS[annotations](key, metadata, classes, on_bad)
+
+
+def _fault_in_original(_: str, metadata: Mapping[str, Any], classes: Mapping[int, tuple[str, str]], __: str) -> str:
     names, of_class = [*metadata], ["cls", "cname"] if classes else []
-    if annotations == "none":
-        return "" if names == of_class else f"has {', '.join(names)}, and there should be no annotation"
     if names not in (of_class, ["annotation", *of_class]):
         return f"has the fields {', '.join(names)}; expected were {', '.join(['annotation', *of_class])}"
     return "" if _is_of_text(metadata.get("annotation", {})) else "has something else than text in its annotation"
+
+
+def _fault_in_none(_: str, metadata: Mapping[str, Any], classes: Mapping[int, tuple[str, str]], __: str) -> str:
+    names, of_class = [*metadata], ["cls", "cname"] if classes else []
+    return "" if names == of_class else f"has {', '.join(names)}, and there should be no annotation"
 
 
 def _is_of_text(element: Any) -> bool:
@@ -129,6 +134,27 @@ def _fault_in_boxes(key: str, metadata: Mapping[str, Any], classes: Mapping[int,
     return ""
 
 
+_FAULTS = {"original": _fault_in_original, "boxes": _fault_in_boxes, "none": _fault_in_none}
+
+NEEDS_SIZE = frozenset({"boxes"})
+"""The forms of which no sample can be without width and height, be it from its annotation or from its image."""
+
+
+def expected_json(
+    annotations: str,
+    image_class: ImageClass | None,
+    document: dict[str, Any] | None,
+    image_size: tuple[int, int],
+    labels: Mapping[str, int],
+    filename: str,
+) -> dict[str, Any]:
+    """A sample's JSON, from its parsed annotation, if there is one, which is changed, and its image's size and name."""
+    if annotations in NEEDS_SIZE:
+        return expected_boxes(image_class, document, image_size, labels, filename)
+    of_class = {"cls": image_class.label, "cname": image_class.name} if image_class is not None else {}
+    return (document or {}) | of_class
+
+
 def expected_boxes(
     image_class: ImageClass | None,
     document: Mapping[str, Any] | None,
@@ -142,7 +168,7 @@ def expected_boxes(
     """
     described = (document or {}).get("annotation", {})
     width, height = size_in(document) or image_size
-    wnid = image_class.wnid if image_class else ""
+    wnid = image_class.id if image_class else ""
     objects = described.get("object") or []
     rows = []
     for each in objects if isinstance(objects, list) else [objects]:

@@ -176,7 +176,7 @@ def examine(data: memoryview) -> tuple[str, str]:
     return form.name, ""
 
 
-def size_of(data: memoryview) -> tuple[int, int] | None:
+def dimensions(data: memoryview) -> tuple[int, int] | None:
     """Width and height in pixels, from the header of a PNG, GIF or BMP; None for anything else."""
     form = _format_of(data)
     if form is None or form.size is None or form.name not in _MEASURED or len(data) < form.header_bytes:

@@ -14,7 +14,10 @@ from collections.abc import Iterator
 from parallel_sharder import formats
 from parallel_sharder.kinds import Kind
 
-_START, _END = b"\xff\xd8", b"\xff\xd9"
+Size = tuple[int, int]
+"""Width and height in pixels."""
+
+_START = b"\xff\xd8"
 _START_CODE, _END_CODE, _SCAN_CODE, _LINES_CODE = 0xD8, 0xD9, 0xDA, 0xDC
 _FRAME_CODES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # tables and a reserved code lie between them
 
@@ -49,10 +52,10 @@ def examine(data: memoryview) -> tuple[Kind, str] | None:
     is found anywhere in files of up to 16 KiB, and in larger ones if it begins at a multiple of 4,096 bytes.
     OTHER_FORMAT and CMYK are worth knowing, and no fault.
     """
-    if data[:2] != _START:
+    if len(data) < 2 or data[0] != 0xFF or data[1] != _START_CODE:
         return _other(data)
     frame, scan = _walk(data)
-    has_end = data[-2:] == _END
+    has_end = data[-1] == _END_CODE and data[-2] == 0xFF
     if not scan:
         return Kind.BAD_IMAGE, "a JPEG without image data: its header does not lead to a scan" if has_end else _CUT_OFF
     if not frame:
@@ -67,13 +70,13 @@ def examine(data: memoryview) -> tuple[Kind, str] | None:
     return (Kind.CMYK, "four colour components") if data[frame + 9] == 4 else None
 
 
-def size_of(data: memoryview) -> tuple[int, int] | None:
+def dimensions(data: memoryview) -> Size | None:
     """Width and height in pixels, from the header of a JPEG, PNG, GIF or BMP; None for anything else.
 
     Sources: ITU-T T.81 B.2.2 (frame header), and those in the module formats.
     """
     if data[:2] != _START:
-        return formats.size_of(data)
+        return formats.dimensions(data)
     frame, _ = _walk(data)
     height, width = _two_at(data, frame + 5) if frame else (0, 0)
     return (width, height) if width and height else None

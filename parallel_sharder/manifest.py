@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import xxhash
 
 from parallel_sharder import __version__
-from parallel_sharder.boxes import Mended
 from parallel_sharder.errors import ManifestError
 from parallel_sharder.manifestshape import DIGEST, TOOL, fault_in, is_ours, totals_of
+from parallel_sharder.mended import Mended
 from parallel_sharder.model import ImageClass, ShardRecord
 from parallel_sharder.stores import store_of
 
@@ -117,7 +117,7 @@ class Manifest:
             "totals": totals_of(entries),
             **({"mended": mended._asdict()} if mended is not None else {}),
             "classes": [
-                {"label": row.label, "wnid": row.wnid, "name": row.name, "count": int(count)} for row, count in table
+                {"label": row.label, "wnid": row.id, "name": row.name, "count": int(count)} for row, count in table
             ],
         }
         return cls._of(content)

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from parallel_sharder.beside import FinishedSet, RecordedFile
-from parallel_sharder.boxes import in_all
 from parallel_sharder.journal import Journal
 from parallel_sharder.manifest import ListedShard, Manifest, is_manifest
+from parallel_sharder.mended import Mended, mended_in_all
 from parallel_sharder.model import Listing, Plan, ShardRecord
 from parallel_sharder.options import Options
 
@@ -34,5 +34,6 @@ def manifest_of(options: Options, listing: Listing, plan: Plan, records: Sequenc
     counts = np.bincount(listing.class_index[stored] + 1, minlength=len(listing.classes) + 1)[1:]  # class -1 is none
     shards = [ListedShard.of(record, options.md5) for record in records]
     classes = [*zip(listing.classes, counts.tolist(), strict=True)]
-    mended = in_all(records) if options.annotations == "boxes" else None
+    totals = mended_in_all(options.annotations, records)
+    mended = Mended(**totals) if totals else None
     return Manifest.made(options.pattern.set_name, options.choices, shards, classes, mended)

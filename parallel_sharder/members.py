@@ -1,78 +1,89 @@
-"""One sample to its members: what WebDataset calls the files of one key, and what they hold.
+"""The members of a sample: what WebDataset calls the files of one key, and the bytes that stand around their contents.
 
-Only this module knows the names and the order: `<key>.cls`, `<key>.jpg`, `<key>.json`, as the reference script
-writes them; without a class (test), `<key>.jpg` and `<key>.json`.
+`<key>.cls`, `<key>.jpg` and what else a form has. Pure: from sizes and contents to bytes. The image is not passed
+through here; it is read straight to where it belongs, between `before` and `behind`.
 """
 
 from __future__ import annotations
 
-import functools
-import json
-from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Sequence
+from zlib import adler32
 
-from parallel_sharder.model import ImageClass
-
-
-class Readable(Protocol):
-    """Content that is read into its place when the sample is laid out."""
-
-    @property
-    def length(self) -> int:
-        """In bytes."""
-
-    def read_into(self, view: memoryview, /) -> None:
-        """Fill `view`, of exactly `length` bytes. Raises SampleError if the content is not what it should be."""
+from parallel_sharder.forms.form import IMAGE, LABEL, Field, label_text
+from parallel_sharder.model import ImageClass, Role
+from parallel_sharder.ustar import BLOCK_BYTES, PADDING, SIZE_DIGITS, SIZE_LIMIT_BYTES, HeaderTemplate, sum_of
 
 
-class Late(NamedTuple):
-    """Content that is known only when what is before it in the sample has been read.
+class SampleLayout:
+    """Lays out samples of these fields, in a set with these classes and keys of at most `key_bytes`."""
 
-    `make` gives it then; it has at most `length` bytes.
-    """
+    def __init__(self, fields: Sequence[Field], classes: Sequence[ImageClass], key_bytes: int) -> None:
+        at = fields.index(IMAGE)
+        assert fields[:at] in ((), (LABEL,))  # noqa: S101 - what stands before the image follows from the class
+        self._template = HeaderTemplate()
+        self._before_checksum, self._after_checksum = self._template.before_checksum, self._template.after_checksum
+        self._endings = [f".{field.name}" for field in fields]
+        self._sums = [self._template.constant_sum + sum_of(ending.encode("ascii")) for ending in self._endings]
+        self._at = at
+        self._name_ends: dict[int, list[bytes]] = {}
+        self._labels = [self._label(each) for each in classes] if at else []
+        self._most_bytes = [_most_bytes(fields, each, key_bytes) for each in (*classes, None)]
+        of_annotation = [field for field in fields if field.role is Role.ANNOTATION]
+        self._times = sum(field.times for field in of_annotation)
+        self._largest = max((field.largest_bytes for field in of_annotation), default=0)
 
-    length: int
-    make: Callable[[], bytes]
+    def limit(self, class_index: int, image_bytes: int, annotation_bytes: int) -> int:
+        """The most bytes that a sample of this class (-1 for none) and with files of these sizes takes."""
+        if annotation_bytes > self._largest:
+            annotation_bytes = self._largest
+        return self._most_bytes[class_index] + image_bytes + self._times * annotation_bytes
+
+    def before(self, key: bytes, key_sum: int, class_index: int, image_bytes: int) -> bytes:
+        """What stands before the image's data: the label's member and the image's header.
+
+        `key_sum` is `ustar.sum_of(key)`. Raises ValueError for a name or size that no header holds.
+        """
+        name_ends = self._name_ends.get(len(key)) or self._ends_for(len(key))
+        at, digits = self._at, b"%011o" % image_bytes
+        if len(digits) > SIZE_DIGITS:
+            raise ValueError(f"tar header: {image_bytes:,} bytes are {SIZE_LIMIT_BYTES:,} or more")
+        checksum = b"%06o" % (self._sums[at] + key_sum + (adler32(digits, 0) & 0xFFFF))
+        before_checksum, after_checksum = self._before_checksum, self._after_checksum
+        if not at:
+            return b"".join((key, name_ends[at], digits, before_checksum, checksum, after_checksum))
+        label_size, label_sum, label = self._labels[class_index]
+        label_checksum = b"%06o" % (label_sum + key_sum)
+        return b"".join((
+            key, name_ends[0], label_size, label_checksum, label,
+            key, name_ends[at], digits, before_checksum, checksum, after_checksum,
+        ))  # fmt: skip
+
+    def behind(self, key: bytes, key_sum: int, image_bytes: int, contents: Sequence[bytes]) -> bytes:
+        """What stands behind the image's data, after `before`: its padding, and the members with these contents."""
+        name_ends, number = self._name_ends[len(key)], self._at
+        parts = [PADDING[image_bytes % BLOCK_BYTES]]
+        for content in contents:
+            number += 1
+            digits = b"%011o" % len(content)
+            checksum = b"%06o" % (self._sums[number] + key_sum + (adler32(digits, 0) & 0xFFFF))
+            parts += (
+                key, name_ends[number], digits, self._before_checksum, checksum, self._after_checksum,
+                content, PADDING[len(content) % BLOCK_BYTES],
+            )  # fmt: skip
+        return b"".join(parts)
+
+    def _ends_for(self, key_bytes: int) -> list[bytes]:
+        ends = self._name_ends[key_bytes] = [self._template.name_end(ending, key_bytes) for ending in self._endings]
+        return ends
+
+    def _label(self, image_class: ImageClass) -> tuple[bytes, int, bytes]:
+        """Of the label's member the bytes from the size to the checksum, the checksum but for the key, and the rest."""
+        text = label_text(image_class)
+        digits = b"%011o" % len(text)
+        behind = self._after_checksum + text + PADDING[len(text) % BLOCK_BYTES]
+        return digits + self._before_checksum, self._sums[0] + sum_of(digits), behind
 
 
-class Member(NamedTuple):
-    """One file of a shard: its full name and its content."""
-
-    name: str
-    content: bytes | Readable | Late
-
-
-def fields(has_classes: bool) -> tuple[str, ...]:
-    """What follows the key in the names of a sample's members, without the dot, in the order they are stored."""
-    return ("cls", "jpg", "json") if has_classes else ("jpg", "json")
-
-
-def label_text(image_class: ImageClass) -> bytes:
-    """The content of `<key>.cls`."""
-    return b"%d" % image_class.label
-
-
-def sample_members(key: str, image: Readable, metadata: bytes | Late, image_class: ImageClass | None) -> list[Member]:
-    """The members of one sample, in the order they are stored; `metadata` is its JSON."""
-    members = [Member(key + ".jpg", image), Member(key + ".json", metadata)]
-    return members if image_class is None else [Member(key + ".cls", label_text(image_class)), *members]
-
-
-@functools.cache
-def plain_json(image_class: ImageClass | None) -> bytes:
-    """The JSON of a sample without annotation: one per class, so made once."""
-    return annotated_json({}, image_class)
-
-
-@functools.cache
-def json_end(image_class: ImageClass | None) -> bytes:
-    """What follows the annotation in the JSON of a sample with one, but for the last brace."""
-    return b"" if image_class is None else b", " + plain_json(image_class)[1:-1]
-
-
-def annotated_json(annotation: dict[str, Any], image_class: ImageClass | None) -> bytes:
-    """The JSON of a sample with this annotation, which it changes. Raises RecursionError for one nested too deeply."""
-    if image_class is not None:
-        annotation["cls"] = image_class.label
-        annotation["cname"] = image_class.name
-    return json.dumps(annotation).encode("ascii")
+def _most_bytes(fields: Sequence[Field], image_class: ImageClass | None, key_bytes: int) -> int:
+    """The most bytes of a sample, but for those that follow from the sizes of its files."""
+    return sum(2 * BLOCK_BYTES + field.class_bytes(image_class, key_bytes) for field in fields)

@@ -8,6 +8,7 @@ import numpy: a worker has no use for it.
 from __future__ import annotations
 
 import dataclasses
+import enum
 import os
 import re
 import zlib
@@ -94,12 +95,14 @@ def _make_printable(value: Problem | Deviation, *fields: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ImageClass:
-    """One class of the set: its label in the chosen order, its WordNet ID, its words, and its devkit ID if known."""
+    """One class of the set: its label in the chosen order, its name for people, and the ID that the source has for it.
+
+    ImageNet's names are the words of synsets, and its IDs are WordNet's.
+    """
 
     label: int
-    wnid: str
     name: str
-    ilsvrc_id: int | None
+    id: str
 
 
 class Place(NamedTuple):
@@ -120,17 +123,59 @@ class Archive(NamedTuple):
     mtime_ns: int
 
 
+class Role(enum.StrEnum):
+    """What the files of a Part are for."""
+
+    IMAGE = "image"
+    ANNOTATION = "annotation"
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Part:
+    """One column of files of a Listing: row i is the file that sample i has for this role.
+
+    The file lies in `places[place[i]]` of the Listing, has `size[i]` bytes, and is called `keys[i]` and an ending:
+    `endings[ending[i]]`, or the only one of `endings` throughout where `ending` is None. `place` and `size` are -1
+    where a sample has no such file. Where places are archives, `extent` says where in them (see columns.Extents); it is
+    None for loose files.
+    """
+
+    role: Role
+    endings: tuple[str, ...]
+    place: Int32s
+    size: Int64s
+    extent: Extents | None = None
+    ending: Bytes | None = None
+
+    def pack(self, rows: Int32s) -> PackedPart:
+        """The files of these rows, for a Chunk."""
+        further = (b"" if column is None else column.take(rows, 0).tobytes() for column in (self.extent, self.ending))
+        return PackedPart(
+            self.role, self.endings, self.place.take(rows).tobytes(), self.size.take(rows).tobytes(), *further
+        )
+
+
+class PackedPart(NamedTuple):
+    """What a Chunk has of a Part, as bytes: native int32 places, int64 sizes and extents, and a byte for each ending.
+
+    They mean what they mean in the Part. `extent` is empty for loose files, and `ending` where all have the same.
+    """
+
+    role: Role
+    endings: tuple[str, ...]
+    place: bytes
+    size: bytes
+    extent: bytes = b""
+    ending: bytes = b""
+
+
 @dataclass(frozen=True, eq=False)
 class Listing:
     """What there is: one row a sample, as columns, sorted by key (bytewise).
 
-    Row i is the image `keys[i].JPEG` in `places[image_place[i]]`, of `image_size[i]` bytes, of class
-    `classes[class_index[i]]`, with the annotation `keys[i].xml` in `places[xml_place[i]]`, of `xml_size[i]` bytes.
-    `class_index` is -1 throughout where `classes` is empty (test); `xml_place` and `xml_size` are -1 where a sample has
-    no annotation. Where places are archives, `image_extent` and `xml_extent` say where in them (see columns.Extents);
-    they are None for loose files. Where files have other endings than .JPEG and .xml, `image_ending` and `xml_ending`
-    say for each row which of `endings` its file has; they are None where none has. `archives` are those that the run
-    relies on. `found` names what was found and where, `notices` are sentences on what people should know of it.
+    Row i is the sample `keys[i]`, of class `classes[class_index[i]]`; its files are rows i of the `parts`, one part a
+    role. `class_index` is -1 throughout where `classes` is empty (test). `archives` are those that the run relies on.
+    `found` names what was found and where, `notices` are sentences on what people should know of it.
     """
 
     found: tuple[tuple[str, str], ...]
@@ -138,18 +183,14 @@ class Listing:
     classes: tuple[ImageClass, ...]
     keys: Keys
     class_index: Int32s
-    image_place: Int32s
-    image_size: Int64s
-    xml_place: Int32s
-    xml_size: Int64s
+    parts: tuple[Part, ...]
     problems: tuple[Problem, ...]
-    image_extent: Extents | None = None
-    xml_extent: Extents | None = None
-    image_ending: Bytes | None = None
-    xml_ending: Bytes | None = None
-    endings: tuple[str, ...] = ()
     archives: tuple[Archive, ...] = ()
     notices: tuple[str, ...] = ()
+
+    def part(self, role: Role) -> Part:
+        """The column of the files with this role. Raises KeyError if the source has none."""
+        return {part.role: part for part in self.parts}[role]
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -182,32 +223,31 @@ class Plan:
 class Job:
     """What all chunks of a run share: the tables that a Chunk's columns point into, and how shards are written.
 
-    `annotations` and `on_bad` are Options' choices; `md5` asks for the MD5 of each shard.
+    `form` and `on_bad` are Options' choices; `md5` asks for the MD5 of each shard.
     """
 
     places: tuple[Place, ...]
     classes: tuple[ImageClass, ...]
     compression: str
     compression_threads: int
-    annotations: str
+    form: str
     on_bad: str
     md5: bool = False
-    endings: tuple[str, ...] = ()
 
     def pack(self) -> bytes:
         """The job as compressed msgpack: made once a run, sent with each chunk, and unpacked once by each worker."""
         rows = [dataclasses.astuple(row) for row in self.classes]
         places = [tuple(map(os.fsencode, place)) for place in self.places]
-        rest = self.compression, self.compression_threads, self.annotations, self.on_bad, self.md5
-        return zlib.compress(msgpack.packb((places, rows, self.endings, *rest)))
+        rest = self.compression, self.compression_threads, self.form, self.on_bad, self.md5
+        return zlib.compress(msgpack.packb((places, rows, *rest)))
 
     @classmethod
     def unpack(cls, packed: bytes) -> Job:
         """The inverse of `pack`."""
-        places, rows, endings, compression, threads, annotations, on_bad, md5 = msgpack.unpackb(zlib.decompress(packed))
+        places, rows, compression, threads, form, on_bad, md5 = msgpack.unpackb(zlib.decompress(packed))
         unpacked = tuple(Place(*map(os.fsdecode, place)) for place in places)
         classes = tuple(ImageClass(*row) for row in rows)
-        return cls(unpacked, classes, compression, threads, annotations, on_bad, md5, tuple(endings))
+        return cls(unpacked, classes, compression, threads, form, on_bad, md5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,8 +255,7 @@ class Chunk:
     """One shard's work: a contiguous slice of the shuffled order, as packed columns.
 
     `path` is the shard's final name. `job` is a packed Job. `keys` holds the keys NUL-padded to `key_width` bytes;
-    `class_index`, `image_place` and `xml_place` are native int32, sizes and extents native int64, endings a byte each,
-    with the meaning they have in a Listing; extents are empty for loose files, and endings where all are the usual.
+    `class_index` is native int32, and means what it means in a Listing; each of `parts` is one of the Listing's.
     `mends` says that what has the shard's name was recorded as finished, and is replaced if it is a damaged copy.
     """
 
@@ -226,14 +265,7 @@ class Chunk:
     key_width: int
     keys: bytes
     class_index: bytes
-    image_place: bytes
-    image_size: bytes
-    xml_place: bytes
-    xml_size: bytes
-    image_extent: bytes = b""
-    xml_extent: bytes = b""
-    image_ending: bytes = b""
-    xml_ending: bytes = b""
+    parts: tuple[PackedPart, ...]
     mends: bool = False
 
 
@@ -245,7 +277,7 @@ class ShardRecord:
     `left_out` holds the positions within the chunk of the samples that are not in the shard, in order, and
     `problems` says why. `md5` is the file's, in hex, "" if it was not asked for. `json_bytes` (native uint32) are the
     sizes of the samples' JSONs: all that the plan does not know of where each member is. `mended` are the counts of
-    boxes.Mended, empty for another form of annotations.
+    mended.Mended, empty for another form of annotations.
     """
 
     number: int

@@ -44,8 +44,10 @@ SEEKING: tuple[Reader, ...] = ("dali", "energon")
 
 Annotations = Literal["original", "boxes", "none"]
 """The form of a sample's JSON. original: xmltodict's, as the reference script has it. boxes: one shape for all samples,
-see the module boxes. none: label and words alone; annotations are not read."""
+see the module forms.boxes. none: label and words alone; annotations are not read."""
 ANNOTATIONS: tuple[Annotations, ...] = get_args(Annotations)
+WITHOUT_ANNOTATIONS = frozenset({"none"})
+"""The forms for which no annotation is read."""
 
 OnBad = Literal["skip", "keep", "fail"]
 """What becomes of broken samples. skip: left out and listed. keep: the image is stored as it is, and a broken
@@ -169,7 +171,7 @@ class Options:
             )
         if self.check and self.overwrite:
             complaints.append("--check keeps what is whole, and --overwrite keeps nothing; leave one of them out")
-        if self.annotations == "none" and self.xml_root is not None:
+        if self.annotations in WITHOUT_ANNOTATIONS and self.xml_root is not None:
             complaints.append("--xml-root tells where annotations are, and --annotations none wants none")
         index = names_in(self.index)
         complaints += _not_readers("--index", index, (*INDEXES, "all", "none"))

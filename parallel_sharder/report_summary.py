@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from parallel_sharder.boxes import in_all
+from parallel_sharder.mended import mended_in_all
 from parallel_sharder.model import Listing, Problem, ShardRecord
 from parallel_sharder.options import Options
 from parallel_sharder.problems import left_out_json, problem_json, samples_left_out
@@ -29,7 +29,7 @@ class Report:
     `file_bytes` what the shards take on the disk. `seconds` has one entry a phase: scan, plan, write. `problems` are
     the scan's, then the workers', in order. `indexes` names the readers whose indexes were written. `withdrawn` tells
     whether indexes or a card were removed because they listed shards that were removed. `card_path` is None if no card
-    was asked for. `mended` counts what boxes.Mended counts, without zeros. `notices` are sentences on the source and
+    was asked for. `mended` counts what mended.Mended counts, without zeros. `notices` are sentences on the source and
     the destination.
     """
 
@@ -95,7 +95,7 @@ class Report:
             options.readers,
             withdrawn,
             pattern.files.card if options.card else None,
-            {name: count for name, count in in_all(records)._asdict().items() if count},
+            {name: count for name, count in mended_in_all(options.annotations, records).items() if count},
             (*listing.notices, *notices),
         )
 

@@ -47,7 +47,7 @@ _MENDED = {
     "folders": ("folder", ""),
     "sizes": ("size", ""),
 }
-"""The fields of boxes.Mended, for people, one and many."""
+"""The fields of mended.Mended, for people, one and many."""
 
 
 def summary_text(report: Report) -> str:

@@ -13,7 +13,7 @@ from parallel_sharder import compress
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import DestinationError
 from parallel_sharder.fingerprint import FORMAT
-from parallel_sharder.model import Archive, Listing, Plan, ShardRecord
+from parallel_sharder.model import Archive, Listing, Plan, Role, ShardRecord
 from parallel_sharder.options import Options
 from parallel_sharder.stores import store_of
 from parallel_sharder.stores.digests import digest_if_readable
@@ -27,12 +27,13 @@ def fingerprint(options: Options, listing: Listing, plan: Plan) -> dict[str, obj
     that compresses, for another version of it can give other bytes.
     """
     source = xxhash.xxh3_128()
-    classes = repr([(row.label, row.wnid, row.name) for row in listing.classes])
+    classes = repr([(row.label, row.id, row.name) for row in listing.classes])
     source.update(classes.encode())
-    for column in (listing.keys, listing.class_index, listing.image_size, listing.xml_size):
+    images, annotations = listing.part(Role.IMAGE), listing.part(Role.ANNOTATION)
+    for column in (listing.keys, listing.class_index, images.size, annotations.size):
         source.update(column.tobytes())
-    if listing.image_ending is not None:  # the form with boxes has the file's name
-        source.update(repr(listing.endings).encode() + listing.image_ending.tobytes())
+    if images.ending is not None:  # the form with boxes has the file's name
+        source.update(repr(images.endings).encode() + images.ending.tobytes())
     compression = options.pattern.compression
     return {
         **{_time_of(archive): _exact_time(archive) for archive in listing.archives},
@@ -42,8 +43,8 @@ def fingerprint(options: Options, listing: Listing, plan: Plan) -> dict[str, obj
         **options.choices,
         "shard count": plan.shard_count,
         "samples": len(listing),
-        "bytes of images": int(listing.image_size.sum()),
-        "annotated samples": int(np.count_nonzero(listing.xml_size >= 0)),
+        "bytes of images": int(images.size.sum()),
+        "annotated samples": int(np.count_nonzero(annotations.size >= 0)),
         "digest of names, sizes and classes": source.hexdigest(),
     }
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from parallel_sharder import annotation
 from parallel_sharder.annotation import Described, DescribedObject
@@ -41,7 +41,8 @@ _Source = int | str | None
 """Where a text comes from: a group, or the shape itself."""
 
 
-class Shape(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Shape:
     """One shape: `pattern` matches its documents, with a group a value; `template` takes those and the JSON's end.
 
     `filename` is the group of the image's name, `size` those of width and height, `boxes` those of xmin, ymin, xmax and
@@ -119,6 +120,10 @@ class Shapes:
                 self._by_tags.setdefault(tags, []).append(shape_of_this)
                 self._count += 1
         return None
+
+
+MET = Shapes()
+"""The shapes that this process has met."""
 
 
 def learn(xml: bytes) -> Shape | None:

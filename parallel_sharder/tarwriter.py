@@ -1,30 +1,32 @@
 """The tar writer: samples in, a shard out.
 
-A ShardFile is one shard on its way to its final name. Samples are laid out whole in one reused buffer before anything
-of them reaches the file, so a sample that fails half-way leaves no trace. `finish()` is the only success: any other way
-out leaves no file under a final name.
+A ShardFile is one shard on its way to its final name. A sample is given whole, by `write`, or is laid out by the caller
+in the `room` for it, which is the file's own buffer, and is in the shard only from `take` on: one that fails half-way
+leaves no trace. `finish()` is the only success: any other way out leaves no file under a final name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from parallel_sharder import compress, ustar
-from parallel_sharder.members import Late, Member
 from parallel_sharder.model import ShardRecord
 from parallel_sharder.stores import store_of
+from parallel_sharder.stores.direct import BUFFER_BYTES
 
 
-def content_bytes(member: Member) -> int:
-    """The size of a member's data; of late content the most it can be."""
-    return len(member.content) if isinstance(member.content, bytes) else member.content.length
+class Member(NamedTuple):
+    """One file of a shard: its full name and its content."""
+
+    name: str
+    content: bytes
 
 
 def sample_bytes(members: Iterable[Member]) -> int:
     """The bytes a sample takes in the tar: headers, data and padding of its members."""
-    return sum(ustar.member_bytes(content_bytes(member)) for member in members)
+    return sum(ustar.member_bytes(len(member.content)) for member in members)
 
 
 class ShardFile:
@@ -52,29 +54,57 @@ class ShardFile:
         self._template = template or ustar.HeaderTemplate()
         self._output = store_of(path).create(path, md5=md5, mends=mends)
         self._open = True
+        self._elsewhere: memoryview | None = None
+        self._scratch = memoryview(b"")
         self._stream: compress.Stream | None = None
         if compression != "none":
             self._stream = compress.open_stream(compression, compress.Sink(self._store), compression_threads)
 
-    def write(self, members: Sequence[Member]) -> int:
+    def write(self, members: Iterable[Member]) -> int:
         """Append one sample and return its bytes in the tar.
 
-        Raises SampleError for content that cannot be read and ValueError for a name or size that tar cannot hold; the
-        shard is then as it was before. Raises OSError if the file cannot be written; the shard is then given up.
+        Raises ValueError for a name or size that tar cannot hold; the shard is then as it was before. Raises OSError if
+        the file cannot be written; the shard is then given up.
         """
         self._refuse_closed()
-        size = sample_bytes(members)
-        room = self._reserve(size)
-        if room is not None:
-            size = self._lay_out(members, room)
+        parts: list[bytes] = []
+        for name, content in members:
+            header = self._template.header(name, len(content))
+            parts += (header, content, ustar.PADDING[len(content) % ustar.BLOCK_BYTES])
+        data = memoryview(b"".join(parts))
+        self._append(data)
+        self.samples += 1
+        self.tar_bytes += len(data)
+        return len(data)
+
+    def room(self, size: int) -> memoryview:
+        """Room for the next sample, of `size` bytes, in which it is laid out until `take` makes it one of the shard.
+
+        Nothing of it is in the shard before, and whoever asks for room again begins anew. Raises OSError as `write`
+        does.
+        """
+        if not self._open:
+            self._refuse_closed()
+        self._elsewhere = None
+        if self._stream is None:
+            try:
+                room = self._output.reserve(size)
+            except BaseException:
+                self.abort()  # part of it may be in the file: nothing can follow
+                raise
+            if room is not None:
+                return room
+        self._elsewhere = self._scratch_of(size)
+        return self._elsewhere
+
+    def take(self, size: int) -> None:
+        """Append the first `size` bytes of the room as one sample. Raises OSError as `write` does."""
+        if self._elsewhere is None:
             self._output.advance(size)
         else:
-            whole = memoryview(bytearray(size))
-            size = self._lay_out(members, whole)
-            self._append(whole[:size])
+            self._append(self._elsewhere[:size])
         self.samples += 1
         self.tar_bytes += size
-        return size
 
     def finish(self) -> ShardRecord:
         """End the archive, sync it, and give it its final name. Raises OSError as `write` does.
@@ -123,33 +153,13 @@ class ShardFile:
     ) -> None:
         self.abort()
 
-    def _lay_out(self, members: Sequence[Member], view: memoryview) -> int:
-        """Lay the sample out at the beginning of `view`; where it ends."""
-        position = 0
-        before: list[bytes] = []  # what stands before the next content that is read into its place: copied in one go
-        for name, content in members:
-            if isinstance(content, Late):
-                content = content.make()
-            if isinstance(content, bytes):
-                size = len(content)
-                before += (self._template.header(name, size), content, ustar.PADDING[size % ustar.BLOCK_BYTES])
-            else:
-                size = content.length
-                before.append(self._template.header(name, size))
-                position = _put(before, view, position) + size
-                content.read_into(view[position - size : position])
-                before = [ustar.PADDING[size % ustar.BLOCK_BYTES]]
-        return _put(before, view, position)
-
-    def _reserve(self, size: int) -> memoryview | None:
-        """Room in the file's buffer; None if the sample has to be laid out elsewhere, and appended then."""
-        if self._stream is not None:
-            return None
-        try:
-            return self._output.reserve(size)
-        except BaseException:
-            self.abort()  # part of it may be in the file: nothing can follow
-            raise
+    def _scratch_of(self, size: int) -> memoryview:
+        """Memory of `size` bytes that is used again, unless it is larger than the file's buffer."""
+        if size > BUFFER_BYTES:
+            return memoryview(bytearray(size))
+        if len(self._scratch) < size:
+            self._scratch = memoryview(bytearray(size))
+        return self._scratch[:size]
 
     def _append(self, data: memoryview) -> None:
         try:
@@ -168,11 +178,3 @@ class ShardFile:
     def _refuse_closed(self) -> None:
         if not self._open:
             raise ValueError(f"{self.path}: the shard has been finished or given up")
-
-
-def _put(parts: Iterable[bytes], view: memoryview, start: int) -> int:
-    """Copy the parts into the view, one behind the other; where they end."""
-    whole = b"".join(parts)
-    end = start + len(whole)
-    view[start:end] = whole
-    return end

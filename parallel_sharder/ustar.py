@@ -7,45 +7,19 @@ that index shards (wids, DALI, energon) parse only that. Everything written is A
 from __future__ import annotations
 
 import zlib
-from typing import NamedTuple
 
-BLOCK_BYTES = 512
-NAME_LIMIT_BYTES = 100
-SIZE_LIMIT_BYTES = 8 * 1024**3  # eleven octal digits; base-256 sizes break wids
+from parallel_sharder import tarfields
+
+BLOCK_BYTES = tarfields.BLOCK_BYTES
+NAME_LIMIT_BYTES = tarfields.NAME.stop - tarfields.NAME.start
+SIZE_DIGITS = 11
+SIZE_LIMIT_BYTES = 8**SIZE_DIGITS  # base-256 sizes break wids
 MTIME_LIMIT_SECONDS = 8 * 1024**3
 END = bytes(2 * BLOCK_BYTES)
 """The end of an archive. Rounding up to 10,240 bytes is optional, and no reader asks for it."""
 
-
 PADDING = tuple(bytes(-size % BLOCK_BYTES) for size in range(BLOCK_BYTES))
 """The zero bytes that follow a member's data, by the data's size modulo BLOCK_BYTES."""
-
-
-class Field(NamedTuple):
-    """Where a header field stands: bytes from the start of the block."""
-
-    offset: int
-    size: int
-
-
-FIELDS = {
-    "name": Field(0, 100),
-    "mode": Field(100, 8),
-    "uid": Field(108, 8),
-    "gid": Field(116, 8),
-    "size": Field(124, 12),
-    "mtime": Field(136, 12),
-    "checksum": Field(148, 8),
-    "typeflag": Field(156, 1),
-    "linkname": Field(157, 100),
-    "magic": Field(257, 6),
-    "version": Field(263, 2),
-    "uname": Field(265, 32),
-    "gname": Field(297, 32),
-    "devmajor": Field(329, 8),
-    "devminor": Field(337, 8),
-    "prefix": Field(345, 155),
-}
 
 
 def member_bytes(size: int) -> int:
@@ -67,20 +41,20 @@ class HeaderTemplate:
             if not text.isascii() or len(text) > 31:
                 raise ValueError(f"tar header: {field} {text!r} is not ASCII of at most 31 bytes")
         block = bytearray(BLOCK_BYTES)
-        _put(block, "mode", b"0000444")
-        _put(block, "uid", b"0000000")
-        _put(block, "gid", b"0000000")
-        _put(block, "mtime", b"%011o" % mtime)
-        _put(block, "checksum", b" " * 8)
-        _put(block, "typeflag", b"0")
-        _put(block, "magic", b"ustar")
-        _put(block, "version", b"00")
-        _put(block, "uname", uname.encode("ascii"))
-        _put(block, "gname", gname.encode("ascii"))
-        self._between_name_and_size = bytes(block[FIELDS["mode"].offset : FIELDS["size"].offset])
-        self._between_size_and_checksum = bytes(block[FIELDS["size"].offset + 11 : FIELDS["checksum"].offset])
-        self._after_checksum = bytes(block[FIELDS["typeflag"].offset :])
-        self._sum = sum(block)
+        _put(block, tarfields.MODE, b"0000444")
+        _put(block, tarfields.UID, b"0000000")
+        _put(block, tarfields.GID, b"0000000")
+        _put(block, tarfields.MTIME, b"%011o" % mtime)
+        _put(block, tarfields.CHECKSUM, b" " * 8)
+        _put(block, tarfields.TYPEFLAG, b"0")
+        _put(block, tarfields.MAGIC, b"ustar")
+        _put(block, tarfields.VERSION, b"00")
+        _put(block, tarfields.UNAME, uname.encode("ascii"))
+        _put(block, tarfields.GNAME, gname.encode("ascii"))
+        self._between_name_and_size = bytes(block[tarfields.MODE.start : tarfields.SIZE.start])
+        self.before_checksum = bytes(block[tarfields.SIZE.start + SIZE_DIGITS : tarfields.CHECKSUM.start])
+        self.after_checksum = b"\0 " + bytes(block[tarfields.TYPEFLAG.start :])
+        self.constant_sum = sum(block)
 
     def header(self, name: str, size: int) -> bytes:
         """The 512-byte header of a member `name` (ASCII, 1 to 100 bytes) with `size` bytes of data (below 8 GiB)."""
@@ -89,19 +63,35 @@ class HeaderTemplate:
         if not 0 <= size < SIZE_LIMIT_BYTES:
             raise ValueError(f"tar header: {name}: {size} bytes is outside 0 to {SIZE_LIMIT_BYTES - 1}")
         encoded, digits = name.encode("ascii"), b"%011o" % size
-        # The checksum is the plain sum of the bytes: that of the constant ones, and that of name and size. adler32's
-        # low half is a sum modulo 65,521, which so few do not reach; it takes 0.1 µs where sum() takes 1.
-        checksum = self._sum + (zlib.adler32(encoded + digits, 0) & 0xFFFF)
-        return b"%b%b%b%b%06o\0 %b" % (
+        # The checksum is the plain sum of the bytes: that of the constant ones, and that of name and size.
+        checksum = self.constant_sum + sum_of(encoded + digits)
+        return b"%b%b%b%b%06o%b" % (
             encoded.ljust(NAME_LIMIT_BYTES, b"\0"),
             self._between_name_and_size,
             digits,
-            self._between_size_and_checksum,
+            self.before_checksum,
             checksum,
-            self._after_checksum,
+            self.after_checksum,
         )
 
+    def name_end(self, ending: str, key_bytes: int) -> bytes:
+        """What stands between key and size in the headers of members called by a key of so many bytes, and `ending`.
 
-def _put(block: bytearray, field: str, value: bytes) -> None:
-    offset = FIELDS[field].offset
-    block[offset : offset + len(value)] = value
+        For whoever joins a header of its parts, which are: the key, this, the size as SIZE_DIGITS octal digits,
+        `before_checksum`, the checksum as six octal digits, `after_checksum`. The checksum is `constant_sum` and the
+        sums of key, ending and digits. That takes a quarter of the time of `header`. Raises ValueError as that does.
+        """
+        self.header("k" * key_bytes + ending, 0)
+        return ending.encode("ascii") + bytes(NAME_LIMIT_BYTES - key_bytes - len(ending)) + self._between_name_and_size
+
+
+def sum_of(data: bytes) -> int:
+    """The sum of at most 256 bytes, as headers' checksums are made of it.
+
+    adler32's low half is a sum modulo 65,521, which so few do not reach; it takes 0.1 µs where sum() takes 1.
+    """
+    return zlib.adler32(data, 0) & 0xFFFF
+
+
+def _put(block: bytearray, field: slice, value: bytes) -> None:
+    block[field.start : field.start + len(value)] = value

@@ -26,7 +26,7 @@ from parallel_sharder.listed import Listed, against_shards, read_listed
 from parallel_sharder.manifest import Choices, Manifest
 from parallel_sharder.model import Deviation, Listing, Problem
 from parallel_sharder.monitor import Monitor, telling
-from parallel_sharder.options import VerifyOptions
+from parallel_sharder.options import WITHOUT_ANNOTATIONS, VerifyOptions
 from parallel_sharder.pattern import ShardPattern, is_pattern, shard_name
 from parallel_sharder.setfiles import SetFiles
 from parallel_sharder.sets import State, sets_in
@@ -266,7 +266,7 @@ def _source(choices: Choices, options: VerifyOptions, engine: Engine, monitor: M
         root=options.source,
         split=choices.split,
         labels=choices.labels,
-        wants_annotations=choices.annotations != "none",
+        wants_annotations=choices.annotations not in WITHOUT_ANNOTATIONS,
         xml_root=options.xml_root,
         meta=options.meta,
         layout=options.layout,
@@ -282,7 +282,7 @@ def _source(choices: Choices, options: VerifyOptions, engine: Engine, monitor: M
 
 def _class_table(path: str, manifest: Manifest, listing: Listing) -> list[Deviation]:
     ours = {row.label: (row.wnid, row.name) for row in manifest.classes}
-    theirs = {row.label: (row.wnid, row.name) for row in listing.classes}
+    theirs = {row.label: (row.id, row.name) for row in listing.classes}
     return [
         Deviation(path, f"has class {label} as {ours.get(label)}, and the source as {theirs.get(label)}")
         for label in sorted({*ours, *theirs})

@@ -17,8 +17,8 @@ import xxhash
 from parallel_sharder import annotation
 from parallel_sharder.blob import Blob
 from parallel_sharder.errors import SampleError
-from parallel_sharder.form import expected_boxes, size_in
-from parallel_sharder.image import examine, size_of
+from parallel_sharder.form import NEEDS_SIZE, expected_json, size_in
+from parallel_sharder.image import dimensions, examine
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import Deviation, ImageClass
 from parallel_sharder.verify_deviations import DETAIL_LIMIT
@@ -97,7 +97,7 @@ def _fault_in(source: SourceSample) -> str:
     found = examine(image)
     if found is not None and found[0] is Kind.BAD_IMAGE:
         return found[1]
-    is_without_size = source.annotations == "boxes" and not (size_in(document) or size_of(image))
+    is_without_size = source.annotations in NEEDS_SIZE and not (size_in(document) or dimensions(image))
     return "its width and height cannot be found" if is_without_size else ""
 
 
@@ -145,12 +145,7 @@ def _document(xml: Blob | None) -> dict[str, Any] | None:
 
 def _expected_json(source: SourceSample, image: bytes, labels: Mapping[str, int]) -> bytes:
     document = _document(source.xml)
-    if source.annotations == "boxes":
-        size = size_of(memoryview(image)) or (0, 0)
-        filename = re.split("[/:]", source.image.path)[-1]
-        made = expected_boxes(source.image_class, document, size, labels, filename)
-        return json.dumps(made).encode("ascii")
-    metadata = document or {}
-    if source.image_class is not None:
-        metadata |= {"cls": source.image_class.label, "cname": source.image_class.name}
-    return json.dumps(metadata).encode("ascii")
+    size = dimensions(memoryview(image)) or (0, 0)
+    filename = re.split("[/:]", source.image.path)[-1]
+    made = expected_json(source.annotations, source.image_class, document, size, labels, filename)
+    return json.dumps(made).encode("ascii")

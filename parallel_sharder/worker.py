@@ -10,39 +10,23 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import itertools
+import operator
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import NamedTuple, TypeVar
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-from parallel_sharder import annotation, boxes
-from parallel_sharder.ahead import ReadAhead
-from parallel_sharder.blob import Blob, blob_at
-from parallel_sharder.boxes import Mended
+from parallel_sharder.ahead import CHECK_EVERY, ReadAhead
+from parallel_sharder.blob import blobs_of, endings_of
 from parallel_sharder.engines.progress import Progress
 from parallel_sharder.errors import SampleError, SourceError, StoppedError, unwritable
-from parallel_sharder.image import examine, size_of
-from parallel_sharder.kinds import Kind
-from parallel_sharder.members import Late, annotated_json, json_end, plain_json, sample_members
-from parallel_sharder.model import IMAGE_SUFFIX, XML_SUFFIX, Chunk, ImageClass, Job, Problem, ShardRecord
-from parallel_sharder.shapes import Shapes
+from parallel_sharder.forms import FORMS
+from parallel_sharder.forms.form import Encoded, Encoder
+from parallel_sharder.members import SampleLayout
+from parallel_sharder.mended import MENDS
+from parallel_sharder.model import Chunk, Job, Problem, Role, ShardRecord
+from parallel_sharder.sample import Sample
 from parallel_sharder.tarwriter import ShardFile
-
-_shapes = Shapes()
-"""The annotations' shapes that this process has met; what it has not met, it parses."""
-
-
-class _Row(NamedTuple):
-    key: str
-    ending: str
-    image: Blob
-    xml: Blob | None
-    image_class: ImageClass | None
-
-    @property
-    def blobs(self) -> tuple[Blob, ...]:
-        """What is read of it, in order."""
-        return (self.image,) if self.xml is None else (self.xml, self.image)
+from parallel_sharder.ustar import sum_of
 
 
 def write_chunk(chunk: Chunk, progress: Progress) -> ShardRecord:
@@ -58,233 +42,135 @@ def write_chunk(chunk: Chunk, progress: Progress) -> ShardRecord:
 
 
 def _write(chunk: Chunk, progress: Progress) -> ShardRecord:
-    job = _job(chunk.job)
-    left_out: list[int] = []
-    problems: list[Problem] = []
-    json_bytes = array("I")
-    mended = Mended()
-    store: Callable[[_Row, ShardFile, Job], _Stored] = _store
-    if job.annotations == "boxes":
-        store = functools.partial(_store_with_boxes, labels={row.wnid: row.label for row in job.classes})
-    ahead = ReadAhead(row.blobs for row in _rows(chunk, job))
-    with ShardFile(
+    tools = _tools(chunk.job, chunk.key_width)
+    stored = _Stored(tools)
+    ahead = ReadAhead(sample.blobs for sample in _samples(chunk, tools.job))
+    with _shard_file(chunk, tools.job) as shard:
+        for position, sample in enumerate(_samples(chunk, tools.job)):
+            if progress.stopped:
+                raise StoppedError
+            if position % CHECK_EVERY == 0:
+                progress.tell(position, shard.tar_bytes)
+                ahead.look()
+            if ahead.is_on:
+                ahead.before(position)
+            try:
+                contents, _, mended = _store(sample, tools, shard)
+            except SampleError as error:
+                stored.leave_out(position, sample, error)
+            else:
+                for content in contents:
+                    stored.json_bytes.append(len(content))
+                if sample.problems or mended:
+                    stored.note(sample, mended)
+        progress.tell(len(chunk.keys) // chunk.key_width, shard.tar_bytes)
+        return stored.completed(shard.finish())
+
+
+def _store(sample: Sample, tools: _Tools, shard: ShardFile) -> Encoded:
+    """Store one sample, and return what was made of it. Raises SampleError if it is not to be stored."""
+    layout, key, class_index, image_bytes = tools.layout, sample.key, sample.class_index, sample.image.length
+    key_bytes = key.encode("ascii")
+    key_sum = sum_of(key_bytes)
+    xml = sample.xml
+    room = shard.room(layout.limit(class_index, image_bytes, 0 if xml is None else xml.length))
+    before = layout.before(key_bytes, key_sum, class_index, image_bytes)
+    start = len(before)
+    end = start + image_bytes
+    sample.place = room[start:end]
+    encoded = tools.encoder.encode(sample)
+    contents, odd, _ = encoded
+    if odd:
+        sample.note_odd(odd)
+    sample.read_image()
+    behind = layout.behind(key_bytes, key_sum, image_bytes, contents)
+    size = end + len(behind)
+    room[:start] = before
+    room[end:size] = behind
+    shard.take(size)
+    return encoded
+
+
+@dataclass(frozen=True, slots=True)
+class _Tools:
+    """What all chunks of a job are written with."""
+
+    job: Job
+    encoder: Encoder
+    layout: SampleLayout
+    count_of_mends: int
+
+
+@functools.lru_cache(maxsize=1)
+def _tools(packed: bytes, key_bytes: int) -> _Tools:
+    job = Job.unpack(packed)
+    form = FORMS[job.form]
+    layout = SampleLayout(form.fields(bool(job.classes)), job.classes, key_bytes)
+    return _Tools(job, form.encoder(job.classes), layout, len(MENDS.get(job.form, ())))
+
+
+class _Stored:
+    """What was stored so far, and what was not."""
+
+    def __init__(self, tools: _Tools) -> None:
+        self._on_bad = tools.job.on_bad
+        self._left_out: list[int] = []
+        self._problems: list[Problem] = []
+        self.json_bytes = array("I")
+        self._mended = (0,) * tools.count_of_mends
+
+    def note(self, sample: Sample, mended: tuple[int, ...]) -> None:
+        """Note what there is to say of a sample that was stored."""
+        self._problems += sample.problems
+        if any(mended):
+            self._mended = tuple(map(operator.add, self._mended, mended))
+
+    def leave_out(self, position: int, sample: Sample, error: SampleError) -> None:
+        """The sample is not. Raises SourceError if the run is to end then."""
+        if self._on_bad == "fail":
+            raise SourceError(
+                f"{error.path}: {error.detail} (--on-bad fail). Mend it and start with --overwrite, "
+                "or choose --on-bad skip or keep with it."
+            ) from error
+        self._left_out.append(position)
+        self._problems.append(sample.problem(error))
+
+    def completed(self, record: ShardRecord) -> ShardRecord:
+        """The record of the shard with all that."""
+        return dataclasses.replace(
+            record,
+            left_out=tuple(self._left_out),
+            problems=tuple(self._problems),
+            json_bytes=self.json_bytes.tobytes(),
+            mended=self._mended,
+        )
+
+
+def _shard_file(chunk: Chunk, job: Job) -> ShardFile:
+    return ShardFile(
         chunk.path,
         chunk.number,
         compression=job.compression,
         compression_threads=job.compression_threads,
         md5=job.md5,
         mends=chunk.mends,
-    ) as shard:
-        for position, row in enumerate(_rows(chunk, job)):
-            if progress.stopped:
-                raise StoppedError
-            ahead.before(position)
-            try:
-                found, size, its_mended = store(row, shard, job)
-            except SampleError as error:
-                if job.on_bad == "fail":
-                    raise SourceError(
-                        f"{error.path}: {error.detail} (--on-bad fail). Mend it and start with --overwrite, "
-                        "or choose --on-bad skip or keep with it."
-                    ) from error
-                left_out.append(position)
-                problems.append(_problem(row, error))
-            else:
-                problems += found
-                json_bytes.append(size)
-                if its_mended is not _NOTHING_MENDED and any(its_mended):
-                    mended = mended.plus(its_mended)
-            progress.tell(position + 1, shard.tar_bytes)
-        record = shard.finish()
-    return dataclasses.replace(
-        record,
-        left_out=tuple(left_out),
-        problems=tuple(problems),
-        json_bytes=json_bytes.tobytes(),
-        mended=tuple(mended) if job.annotations == "boxes" else (),
     )
 
 
-_NOTHING_MENDED = Mended()
-
-_Stored = tuple[list[Problem], int, Mended]
-"""A stored sample: what is worth knowing about it, the size of its JSON, and what was mended for that."""
-
-
-def _store(row: _Row, shard: ShardFile, job: Job) -> _Stored:
-    """Store one sample. Raises SampleError if it is not to be stored."""
-    problems: list[Problem] = []
-    metadata = plain_json(row.image_class)
-    found = _annotated(_metadata, row, job, problems)
-    if found is not None:
-        metadata, odd = found
-        problems += _oddities(row, odd)
-    _store_image(row, _ExaminedImage(row.image), shard, metadata, job, problems)
-    return problems, len(metadata), _NOTHING_MENDED
-
-
-def _store_with_boxes(row: _Row, shard: ShardFile, job: Job, *, labels: Mapping[str, int]) -> _Stored:
-    """The same with the boxes form of the JSON, which can need what is in the image's header."""
-    problems: list[Problem] = []
-    described = _annotated(_described, row, job, problems)
-    needs_size = described is None or boxes.size_in(described) is None
-    image = _MeasuredImage(row.image) if needs_size else _ExaminedImage(row.image)
-    made = boxes.Made(b"", _NOTHING_MENDED, ())
-
-    def make() -> bytes:
-        nonlocal made
-        made = boxes.boxes_json(row.key, row.image_class, described, image.size, labels, row.ending)
-        return made.text
-
-    limit = boxes.limit(row.image_class, len(row.key), 0 if described is None or row.xml is None else row.xml.length)
-    _store_image(row, image, shard, Late(limit, make), job, problems)
-    problems += _oddities(row, made.odd)
-    return problems, len(made.text), made.mended
-
-
-T = TypeVar("T")
-
-
-def _annotated(read: Callable[[_Row, Blob], T], row: _Row, job: Job, problems: list[Problem]) -> T | None:
-    """What `read` makes of the row's annotation; None without one, and for a broken one that counts as none: that is
-    a problem then.
-    """
-    if row.xml is None:
-        return None
-    try:
-        return read(row, row.xml)
-    except SampleError as error:
-        if job.on_bad != "keep" or error.kind != Kind.BAD_ANNOTATION:
-            raise
-        problems.append(_problem(row, error, kept=True))
-        return None
-
-
-def _oddities(row: _Row, odd: Iterable[tuple[Kind, str]]) -> list[Problem]:
-    return [Problem(kind, row.xml.path, row.key, detail) for kind, detail in odd] if row.xml else []
-
-
-def _store_image(
-    row: _Row, image: _ExaminedImage, shard: ShardFile, metadata: bytes | Late, job: Job, problems: list[Problem]
-) -> None:
-    """Store the sample with this JSON, and add what is worth knowing about the image to the problems."""
-    try:
-        shard.write(sample_members(row.key, image, metadata, row.image_class))
-    except SampleError as error:
-        if job.on_bad != "keep" or error.kind != Kind.BAD_IMAGE:
-            raise
-        problems.append(_problem(row, error, kept=True))
-        shard.write(sample_members(row.key, row.image, metadata, row.image_class))
-    if image.found is not None:
-        problems.append(Problem(image.found[0], row.image.path, row.key, image.found[1]))
-
-
-def _metadata(row: _Row, xml: Blob) -> tuple[bytes, list[tuple[Kind, str]]]:
-    """The JSON of an annotated sample, and what is odd about the annotation."""
-    text = _read(xml)
-    filled = _shapes.fill(text, row.key, json_end(row.image_class))
-    if filled is not None:
-        return filled, []
-    document = annotation.parse(text, xml.path)
-    odd = annotation.oddities(document, row.key)
-    try:
-        return annotated_json(document, row.image_class), odd
-    except RecursionError as error:
-        raise SampleError(Kind.BAD_ANNOTATION, xml.path, "its elements are nested too deeply") from error
-
-
-def _described(_: _Row, xml: Blob) -> annotation.Described:
-    text = _read(xml)
-    return _shapes.describe(text) or annotation.describe(annotation.parse(text, xml.path))
-
-
-def _read(xml: Blob) -> bytes:
-    if xml.length > annotation.SIZE_LIMIT_BYTES:
-        detail = f"{xml.length:,} bytes; an annotation has at most {annotation.SIZE_LIMIT_BYTES:,}"
-        raise SampleError(Kind.BAD_ANNOTATION, xml.path, detail)
-    return xml.read()
-
-
-class _ExaminedImage:
-    """An image that is looked at when it has been read: `found` is what is worth knowing, and no fault.
-
-    `size` in pixels is not looked at, and 0 by 0.
-    """
-
-    size = 0, 0
-
-    def __init__(self, blob: Blob) -> None:
-        self._blob = blob
-        self.length = blob.length
-        self.found: tuple[Kind, str] | None = None
-
-    def read_into(self, view: memoryview) -> None:
-        """Fill `view`. Raises SampleError as Blob does, and for a broken image."""
-        self._blob.read_into(view)
-        found = examine(view)
-        if found is not None and found[0] is Kind.BAD_IMAGE:
-            raise SampleError(Kind.BAD_IMAGE, self._blob.path, found[1])
-        self.found = found
-
-
-class _MeasuredImage(_ExaminedImage):
-    """One whose `size` is looked at too; 0 by 0 if it cannot be found."""
-
-    def read_into(self, view: memoryview) -> None:
-        """Fill `view`. Raises SampleError as _ExaminedImage does, and if no size can be found."""
-        try:
-            super().read_into(view)
-        finally:  # a broken one can be kept, and may have a size
-            self.size = size_of(view) or (0, 0)
-        if self.size == (0, 0):
-            raise SampleError(Kind.BAD_IMAGE, self._blob.path, "its width and height cannot be found in its header")
-
-
-def _problem(row: _Row, error: SampleError, *, kept: bool = False) -> Problem:
-    return Problem(error.kind, error.path, row.key, error.detail, kept)
-
-
-@functools.lru_cache(maxsize=1)
-def _job(packed: bytes) -> Job:
-    return Job.unpack(packed)
-
-
-def _rows(chunk: Chunk, job: Job) -> Iterator[_Row]:
-    width, count = chunk.key_width, len(chunk.keys) // chunk.key_width
-    keys = (
-        chunk.keys[start : start + width].rstrip(b"\0").decode("ascii") for start in range(0, len(chunk.keys), width)
-    )
+def _samples(chunk: Chunk, job: Job) -> Iterator[Sample]:
+    """The chunk's samples, in order."""
+    packed, width = chunk.keys, chunk.key_width
+    keys = [packed[start : start + width].rstrip(b"\0").decode("ascii") for start in range(0, len(packed), width)]
+    parts = {part.role: part for part in chunk.parts}
     columns = zip(
         keys,
+        endings_of(parts[Role.IMAGE], len(keys)),
         array("i", chunk.class_index),
-        array("i", chunk.image_place),
-        array("q", chunk.image_size),
-        _extents(chunk.image_extent, count),
-        _endings(chunk.image_ending, IMAGE_SUFFIX, job, count),
-        array("i", chunk.xml_place),
-        array("q", chunk.xml_size),
-        _extents(chunk.xml_extent, count),
-        _endings(chunk.xml_ending, XML_SUFFIX, job, count),
+        blobs_of(parts[Role.IMAGE], keys, job.places),
+        blobs_of(parts[Role.ANNOTATION], keys, job.places),
         strict=True,
     )
-    for key, class_index, image_place, size, extent, ending, xml_place, xml_size, xml_extent, xml_ending in columns:
-        yield _Row(
-            key,
-            ending,
-            blob_at(job.places[image_place], key + ending, size, extent),
-            blob_at(job.places[xml_place], key + xml_ending, xml_size, xml_extent) if xml_place >= 0 else None,
-            job.classes[class_index] if class_index >= 0 else None,
-        )
-
-
-def _endings(packed: bytes, usual: str, job: Job, count: int) -> Iterable[str]:
-    """The endings of the files' names in a chunk; the usual one for each of `count` where it has no such column."""
-    return map(job.endings.__getitem__, packed) if packed else itertools.repeat(usual, count)
-
-
-def _extents(packed: bytes, count: int) -> Iterable[tuple[int, ...]]:
-    """The rows of a Listing's extents; an empty one for each of `count` loose files."""
-    if not packed:
-        return itertools.repeat((), count)
-    numbers = iter(array("q", packed))
-    return zip(*[numbers] * (len(packed) // 8 // count), strict=True)
+    keeps_broken = job.on_bad == "keep"
+    for key, ending, class_index, image, xml in columns:
+        assert image is not None  # noqa: S101 - there is no row without
+        yield Sample(key, ending, class_index, image, xml, keeps_broken)

@@ -19,7 +19,7 @@ from typing import Any
 
 import psutil
 
-from parallel_sharder import blob, coordinator, journal, monitor, worker
+from parallel_sharder import coordinator, journal, monitor, worker
 from parallel_sharder.cli.main import main as command_line
 from parallel_sharder.engines.progress import Progress
 from parallel_sharder.model import Chunk, ShardRecord
@@ -67,10 +67,8 @@ def _strike(fault: str, root: Path) -> None:
         case "disk full":
             _fail(durable, "write_all", errno.ENOSPC)
         case "read error":
-            _fail(blob, "_fill", errno.EIO)
-            _fail(blob, "_fill_from", errno.EIO)
-            _fail(os, "scandir", errno.EIO)
-            _fail(os, "pread", errno.EIO)
+            for name in ("scandir", "pread", "preadv"):
+                _fail(os, name, errno.EIO)
         case "changed source":
             path = changed_image(root)
             if path.suffix == ".tar":
@@ -116,21 +114,21 @@ def _at(moment: str, strike: Callable[[], None], *, in_worker: bool) -> None:
 
 
 def _while_writing(call: Callable[[Chunk, int | None], None]) -> None:
-    """Have `call` called in the worker, with the chunk and how many samples are told as done; None when all is."""
+    """Have `call` called in the worker, with the chunk and how many of its samples are begun; None when all is done."""
     write = worker.write_chunk
 
     class Told:
         """The Progress of one chunk, listened to."""
 
         def __init__(self, chunk: Chunk, progress: Progress) -> None:
-            self._chunk, self._progress = chunk, progress
-
-        def tell(self, samples: int, written_bytes: int) -> None:
-            call(self._chunk, samples)
-            self._progress.tell(samples, written_bytes)
+            self._chunk, self._progress, self._begun = chunk, progress, 0
+            self.tell = progress.tell
 
         @property
         def stopped(self) -> bool:
+            """Asked for before each sample."""
+            call(self._chunk, self._begun)
+            self._begun += 1
             return self._progress.stopped
 
     @functools.wraps(write)  # under whose name workers find this one

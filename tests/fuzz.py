@@ -33,18 +33,18 @@ with atheris.instrument_imports(include=["parallel_sharder", "xmltodict", "tarfi
     from parallel_sharder import annotation
     from parallel_sharder.annotation import JSON_BYTES_PER_XML_BYTE, SIZE_LIMIT_BYTES
     from parallel_sharder.blob import ZipEntry
-    from parallel_sharder.boxes import boxes_json, limit
     from parallel_sharder.card import CardedSet, card
     from parallel_sharder.errors import DestinationError, ManifestError, SampleError, SourceError
     from parallel_sharder.fingerprint import digest_of
     from parallel_sharder.form import fault_in_form
-    from parallel_sharder.image import examine, size_of
+    from parallel_sharder.forms.boxes import BoxesForm, boxes_json
+    from parallel_sharder.forms.original import annotated_json
+    from parallel_sharder.image import dimensions, examine
     from parallel_sharder.indexes import Shard
     from parallel_sharder.indexes.energon import excluded_in, split_yaml
     from parallel_sharder.journal import Journal, progress_of
     from parallel_sharder.kinds import Kind
     from parallel_sharder.manifest import Manifest, signed
-    from parallel_sharder.members import annotated_json
     from parallel_sharder.model import ImageClass
     from parallel_sharder.records import MAGIC, contents_of, pack, records_of
     from parallel_sharder.shapes import Shapes
@@ -62,7 +62,8 @@ with atheris.instrument_imports(include=["parallel_sharder", "xmltodict", "tarfi
 FRAME = struct.Struct(">II")
 SPLIT = re.compile(r"((?:.*/|)[^.]+)[.]([^/]*)")  # as webdataset does it
 FRAME_HEADER = re.compile(rb"\xff[\xc0-\xc3\xc5-\xc7\xc9-\xcb\xcd-\xcf]")
-CLASS = ImageClass(7, "n01440764", "it", 7)
+CLASS = ImageClass(7, "it", "n01440764")
+JSON_FIELD = BoxesForm().fields(has_classes=True)[-1]
 
 
 def fuzz_annotation(data: bytes) -> None:
@@ -77,9 +78,10 @@ def fuzz_annotation(data: bytes) -> None:
     assert len(text) <= 2 + JSON_BYTES_PER_XML_BYTE * len(data), (len(text), len(data))
     assert json.loads(text) == document
     assert len(data) <= SIZE_LIMIT_BYTES
-    found = boxes_json("n01440764_36", CLASS, described, (60, 40), {CLASS.wnid: CLASS.label}).text
+    found = boxes_json("n01440764_36.JPEG", CLASS, described, (60, 40), {CLASS.id: CLASS.label}).contents[0]
     assert "" == fault_in_form("n01440764_36", json.loads(found), "boxes", EXPECTED.classes, "skip")
-    assert len(found) <= limit(CLASS, len("n01440764_36"), len(data)), (len(found), len(data))
+    limit = JSON_FIELD.class_bytes(CLASS, len("n01440764_36")) + JSON_FIELD.times * len(data)
+    assert len(found) <= limit, (len(found), len(data))
 
 
 def fuzz_shapes(data: bytes) -> None:
@@ -99,7 +101,7 @@ def fuzz_shapes(data: bytes) -> None:
 
 def fuzz_image(data: bytes) -> None:
     """Whatever is not said to be broken has what a whole image has, whatever is behind it, and less of it has not."""
-    size = size_of(memoryview(data))
+    size = dimensions(memoryview(data))
     assert size is None or min(size) > 0
     found = examine(memoryview(data))
     if found is None or found[0] is Kind.CMYK:

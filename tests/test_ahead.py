@@ -34,11 +34,19 @@ def samples(count: int) -> list[list[LooseFile]]:
     return [[_Recorded(f"{number}.xml", 1), _Recorded(f"{number}.JPEG", 1)] for number in range(count)]
 
 
+def _read(reading: ReadAhead, position: int) -> None:
+    """What a worker does before it reads this sample."""
+    if position % CHECK_EVERY == 0:
+        reading.look()
+    if reading.is_on:
+        reading.before(position)
+
+
 def test_nothing_is_told_of_files_in_memory(blocks: list[int]) -> None:
     """They cost one look now and then."""
     reading = ReadAhead(samples(200))
     for position in range(200):
-        reading.before(position)
+        _read(reading, position)
     assert [] == _Recorded.told
 
 
@@ -47,7 +55,7 @@ def test_files_from_a_disk_are_told_of_in_time(blocks: list[int]) -> None:
     reading = ReadAhead(samples(300))
     for position in range(300):
         blocks.append(position)
-        reading.before(position)
+        _read(reading, position)
         last = int(_Recorded.told[-1].split(".")[0]) if _Recorded.told else -1
         if position >= CHECK_EVERY:
             assert min(299, position + SAMPLES_AHEAD) == last
@@ -62,7 +70,7 @@ def test_it_ends_and_begins_again(blocks: list[int]) -> None:
     for position in range(400):
         if position < 100 or position >= 300:
             blocks.append(position + 1)
-        reading.before(position)
+        _read(reading, position)
     told = {int(name.split(".")[0]) for name in _Recorded.told}
     assert set(range(17, 100)) <= told
     assert not told & set(range(100 + SAMPLES_AHEAD + 2 * CHECK_EVERY, 300))

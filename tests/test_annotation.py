@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parallel_sharder import annotation
-from parallel_sharder.blob import LooseFile
 from parallel_sharder.demo import annotation_xml
 from parallel_sharder.errors import SampleError
+from parallel_sharder.forms.none import plain_json
+from parallel_sharder.forms.original import annotated_json
 from parallel_sharder.kinds import Kind
-from parallel_sharder.members import Member, annotated_json, plain_json, sample_members
 from parallel_sharder.model import ImageClass
 
-CRANE = ImageClass(429, "n02012849", "crane", 429)
+CRANE = ImageClass(429, "crane", "n02012849")
 
 NAMES = st.text("abcXYZ_\xe9\xfc", min_size=1, max_size=8)
 # Every character that XML 1.0 allows.
@@ -66,17 +66,6 @@ def test_bound_holds_for_what_grows_most(unit: str) -> None:
     xml = f"{head}<annotation><a>.{unit * 2000}.</a></annotation>".encode("iso-8859-1")
     size = len(json.dumps(annotation.parse(xml, "")))
     assert size <= annotation.JSON_BYTES_PER_XML_BYTE * len(xml)
-
-
-def test_sample_without_annotation() -> None:
-    """The JSON holds label and words alone; without a class it is an empty object and there is no cls."""
-    image = LooseFile("unread.JPEG", 0)
-    assert [
-        Member("k.cls", b"429"),
-        Member("k.jpg", image),
-        Member("k.json", b'{"cls": 429, "cname": "crane"}'),
-    ] == sample_members("k", image, plain_json(CRANE), CRANE)
-    assert [Member("k.jpg", image), Member("k.json", b"{}")] == sample_members("k", image, plain_json(None), None)
 
 
 BAD_DOCUMENTS = [

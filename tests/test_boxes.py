@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from parallel_sharder import Options, Report, VerifyOptions, annotation, convert, verify_shards
-from parallel_sharder.boxes import Mended, boxes_json, limit, unannotated_json
 from parallel_sharder.cli.main import main
 from parallel_sharder.errors import OptionsError
 from parallel_sharder.form import expected_boxes, fault_in_form
-from parallel_sharder.image import size_of
+from parallel_sharder.forms.boxes import BoxesForm, boxes_json, unannotated_json
+from parallel_sharder.image import dimensions
 from parallel_sharder.kinds import Kind
 from parallel_sharder.manifest import signed
+from parallel_sharder.mended import Mended
 from parallel_sharder.model import WNID, ImageClass
 from parallel_sharder.shapes import Shapes
 from parallel_sharder.sources.imagenet.classes import ilsvrc_ids
@@ -30,7 +31,7 @@ from tests.test_annotation import elements
 from tests.test_bad import picture, with_thumbnail
 from tests.test_convert import digests, shards_in
 
-TENCH = ImageClass(449, "n01440764", "tench, Tinca tinca", 449)
+TENCH = ImageClass(449, "tench, Tinca tinca", "n01440764")
 LABELS = {"n01440764": 449, "n02012849": 429}
 KEY = "n01440764_36"
 
@@ -42,9 +43,9 @@ def xml(*boxes: tuple[int, int, int, int], replacing: tuple[str, str] = ("", "")
 def mended(document: bytes) -> tuple[dict[str, Any], dict[str, int], list[str]]:
     """The JSON of a document, what was mended for it, and the details of what is worth knowing."""
     described = annotation.describe(annotation.parse(document, ""))
-    found = boxes_json(KEY, TENCH, described, (60, 40), LABELS)
-    counts = {name: count for name, count in found.mended._asdict().items() if count}
-    return json.loads(found.text), counts, [detail for _, detail in found.odd]
+    found = boxes_json(f"{KEY}.JPEG", TENCH, described, (60, 40), LABELS)
+    counts = {name: count for name, count in zip(Mended._fields, found.mended, strict=True) if count}
+    return json.loads(found.contents[0]), counts, [detail for _, detail in found.odd]
 
 
 def test_one_shape() -> None:
@@ -54,16 +55,16 @@ def test_one_shape() -> None:
         b'{"cls": 449, "cname": "tench, Tinca tinca", "wnid": "n01440764", "filename": "n01440764_36.JPEG", '
         b'"width": 500, "height": 375, "annotated": true, "boxes": [[1, 2, 30, 40], [0, 0, 500, 375]], '
         b'"names": ["n01440764", "n01440764"], "labels": [449, 449], "truncated": [0, 0], "difficult": [0, 0]}'
-    ) == boxes_json(KEY, TENCH, described, (60, 40), LABELS).text
+    ) == boxes_json(f"{KEY}.JPEG", TENCH, described, (60, 40), LABELS).contents[0]
     assert (
         b'{"cls": 449, "cname": "tench, Tinca tinca", "wnid": "n01440764", "filename": "n01440764_36.JPEG", '
         b'"width": 60, "height": 40, "annotated": false, "boxes": [], "names": [], "labels": [], "truncated": [], '
         b'"difficult": []}'
-    ) == unannotated_json(KEY, TENCH, (60, 40))
+    ) == unannotated_json(f"{KEY}.JPEG", TENCH, (60, 40))
     assert (
         b'{"filename": "ILSVRC2012_test_1.JPEG", "width": 60, "height": 40, "annotated": false, "boxes": [], '
         b'"names": [], "labels": [], "truncated": [], "difficult": []}'
-    ) == unannotated_json("ILSVRC2012_test_1", None, (60, 40))
+    ) == unannotated_json("ILSVRC2012_test_1.JPEG", None, (60, 40))
 
 
 WHOLE = [[1, 2, 30, 40]]
@@ -101,7 +102,7 @@ def test_defects_are_mended_and_counted(document: bytes, boxes: list[list[int]],
     content, found, _ = mended(document)
     assert (boxes, counts) == (content["boxes"], found)
     assert ["n01440764"] * len(boxes) == content["names"]
-    assert (KEY + ".JPEG", TENCH.wnid, True) == (content["filename"], content["wnid"], content["annotated"])
+    assert (KEY + ".JPEG", TENCH.id, True) == (content["filename"], content["wnid"], content["annotated"])
     assert ([60, 40] if "sizes" in counts else [500, 375]) == [content["width"], content["height"]]
 
 
@@ -153,12 +154,13 @@ def documents(draw: st.DrawFn) -> bytes:
 def test_any_annotation_has_the_form(document: bytes) -> None:
     """Whatever is in it: the witness makes the same and finds no fault, and it is within the plan's bound."""
     parsed = annotation.parse(document, "")
-    text = boxes_json(KEY, TENCH, annotation.describe(parsed), (60, 40), LABELS).text
+    text = boxes_json(f"{KEY}.JPEG", TENCH, annotation.describe(parsed), (60, 40), LABELS).contents[0]
     content = json.loads(text)
     assert json.dumps(content).encode() == text
     assert expected_boxes(TENCH, parsed, (60, 40), LABELS, f"{KEY}.JPEG") == content
     assert "" == fault_in_form(KEY, content, "boxes", CLASSES, "skip")
-    assert len(text) <= limit(TENCH, len(KEY), len(document))
+    json_field = BoxesForm().fields(has_classes=True)[-1]
+    assert len(text) <= json_field.class_bytes(TENCH, len(KEY)) + json_field.times * len(document)
 
 
 @given(st.lists(documents(), min_size=1, max_size=4))
@@ -182,13 +184,13 @@ def test_shapes_describe_alike(some: list[bytes]) -> None:
 )
 def test_sizes_from_headers(data: bytes) -> None:
     """Width and height as Pillow has them, of the image and not of its thumbnail, without decoding."""
-    assert (90, 60) == size_of(memoryview(data))
+    assert (90, 60) == dimensions(memoryview(data))
 
 
 @given(st.sampled_from([b"", b"\xff\xd8", b"BM", b"GIF8", b"\x89PNG\r\n\x1a\n"]), st.binary(max_size=60))
 def test_any_bytes_are_measured(head: bytes, data: bytes) -> None:
     """Whatever the bytes are, there is a size above 0 or none."""
-    size = size_of(memoryview(head + data))
+    size = dimensions(memoryview(head + data))
     assert size is None or min(size) > 0
 
 
@@ -372,10 +374,10 @@ def test_real_samples(real_imagenet: Path, tmp_path: Path) -> None:
         described = annotation.describe(annotation.parse(path.read_bytes(), str(path)))
         wnid = described.objects[0].name or ""
         wnid = wnid if WNID.fullmatch(wnid) else path.stem.partition("_")[0]
-        found = boxes_json(path.stem, ImageClass(1, wnid, "", 1), described, (0, 0), {wnid: 1})
-        content = json.loads(found.text)
+        found = boxes_json(f"{path.stem}.JPEG", ImageClass(1, "", wnid), described, (0, 0), {wnid: 1})
+        content = json.loads(found.contents[0])
         assert {(wnid, 1)} >= {*zip(content["names"], content["labels"], strict=True)}
-        assert len(described.objects) == len(content["boxes"]) + found.mended.dropped
+        assert len(described.objects) == len(content["boxes"]) + Mended(*found.mended).dropped
         assert not [kind for kind, _ in found.odd if kind is Kind.OTHER_NAME]
     for split in ("train", "val"):
         report = run(real_imagenet, tmp_path, split=split)

@@ -17,9 +17,9 @@ import pytest
 import yaml
 
 from parallel_sharder import Options, convert, preview
-from parallel_sharder.boxes import FIELDS
 from parallel_sharder.card import MARK
 from parallel_sharder.errors import DestinationError, SourceError
+from parallel_sharder.forms.boxes import JSON_FIELDS
 from parallel_sharder.options import SPLITS, Split
 from tests import made
 from tests.indexed import content_of
@@ -88,8 +88,8 @@ def test_card_of_all_sets_in_the_folder(raw: Path, tmp_path: Path) -> None:
     ]
     assert ["image-classification", "object-detection"] == front["task_categories"]
     struct = front["dataset_info"][0]["features"][-1]["struct"]
-    assert [{"name": field.name, **field.hub_type} for field in FIELDS] == struct
-    for field in FIELDS:
+    assert [{"name": field.name, **field.hub_type} for field in JSON_FIELDS] == struct
+    for field in JSON_FIELDS:
         assert f"| `{field.name}` | {field.type_name} |" in text
     assert not (tmp_path / "a" / "imagenet_test.classes.tsv").exists()
 

@@ -173,7 +173,7 @@ def test_dry_run_of_what_would_be_refused(
     """It ends with 1 and says why: too little space, files of others, another set's journal."""
     made.classic_train(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr("parallel_sharder.machine.free_bytes", lambda folder: 1000)
+        patch.setattr("parallel_sharder.stores.local.LocalStore.free_bytes", lambda store, folder: 1000)
         status, last = dry_run(capsys, tmp_path)
         assert (1, "outcome      the run would be refused, because there is too little space") == (status, last)
     refused = 1, "outcome      the run would be refused, because something is in the way"

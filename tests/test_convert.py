@@ -347,7 +347,7 @@ def test_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made.classic_train(tmp_path / "raw")
     options = Options(root=tmp_path / "raw", dest=str(tmp_path / "out"), workers=0)
     with monkeypatch.context() as patch:
-        patch.setattr("parallel_sharder.machine.free_bytes", lambda folder: 1000)
+        patch.setattr("parallel_sharder.stores.local.LocalStore.free_bytes", lambda store, folder: 1000)
         with pytest.raises(DestinationError, match="1,000 bytes free"):
             convert(options)
     assert [".imagenet_train.journal"] == os.listdir(tmp_path / "out")

@@ -43,7 +43,7 @@ class Ledger:
 
 
 def chunk_of(number: int, folder: Path) -> Chunk:
-    return Chunk(number, str(folder / f"x-{number:06d}.tar"), b"", 1, b"k", b"", b"", b"", b"", b"")
+    return Chunk(number, str(folder / f"x-{number:06d}.tar"), b"", 1, b"k", b"", ())
 
 
 def chunks_of(count: int, folder: Path) -> Iterator[Chunk]:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from parallel_sharder.image import examine, size_of
+from parallel_sharder.image import dimensions, examine
 from parallel_sharder.kinds import Kind
 from tests import made
 from tests.test_bad import picture, with_thumbnail
@@ -74,14 +74,14 @@ def test_sound_jpegs(name: str, behind: bytes) -> None:
     """JPEGs as encoders and cameras write them are sound, of the size that they say, whatever is behind their end."""
     data = SOUND[name] + behind
     assert "" == fault_of(data)
-    assert (90, 60) == size_of(memoryview(data))
+    assert (90, 60) == dimensions(memoryview(data))
 
 
 @pytest.mark.parametrize("behind", [b"", b"bytes", BASELINE, bytes(20_000)])
 def test_height_behind_the_first_scan(behind: bytes) -> None:
     """A JPEG whose header leaves the height to a DNL marker is sound; its header has no size."""
     assert "" == fault_of(DEFERRED + behind)
-    assert size_of(memoryview(DEFERRED + behind)) is None
+    assert dimensions(memoryview(DEFERRED + behind)) is None
 
 
 def test_real_images_with_a_whole_one_behind(real_imagenet: Path) -> None:
@@ -202,7 +202,7 @@ def test_kinds_of_webp(choices: dict[str, Any]) -> None:
 def test_kinds_of_bmp(header: bytes) -> None:
     """A BMP with the old header, and one with its first row on top, have their size."""
     data = b"BM" + struct.pack("<III", 0, 0, 14 + len(header)) + header + bytes(90 * 60 * 3)
-    assert (90, 60) == size_of(memoryview(data))
+    assert (90, 60) == dimensions(memoryview(data))
     assert "" == fault_of(data)
 
 
@@ -213,5 +213,5 @@ MAGIC = [b"", *(picture(name, "P" if name == "GIF" else "RGB")[:40] for name in 
 def test_any_bytes_are_looked_at(head: bytes, size: int, data: bytes) -> None:
     """Whatever follows the beginning of an image, looking at it ends without an error, and a size is above 0."""
     examine(memoryview(head[:size] + data))
-    found = size_of(memoryview(head[:size] + data))
+    found = dimensions(memoryview(head[:size] + data))
     assert found is None or min(found) > 0

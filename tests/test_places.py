@@ -73,8 +73,8 @@ def check_both(root: Path, expected: Made) -> tuple[Listing, Listing]:
         found = {
             key.decode(): listing.classes[listing.class_index[row]] for row, key in enumerate(listing.keys.tolist())
         }
-        assert {key: expected.wnids[key] for key in keys} == {key: row.wnid for key, row in found.items()}
-        assert all(ilsvrc_ids()[row.wnid] == row.label for row in found.values())
+        assert {key: expected.wnids[key] for key in keys} == {key: row.id for key, row in found.items()}
+        assert all(ilsvrc_ids()[row.id] == row.label for row in found.values())
         assert () == listing.problems
     return train, val
 
@@ -158,7 +158,7 @@ def test_meta_leaves_the_labels_to_be_found(tmp_path: Path, form: str) -> None:
         )
     listing = listing_of(tmp_path / "set", "val", meta=meta)
     assert [expected.wnids[key.decode()] for key in listing.keys.tolist()] == [
-        listing.classes[index].wnid for index in listing.class_index.tolist()
+        listing.classes[index].id for index in listing.class_index.tolist()
     ]
 
 
@@ -218,7 +218,7 @@ def test_devkit_beside_a_zip_without_lists(tmp_path: Path) -> None:
     for split in ("train", "val"):
         listing = listing_of(root, split)
         assert [expected.wnids[key.decode()] for key in listing.keys.tolist()] == [
-            listing.classes[index].wnid for index in listing.class_index.tolist()
+            listing.classes[index].id for index in listing.class_index.tolist()
         ]
 
 

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from parallel_sharder import annotation
 from parallel_sharder.errors import SampleError
-from parallel_sharder.members import annotated_json, json_end
+from parallel_sharder.forms.original import annotated_json, json_end
 from parallel_sharder.model import ImageClass
 from parallel_sharder.shapes import ALIKE_LIMIT, SHAPES_LIMIT, Shapes, learn
 from tests import made
 
-CRANE = ImageClass(429, "n02012849", 'crane, 100 % "bird" \xe9', 429)
+CRANE = ImageClass(429, 'crane, 100 % "bird" \xe9', "n02012849")
 KEY = "n02012849_7"
 SIMPLE = made.annotation_xml("n02012849", KEY, (500, 375), [(1, 2, 30, 40), (5, 6, 70, 80)])
 

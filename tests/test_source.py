@@ -11,6 +11,7 @@ from parallel_sharder import Options
 from parallel_sharder.engines import open_engine
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import SourceError
+from parallel_sharder.model import Role
 from parallel_sharder.monitor import Silent
 from parallel_sharder.sources.source import SourceOptions, open_source, refuse_left_out
 from tests import made
@@ -88,7 +89,7 @@ def test_annotations_that_are_not_wanted(tmp_path: Path, engine: Engine) -> None
     made.classic_train(tmp_path, images=20)
     options = SourceOptions.of(Options(root=tmp_path, annotations="none"))
     listing = open_source(options).scan(engine, Silent())
-    assert {-1} == set(listing.xml_place.tolist())
+    assert {-1} == set(listing.part(Role.ANNOTATION).place.tolist())
     assert ("annotations", "not wanted") in listing.found
     assert () == listing.problems
 

@@ -14,7 +14,7 @@ import pytest
 from parallel_sharder.engines import open_engine
 from parallel_sharder.errors import SourceError
 from parallel_sharder.kinds import Kind
-from parallel_sharder.model import Listing
+from parallel_sharder.model import Listing, Role
 from parallel_sharder.monitor import Silent
 from parallel_sharder.sources.imagenet.classes import read_classes
 from parallel_sharder.sources.source import SourceOptions, open_source
@@ -40,16 +40,17 @@ def check(listing: Listing, expected: Made, keys: set[str], annotated: set[str])
     """Rows are sorted and unique, and each points at its files, sizes and class."""
     rows = [key.decode() for key in listing.keys.tolist()]
     assert sorted(keys) == rows
+    images, xmls = listing.part(Role.IMAGE), listing.part(Role.ANNOTATION)
     for row, key in enumerate(rows):
-        image = Path(listing.places[listing.image_place[row]].path) / f"{key}.JPEG"
-        assert listing.image_size[row] == image.stat().st_size
+        image = Path(listing.places[images.place[row]].path) / f"{key}.JPEG"
+        assert images.size[row] == image.stat().st_size
         if key in annotated:
-            xml = Path(listing.places[listing.xml_place[row]].path) / f"{key}.xml"
-            assert listing.xml_size[row] == xml.stat().st_size
+            xml = Path(listing.places[xmls.place[row]].path) / f"{key}.xml"
+            assert xmls.size[row] == xml.stat().st_size
         else:
-            assert (-1, -1) == (listing.xml_place[row], listing.xml_size[row])
+            assert (-1, -1) == (xmls.place[row], xmls.size[row])
         if listing.classes:
-            assert expected.wnids[key] == listing.classes[listing.class_index[row]].wnid
+            assert expected.wnids[key] == listing.classes[listing.class_index[row]].id
 
 
 def problems_of(listing: Listing) -> list[tuple[str, str]]:
@@ -66,8 +67,8 @@ def test_classic_train(tmp_path: Path) -> None:
     listing = listing_of(tmp_path)
     check(listing, expected, set(expected.wnids), stems(tmp_path, "train/*/*.xml"))
     assert () == listing.problems
-    tench = next(row for row in listing.classes if row.wnid == "n01440764")
-    assert (449, 449) == (tench.label, tench.ilsvrc_id)
+    tench = next(row for row in listing.classes if row.id == "n01440764")
+    assert 449 == tench.label
     assert "classic tree, train images in " + str(tmp_path / "train") == dict(listing.found)["layout"]
     assert dict(listing.found)["classes"].startswith("5 of the 1,000 in ")
 
@@ -98,7 +99,7 @@ def test_kaggle(tmp_path: Path, inside: str) -> None:
     expected = made.kaggle(tmp_path)
     train = listing_of(tmp_path / inside, "train")
     check(train, expected, stems(tmp_path, "**/train/*/*.JPEG"), stems(tmp_path, "**/train/*/*.xml"))
-    assert 449 == next(row for row in train.classes if row.wnid == "n01440764").label
+    assert 449 == next(row for row in train.classes if row.id == "n01440764").label
     val = listing_of(tmp_path / inside, "val")
     check(val, expected, stems(tmp_path, "**/val/*.JPEG"), stems(tmp_path, "**/val/*.xml"))
     test = listing_of(tmp_path / inside, "test")
@@ -120,7 +121,7 @@ def test_sorted_labels(tmp_path: Path) -> None:
     """--labels sorted numbers all classes of the list, present or not, by wnid from 0."""
     made.classic_train(tmp_path, classes=3)
     listing = listing_of(tmp_path, labels="sorted")
-    assert list(enumerate(WNIDS)) == [(row.label, row.wnid) for row in listing.classes]
+    assert list(enumerate(WNIDS)) == [(row.label, row.id) for row in listing.classes]
 
 
 def test_links_are_followed(tmp_path: Path) -> None:

@@ -53,8 +53,8 @@ class ReaderIndexes(Beside):
 
     def write(self, finished: FinishedSet) -> None:
         """Write the indexes of the finished set."""
-        listing, plan = finished.listing, finished.plan
-        made = [(record, partial(computed, listing, plan, record)) for record in finished.records]
+        listing, plan, form = finished.listing, finished.plan, finished.manifest.options.annotations
+        made = [(record, partial(computed, listing, plan, form, record)) for record in finished.records]
         self.index(made, finished.engine, finished.monitor)
 
     def index(self, made: Made, engine: Engine, monitor: Monitor) -> None:

@@ -29,7 +29,6 @@ from parallel_sharder.indexes.energon_table import Rows, Table, key_end, rows_of
 from parallel_sharder.indexes.members import ShardMembers
 from parallel_sharder.indexes.reader import ReaderIndex, in_the_way, is_shard_index
 from parallel_sharder.indexes.sets import ShardSet
-from parallel_sharder.members import fields
 from parallel_sharder.pattern import braces, shard_name
 from parallel_sharder.sets import json_at
 from parallel_sharder.stores import store_of
@@ -158,7 +157,9 @@ class Energon(ReaderIndex):
             "split.yaml": split_yaml(self._by_split(shards), self._excluded()),
             "index.uuid": uuid_of(self._digests),
         }
-        is_ours, dataset = fields(has_classes=True) in self._fields, os.path.join(self._meta, DATASET)
+        from parallel_sharder.forms import LABELLED_FIELDS  # here, because workers do without it
+
+        is_ours, dataset = not LABELLED_FIELDS.isdisjoint(self._fields), os.path.join(self._meta, DATASET)
         if is_ours and not store_of(dataset).exists(dataset):
             files[DATASET] = DATASET_YAML  # or people know better
         return {os.path.join(self._meta, name): content for name, content in files.items()}

@@ -17,7 +17,7 @@ from parallel_sharder.blob import blob_at
 from parallel_sharder.columns import Bools, Bytes, Extents, Int32s, Int64s, Keys
 from parallel_sharder.errors import SourceError
 from parallel_sharder.kinds import Kind
-from parallel_sharder.model import ImageClass, Listing, Place, Problem
+from parallel_sharder.model import ImageClass, Listing, Part, Place, Problem, Role
 from parallel_sharder.sources.contents import Contents, FileColumns
 from parallel_sharder.sources.folders import UNREADABLE, why_unreadable
 from parallel_sharder.text import counted
@@ -176,28 +176,25 @@ def listing_of(
         xml_extent = np.full((len(images), xmls.extents.shape[1]), -1, np.int64)
         xml_extent[annotated] = xmls.extents[xml_of[annotated]]
     xml_endings = None if xmls.endings is None else np.where(annotated, xmls.endings[xml_of], xmls.usual)
-    endings, (image_ending, xml_ending) = _numbered(images.endings, xml_endings)
+    image_names, xml_names = _numbered(images.endings, images.usual), _numbered(xml_endings, xmls.usual)
+    parts = (
+        Part(Role.IMAGE, image_names[0], images.place, images.sizes, images.extents, image_names[1]),
+        Part(Role.ANNOTATION, xml_names[0], xml_place, xml_size, xml_extent, xml_names[1]),
+    )
     return Listing(
         (),
         places,
         classes,
         images.keys,
         class_index,
-        images.place,
-        images.sizes,
-        xml_place,
-        xml_size,
+        parts,
         (),
-        images.extents,
-        xml_extent,
-        image_ending,
-        xml_ending,
-        endings,
     )
 
 
-def _numbered(*columns: npt.NDArray[np.str_] | None) -> tuple[tuple[str, ...], list[Bytes | None]]:
-    """All endings that stand in columns of them, and the columns with their numbers instead."""
-    endings = sorted({ending for column in columns if column is not None for ending in np.unique(column).tolist()})
-    numbered = [None if column is None else np.searchsorted(endings, column).astype(np.uint8) for column in columns]
-    return tuple(endings), numbered
+def _numbered(column: npt.NDArray[np.str_] | None, usual: str) -> tuple[tuple[str, ...], Bytes | None]:
+    """The endings in a column of them, and the column with their numbers instead; without a column the usual one."""
+    if column is None:
+        return (usual,), None
+    endings = np.unique(column)
+    return tuple(endings.tolist()), np.searchsorted(endings, column).astype(np.uint8)

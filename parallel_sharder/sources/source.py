@@ -17,7 +17,7 @@ from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import SourceError
 from parallel_sharder.model import Listing
 from parallel_sharder.monitor import Monitor
-from parallel_sharder.options import Options
+from parallel_sharder.options import WITHOUT_ANNOTATIONS, Options
 from parallel_sharder.pattern import ShardPattern
 
 
@@ -44,7 +44,7 @@ class SourceOptions:
             root=options.root,
             split=options.split,
             labels=options.labels,
-            wants_annotations=options.annotations != "none",
+            wants_annotations=options.annotations not in WITHOUT_ANNOTATIONS,
             xml_root=options.xml_root,
             meta=options.meta,
             layout=options.layout,

@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 
 from parallel_sharder.errors import SourceError
 from parallel_sharder.stores.regular import open_regular
+from parallel_sharder.tarfields import BLOCK_BYTES, CHECKSUM, MAGIC, NAME, PREFIX, SIZE, TYPEFLAG
 from parallel_sharder.text import counted
-from parallel_sharder.ustar import BLOCK_BYTES
 
 _ZEROS = bytes(BLOCK_BYTES)
 _LONGEST_HEADER_BYTES = 1 << 20
@@ -43,7 +43,7 @@ COMPRESSIONS = {
 }
 """What a compressed file begins with: the ending that it should have, and the program that decompresses it with -d."""
 
-_REGULAR = frozenset(b"0\0")
+_REGULAR = frozenset((b"0", b"\0"))
 
 Read = Callable[[int, int], bytes]
 """Bytes of the archive: offset and size in, at most so many bytes out; fewer only at its end. A stream can only be read
@@ -197,20 +197,20 @@ def _read_end(read: Read, start: int, position: int, end: int | None, archive: s
 
 def _plain_file(block: bytes) -> tuple[str, int] | None:
     """Name and size of a header that needs no further thought; None for others, and for what is no header."""
-    if len(block) < BLOCK_BYTES or block[156] not in _REGULAR:
+    if len(block) < BLOCK_BYTES or block[TYPEFLAG] not in _REGULAR:
         return None
     try:
         # As in ustar.py: a plain sum, which adler32 gives for up to 65,520; the checksum itself counts as blanks.
-        checksum = int(block[148:156].rstrip(b"\0 "), 8)
-        if (zlib.adler32(block, 0) & 0xFFFF) - sum(block[148:156]) + 8 * 32 != checksum:
+        checksum = int(block[CHECKSUM].rstrip(b"\0 "), 8)
+        if (zlib.adler32(block, 0) & 0xFFFF) - sum(block[CHECKSUM]) + 8 * 32 != checksum:
             return None
-        size = int(block[124:136].rstrip(b"\0 "), 8)
-        name = block[:100].rstrip(b"\0").decode("ascii")
+        size = int(block[SIZE].rstrip(b"\0 "), 8)
+        name = block[NAME].rstrip(b"\0").decode("ascii")
     except ValueError:
         return None
     if "\0" in name or not name or name.endswith("/") or size < 0:
         return None
-    if block[257:263] == b"ustar\0" and block[345]:  # a prefix; GNU tar keeps other things there
+    if block[MAGIC] == b"ustar\0" and block[PREFIX.start]:  # a prefix; GNU tar keeps other things there
         return None
     return name, size
 

@@ -59,19 +59,22 @@ class DirectFile:
 
     def reserve(self, size: int) -> memoryview | None:
         """Room for the next `size` bytes, to be filled and then `advance`d over; None if that is more than fits."""
-        if self._filled + size > BUFFER_BYTES:
+        end = self._filled + size
+        if end > BUFFER_BYTES:
             self._write_out()
-            if self._filled + size > BUFFER_BYTES:
+            end = self._filled + size
+            if end > BUFFER_BYTES:
                 return None
-        return self._buffer[self._filled : self._filled + size]
+        return self._buffer[self._filled : end]
 
     def advance(self, size: int) -> None:
         """Take the first `size` bytes of what was reserved as the next of the file."""
-        new = self._buffer[self._filled : self._filled + size]
+        end = self._filled + size
+        new = self._buffer[self._filled : end]
         self._digest.update(new)  # while they are in the cache
         if self._md5 is not None:
             self._md5.update(new)
-        self._filled += size
+        self._filled = end
         self.size += size
 
     def write(self, data: bytes | memoryview) -> None:

@@ -35,7 +35,7 @@ _NUMBER = re.compile(r"[0-9]+(?:\s+|$)")
 """What stands before the words in map_clsloc.txt of later devkits: an ID that need not be ILSVRC2012's."""
 
 
-class Synset(NamedTuple):
+class ListedClass(NamedTuple):
     """One class as its list gives it; `ilsvrc_id` is None where neither the list nor our table knows one."""
 
     wnid: str
@@ -43,7 +43,21 @@ class Synset(NamedTuple):
     ilsvrc_id: int | None
 
 
-def read_classes(path: SmallFile, labels: str) -> tuple[ImageClass, ...]:
+class Synset(NamedTuple):
+    """One class of ImageNet as sources need it: `label` is that of the order the user has chosen."""
+
+    label: int
+    wnid: str
+    name: str
+    ilsvrc_id: int | None
+
+    @property
+    def image_class(self) -> ImageClass:
+        """The class as all others know it."""
+        return ImageClass(self.label, self.name, self.wnid)
+
+
+def read_classes(path: SmallFile, labels: str) -> tuple[Synset, ...]:
     """The classes that `path` lists, sorted by wnid, labelled in the order `labels` (one of options.LABELS).
 
     `path` is one of the files in META_TAKES. Raises SourceError, naming file and row, if it is not.
@@ -65,8 +79,8 @@ def read_classes(path: SmallFile, labels: str) -> tuple[ImageClass, ...]:
             f"each must be there once, and {twice} is there again. Remove all but one of its lines."
         )
     if labels == "sorted":
-        return tuple(ImageClass(label, *synset) for label, synset in enumerate(synsets))
-    return tuple(ImageClass(_id(synset, path), *synset) for synset in synsets)
+        return tuple(Synset(label, *synset) for label, synset in enumerate(synsets))
+    return tuple(Synset(_id(synset, path), *synset) for synset in synsets)
 
 
 @functools.cache
@@ -79,7 +93,7 @@ def ilsvrc_ids() -> dict[str, int]:
     return {wnid: number for number, wnid in enumerate(table.split(), 1)}
 
 
-def _id(synset: Synset, path: SmallFile) -> int:
+def _id(synset: ListedClass, path: SmallFile) -> int:
     if synset.ilsvrc_id is None:
         raise SourceError(
             f"{path}: {synset.wnid} is not one of the 1,000 classes of ILSVRC2012 and has no devkit label. "
@@ -88,7 +102,7 @@ def _id(synset: Synset, path: SmallFile) -> int:
     return synset.ilsvrc_id
 
 
-def _synsets(path: SmallFile) -> list[Synset]:
+def _synsets(path: SmallFile) -> list[ListedClass]:
     """The classes that `path` lists, by what its name or its first bytes say that it is."""
     content = content_of(path)
     if path.suffix == ".mat" or content.startswith(b"MATLAB"):
@@ -106,17 +120,17 @@ def _synsets(path: SmallFile) -> list[Synset]:
         raise SourceError(f"{path} is not a class list: {error}. {META_TAKES}") from error
 
 
-def _with_ids(names: Iterable[tuple[str, str]]) -> list[Synset]:
-    return [Synset(wnid, words, ilsvrc_ids().get(wnid)) for wnid, words in names]
+def _with_ids(names: Iterable[tuple[str, str]]) -> list[ListedClass]:
+    return [ListedClass(wnid, words, ilsvrc_ids().get(wnid)) for wnid, words in names]
 
 
-def _from_mat(content: bytes, path: SmallFile) -> list[Synset]:
+def _from_mat(content: bytes, path: SmallFile) -> list[ListedClass]:
     import scipy.io
 
     try:
         rows = scipy.io.loadmat(io.BytesIO(content), squeeze_me=True)["synsets"].reshape(-1)
         synsets = [
-            Synset(str(row["WNID"]), str(row["words"]), int(row["ILSVRC2012_ID"]))
+            ListedClass(str(row["WNID"]), str(row["words"]), int(row["ILSVRC2012_ID"]))
             for row in rows
             if row["num_children"] == 0  # the others are inner nodes of the hierarchy, without images
         ]

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from parallel_sharder.errors import worded
-from parallel_sharder.model import IMAGE_SUFFIX, Listing
+from parallel_sharder.model import IMAGE_SUFFIX, Listing, Role
 from parallel_sharder.sources.downloads import official_name
 from parallel_sharder.sources.imagenet.layout import Layout
 from parallel_sharder.sources.imagenet.published import ARCHIVE_BYTES, IMAGE_COUNTS, train_counts
@@ -53,16 +53,17 @@ def _counts(layout: Layout, listing: Listing) -> Iterator[str]:
     if layout.split == "train":
         expected = train_counts()
         rows = zip(listing.classes, by_class.tolist(), strict=True)
-        short = [f"{row.wnid} ({has:,} of {expected(row.wnid):,})" for row, has in rows if has < expected(row.wnid)]
+        short = [f"{row.id} ({has:,} of {expected(row.id):,})" for row, has in rows if has < expected(row.id)]
         classes = counted(len(short), "class has", "classes have")
         sentence += f" {classes} fewer than there, such as {', '.join(short[:_NAMED])}."
     yield sentence
 
 
 def _endings(listing: Listing) -> Iterator[str]:
-    if listing.image_ending is None:
+    images = listing.part(Role.IMAGE)
+    if images.ending is None:
         return
-    counts = dict(zip(listing.endings, np.bincount(listing.image_ending).tolist(), strict=False))
+    counts = dict(zip(images.endings, np.bincount(images.ending).tolist(), strict=True))
     others = {ending: count for ending, count in counts.items() if ending != IMAGE_SUFFIX and count}
     if others:
         yield (

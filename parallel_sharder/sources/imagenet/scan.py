@@ -14,8 +14,9 @@ from parallel_sharder.columns import Int32s
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import SourceError
 from parallel_sharder.kinds import Kind
-from parallel_sharder.model import ImageClass, Listing, Problem
+from parallel_sharder.model import Listing, Problem, Role
 from parallel_sharder.sources.archive_index import ArchiveIndex, archive_at
+from parallel_sharder.sources.imagenet.classes import Synset
 from parallel_sharder.sources.imagenet.layout import Layout
 from parallel_sharder.sources.imagenet.names import names_in
 from parallel_sharder.sources.imagenet.nearby import no_image
@@ -32,7 +33,7 @@ NAMED = 10
 
 def scan(
     layout: Layout,
-    classes: tuple[ImageClass, ...],
+    classes: tuple[Synset, ...],
     engine: Engine,
     progress: Progress,
     spool: str | None = None,
@@ -58,7 +59,7 @@ def scan(
     annotations = _annotations(layout, survey, images, engine, spool)
     images, xml_of = images.take(annotations.readable), annotations.xml_of[annotations.readable]
     class_index, compared = _class_index(layout, classes, images, survey.in_class_folders)
-    listing = listing_of(classes, images, class_index, annotations.files, xml_of)
+    listing = listing_of(tuple(each.image_class for each in classes), images, class_index, annotations.files, xml_of)
     listing = dataclasses.replace(
         listing,
         found=_found(layout, listing, annotations),
@@ -100,13 +101,13 @@ def _found(layout: Layout, listing: Listing, annotations: Annotations) -> tuple[
     if listing.classes:
         present = len(np.unique(listing.class_index))
         found.append(("classes", f"{present:,} of the {len(listing.classes):,} in {layout.class_list}"))
-    count = np.count_nonzero(listing.xml_place >= 0)
+    count = np.count_nonzero(listing.part(Role.ANNOTATION).size >= 0)
     where = f"{count:,} of {counted(len(listing), 'image')}, {annotations.found}" if count else "none found"
     return (*found, ("annotations", where if layout.wants_annotations else annotations.found))
 
 
 def _class_index(
-    layout: Layout, classes: tuple[ImageClass, ...], images: Files, in_class_folders: bool
+    layout: Layout, classes: tuple[Synset, ...], images: Files, in_class_folders: bool
 ) -> tuple[Int32s, str]:
     """The row of each image's class in `classes`, -1 without any; and what to tell of comparing that with labels."""
     if not classes:
@@ -125,7 +126,7 @@ def _class_index(
     return np.array([index[wnid] for wnid in wnids], np.int32), ""
 
 
-def _compare_labels(layout: Layout, classes: tuple[ImageClass, ...], images: Files, by_folder: Int32s) -> str:
+def _compare_labels(layout: Layout, classes: tuple[Synset, ...], images: Files, by_folder: Int32s) -> str:
     """Compare the class folders of val with the labels that are there too; what to tell of that.
 
     Raises SourceError for an image in another class's folder: one of the two is wrong, and nobody knows which.

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from parallel_sharder.engines.engine import Engine
-from parallel_sharder.model import Archive, Listing
+from parallel_sharder.model import Archive, Listing, Role
 from parallel_sharder.monitor import Monitor
 from parallel_sharder.sources.archive_index import ArchiveIndex, archive_at, refuse_changed_archives
 from parallel_sharder.sources.imagenet.checksums import check_archives
@@ -60,7 +60,7 @@ class ImageNetSource:
 
     def spool_bytes(self, listing: Listing) -> int:
         """As Source says: annotations in a compressed archive are unpacked."""
-        return int(listing.xml_size.clip(0).sum()) if self._layout.needs_spool else 0
+        return int(listing.part(Role.ANNOTATION).size.clip(0).sum()) if self._layout.needs_spool else 0
 
     def keep_scan(self) -> None:
         """As Source says: what an archive of images holds is kept."""

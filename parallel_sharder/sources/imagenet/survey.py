@@ -16,11 +16,12 @@ from functools import partial
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import SourceError, unreadable
 from parallel_sharder.kinds import Kind
-from parallel_sharder.model import WNID, ImageClass, Place, Problem
+from parallel_sharder.model import WNID, Place, Problem
 from parallel_sharder.sources.archive_index import ArchiveIndex
 from parallel_sharder.sources.contents import NO_FILES, Contents
 from parallel_sharder.sources.downloads import official_name
 from parallel_sharder.sources.folders import list_folder, not_read, stray_folders, with_nested
+from parallel_sharder.sources.imagenet.classes import Synset
 from parallel_sharder.sources.imagenet.kaggle_contents import index_zip
 from parallel_sharder.sources.imagenet.layout import Layout
 from parallel_sharder.sources.imagenet.names import names_beside_classes, names_in, packed_class
@@ -41,7 +42,7 @@ from parallel_sharder.text import counted, first_few
 
 
 def survey_images(
-    layout: Layout, classes: tuple[ImageClass, ...], engine: Engine, progress: Progress, index: ArchiveIndex | None
+    layout: Layout, classes: tuple[Synset, ...], engine: Engine, progress: Progress, index: ArchiveIndex | None
 ) -> Survey:
     """The places of the split's images. What `index` has of an archive is taken from there; what it lacks is added."""
     if layout.images.is_dir():
@@ -74,7 +75,7 @@ def survey_annotations(layout: Layout, engine: Engine, spool: str | None) -> tup
     return _xml_folders(layout, engine)
 
 
-def _index(layout: Layout, classes: tuple[ImageClass, ...], engine: Engine, progress: Progress) -> list[Contents]:
+def _index(layout: Layout, classes: tuple[Synset, ...], engine: Engine, progress: Progress) -> list[Contents]:
     """What the archive of the images holds: the classes' archives side by side, if it holds such."""
     path, split = str(layout.images), layout.split
     try:
@@ -127,7 +128,7 @@ def _inner_archives(path: str, names: Names) -> tuple[list[tuple[str, int, int]]
     return sorted(found.values()), junk
 
 
-def _image_folders(layout: Layout, classes: tuple[ImageClass, ...], engine: Engine, progress: Progress) -> Survey:
+def _image_folders(layout: Layout, classes: tuple[Synset, ...], engine: Engine, progress: Progress) -> Survey:
     path, any_class = str(layout.images), names_in(layout.split)
     top = list_folder(path, names_beside_classes(layout.split))
     names = [name for name in top.folders if not name.startswith(".")]
@@ -144,7 +145,7 @@ def _image_folders(layout: Layout, classes: tuple[ImageClass, ...], engine: Engi
 
 
 def _with_missing_classes(
-    problems: Sequence[Problem], contents: Sequence[Contents], classes: Sequence[ImageClass]
+    problems: Sequence[Problem], contents: Sequence[Contents], classes: Sequence[Synset]
 ) -> list[Problem]:
     """The problems, and those of classes that have no image in any of their places: still packed, or empty.
 
@@ -227,7 +228,7 @@ def _names_of(layout: Layout, wnids: Sequence[str]) -> dict[str, Names]:
     return {wnid: names_in(layout.split, wnid) for wnid in wnids}
 
 
-def _refuse_unknown(wnids: Sequence[str], layout: Layout, classes: tuple[ImageClass, ...]) -> None:
+def _refuse_unknown(wnids: Sequence[str], layout: Layout, classes: tuple[Synset, ...]) -> None:
     known = {row.wnid for row in classes}
     unknown = [wnid for wnid in wnids if wnid not in known]
     if unknown:

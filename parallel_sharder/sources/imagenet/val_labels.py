@@ -7,7 +7,8 @@ import io
 from collections.abc import Sequence
 
 from parallel_sharder.errors import SourceError
-from parallel_sharder.model import WNID, ImageClass
+from parallel_sharder.model import WNID
+from parallel_sharder.sources.imagenet.classes import Synset
 from parallel_sharder.sources.imagenet.list_places import CLASS_MAP, DEVKIT, GROUND_TRUTH, VAL_SOLUTION, Places
 from parallel_sharder.sources.small_files import SmallFile, content_of, text_in
 from parallel_sharder.text import counted
@@ -16,7 +17,7 @@ VAL_IMAGE_COUNT = 50_000
 """Images of ILSVRC2012's validation set, numbered from 1; the ground truth has one line for each."""
 
 
-def wnids_of(keys: Sequence[str], places: Places, classes: Sequence[ImageClass]) -> list[str]:
+def wnids_of(keys: Sequence[str], places: Places, classes: Sequence[Synset]) -> list[str]:
     """The wnid of each of `keys` (`ILSVRC2012_val_<8 digits>`), from the first of `places` that is a file.
 
     Raises SourceError for no such file, one of the wrong length or form, or one that lacks a key.
@@ -41,7 +42,7 @@ def wnids_of(keys: Sequence[str], places: Places, classes: Sequence[ImageClass])
     return [labels[key] for key in keys]
 
 
-def labels_in(path: SmallFile, classes: Sequence[ImageClass]) -> dict[str, str]:
+def labels_in(path: SmallFile, classes: Sequence[Synset]) -> dict[str, str]:
     """The wnid of each image that a file of labels has, by key.
 
     Raises SourceError for one of the wrong length or form.

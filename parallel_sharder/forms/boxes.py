@@ -1,0 +1,223 @@
+"""The form `boxes`: the JSON has one shape for every sample, annotated or not, so that any strict schema holds it.
+
+JSON_FIELDS has its fields, their units and their meaning. What is wrong with ImageNet's annotations is mended and
+counted, see mended.Mended. The names of the fields are those of COCO and torchvision where these have one.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from parallel_sharder import annotation
+from parallel_sharder.annotation import Described, DescribedObject, names_image
+from parallel_sharder.forms.form import IMAGE, LABEL, Encoded, Field, JsonField
+from parallel_sharder.image import Size
+from parallel_sharder.kinds import Kind
+from parallel_sharder.mended import Mended
+from parallel_sharder.model import IMAGE_ENDINGS, WNID, ImageClass, Role
+from parallel_sharder.sample import Sample
+from parallel_sharder.shapes import MET
+
+JSON_FIELDS = (
+    JsonField("cls", "integer", {"dtype": "int64"}, "the label of the image's class", of_a_class=True),
+    JsonField("cname", "text", {"dtype": "string"}, "the words of that class", of_a_class=True),
+    JsonField("wnid", "text", {"dtype": "string"}, "its WordNet ID", of_a_class=True),
+    JsonField("filename", "text", {"dtype": "string"}, "the image's file in ImageNet"),
+    JsonField("width", "integer", {"dtype": "int32"}, "pixels, as annotated; without annotation those of the file"),
+    JsonField("height", "integer", {"dtype": "int32"}, "pixels, likewise"),
+    JsonField("annotated", "boolean", {"dtype": "bool"}, "whether there is an annotation; if not, the lists are empty"),
+    JsonField(
+        "boxes",
+        "list of four integers",
+        {"list": {"list": "int32", "length": 4}},
+        "of each object `[xmin, ymin, xmax, ymax]` in pixels of width and height (torchvision's XYXY): "
+        "0 <= xmin < xmax <= width, 0 <= ymin < ymax <= height",
+    ),
+    JsonField("names", "list of texts", {"list": "string"}, "of each object the WordNet ID"),
+    JsonField(
+        "labels", "list of integers", {"list": "int64"}, "of each object the label; -1 if it is no class of the set"
+    ),
+    JsonField(
+        "truncated", "list of integers", {"list": "int8"}, "of each object 1 if it goes on outside its box, else 0"
+    ),
+    JsonField("difficult", "list of integers", {"list": "int8"}, "of each object 1 if it is hard to recognise, else 0"),
+)
+"""In the order in which they are stored. Those of a class are not there in a set without classes (test)."""
+
+_NUMBER = re.compile(r"[+-]?(?:[0-9]{1,15}(?:\.[0-9]*)?|\.[0-9]+)")
+"""Nothing that is written out is longer than it was: the limit of the field relies on that."""
+
+_ENDING_BYTES = max(map(len, IMAGE_ENDINGS))
+
+
+class BoxesForm:
+    """As form.Form says."""
+
+    meaning = "one shape for all samples, see below"
+    json_fields: Sequence[JsonField] = JSON_FIELDS
+    has_boxes = True
+    datasets_version = ""
+
+    def fields(self, has_classes: bool) -> tuple[Field, ...]:
+        """As form.Form says.
+
+        An object takes 90 bytes of XML at least (its tags), and 39 of JSON, the digits of its box aside, which are no
+        more than in the XML.
+        """
+        json_field = Field("json", _class_bytes, Role.ANNOTATION, 1, annotation.SIZE_LIMIT_BYTES)
+        return (LABEL, IMAGE, json_field) if has_classes else (IMAGE, json_field)
+
+    def hub_type(self, has_classes: bool) -> dict[str, Any]:
+        """As form.Form says."""
+        some = [field for field in JSON_FIELDS if has_classes or not field.of_a_class]
+        return {"struct": [{"name": field.name, **field.hub_type} for field in some]}
+
+    def encoder(self, classes: Sequence[ImageClass]) -> _Encoder:
+        """As form.Form says."""
+        return _Encoder(classes)
+
+
+@functools.cache
+def _empty_bytes(image_class: ImageClass | None) -> int:
+    return len(unannotated_json("", image_class, (10**9, 10**9)))
+
+
+def _class_bytes(image_class: ImageClass | None, key_bytes: int) -> int:
+    return _empty_bytes(image_class) + key_bytes + _ENDING_BYTES
+
+
+class _Encoder:
+    def __init__(self, classes: Sequence[ImageClass]) -> None:
+        self._classes = (*classes, None)
+        self._labels = {each.id: each.label for each in classes}
+
+    def encode(self, sample: Sample) -> Encoded:
+        described = sample.annotated(_described)
+        size = None if described is None else annotated_size(described)
+        if size is None:
+            size = sample.measured()
+        else:
+            sample.read_image()
+        image_class = self._classes[sample.class_index]
+        return boxes_json(sample.image_name, image_class, described, size, self._labels)
+
+
+def _described(sample: Sample, xml: bytes) -> Described:
+    return MET.describe(xml) or annotation.describe(annotation.parse(xml, sample.xml_path))
+
+
+def unannotated_json(filename: str, image_class: ImageClass | None, size: Size) -> bytes:
+    """The JSON of a sample without annotation, whose image has this name and this size."""
+    return _text(filename, image_class, size, [], annotated=False)
+
+
+def boxes_json(
+    filename: str,
+    image_class: ImageClass | None,
+    described: Described | None,
+    image_size: Size,
+    labels: Mapping[str, int],
+) -> Encoded:
+    """The JSON of a sample with this annotation, or with none; `labels` are those of all classes by ID.
+
+    `filename` is the image's; `image_size` is the file's own, for a sample whose annotation has none.
+    """
+    if described is None:
+        return Encoded((unannotated_json(filename, image_class, image_size),), (), Mended())
+    odd: list[tuple[Kind, str]] = []
+    size, without_size = annotated_size(described), 0
+    if size is None:
+        size, without_size = image_size, 1
+    named = described.filename or ""
+    if named and "%s" not in named and not names_image(named, os.path.splitext(filename)[0]):
+        odd.append((Kind.OTHER_NAME, f"it names {named}"))
+    wnid = image_class.id if image_class else ""
+    objects = []
+    mended = Mended(
+        filenames="%s" in named, folders=bool(wnid) and described.folder == wnid.removeprefix("n"), sizes=without_size
+    )
+    for each in described.objects:
+        placed = _mended_box(each, size)
+        if placed.detail:
+            odd.append((Kind.BAD_BOX, placed.detail))
+            mended = mended.plus(placed.mended)
+        if placed.box is None:
+            continue
+        name = each.name or ""
+        if not WNID.fullmatch(name):
+            name, mended = wnid, mended._replace(names=mended.names + 1)
+        objects.append(_Object(placed.box, name, labels.get(name, -1), each.truncated == "1", each.difficult == "1"))
+    return Encoded((_text(filename, image_class, size, objects, annotated=True),), tuple(odd), mended)
+
+
+def annotated_size(described: Described) -> Size | None:
+    """The annotation's width and height in pixels; None if one is missing, or nothing that a size can be."""
+    width, height = _number(described.width), _number(described.height)
+    return (width, height) if width and height and 0 < width < 10**9 and 0 < height < 10**9 else None
+
+
+class _Object(NamedTuple):
+    box: tuple[int, int, int, int]
+    name: str
+    label: int
+    truncated: bool
+    difficult: bool
+
+
+class _Placed(NamedTuple):
+    """A box that is sound, or None if it is dropped; what was mended, and what to tell of it."""
+
+    box: tuple[int, int, int, int] | None
+    mended: Mended = Mended()
+    detail: str = ""
+
+
+def _mended_box(each: DescribedObject, size: Size) -> _Placed:
+    width, height = size
+    sides = [_number(text) for text in (each.xmin, each.ymin, each.xmax, each.ymax)]
+    xmin, ymin, xmax, ymax = sides
+    if xmin is None or ymin is None or xmax is None or ymax is None:
+        return _Placed(None, Mended(dropped=1), "a box without four numbers: dropped")
+    if 0 <= xmin < xmax <= width and 0 <= ymin < ymax <= height:
+        return _Placed((xmin, ymin, xmax, ymax))
+    detail = f"xmin, ymin, xmax, ymax {sides} in {width} x {height}"
+    left, right = sorted((xmin, xmax))
+    top, bottom = sorted((ymin, ymax))
+    box = max(left, 0), max(top, 0), min(right, width), min(bottom, height)
+    if box[0] >= box[2] or box[1] >= box[3]:
+        return _Placed(None, Mended(dropped=1), f"{detail}: dropped")
+    swapped, clamped = xmin > xmax or ymin > ymax, box != (left, top, right, bottom)
+    done = " and ".join(word for word, is_so in (("swapped", swapped), ("clamped", clamped)) if is_so)
+    return _Placed(box, Mended(swapped=int(swapped), clamped=int(clamped)), f"{detail}: {done}")
+
+
+def _number(text: str | None) -> int | None:
+    if text is None or not _NUMBER.fullmatch(text):
+        return None
+    return int(text) if text.isdecimal() else round(float(text))
+
+
+def _text(name: str, image_class: ImageClass | None, size: Size, objects: list[_Object], *, annotated: bool) -> bytes:
+    """As json.dumps writes it, of which lists of numbers are what Python prints."""
+    lists = (
+        f'"boxes": {[[*each.box] for each in objects]}, "names": {json.dumps([each.name for each in objects])}, '
+        f'"labels": {[each.label for each in objects]}, "truncated": {[int(each.truncated) for each in objects]}, '
+        f'"difficult": {[int(each.difficult) for each in objects]}'
+    )
+    return (
+        f'{_class_json(image_class)}"filename": {json.dumps(name)}, "width": {size[0]}, '
+        f'"height": {size[1]}, "annotated": {"true" if annotated else "false"}, {lists}}}'
+    ).encode("ascii")
+
+
+@functools.cache
+def _class_json(image_class: ImageClass | None) -> str:
+    if image_class is None:
+        return "{"
+    content = {"cls": image_class.label, "cname": image_class.name, "wnid": image_class.id}
+    return json.dumps(content).removesuffix("}") + ", "

@@ -1,0 +1,55 @@
+"""The form `none`: the JSON has the class and nothing else. Annotations are not read."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from parallel_sharder.forms.form import IMAGE, LABEL, Encoded, Field, JsonField
+from parallel_sharder.model import ImageClass
+from parallel_sharder.sample import Sample
+
+
+@functools.cache
+def plain_json(image_class: ImageClass | None) -> bytes:
+    """The JSON of a sample without annotation: one for each class."""
+    content = {} if image_class is None else {"cls": image_class.label, "cname": image_class.name}
+    return json.dumps(content).encode("ascii")
+
+
+def _json_bytes(image_class: ImageClass | None, _: int) -> int:
+    return len(plain_json(image_class))
+
+
+class NoneForm:
+    """As form.Form says."""
+
+    meaning = "`cls` and `cname`"
+    json_fields: Sequence[JsonField] = ()
+    has_boxes = False
+    datasets_version = ""
+
+    def fields(self, has_classes: bool) -> tuple[Field, ...]:
+        """As form.Form says."""
+        json_field = Field("json", _json_bytes)
+        return (LABEL, IMAGE, json_field) if has_classes else (IMAGE, json_field)
+
+    def hub_type(self, has_classes: bool) -> dict[str, Any]:
+        """As form.Form says."""
+        if not has_classes:
+            return {"dtype": "json"}
+        return {"struct": [{"name": "cls", "dtype": "int64"}, {"name": "cname", "dtype": "string"}]}
+
+    def encoder(self, classes: Sequence[ImageClass]) -> _Encoder:
+        """As form.Form says."""
+        return _Encoder(classes)
+
+
+class _Encoder:
+    def __init__(self, classes: Sequence[ImageClass]) -> None:
+        self._of_class = [Encoded((plain_json(each),)) for each in (*classes, None)]
+
+    def encode(self, sample: Sample) -> Encoded:
+        return self._of_class[sample.class_index]

@@ -1,0 +1,85 @@
+"""The form `original`: the JSON is the annotation as xmltodict gives it, and then the class, as the reference script's.
+
+A sample without annotation has the class alone. Annotations of a known shape are filled in without parsing them.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from parallel_sharder import annotation
+from parallel_sharder.errors import SampleError
+from parallel_sharder.forms.form import IMAGE, LABEL, Encoded, Field, JsonField
+from parallel_sharder.forms.none import plain_json
+from parallel_sharder.kinds import Kind
+from parallel_sharder.model import ImageClass, Role
+from parallel_sharder.sample import Sample
+from parallel_sharder.shapes import MET
+
+
+@functools.cache
+def json_end(image_class: ImageClass | None) -> bytes:
+    """What follows the annotation in the JSON of a sample with one, but for the last brace."""
+    return b"" if image_class is None else b", " + plain_json(image_class)[1:-1]
+
+
+def annotated_json(document: dict[str, Any], image_class: ImageClass | None) -> bytes:
+    """The JSON of a sample with this annotation, which it changes. Raises RecursionError for one nested too deeply."""
+    if image_class is not None:
+        document["cls"] = image_class.label
+        document["cname"] = image_class.name
+    return json.dumps(document).encode("ascii")
+
+
+def _class_bytes(image_class: ImageClass | None, _: int) -> int:
+    return len(plain_json(image_class))
+
+
+class OriginalForm:
+    """As form.Form says."""
+
+    meaning = "the annotation as `xmltodict` gives it, where there is one, with `cls` and `cname`"
+    json_fields: Sequence[JsonField] = ()
+    has_boxes = False
+    datasets_version = "4.7.0"
+
+    def fields(self, has_classes: bool) -> tuple[Field, ...]:
+        """As form.Form says."""
+        times, largest = annotation.JSON_BYTES_PER_XML_BYTE, annotation.SIZE_LIMIT_BYTES
+        json_field = Field("json", _class_bytes, Role.ANNOTATION, times, largest)
+        return (LABEL, IMAGE, json_field) if has_classes else (IMAGE, json_field)
+
+    def hub_type(self, has_classes: bool) -> dict[str, Any]:
+        """As form.Form says."""
+        del has_classes
+        return {"dtype": "json"}
+
+    def encoder(self, classes: Sequence[ImageClass]) -> _Encoder:
+        """As form.Form says."""
+        return _Encoder(classes)
+
+
+class _Encoder:
+    def __init__(self, classes: Sequence[ImageClass]) -> None:
+        self._classes = (*classes, None)
+        self._plain = [Encoded((plain_json(each),)) for each in self._classes]
+        self._ends = [json_end(each) for each in self._classes]
+
+    def encode(self, sample: Sample) -> Encoded:
+        if sample.xml is None:
+            return self._plain[sample.class_index]
+        return sample.annotated(self._annotated) or self._plain[sample.class_index]
+
+    def _annotated(self, sample: Sample, xml: bytes) -> Encoded:
+        filled = MET.fill(xml, sample.key, self._ends[sample.class_index])
+        if filled is not None:
+            return Encoded((filled,))
+        document = annotation.parse(xml, sample.xml_path)
+        odd = tuple(annotation.oddities(document, sample.key))
+        try:
+            return Encoded((annotated_json(document, self._classes[sample.class_index]),), odd)
+        except RecursionError as error:
+            raise SampleError(Kind.BAD_ANNOTATION, sample.xml_path, "its elements are nested too deeply") from error
