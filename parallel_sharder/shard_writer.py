@@ -155,12 +155,17 @@ class ShardWriter:
                 f"{path} needs a number of {len(str(self._number))} digits, and the pattern has {digits}. Write "
                 f"%0{len(str(self._number))}d in it."
             )
-        if store_of(path).exists(path):
+        store = store_of(path)
+        if store.exists(path):
             raise DestinationError(_taken(path))
         os.makedirs(self._pattern.folder, exist_ok=True)
-        compression = self._pattern.compression
         return ShardFile(
-            path, self._number, compression=compression, compression_threads=self._threads, template=self._template
+            store.create(path),
+            path,
+            self._number,
+            compression=self._pattern.compression,
+            compression_threads=self._threads,
+            template=self._template,
         )
 
     def _finish_shard(self) -> None:

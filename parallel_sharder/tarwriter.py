@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from parallel_sharder import compress, ustar
 from parallel_sharder.model import ShardRecord
-from parallel_sharder.stores import store_of
-from parallel_sharder.stores.direct import BUFFER_BYTES
+
+if TYPE_CHECKING:
+    from parallel_sharder.stores.store import Writer
+
+_REUSED_BYTES = 2 * 1024 * 1024
+"""What a sample is laid out in that has no room in the file's buffer is used again up to this size, and else freed."""
 
 
 class Member(NamedTuple):
@@ -30,29 +34,28 @@ def sample_bytes(members: Iterable[Member]) -> int:
 
 
 class ShardFile:
-    """One shard, written under a temporary name until `finish` gives it `path`.
+    """One shard, written to `file`, which is handed over to it and gets its final name, `path`, by `finish`.
 
-    As a context manager it removes the unfinished file on the way out, whatever the way. `number` is only recorded;
-    `md5` asks for the file's MD5; with `mends` a damaged copy of the shard, which has its name, is replaced.
+    As a context manager it removes the unfinished file on the way out, whatever the way. `path` and `number` are only
+    recorded.
     """
 
     def __init__(
         self,
+        file: Writer,
         path: str,
         number: int = 0,
         *,
         compression: str = "none",
         compression_threads: int = 1,
         template: ustar.HeaderTemplate | None = None,
-        md5: bool = False,
-        mends: bool = False,
     ) -> None:
         self.path = path
         self.number = number
         self.samples = 0
         self.tar_bytes = 0
         self._template = template or ustar.HeaderTemplate()
-        self._output = store_of(path).create(path, md5=md5, mends=mends)
+        self._file = file
         self._open = True
         self._elsewhere: memoryview | None = None
         self._scratch = memoryview(b"")
@@ -88,7 +91,7 @@ class ShardFile:
         self._elsewhere = None
         if self._stream is None:
             try:
-                room = self._output.reserve(size)
+                room = self._file.reserve(size)
             except BaseException:
                 self.abort()  # part of it may be in the file: nothing can follow
                 raise
@@ -100,7 +103,7 @@ class ShardFile:
     def take(self, size: int) -> None:
         """Append the first `size` bytes of the room as one sample. Raises OSError as `write` does."""
         if self._elsewhere is None:
-            self._output.advance(size)
+            self._file.advance(size)
         else:
             self._append(self._elsewhere[:size])
         self.samples += 1
@@ -118,10 +121,9 @@ class ShardFile:
         if self._stream is not None:
             self._stream.close()
         self._open = False
-        self._output.finish()
-        output = self._output
-        sizes = self.samples, self.tar_bytes, output.size
-        return ShardRecord(self.number, self.path, *sizes, output.xxh3_128, md5=output.md5)
+        self._file.finish()
+        sizes = self.samples, self.tar_bytes, self._file.size
+        return ShardRecord(self.number, self.path, *sizes, self._file.xxh3_128, md5=self._file.md5)
 
     def abort(self) -> None:
         """Remove what has been written, unless `finish` has made it a shard."""
@@ -132,7 +134,7 @@ class ShardFile:
             if self._stream is not None:
                 self._stream.close()  # ends the threads; what they still store is thrown away
         finally:
-            self._output.abort()
+            self._file.abort()
 
     def abandon(self) -> None:
         """Remove what has been written where nobody can wait for the compressor's threads: they may have ended."""
@@ -140,10 +142,10 @@ class ShardFile:
             return
         self._open = False
         if self._stream is None:
-            self._output.abort()
+            self._file.abort()
         else:
             compress.leave(self._stream)
-            self._output.abandon()
+            self._file.abandon()
 
     def __enter__(self) -> Self:
         return self
@@ -154,8 +156,8 @@ class ShardFile:
         self.abort()
 
     def _scratch_of(self, size: int) -> memoryview:
-        """Memory of `size` bytes that is used again, unless it is larger than the file's buffer."""
-        if size > BUFFER_BYTES:
+        """Memory of `size` bytes, which is used again unless it is large."""
+        if size > _REUSED_BYTES:
             return memoryview(bytearray(size))
         if len(self._scratch) < size:
             self._scratch = memoryview(bytearray(size))
@@ -164,7 +166,7 @@ class ShardFile:
     def _append(self, data: memoryview) -> None:
         try:
             if self._stream is None:
-                self._output.write(data)
+                self._file.write(data)
             else:
                 self._stream.write(data)
         except BaseException:
@@ -173,7 +175,7 @@ class ShardFile:
 
     def _store(self, data: bytes) -> None:
         if self._open:
-            self._output.write(data)
+            self._file.write(data)
 
     def _refuse_closed(self) -> None:
         if not self._open:

@@ -25,6 +25,7 @@ from parallel_sharder.members import SampleLayout
 from parallel_sharder.mended import MENDS
 from parallel_sharder.model import Chunk, Job, Problem, Role, ShardRecord
 from parallel_sharder.sample import Sample
+from parallel_sharder.stores import store_of
 from parallel_sharder.tarwriter import ShardFile
 from parallel_sharder.ustar import sum_of
 
@@ -147,14 +148,9 @@ class _Stored:
 
 
 def _shard_file(chunk: Chunk, job: Job) -> ShardFile:
-    return ShardFile(
-        chunk.path,
-        chunk.number,
-        compression=job.compression,
-        compression_threads=job.compression_threads,
-        md5=job.md5,
-        mends=chunk.mends,
-    )
+    file = store_of(chunk.path).create(chunk.path, md5=job.md5, mends=chunk.mends)
+    threads = job.compression_threads
+    return ShardFile(file, chunk.path, chunk.number, compression=job.compression, compression_threads=threads)
 
 
 def _samples(chunk: Chunk, job: Job) -> Iterator[Sample]:

@@ -22,10 +22,15 @@ from hypothesis import strategies as st
 
 from parallel_sharder import ShardWriter, ustar
 from parallel_sharder.errors import DestinationError
+from parallel_sharder.stores import store_of
 from parallel_sharder.stores.direct import BUFFER_BYTES
 from parallel_sharder.tarwriter import Member, ShardFile
 from tests.conftest import needs
 from tests.reference import members_of, read_with_webdataset
+
+
+def shard_file(path: str, **choices: Any) -> ShardFile:
+    return ShardFile(store_of(path).create(path), path, **choices)
 
 
 def sample(number: int, size: int = 1000) -> dict[str, Any]:
@@ -36,7 +41,7 @@ def sample(number: int, size: int = 1000) -> dict[str, Any]:
 def test_tarfile_reads_what_was_written(tmp_path_factory: pytest.TempPathFactory, contents: list[bytes]) -> None:
     """Whatever the contents, Python's tarfile gives back names, bytes and metadata, and the record counts the file."""
     path = tmp_path_factory.mktemp("t") / "x.tar"
-    with ShardFile(str(path)) as shard:
+    with shard_file(str(path)) as shard:
         for number, content in enumerate(contents):
             shard.write([Member(f"{number}.bin", content)])
         record = shard.finish()
@@ -60,7 +65,7 @@ def test_tarfile_reads_what_was_written(tmp_path_factory: pytest.TempPathFactory
 def test_samples_as_large_as_the_buffer(tmp_path: Path, size: int) -> None:
     """Samples that just fit the buffer, just do not, and pass it by far, follow each other unharmed."""
     contents = [b"a" * 10, b"b" * size, b"c" * 700, os.urandom(size)]
-    with ShardFile(str(tmp_path / "x.tar")) as shard:
+    with shard_file(str(tmp_path / "x.tar")) as shard:
         for number, content in enumerate(contents):
             shard.write([Member(f"{number}.bin", content)])
         shard.finish()
@@ -72,7 +77,7 @@ def test_samples_as_large_as_the_buffer(tmp_path: Path, size: int) -> None:
 def test_failed_sample_leaves_no_trace(tmp_path: Path, size: int, compression: str) -> None:
     """What is laid out in the room is in the shard when it is taken, and not otherwise."""
     whole = ustar.HeaderTemplate().header("2.jpg", size) + b"x" * size
-    with ShardFile(str(tmp_path / "x.tar"), compression=compression) as shard:
+    with shard_file(str(tmp_path / "x.tar"), compression=compression) as shard:
         shard.write([Member("1.cls", b"1")])
         shard.room(size)[:size] = b"y" * size
         room = shard.room(len(whole) + 7)
@@ -90,18 +95,18 @@ def test_unfinished_shard_leaves_no_file(tmp_path: Path) -> None:
     for compression in ("none", "gzip", "zstd"):
         with (
             pytest.raises(RuntimeError, match="stop"),
-            ShardFile(str(tmp_path / "x"), compression=compression) as shard,
+            shard_file(str(tmp_path / "x"), compression=compression) as shard,
         ):
             shard.write([Member("1.bin", os.urandom(3 * BUFFER_BYTES))])
             raise RuntimeError("stop")
-        with ShardFile(str(tmp_path / "x"), compression=compression) as shard:
+        with shard_file(str(tmp_path / "x"), compression=compression) as shard:
             shard.write([Member("1.bin", b"1")])
     assert [] == os.listdir(tmp_path)
 
 
 def test_final_name_appears_only_when_whole(tmp_path: Path) -> None:
     """While a shard is written its final name does not exist, and its temporary name matches no shard pattern."""
-    with ShardFile(str(tmp_path / "x-000000.tar")) as shard:
+    with shard_file(str(tmp_path / "x-000000.tar")) as shard:
         shard.write([Member("1.bin", b"1" * BUFFER_BYTES)])
         [name] = os.listdir(tmp_path)
         assert name.startswith(".x-000000.tar.")
@@ -129,7 +134,7 @@ def test_compressed_bytes_do_not_depend_on_threads(tmp_path: Path, compression: 
     for threads in (0, 1, 2, 5):
         path = tmp_path / f"x{threads}"
         kind = "none" if threads == 0 else compression
-        with ShardFile(str(path), compression=kind, compression_threads=threads) as shard:
+        with shard_file(str(path), compression=kind, compression_threads=threads) as shard:
             for number, content in enumerate(contents):
                 shard.write([Member(f"{number}.bin", content)])
             record = shard.finish()
@@ -201,7 +206,7 @@ def test_failed_write_gives_the_shard_up(tmp_path: Path, monkeypatch: pytest.Mon
         room[0] -= written
         return written
 
-    with ShardFile(str(tmp_path / "x.tar"), compression=compression) as shard:
+    with shard_file(str(tmp_path / "x.tar"), compression=compression) as shard:
         monkeypatch.setattr("os.write", write)
         with pytest.raises(OSError, match="No space left"):
             for number in range(300):
@@ -215,7 +220,7 @@ def test_failed_write_gives_the_shard_up(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_name_that_is_taken_meanwhile(tmp_path: Path) -> None:
     """A file that appeared under the final name while the shard was written is not overwritten."""
-    with ShardFile(str(tmp_path / "x.tar")) as shard:
+    with shard_file(str(tmp_path / "x.tar")) as shard:
         shard.write([Member("1.bin", b"1")])
         (tmp_path / "x.tar").write_bytes(b"precious")
         with pytest.raises(FileExistsError):
