@@ -35,9 +35,9 @@ from benchmarks.tools.make_imagenet import (
 )
 from benchmarks.tools.peers import measure, ours
 from benchmarks.tools.step import CONVERT, run_step
-from parallel_sharder import ustar
 from parallel_sharder.demo import write_meta
 from parallel_sharder.sources.imagenet.classes import ilsvrc_ids
+from parallel_sharder.tar import ustar
 
 _TEMPLATE = ustar.HeaderTemplate()
 

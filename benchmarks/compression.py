@@ -21,7 +21,7 @@ from pathlib import Path
 
 from benchmarks.tools.make_imagenet import kept_set
 from parallel_sharder import Options, convert
-from parallel_sharder.compress import GZIP_LEVEL, ZSTD_LEVEL, Sink, open_stream
+from parallel_sharder.tar.compress import GZIP_LEVEL, ZSTD_LEVEL, Sink, open_stream
 
 WRITE_BYTES = 128 * 1024
 """About a sample."""

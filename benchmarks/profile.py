@@ -34,7 +34,7 @@ from parallel_sharder.sample import Sample
 from parallel_sharder.sources.source import SourceOptions, open_source
 from parallel_sharder.stores import direct
 from parallel_sharder.stores.direct import BUFFER_BYTES, DirectFile
-from parallel_sharder.tarwriter import ShardFile
+from parallel_sharder.tar.writer import ShardFile
 
 T = TypeVar("T")
 

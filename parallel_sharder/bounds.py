@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from parallel_sharder import ustar
 from parallel_sharder.columns import Int32s, Int64s
 from parallel_sharder.errors import PlanError
 from parallel_sharder.forms import FORMS
 from parallel_sharder.forms.form import Field
 from parallel_sharder.model import Listing, Role
+from parallel_sharder.tar import ustar
 
 _ROWS_AT_A_TIME = 1 << 16
 """In small steps all in between stays in the processor's cache; in one it would take five times the column's memory."""

@@ -14,8 +14,8 @@ import xxhash
 from parallel_sharder.columns import Int32s, Int64s, Keys
 from parallel_sharder.errors import PlanError
 from parallel_sharder.model import Plan
+from parallel_sharder.tar.ustar import END
 from parallel_sharder.text import counted
-from parallel_sharder.ustar import END
 
 _ROWS_AT_A_TIME = 1 << 16
 """Rows looked up, and keys made into Python objects, at a time: more cost memory, fewer cost time."""

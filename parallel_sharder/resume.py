@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 import numpy as np
 import xxhash
 
-from parallel_sharder import compress
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import DestinationError
 from parallel_sharder.fingerprint import FORMAT
@@ -17,6 +16,7 @@ from parallel_sharder.model import Archive, Listing, Plan, Role, ShardRecord
 from parallel_sharder.options import Options
 from parallel_sharder.stores import store_of
 from parallel_sharder.stores.digests import digest_if_readable
+from parallel_sharder.tar import compress
 
 
 def fingerprint(options: Options, listing: Listing, plan: Plan) -> dict[str, object]:

@@ -17,13 +17,13 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
-from parallel_sharder import ustar
 from parallel_sharder.errors import DestinationError
 from parallel_sharder.model import ShardRecord
 from parallel_sharder.options import is_path, size_in, whole
 from parallel_sharder.pattern import ShardPattern, is_pattern
 from parallel_sharder.stores import store_of
-from parallel_sharder.tarwriter import Member, ShardFile, sample_bytes
+from parallel_sharder.tar import ustar
+from parallel_sharder.tar.writer import Member, ShardFile, sample_bytes
 
 MAXSIZE_LIMIT_BYTES = 2**60
 """The largest `maxsize`, as for a conversion."""

@@ -26,8 +26,8 @@ from parallel_sharder.mended import MENDS
 from parallel_sharder.model import Chunk, Job, Problem, Role, ShardRecord
 from parallel_sharder.sample import Sample
 from parallel_sharder.stores import store_of
-from parallel_sharder.tarwriter import ShardFile
-from parallel_sharder.ustar import sum_of
+from parallel_sharder.tar.ustar import sum_of
+from parallel_sharder.tar.writer import ShardFile
 
 
 def write_chunk(chunk: Chunk, progress: Progress) -> ShardRecord:

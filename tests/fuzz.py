@@ -52,8 +52,8 @@ with atheris.instrument_imports(include=["parallel_sharder", "xmltodict", "tarfi
     from parallel_sharder.shardreader import ShardReader
     from parallel_sharder.sources.tars import Stream, tar_members
     from parallel_sharder.sources.zips import zip_members
+    from parallel_sharder.tar.ustar import HeaderTemplate
     from parallel_sharder.text import code, printable, tsv
-    from parallel_sharder.ustar import HeaderTemplate
     from parallel_sharder.verify_deviations import Deviations
     from parallel_sharder.verify_sample import ExpectedSet, faults_in_sample, samples_of
     from parallel_sharder.verify_tar import TarCheck

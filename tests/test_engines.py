@@ -245,7 +245,7 @@ def test_verify_and_index_never_load_what_writes_shards(method: str) -> None:
     done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path(__file__).parents[1])
     names = set(done.stdout.split())
     assert {"parallel_sharder.verify", "parallel_sharder.engines.inside"} <= names
-    assert set() == names & {"parallel_sharder.tarwriter", "parallel_sharder.worker", "parallel_sharder.stores.direct"}
+    assert set() == names & {"parallel_sharder.tar.writer", "parallel_sharder.worker", "parallel_sharder.stores.direct"}
 
 
 # What stops a command: the same words whichever it is.

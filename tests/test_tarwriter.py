@@ -20,11 +20,12 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parallel_sharder import ShardWriter, ustar
+from parallel_sharder import ShardWriter
 from parallel_sharder.errors import DestinationError
 from parallel_sharder.stores import store_of
 from parallel_sharder.stores.direct import BUFFER_BYTES
-from parallel_sharder.tarwriter import Member, ShardFile
+from parallel_sharder.tar import ustar
+from parallel_sharder.tar.writer import Member, ShardFile
 from tests.conftest import needs
 from tests.reference import members_of, read_with_webdataset
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parallel_sharder import ustar
+from parallel_sharder.tar import ustar
 
 NAMES = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=100)
 SIZES = st.integers(0, ustar.SIZE_LIMIT_BYTES - 1)
@@ -30,7 +30,7 @@ def test_header_equals_tarfiles(name: str, size: int, mtime: int) -> None:
 def test_golden_header() -> None:
     """One block is pinned, so that no library's change of mind becomes ours.
 
-    Made with: python -c "from parallel_sharder.ustar import *;
+    Made with: python -c "from parallel_sharder.tar.ustar import *;
     print(HeaderTemplate().header('n01440764_36.jpg', 114700).hex())" and read by eye against POSIX's table.
     """
     block = ustar.HeaderTemplate().header("n01440764_36.jpg", 114_700)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from parallel_sharder import ustar
 from parallel_sharder.bounds import FieldBytes, member_bytes
 from parallel_sharder.forms import FORMS
 from parallel_sharder.indexes.members import Columns, ShardMembers
 from parallel_sharder.model import Listing, Plan, ShardRecord
+from parallel_sharder.tar import ustar
 
 
 def computed(listing: Listing, plan: Plan, form: str, record: ShardRecord) -> ShardMembers:

@@ -15,7 +15,7 @@ from itertools import groupby, pairwise
 from typing import NamedTuple
 
 from parallel_sharder.sources.tars import TarMember
-from parallel_sharder.ustar import BLOCK_BYTES
+from parallel_sharder.tar.ustar import BLOCK_BYTES
 
 KeyEnd = Callable[[str], int | None]
 """A reader's rule: where the key ends in the name of a member; None if the member belongs to no sample.

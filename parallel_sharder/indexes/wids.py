@@ -20,7 +20,7 @@ from parallel_sharder.manifest import Manifest
 from parallel_sharder.setfiles import SetFiles
 from parallel_sharder.sets import is_wids, json_at
 from parallel_sharder.stores import store_of
-from parallel_sharder.ustar import NAME_LIMIT_BYTES
+from parallel_sharder.tar.ustar import NAME_LIMIT_BYTES
 
 _NAME = re.compile(r"((?:.*/)?.*?)\..*")
 

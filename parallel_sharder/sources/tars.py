@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from parallel_sharder.errors import SourceError
 from parallel_sharder.stores.regular import open_regular
-from parallel_sharder.tarfields import BLOCK_BYTES, CHECKSUM, MAGIC, NAME, PREFIX, SIZE, TYPEFLAG
+from parallel_sharder.tar.fields import BLOCK_BYTES, CHECKSUM, MAGIC, NAME, PREFIX, SIZE, TYPEFLAG
 from parallel_sharder.text import counted
 
 _ZEROS = bytes(BLOCK_BYTES)

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from parallel_sharder import compress, ustar
 from parallel_sharder.model import ShardRecord
+from parallel_sharder.tar import compress, ustar
 
 if TYPE_CHECKING:
     from parallel_sharder.stores.store import Writer

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import zlib
 
-from parallel_sharder import tarfields
+from parallel_sharder.tar import fields
 
-BLOCK_BYTES = tarfields.BLOCK_BYTES
-NAME_LIMIT_BYTES = tarfields.NAME.stop - tarfields.NAME.start
+BLOCK_BYTES = fields.BLOCK_BYTES
+NAME_LIMIT_BYTES = fields.NAME.stop - fields.NAME.start
 SIZE_DIGITS = 11
 SIZE_LIMIT_BYTES = 8**SIZE_DIGITS  # base-256 sizes break wids
 MTIME_LIMIT_SECONDS = 8 * 1024**3
@@ -41,19 +41,19 @@ class HeaderTemplate:
             if not text.isascii() or len(text) > 31:
                 raise ValueError(f"tar header: {field} {text!r} is not ASCII of at most 31 bytes")
         block = bytearray(BLOCK_BYTES)
-        _put(block, tarfields.MODE, b"0000444")
-        _put(block, tarfields.UID, b"0000000")
-        _put(block, tarfields.GID, b"0000000")
-        _put(block, tarfields.MTIME, b"%011o" % mtime)
-        _put(block, tarfields.CHECKSUM, b" " * 8)
-        _put(block, tarfields.TYPEFLAG, b"0")
-        _put(block, tarfields.MAGIC, b"ustar")
-        _put(block, tarfields.VERSION, b"00")
-        _put(block, tarfields.UNAME, uname.encode("ascii"))
-        _put(block, tarfields.GNAME, gname.encode("ascii"))
-        self._between_name_and_size = bytes(block[tarfields.MODE.start : tarfields.SIZE.start])
-        self.before_checksum = bytes(block[tarfields.SIZE.start + SIZE_DIGITS : tarfields.CHECKSUM.start])
-        self.after_checksum = b"\0 " + bytes(block[tarfields.TYPEFLAG.start :])
+        _put(block, fields.MODE, b"0000444")
+        _put(block, fields.UID, b"0000000")
+        _put(block, fields.GID, b"0000000")
+        _put(block, fields.MTIME, b"%011o" % mtime)
+        _put(block, fields.CHECKSUM, b" " * 8)
+        _put(block, fields.TYPEFLAG, b"0")
+        _put(block, fields.MAGIC, b"ustar")
+        _put(block, fields.VERSION, b"00")
+        _put(block, fields.UNAME, uname.encode("ascii"))
+        _put(block, fields.GNAME, gname.encode("ascii"))
+        self._between_name_and_size = bytes(block[fields.MODE.start : fields.SIZE.start])
+        self.before_checksum = bytes(block[fields.SIZE.start + SIZE_DIGITS : fields.CHECKSUM.start])
+        self.after_checksum = b"\0 " + bytes(block[fields.TYPEFLAG.start :])
         self.constant_sum = sum(block)
 
     def header(self, name: str, size: int) -> bytes:
