@@ -26,11 +26,11 @@ from benchmarks.tools.make_imagenet import kept_set
 from parallel_sharder import Options, coordinator, deal, worker
 from parallel_sharder.engines import open_engine
 from parallel_sharder.engines.board import Board
-from parallel_sharder.forms.form import Encoded
-from parallel_sharder.image import examine
 from parallel_sharder.model import Chunk
 from parallel_sharder.monitor import Silent
-from parallel_sharder.sample import Sample
+from parallel_sharder.samples.form import Encoded
+from parallel_sharder.samples.image import examine
+from parallel_sharder.samples.sample import Sample
 from parallel_sharder.sources.source import SourceOptions, open_source
 from parallel_sharder.stores import direct
 from parallel_sharder.stores.direct import BUFFER_BYTES, DirectFile

@@ -22,7 +22,8 @@ from typing import Any
 import xxhash
 
 from benchmarks.tools.variants import Patches, compare
-from parallel_sharder import journalfile, sample
+from parallel_sharder import journalfile
+from parallel_sharder.samples import sample
 
 
 class _NoDigest:

@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 from parallel_sharder.beside import Beside, FinishedSet
 from parallel_sharder.destination import text_at
 from parallel_sharder.errors import DestinationError, unwritable
-from parallel_sharder.forms import FORMS
 from parallel_sharder.manifest import Manifest
 from parallel_sharder.pattern import braces, shard_name
+from parallel_sharder.samples.forms import FORMS
 from parallel_sharder.setfiles import CARD, SetFiles
 from parallel_sharder.sets import sets_in
 from parallel_sharder.stores import store_of

@@ -14,10 +14,10 @@ import re
 from collections.abc import Mapping
 from typing import Any, NoReturn, cast
 
-from parallel_sharder import annotation
-from parallel_sharder.image import examine
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import IMAGE_ENDINGS, ImageClass
+from parallel_sharder.samples import annotation
+from parallel_sharder.samples.image import examine
 from parallel_sharder.text import counted
 
 _BOXES_FORM: dict[str, type] = {

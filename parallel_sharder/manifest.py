@@ -18,8 +18,8 @@ import xxhash
 from parallel_sharder import __version__
 from parallel_sharder.errors import ManifestError
 from parallel_sharder.manifestshape import DIGEST, TOOL, fault_in, is_ours, totals_of
-from parallel_sharder.mended import Mended
 from parallel_sharder.model import ImageClass, ShardRecord
+from parallel_sharder.samples.mended import Mended
 from parallel_sharder.stores import store_of
 
 

@@ -9,9 +9,9 @@ import numpy as np
 from parallel_sharder.beside import FinishedSet, RecordedFile
 from parallel_sharder.journal import Journal
 from parallel_sharder.manifest import ListedShard, Manifest, is_manifest
-from parallel_sharder.mended import Mended, mended_in_all
 from parallel_sharder.model import Listing, Plan, ShardRecord
 from parallel_sharder.options import Options
+from parallel_sharder.samples.mended import Mended, mended_in_all
 
 
 class ManifestFile(RecordedFile):

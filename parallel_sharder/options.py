@@ -44,7 +44,7 @@ SEEKING: tuple[Reader, ...] = ("dali", "energon")
 
 Annotations = Literal["original", "boxes", "none"]
 """The form of a sample's JSON. original: xmltodict's, as the reference script has it. boxes: one shape for all samples,
-see the module forms.boxes. none: label and words alone; annotations are not read."""
+see the module samples.boxes. none: label and words alone; annotations are not read."""
 ANNOTATIONS: tuple[Annotations, ...] = get_args(Annotations)
 WITHOUT_ANNOTATIONS = frozenset({"none"})
 """The forms for which no annotation is read."""

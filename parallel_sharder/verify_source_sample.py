@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 
 import xxhash
 
-from parallel_sharder import annotation
 from parallel_sharder.blob import Blob
 from parallel_sharder.errors import SampleError
 from parallel_sharder.form import NEEDS_SIZE, expected_json, size_in
-from parallel_sharder.image import dimensions, examine
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import Deviation, ImageClass
+from parallel_sharder.samples import annotation
+from parallel_sharder.samples.image import dimensions, examine
 from parallel_sharder.verify_deviations import DETAIL_LIMIT
 
 

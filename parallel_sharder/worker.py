@@ -19,12 +19,12 @@ from parallel_sharder.ahead import CHECK_EVERY, ReadAhead
 from parallel_sharder.blob import blobs_of, endings_of
 from parallel_sharder.engines.progress import Progress
 from parallel_sharder.errors import SampleError, SourceError, StoppedError, unwritable
-from parallel_sharder.forms import FORMS
-from parallel_sharder.forms.form import Encoded, Encoder
-from parallel_sharder.members import SampleLayout
-from parallel_sharder.mended import MENDS
 from parallel_sharder.model import Chunk, Job, Problem, Role, ShardRecord
-from parallel_sharder.sample import Sample
+from parallel_sharder.samples.form import Encoded, Encoder
+from parallel_sharder.samples.forms import FORMS
+from parallel_sharder.samples.layout import SampleLayout
+from parallel_sharder.samples.mended import MENDS
+from parallel_sharder.samples.sample import Sample
 from parallel_sharder.stores import store_of
 from parallel_sharder.tar.ustar import sum_of
 from parallel_sharder.tar.writer import ShardFile

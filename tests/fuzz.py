@@ -30,16 +30,11 @@ from tests.made import JPEG
 with atheris.instrument_imports(include=["parallel_sharder", "xmltodict", "tarfile"]):
     import msgpack
 
-    from parallel_sharder import annotation
-    from parallel_sharder.annotation import JSON_BYTES_PER_XML_BYTE, SIZE_LIMIT_BYTES
     from parallel_sharder.blob import ZipEntry
     from parallel_sharder.card import CardedSet, card
     from parallel_sharder.errors import DestinationError, ManifestError, SampleError, SourceError
     from parallel_sharder.fingerprint import digest_of
     from parallel_sharder.form import fault_in_form
-    from parallel_sharder.forms.boxes import BoxesForm, boxes_json
-    from parallel_sharder.forms.original import annotated_json
-    from parallel_sharder.image import dimensions, examine
     from parallel_sharder.indexes import Shard
     from parallel_sharder.indexes.energon import excluded_in, split_yaml
     from parallel_sharder.journal import Journal, progress_of
@@ -47,7 +42,12 @@ with atheris.instrument_imports(include=["parallel_sharder", "xmltodict", "tarfi
     from parallel_sharder.manifest import Manifest, signed
     from parallel_sharder.model import ImageClass
     from parallel_sharder.records import MAGIC, contents_of, pack, records_of
-    from parallel_sharder.shapes import Shapes
+    from parallel_sharder.samples import annotation
+    from parallel_sharder.samples.annotation import JSON_BYTES_PER_XML_BYTE, SIZE_LIMIT_BYTES
+    from parallel_sharder.samples.boxes import BoxesForm, boxes_json
+    from parallel_sharder.samples.image import dimensions, examine
+    from parallel_sharder.samples.original import annotated_json
+    from parallel_sharder.samples.shapes import Shapes
     from parallel_sharder.shard_writer import encode
     from parallel_sharder.shardreader import ShardReader
     from parallel_sharder.sources.tars import Stream, tar_members

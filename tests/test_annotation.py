@@ -11,13 +11,13 @@ import xmltodict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parallel_sharder import annotation
 from parallel_sharder.demo import annotation_xml
 from parallel_sharder.errors import SampleError
-from parallel_sharder.forms.none import plain_json
-from parallel_sharder.forms.original import annotated_json
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import ImageClass
+from parallel_sharder.samples import annotation
+from parallel_sharder.samples.none import plain_json
+from parallel_sharder.samples.original import annotated_json
 
 CRANE = ImageClass(429, "crane", "n02012849")
 

@@ -16,8 +16,8 @@ from PIL import Image
 
 from parallel_sharder import Options, Report, convert
 from parallel_sharder.errors import SourceError
-from parallel_sharder.image import examine
 from parallel_sharder.kinds import Kind
+from parallel_sharder.samples.image import examine
 from tests import made
 from tests.reference import members_of
 

@@ -13,17 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from parallel_sharder import Options, Report, VerifyOptions, annotation, convert, verify_shards
+from parallel_sharder import Options, Report, VerifyOptions, convert, verify_shards
 from parallel_sharder.cli.main import main
 from parallel_sharder.errors import OptionsError
 from parallel_sharder.form import expected_boxes, fault_in_form
-from parallel_sharder.forms.boxes import BoxesForm, boxes_json, unannotated_json
-from parallel_sharder.image import dimensions
 from parallel_sharder.kinds import Kind
 from parallel_sharder.manifest import signed
-from parallel_sharder.mended import Mended
 from parallel_sharder.model import WNID, ImageClass
-from parallel_sharder.shapes import Shapes
+from parallel_sharder.samples import annotation
+from parallel_sharder.samples.boxes import BoxesForm, boxes_json, unannotated_json
+from parallel_sharder.samples.image import dimensions
+from parallel_sharder.samples.mended import Mended
+from parallel_sharder.samples.shapes import Shapes
 from parallel_sharder.sources.imagenet.classes import ilsvrc_ids
 from tests import made
 from tests.reference import members_of

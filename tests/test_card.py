@@ -19,8 +19,8 @@ import yaml
 from parallel_sharder import Options, convert, preview
 from parallel_sharder.card import MARK
 from parallel_sharder.errors import DestinationError, SourceError
-from parallel_sharder.forms.boxes import JSON_FIELDS
 from parallel_sharder.options import SPLITS, Split
+from parallel_sharder.samples.boxes import JSON_FIELDS
 from tests import made
 from tests.indexed import content_of
 from tests.test_bad import picture

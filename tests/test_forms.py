@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from parallel_sharder import forms, options
-from parallel_sharder.forms import FORMS, LABELLED_FIELDS
+from parallel_sharder import options
 from parallel_sharder.model import ImageClass, Role
-from parallel_sharder.sample import Sample
+from parallel_sharder.samples import forms
+from parallel_sharder.samples.forms import FORMS, LABELLED_FIELDS
+from parallel_sharder.samples.sample import Sample
 from tests.test_sample import Held
 
 CRANE = ImageClass(429, "crane", "n02012849")

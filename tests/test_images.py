@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from parallel_sharder.image import dimensions, examine
 from parallel_sharder.kinds import Kind
+from parallel_sharder.samples.image import dimensions, examine
 from tests import made
 from tests.test_bad import picture, with_thumbnail
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from parallel_sharder.forms import FORMS
-from parallel_sharder.mended import MENDS, mended_in_all
 from parallel_sharder.model import ShardRecord
+from parallel_sharder.samples.forms import FORMS
+from parallel_sharder.samples.mended import MENDS, mended_in_all
 
 
 def test_what_is_mended_in_all() -> None:

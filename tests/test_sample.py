@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from parallel_sharder.annotation import SIZE_LIMIT_BYTES
 from parallel_sharder.errors import SampleError
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import Problem
-from parallel_sharder.sample import Sample
+from parallel_sharder.samples.annotation import SIZE_LIMIT_BYTES
+from parallel_sharder.samples.sample import Sample
 from tests.test_bad import picture
 
 PICTURE = picture()

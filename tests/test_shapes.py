@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parallel_sharder import annotation
 from parallel_sharder.errors import SampleError
-from parallel_sharder.forms.original import annotated_json, json_end
 from parallel_sharder.model import ImageClass
-from parallel_sharder.shapes import ALIKE_LIMIT, SHAPES_LIMIT, Shapes, learn
+from parallel_sharder.samples import annotation
+from parallel_sharder.samples.original import annotated_json, json_end
+from parallel_sharder.samples.shapes import ALIKE_LIMIT, SHAPES_LIMIT, Shapes, learn
 from tests import made
 
 CRANE = ImageClass(429, 'crane, 100 % "bird" \xe9', "n02012849")

@@ -157,7 +157,7 @@ class Energon(ReaderIndex):
             "split.yaml": split_yaml(self._by_split(shards), self._excluded()),
             "index.uuid": uuid_of(self._digests),
         }
-        from parallel_sharder.forms import LABELLED_FIELDS  # here, because workers do without it
+        from parallel_sharder.samples.forms import LABELLED_FIELDS  # here, because workers do without it
 
         is_ours, dataset = not LABELLED_FIELDS.isdisjoint(self._fields), os.path.join(self._meta, DATASET)
         if is_ours and not store_of(dataset).exists(dataset):

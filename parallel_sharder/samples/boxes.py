@@ -13,15 +13,15 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from parallel_sharder import annotation
-from parallel_sharder.annotation import Described, DescribedObject, names_image
-from parallel_sharder.forms.form import IMAGE, LABEL, Encoded, Field, JsonField
-from parallel_sharder.image import Size
 from parallel_sharder.kinds import Kind
-from parallel_sharder.mended import Mended
 from parallel_sharder.model import IMAGE_ENDINGS, WNID, ImageClass, Role
-from parallel_sharder.sample import Sample
-from parallel_sharder.shapes import MET
+from parallel_sharder.samples import annotation
+from parallel_sharder.samples.annotation import Described, DescribedObject, names_image
+from parallel_sharder.samples.form import IMAGE, LABEL, Encoded, Field, JsonField
+from parallel_sharder.samples.image import Size
+from parallel_sharder.samples.mended import Mended
+from parallel_sharder.samples.sample import Sample
+from parallel_sharder.samples.shapes import MET
 
 JSON_FIELDS = (
     JsonField("cls", "integer", {"dtype": "int64"}, "the label of the image's class", of_a_class=True),

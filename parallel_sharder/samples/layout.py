@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from zlib import adler32
 
-from parallel_sharder.forms.form import IMAGE, LABEL, Field, label_text
 from parallel_sharder.model import ImageClass, Role
+from parallel_sharder.samples.form import IMAGE, LABEL, Field, label_text
 from parallel_sharder.tar.ustar import BLOCK_BYTES, PADDING, SIZE_DIGITS, SIZE_LIMIT_BYTES, HeaderTemplate, sum_of
 
 

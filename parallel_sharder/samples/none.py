@@ -7,9 +7,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from parallel_sharder.forms.form import IMAGE, LABEL, Encoded, Field, JsonField
 from parallel_sharder.model import ImageClass
-from parallel_sharder.sample import Sample
+from parallel_sharder.samples.form import IMAGE, LABEL, Encoded, Field, JsonField
+from parallel_sharder.samples.sample import Sample
 
 
 @functools.cache

@@ -16,9 +16,9 @@ import json
 import re
 from dataclasses import dataclass
 
-from parallel_sharder import annotation
-from parallel_sharder.annotation import Described, DescribedObject
 from parallel_sharder.errors import SampleError
+from parallel_sharder.samples import annotation
+from parallel_sharder.samples.annotation import Described, DescribedObject
 
 SHAPES_LIMIT = 256
 """Shapes a worker keeps. ImageNet has some 60; a set in which each document has its own would only cost memory."""

@@ -10,14 +10,14 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from parallel_sharder import annotation
 from parallel_sharder.errors import SampleError
-from parallel_sharder.forms.form import IMAGE, LABEL, Encoded, Field, JsonField
-from parallel_sharder.forms.none import plain_json
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import ImageClass, Role
-from parallel_sharder.sample import Sample
-from parallel_sharder.shapes import MET
+from parallel_sharder.samples import annotation
+from parallel_sharder.samples.form import IMAGE, LABEL, Encoded, Field, JsonField
+from parallel_sharder.samples.none import plain_json
+from parallel_sharder.samples.sample import Sample
+from parallel_sharder.samples.shapes import MET
 
 
 @functools.cache

@@ -10,9 +10,9 @@ import numpy as np
 
 from parallel_sharder.columns import Int32s, Int64s
 from parallel_sharder.errors import PlanError
-from parallel_sharder.forms import FORMS
-from parallel_sharder.forms.form import Field
 from parallel_sharder.model import Listing, Role
+from parallel_sharder.samples.form import Field
+from parallel_sharder.samples.forms import FORMS
 from parallel_sharder.tar import ustar
 
 _ROWS_AT_A_TIME = 1 << 16

@@ -11,8 +11,8 @@ import re
 import struct
 from collections.abc import Iterator
 
-from parallel_sharder import formats
 from parallel_sharder.kinds import Kind
+from parallel_sharder.samples import formats
 
 Size = tuple[int, int]
 """Width and height in pixels."""

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import ImageClass, Role
-from parallel_sharder.sample import Sample
+from parallel_sharder.samples.sample import Sample
 from parallel_sharder.tar.ustar import SIZE_LIMIT_BYTES
 
 

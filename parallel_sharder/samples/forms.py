@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from parallel_sharder.forms.boxes import BoxesForm
-from parallel_sharder.forms.form import Form
-from parallel_sharder.forms.none import NoneForm
-from parallel_sharder.forms.original import OriginalForm
+from parallel_sharder.samples.boxes import BoxesForm
+from parallel_sharder.samples.form import Form
+from parallel_sharder.samples.none import NoneForm
+from parallel_sharder.samples.original import OriginalForm
 
 FORMS: dict[str, Form] = {"original": OriginalForm(), "boxes": BoxesForm(), "none": NoneForm()}
 

@@ -1,0 +1,1 @@
+"""Samples: what is in one, in which form, how large it is, and what its image and annotation hold."""
