@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from parallel_sharder.report_preview import Preview
     from parallel_sharder.report_summary import Report
     from parallel_sharder.shard_writer import ShardWriter
-    from parallel_sharder.verify import verify_shards
-    from parallel_sharder.verify_verdict import Verdict
+    from parallel_sharder.verify.sets import verify_shards
+    from parallel_sharder.verify.verdict import Verdict
 
 __version__ = "0.1.0"
 __all__ = [
@@ -62,12 +62,12 @@ _HOMES = {
     "ShardWriter": "shard_writer",
     "SharderError": "errors",
     "Silent": "monitor",
-    "Verdict": "verify_verdict",
+    "Verdict": "verify.verdict",
     "VerifyOptions": "options",
     "convert": "coordinator",
     "index_shards": "indexer",
     "preview": "coordinator",
-    "verify_shards": "verify",
+    "verify_shards": "verify.sets",
 }
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from parallel_sharder.indexes.indexed import Indexed
     from parallel_sharder.report_preview import Preview
     from parallel_sharder.report_summary import Report
-    from parallel_sharder.verify_verdict import Verdict
+    from parallel_sharder.verify.verdict import Verdict
 
 _BRACES = re.compile(r"\{([0-9]+)\.\.[0-9]+\}(?=[^/]*$)")
 """The numbers in a brace pattern."""

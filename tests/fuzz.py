@@ -34,7 +34,6 @@ with atheris.instrument_imports(include=["parallel_sharder", "xmltodict", "tarfi
     from parallel_sharder.card import CardedSet, card
     from parallel_sharder.errors import DestinationError, ManifestError, SampleError, SourceError
     from parallel_sharder.fingerprint import digest_of
-    from parallel_sharder.form import fault_in_form
     from parallel_sharder.indexes import Shard
     from parallel_sharder.indexes.energon import excluded_in, split_yaml
     from parallel_sharder.journal import Journal, progress_of
@@ -49,14 +48,15 @@ with atheris.instrument_imports(include=["parallel_sharder", "xmltodict", "tarfi
     from parallel_sharder.samples.original import annotated_json
     from parallel_sharder.samples.shapes import Shapes
     from parallel_sharder.shard_writer import encode
-    from parallel_sharder.shardreader import ShardReader
     from parallel_sharder.sources.tars import Stream, tar_members
     from parallel_sharder.sources.zips import zip_members
     from parallel_sharder.tar.ustar import HeaderTemplate
     from parallel_sharder.text import code, printable, tsv
-    from parallel_sharder.verify_deviations import Deviations
-    from parallel_sharder.verify_sample import ExpectedSet, faults_in_sample, samples_of
-    from parallel_sharder.verify_tar import TarCheck
+    from parallel_sharder.verify.deviations import Deviations
+    from parallel_sharder.verify.form import fault_in_form
+    from parallel_sharder.verify.reader import ShardReader
+    from parallel_sharder.verify.sample import ExpectedSet, faults_in_sample, samples_of
+    from parallel_sharder.verify.tar import TarCheck
     from parallel_sharder.yamltext import from_yaml
 
 FRAME = struct.Struct(">II")

@@ -16,7 +16,6 @@ from PIL import Image
 from parallel_sharder import Options, Report, VerifyOptions, convert, verify_shards
 from parallel_sharder.cli.main import main
 from parallel_sharder.errors import OptionsError
-from parallel_sharder.form import expected_boxes, fault_in_form
 from parallel_sharder.kinds import Kind
 from parallel_sharder.manifest import signed
 from parallel_sharder.model import WNID, ImageClass
@@ -26,6 +25,7 @@ from parallel_sharder.samples.image import dimensions
 from parallel_sharder.samples.mended import Mended
 from parallel_sharder.samples.shapes import Shapes
 from parallel_sharder.sources.imagenet.classes import ilsvrc_ids
+from parallel_sharder.verify.form import expected_boxes, fault_in_form
 from tests import made
 from tests.reference import members_of
 from tests.test_annotation import elements

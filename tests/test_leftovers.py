@@ -17,11 +17,11 @@ from parallel_sharder.stores import durable
 from tests import made
 
 KILLED = {
-    "--root {}/archives --dest {}/new --shards 3": "coordinator.publish",
-    "--root {}/archives --dest {}/new --dry-run": "coordinator.make_plan",
-    "verify {}/out": "verify.Rows.of",
-    "verify {}/out --source {}/archives": "verify.compare_with_source",
-    "index {}/out --for all": "indexer.FolderIndexes",
+    "--root {}/archives --dest {}/new --shards 3": "coordinator:publish",
+    "--root {}/archives --dest {}/new --dry-run": "coordinator:make_plan",
+    "verify {}/out": "verify.sets:Rows.of",
+    "verify {}/out --source {}/archives": "verify.sets:compare_with_source",
+    "index {}/out --for all": "indexer:FolderIndexes",
 }
 """Commands, and what they are about to call when they are killed."""
 
@@ -42,10 +42,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def killed(words: str, folder: Path) -> None:
     """Run a command with two workers until it is killed."""
-    module, _, name = KILLED[words].partition(".")
+    module, _, name = KILLED[words].partition(":")
     script = (
-        f"import os, signal, sys; from parallel_sharder import {module}; from parallel_sharder.cli.main import main\n"
-        f"{module}.{name} = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"import os, signal, sys; import parallel_sharder.{module} as module; from parallel_sharder.cli.main import main\n"
+        f"module.{name} = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)\n"
         "sys.exit(main(sys.argv[1:]))\n"
     )
     command = [sys.executable, "-c", script, *words.format(folder, folder).split(), "--workers", "2"]

@@ -14,7 +14,7 @@ from parallel_sharder.model import Deviation, Problem
 from parallel_sharder.report_preview import Preview
 from parallel_sharder.report_summary import Report
 from parallel_sharder.report_words import indexed_text, preview_text, reading_example, summary_text, verdict_text
-from parallel_sharder.verify_verdict import Verdict
+from parallel_sharder.verify.verdict import Verdict
 
 BROKEN = Problem(Kind.BAD_IMAGE, "/raw/a.JPEG", "a", "an empty file")
 EMPTY = Problem(Kind.EMPTY_CLASS, "/raw/n01440764", "", "no image is in it")

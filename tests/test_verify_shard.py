@@ -13,10 +13,10 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parallel_sharder import verify_deviations
-from parallel_sharder.shardreader import ShardReader
-from parallel_sharder.verify_sample import ExpectedSet
-from parallel_sharder.verify_shard import ExpectedShard, check_shard
+from parallel_sharder.verify.reader import ShardReader
+from parallel_sharder.verify.sample import ExpectedSet
+from parallel_sharder.verify import deviations as limits_of_a_check
+from parallel_sharder.verify.shard import ExpectedShard, check_shard
 from tests.sealed import FIRST, check_damage, members_in, packed
 
 
@@ -82,7 +82,7 @@ def test_shard_that_cannot_be_read_when_enough_is_wrong(finished: Path, monkeypa
     monkeypatch.setattr(ShardReader, "read_on", fail)
     found = check_shard(expected).deviations
     assert "cannot be read: Input/output error" == found[-1].detail
-    monkeypatch.setattr(verify_deviations, "_LIMIT", len(found) - 1)
+    monkeypatch.setattr(limits_of_a_check, "_LIMIT", len(found) - 1)
     [first, *others] = check_shard(expected).deviations
     assert f"has more than {len(found) - 1} deviations, and was read no further" == first.detail
     assert [*found[:-1]] == others

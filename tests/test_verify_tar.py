@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from parallel_sharder.shardreader import ShardReader
-from parallel_sharder.verify_deviations import Deviations
-from parallel_sharder.verify_tar import TarCheck
+from parallel_sharder.verify.deviations import Deviations
+from parallel_sharder.verify.reader import ShardReader
+from parallel_sharder.verify.tar import TarCheck
 from tests.sealed import FIRST, SECOND, check_damage, members_in, other_headers, packed, said, seal, verify
 
 

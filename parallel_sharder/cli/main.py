@@ -94,7 +94,7 @@ def _result(
     options: AnyOptions, arguments: argparse.Namespace, monitor: Monitor
 ) -> Preview | Report | Verdict | Indexed:
     if isinstance(options, VerifyOptions):
-        from parallel_sharder.verify import verify_shards
+        from parallel_sharder.verify.sets import verify_shards
 
         return verify_shards(options, monitor)
     if isinstance(options, IndexOptions):

@@ -11,9 +11,9 @@ import tarfile
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from parallel_sharder.shardreader import READ_BYTES, Content, ShardReader, TooLongError
 from parallel_sharder.text import counted
-from parallel_sharder.verify_deviations import Deviations, EnoughError
+from parallel_sharder.verify.deviations import Deviations, EnoughError
+from parallel_sharder.verify.reader import READ_BYTES, Content, ShardReader, TooLongError
 
 _BLOCK_BYTES = tarfile.BLOCKSIZE
 

@@ -17,12 +17,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from parallel_sharder.comparison import Rows, compare_with_source
 from parallel_sharder.engines import running
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import DestinationError, ManifestError, SourceError
 from parallel_sharder.journal import progress_of
-from parallel_sharder.listed import Listed, against_shards, read_listed
 from parallel_sharder.manifest import Choices, Manifest
 from parallel_sharder.model import Deviation, Listing, Problem
 from parallel_sharder.monitor import Monitor, telling
@@ -33,9 +31,11 @@ from parallel_sharder.sets import State, sets_in
 from parallel_sharder.sources.source import SourceOptions, open_source
 from parallel_sharder.stores import store_of
 from parallel_sharder.text import counted
-from parallel_sharder.verify_sample import ExpectedSet
-from parallel_sharder.verify_shard import ExpectedShard, ShardFindings, check_shard
-from parallel_sharder.verify_verdict import Verdict
+from parallel_sharder.verify.listed import Listed, against_shards, read_listed
+from parallel_sharder.verify.sample import ExpectedSet
+from parallel_sharder.verify.shard import ExpectedShard, ShardFindings, check_shard
+from parallel_sharder.verify.source import Rows, compare_with_source
+from parallel_sharder.verify.verdict import Verdict
 
 
 def verify_shards(options: VerifyOptions, monitor: Monitor | None = None) -> Verdict:
