@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from parallel_sharder.indexes.indexed import Indexed
     from parallel_sharder.monitor import Monitor, Silent
     from parallel_sharder.options import IndexOptions, Options, VerifyOptions
-    from parallel_sharder.report_preview import Preview
-    from parallel_sharder.report_summary import Report
+    from parallel_sharder.report.preview import Preview
+    from parallel_sharder.report.summary import Report
     from parallel_sharder.shard_writer import ShardWriter
     from parallel_sharder.verify.sets import verify_shards
     from parallel_sharder.verify.verdict import Verdict
@@ -57,8 +57,8 @@ _HOMES = {
     "Monitor": "monitor",
     "Options": "options",
     "OptionsError": "errors",
-    "Preview": "report_preview",
-    "Report": "report_summary",
+    "Preview": "report.preview",
+    "Report": "report.summary",
     "ShardWriter": "shard_writer",
     "SharderError": "errors",
     "Silent": "monitor",

@@ -37,8 +37,8 @@ from parallel_sharder.options import Options
 from parallel_sharder.pattern import ShardPattern
 from parallel_sharder.plan import Limits, in_order, make_plan
 from parallel_sharder.publish import publish, refuse_in_the_way
-from parallel_sharder.report_preview import Preview
-from parallel_sharder.report_summary import Report
+from parallel_sharder.report.preview import Preview
+from parallel_sharder.report.summary import Report
 from parallel_sharder.resume import archives_by_entry, fingerprint, refuse_changed
 from parallel_sharder.samples import sizes
 from parallel_sharder.sources.source import Source, SourceOptions, open_source, refuse_left_out

@@ -11,9 +11,9 @@ import pytest
 from parallel_sharder.indexes.indexed import Indexed
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import Deviation, Problem
-from parallel_sharder.report_preview import Preview
-from parallel_sharder.report_summary import Report
-from parallel_sharder.report_words import indexed_text, preview_text, reading_example, summary_text, verdict_text
+from parallel_sharder.report.preview import Preview
+from parallel_sharder.report.summary import Report
+from parallel_sharder.report.words import indexed_text, preview_text, reading_example, summary_text, verdict_text
 from parallel_sharder.verify.verdict import Verdict
 
 BROKEN = Problem(Kind.BAD_IMAGE, "/raw/a.JPEG", "a", "an empty file")
@@ -169,6 +169,6 @@ def test_each_command_loads_its_own(result: str) -> None:
     """The words for a verdict, or for indexes, load nothing of a conversion's facts."""
     script = f"import sys; from parallel_sharder import Indexed, Verdict; {result}.text(); print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout.split()
-    assert "parallel_sharder.report_words" in loaded
+    assert "parallel_sharder.report.words" in loaded
     names = {"report_summary", "report_preview", "journal", "boxes", "options"}
     assert set() == {f"parallel_sharder.{name}" for name in names} & {*loaded}

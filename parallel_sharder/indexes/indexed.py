@@ -23,9 +23,9 @@ class Indexed:
 
     def text(self) -> str:
         """The facts for people, a line each, and the first of the files."""
-        from parallel_sharder import report_words
+        from parallel_sharder.report import words
 
-        return report_words.indexed_text(self)
+        return words.indexed_text(self)
 
     def json(self) -> dict[str, Any]:
         """The facts for machines."""

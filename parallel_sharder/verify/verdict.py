@@ -47,9 +47,9 @@ class Verdict:
 
     def text(self) -> str:
         """The verdict for people, with the first deviations of each file."""
-        from parallel_sharder import report_words
+        from parallel_sharder.report import words
 
-        return report_words.verdict_text(self)
+        return words.verdict_text(self)
 
     def json(self) -> dict[str, Any]:
         """The verdict for machines, with all deviations; sizes and offsets in bytes."""

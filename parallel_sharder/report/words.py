@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from parallel_sharder.errors import worded
 from parallel_sharder.problems import samples_left_out
-from parallel_sharder.report_lines import (
+from parallel_sharder.report.lines import (
     Row,
     beginning,
     images_rows,
@@ -31,8 +31,8 @@ from parallel_sharder.text import counted, duration, size
 
 if TYPE_CHECKING:
     from parallel_sharder.indexes.indexed import Indexed
-    from parallel_sharder.report_preview import Preview
-    from parallel_sharder.report_summary import Report
+    from parallel_sharder.report.preview import Preview
+    from parallel_sharder.report.summary import Report
     from parallel_sharder.verify.verdict import Verdict
 
 _BRACES = re.compile(r"\{([0-9]+)\.\.[0-9]+\}(?=[^/]*$)")

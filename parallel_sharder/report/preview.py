@@ -102,9 +102,9 @@ class Preview:
 
     def text(self) -> str:
         """The preview for people, a line a fact."""
-        from parallel_sharder import report_words
+        from parallel_sharder.report import words
 
-        return report_words.preview_text(self)
+        return words.preview_text(self)
 
     def json(self) -> dict[str, Any]:
         """The preview for machines; sizes in bytes."""

@@ -116,15 +116,15 @@ class Report:
 
     def text(self) -> str:
         """The summary for people, a line a fact."""
-        from parallel_sharder import report_words
+        from parallel_sharder.report import words
 
-        return report_words.summary_text(self)
+        return words.summary_text(self)
 
     def example(self) -> str:
         """Lines of Python that read the shards with webdataset, from whatever folder they are run in."""
-        from parallel_sharder import report_words
+        from parallel_sharder.report import words
 
-        return report_words.reading_example(self)
+        return words.reading_example(self)
 
     def json(self) -> dict[str, Any]:
         """The summary for machines; sizes in bytes."""
