@@ -44,7 +44,8 @@ def killed(words: str, folder: Path) -> None:
     """Run a command with two workers until it is killed."""
     module, _, name = KILLED[words].partition(":")
     script = (
-        f"import os, signal, sys; import parallel_sharder.{module} as module; from parallel_sharder.cli.main import main\n"
+        f"import os, signal, sys; import parallel_sharder.{module} as module\n"
+        "from parallel_sharder.cli.main import main\n"
         f"module.{name} = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)\n"
         "sys.exit(main(sys.argv[1:]))\n"
     )
