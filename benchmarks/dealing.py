@@ -21,7 +21,7 @@ import numpy as np
 from parallel_sharder.deal import deal, make_chunks
 from parallel_sharder.engines import open_engine
 from parallel_sharder.engines.progress import Progress
-from parallel_sharder.journal import Journal
+from parallel_sharder.journal.journal import Journal
 from parallel_sharder.model import Chunk, ImageClass, Job, Listing, Part, Place, Plan, Role, ShardRecord
 from parallel_sharder.pattern import ShardPattern
 

@@ -22,7 +22,7 @@ from typing import Any
 import xxhash
 
 from benchmarks.tools.variants import Patches, compare
-from parallel_sharder import journalfile
+from parallel_sharder.journal import file
 from parallel_sharder.samples import sample
 
 
@@ -45,7 +45,7 @@ SYNCS = [(os, "fsync", _nothing), (os, "fdatasync", _nothing)]
 PARTS: dict[str, Patches] = {
     "no syncs": SYNCS,
     "no digest": [(xxhash, "xxh3_128", _NoDigest)],
-    "no journal": [(journalfile.JournalFile, "append", _nothing)],
+    "no journal": [(file.JournalFile, "append", _nothing)],
     "no checks": [(sample, "examine", _nothing)],
 }
 VARIANTS = {"all": [], "late syncs": SYNCS, **PARTS, "nothing": [each for some in PARTS.values() for each in some]}

@@ -15,7 +15,7 @@ from typing import ClassVar
 
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import unwritable
-from parallel_sharder.journal import Journal
+from parallel_sharder.journal.journal import Journal
 from parallel_sharder.manifest import Manifest
 from parallel_sharder.model import Listing, Plan, Problem, ShardRecord
 from parallel_sharder.monitor import Monitor

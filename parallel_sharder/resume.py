@@ -11,7 +11,7 @@ import xxhash
 
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import DestinationError
-from parallel_sharder.fingerprint import FORMAT
+from parallel_sharder.journal.fingerprint import FORMAT
 from parallel_sharder.model import Archive, Listing, Plan, Role, ShardRecord
 from parallel_sharder.options import Options
 from parallel_sharder.stores import store_of

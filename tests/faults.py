@@ -19,9 +19,10 @@ from typing import Any
 
 import psutil
 
-from parallel_sharder import coordinator, journal, monitor, worker
+from parallel_sharder import coordinator, monitor, worker
 from parallel_sharder.cli.main import main as command_line
 from parallel_sharder.engines.progress import Progress
+from parallel_sharder.journal import journal
 from parallel_sharder.model import Chunk, ShardRecord
 from parallel_sharder.stores import durable
 

@@ -33,14 +33,14 @@ with atheris.instrument_imports(include=["parallel_sharder", "xmltodict", "tarfi
     from parallel_sharder.blob import ZipEntry
     from parallel_sharder.card import CardedSet, card
     from parallel_sharder.errors import DestinationError, ManifestError, SampleError, SourceError
-    from parallel_sharder.fingerprint import digest_of
     from parallel_sharder.indexes import Shard
     from parallel_sharder.indexes.energon import excluded_in, split_yaml
-    from parallel_sharder.journal import Journal, progress_of
+    from parallel_sharder.journal.fingerprint import digest_of
+    from parallel_sharder.journal.journal import Journal, progress_of
+    from parallel_sharder.journal.records import MAGIC, contents_of, pack, records_of
     from parallel_sharder.kinds import Kind
     from parallel_sharder.manifest import Manifest, signed
     from parallel_sharder.model import ImageClass
-    from parallel_sharder.records import MAGIC, contents_of, pack, records_of
     from parallel_sharder.samples import annotation
     from parallel_sharder.samples.annotation import JSON_BYTES_PER_XML_BYTE, SIZE_LIMIT_BYTES
     from parallel_sharder.samples.boxes import BoxesForm, boxes_json

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgpack
 import pytest
 
-from parallel_sharder.entries import Dealt, Done, packed, unpacked
+from parallel_sharder.journal.entries import Dealt, Done, packed, unpacked
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import Problem, ShardRecord
 from parallel_sharder.stores.traces import Trace

@@ -18,11 +18,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parallel_sharder.errors import DestinationError
-from parallel_sharder.fingerprint import FORMAT, digest_of
-from parallel_sharder.journal import Journal, Taken, progress_of
+from parallel_sharder.journal.fingerprint import FORMAT, digest_of
+from parallel_sharder.journal.journal import Journal, Taken, progress_of
+from parallel_sharder.journal.records import MAGIC, pack, records_of
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import Problem, ShardRecord
-from parallel_sharder.records import MAGIC, pack, records_of
 from parallel_sharder.stores.traces import Trace, trace_of
 
 FINGERPRINT = {"seed": 0, "names of shards": "x-0.tar", "shard count": 10, "labels": "devkit"}
@@ -278,7 +278,7 @@ def test_lock_excludes_and_dies_with_its_process(tmp_path: Path) -> None:
     """While one process holds a journal no other can; when it is killed, the next one can at once."""
     path = str(tmp_path / ".x.journal")
     script = f"""import sys, time
-from parallel_sharder.journal import Journal
+from parallel_sharder.journal.journal import Journal
 Journal({path!r}, {FINGERPRINT})
 print("locked", flush=True)
 time.sleep(60)"""

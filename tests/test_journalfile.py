@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from parallel_sharder.errors import DestinationError
-from parallel_sharder.journalfile import JournalFile
-from parallel_sharder.records import MAGIC, Payload, State, contents_of, pack
+from parallel_sharder.journal.file import JournalFile
+from parallel_sharder.journal.records import MAGIC, Payload, State, contents_of, pack
 from parallel_sharder.stores.log import is_held
 
 HEADER: Payload = {"what": "header", "fingerprint": {}}

@@ -16,10 +16,10 @@ import pytest
 
 from parallel_sharder import IndexOptions, Options, Report, VerifyOptions, convert, index_shards, verify_shards
 from parallel_sharder.errors import DestinationError, DestinationGoneError, SharderError
-from parallel_sharder.fingerprint import FORMAT
-from parallel_sharder.journal import Journal
+from parallel_sharder.journal.fingerprint import FORMAT
+from parallel_sharder.journal.journal import Journal
+from parallel_sharder.journal.records import MAGIC, pack, records_of
 from parallel_sharder.monitor import Log, Recording, Terminal
-from parallel_sharder.records import MAGIC, pack, records_of
 from parallel_sharder.stores import durable
 from parallel_sharder.stores.lock import locked_folder
 from parallel_sharder.stores.traces import is_damaged_copy, trace_of
@@ -577,7 +577,7 @@ def test_foreign_locks(raw: Path, tmp_path: Path, make: Callable[[Path], object]
 def test_waiting_for_the_lock_is_told(tmp_path: Path) -> None:
     """Who holds it, by host, process and command, and for how long it has been waited; then it goes on."""
     script = f"""import sys, time
-from parallel_sharder.fingerprint import FORMAT
+from parallel_sharder.journal.fingerprint import FORMAT
 from parallel_sharder.stores.lock import locked_folder
 sys.argv = ["parallel-sharder", "index", "/a b"]
 with locked_folder({str(tmp_path)!r}, print):

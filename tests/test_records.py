@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parallel_sharder.records import MAGIC, Payload, State, contents_of, is_header, pack, records_of
+from parallel_sharder.journal.records import MAGIC, Payload, State, contents_of, is_header, pack, records_of
 
 HEADER: Payload = {"what": "header", "fingerprint": {"seed": 0}}
 VALUES = st.none() | st.integers(-(2**63), 2**63) | st.text() | st.binary() | st.lists(st.integers(0, 9))

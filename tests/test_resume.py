@@ -21,10 +21,10 @@ import zstandard
 
 from parallel_sharder import Options, Report, VerifyOptions, convert, verify_shards
 from parallel_sharder.errors import DestinationError, SharderError
-from parallel_sharder.fingerprint import FORMAT
-from parallel_sharder.journal import Journal
+from parallel_sharder.journal.fingerprint import FORMAT
+from parallel_sharder.journal.journal import Journal
+from parallel_sharder.journal.records import records_of
 from parallel_sharder.monitor import Recording
-from parallel_sharder.records import records_of
 from tests import made
 from tests.test_convert import digests
 from tests.test_journal import FINGERPRINT, of_format

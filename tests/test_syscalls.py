@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from parallel_sharder.records import records_of
+from parallel_sharder.journal.records import records_of
 from tests import made
 from tests.conftest import needs
 

@@ -58,7 +58,7 @@ def _how_to_continue(options: AnyOptions | None) -> str:
         return "The same command writes the rest; every file that is there is whole."
     if not isinstance(options, Options):
         return "What was found so far is not shown."
-    from parallel_sharder.journal import progress_of
+    from parallel_sharder.journal.journal import progress_of
 
     path = options.pattern.files.journal
     progress = progress_of(path)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from parallel_sharder.errors import DestinationError, ManifestError
 from parallel_sharder.indexes import Shard
-from parallel_sharder.journal import past_of, progress_of
+from parallel_sharder.journal.journal import past_of, progress_of
 from parallel_sharder.manifest import Manifest
 from parallel_sharder.pattern import ShardPattern, names_set, shard_name
 from parallel_sharder.setfiles import SetFiles, journals_in

@@ -20,7 +20,7 @@ import numpy as np
 from parallel_sharder.engines import running
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import DestinationError, ManifestError, SourceError
-from parallel_sharder.journal import progress_of
+from parallel_sharder.journal.journal import progress_of
 from parallel_sharder.manifest import Choices, Manifest
 from parallel_sharder.model import Deviation, Listing, Problem
 from parallel_sharder.monitor import Monitor, telling

@@ -1,7 +1,7 @@
 """The journal: which files of a set are dealt and done, so that a resumed run knows what it may keep.
 
 What a record says is an entry (see `entries`); of a file, the last one counts. For the file and its lock see
-`journalfile`, for the bytes `records`. A file of that name that is not ours is never changed; of a damaged journal a
+`file`, for the bytes `records`. A file of that name that is not ours is never changed; of a damaged journal a
 copy is kept.
 
 Only the coordinator writes a journal. It is the lock of its destination too.
@@ -16,14 +16,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from parallel_sharder import entries, records
-from parallel_sharder.entries import Dealt, Done
 from parallel_sharder.errors import DestinationError, DestinationGoneError, unwritable
-from parallel_sharder.fingerprint import FORMAT, Fingerprint, digest_of, refuse_other
-from parallel_sharder.journalfile import REMEDY, JournalFile, unopenable
+from parallel_sharder.journal import entries, records
+from parallel_sharder.journal.entries import Dealt, Done
+from parallel_sharder.journal.file import REMEDY, JournalFile, unopenable
+from parallel_sharder.journal.fingerprint import FORMAT, Fingerprint, digest_of, refuse_other
+from parallel_sharder.journal.records import Contents, Payload, State
 from parallel_sharder.model import ShardRecord
 from parallel_sharder.pattern import ShardPattern
-from parallel_sharder.records import Contents, Payload, State
 from parallel_sharder.setfiles import SetFiles
 from parallel_sharder.stores import store_of
 from parallel_sharder.stores.traces import Trace

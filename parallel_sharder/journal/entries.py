@@ -18,10 +18,10 @@ import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from parallel_sharder.fingerprint import Fingerprint
+from parallel_sharder.journal.fingerprint import Fingerprint
+from parallel_sharder.journal.records import Payload
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import Problem, ShardRecord
-from parallel_sharder.records import Payload
 from parallel_sharder.stores.traces import Trace
 
 _TYPES: Mapping[str, type] = {

@@ -13,9 +13,9 @@ import os
 from collections.abc import Iterable
 from itertools import count
 
-from parallel_sharder import records
 from parallel_sharder.errors import DestinationError, unwritable
-from parallel_sharder.records import Contents, Payload, State
+from parallel_sharder.journal import records
+from parallel_sharder.journal.records import Contents, Payload, State
 from parallel_sharder.setfiles import SetFiles
 from parallel_sharder.stores import store_of
 from parallel_sharder.stores.store import Log
