@@ -9,6 +9,7 @@ import time
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from parallel_sharder.catalog.sets import sets_in
 from parallel_sharder.engines import running
 from parallel_sharder.errors import DestinationError
 from parallel_sharder.indexes.folder import FolderIndexes, unwritten
@@ -18,7 +19,6 @@ from parallel_sharder.indexes.sets import ShardSet, listed_sets, refuse_unfinish
 from parallel_sharder.monitor import Monitor, telling
 from parallel_sharder.options import INDEXES, SEEKING, IndexOptions
 from parallel_sharder.pattern import ShardName, ShardPattern, is_pattern, names_set, set_name, shard_name
-from parallel_sharder.sets import sets_in
 from parallel_sharder.stores import store_of
 
 

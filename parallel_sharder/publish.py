@@ -10,18 +10,18 @@ import contextlib
 import dataclasses
 from collections.abc import Collection, Iterator, Sequence
 
-from parallel_sharder.beside import Beside, FinishedSet
-from parallel_sharder.card import Card
-from parallel_sharder.class_table import ClassTable
+from parallel_sharder.catalog.beside import Beside, FinishedSet
+from parallel_sharder.catalog.card import Card
+from parallel_sharder.catalog.class_table import ClassTable
+from parallel_sharder.catalog.manifest_file import ManifestFile, manifest_of
+from parallel_sharder.catalog.problems_file import ProblemsFile
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import DestinationError
 from parallel_sharder.indexes.beside import ReaderIndexes
 from parallel_sharder.journal.journal import Journal
-from parallel_sharder.manifest_file import ManifestFile, manifest_of
 from parallel_sharder.model import Listing, Plan, Problem, ShardRecord
 from parallel_sharder.monitor import Monitor
 from parallel_sharder.options import INDEXES, Options
-from parallel_sharder.problems_file import ProblemsFile
 from parallel_sharder.stores import store_of
 from parallel_sharder.stores.digests import digests_of
 

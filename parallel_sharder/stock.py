@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from parallel_sharder.catalog.manifest import is_manifest
 from parallel_sharder.destination import refuse_taken
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import DestinationError
 from parallel_sharder.journal.journal import Journal, Taken
-from parallel_sharder.manifest import is_manifest
 from parallel_sharder.model import Plan, ShardRecord
 from parallel_sharder.monitor import Monitor
 from parallel_sharder.options import Options

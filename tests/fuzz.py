@@ -31,7 +31,9 @@ with atheris.instrument_imports(include=["parallel_sharder", "xmltodict", "tarfi
     import msgpack
 
     from parallel_sharder.blob import ZipEntry
-    from parallel_sharder.card import CardedSet, card
+    from parallel_sharder.catalog.card import CardedSet, card
+    from parallel_sharder.catalog.manifest import Manifest, signed
+    from parallel_sharder.catalog.yamltext import from_yaml
     from parallel_sharder.errors import DestinationError, ManifestError, SampleError, SourceError
     from parallel_sharder.indexes import Shard
     from parallel_sharder.indexes.energon import excluded_in, split_yaml
@@ -39,7 +41,6 @@ with atheris.instrument_imports(include=["parallel_sharder", "xmltodict", "tarfi
     from parallel_sharder.journal.journal import Journal, progress_of
     from parallel_sharder.journal.records import MAGIC, contents_of, pack, records_of
     from parallel_sharder.kinds import Kind
-    from parallel_sharder.manifest import Manifest, signed
     from parallel_sharder.model import ImageClass
     from parallel_sharder.samples import annotation
     from parallel_sharder.samples.annotation import JSON_BYTES_PER_XML_BYTE, SIZE_LIMIT_BYTES
@@ -57,7 +58,6 @@ with atheris.instrument_imports(include=["parallel_sharder", "xmltodict", "tarfi
     from parallel_sharder.verify.reader import ShardReader
     from parallel_sharder.verify.sample import ExpectedSet, faults_in_sample, samples_of
     from parallel_sharder.verify.tar import TarCheck
-    from parallel_sharder.yamltext import from_yaml
 
 FRAME = struct.Struct(">II")
 SPLIT = re.compile(r"((?:.*/|)[^.]+)[.]([^/]*)")  # as webdataset does it

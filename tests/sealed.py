@@ -17,7 +17,7 @@ from typing import Any
 import xxhash
 
 from parallel_sharder import Options, Verdict, VerifyOptions, convert, verify_shards
-from parallel_sharder.manifestshape import DIGEST
+from parallel_sharder.catalog.manifest_shape import DIGEST
 from tests import made
 from tests.test_bad import picture
 

@@ -10,7 +10,7 @@ from unittest.mock import Mock
 import pytest
 
 from parallel_sharder import Options
-from parallel_sharder.beside import FinishedSet, RecordedFile
+from parallel_sharder.catalog.beside import FinishedSet, RecordedFile
 from parallel_sharder.errors import DestinationError
 from parallel_sharder.indexes.folder import READERS
 from parallel_sharder.options import INDEXES, SEEKING

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from parallel_sharder import Options, Report, VerifyOptions, convert, verify_shards
+from parallel_sharder.catalog.manifest import signed
 from parallel_sharder.cli.main import main
 from parallel_sharder.errors import OptionsError
 from parallel_sharder.kinds import Kind
-from parallel_sharder.manifest import signed
 from parallel_sharder.model import WNID, ImageClass
 from parallel_sharder.samples import annotation
 from parallel_sharder.samples.boxes import BoxesForm, boxes_json, unannotated_json

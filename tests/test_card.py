@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from parallel_sharder import Options, convert, preview
-from parallel_sharder.card import MARK
+from parallel_sharder.catalog.card import MARK
 from parallel_sharder.errors import DestinationError, SourceError
 from parallel_sharder.options import SPLITS, Split
 from parallel_sharder.samples.boxes import JSON_FIELDS

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from parallel_sharder import IndexOptions, Options, VerifyOptions, convert, index_shards, verify_shards
+from parallel_sharder.catalog.manifest import Manifest, signed
 from parallel_sharder.errors import ManifestError
-from parallel_sharder.manifest import Manifest, signed
 from tests import made
 
 Change = Callable[[dict[str, Any]], Any]

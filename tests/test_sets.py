@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from parallel_sharder.manifest import ListedShard, Manifest
+from parallel_sharder.catalog.manifest import ListedShard, Manifest
+from parallel_sharder.catalog.sets import CountedShard, State, sets_in
 from parallel_sharder.options import Options
-from parallel_sharder.sets import CountedShard, State, sets_in
 
 
 def manifest(name: str, shards: int = 2) -> Manifest:

@@ -14,11 +14,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from parallel_sharder.catalog.yamltext import from_yaml, to_yaml
 from parallel_sharder.errors import OptionsError, SharderError, SourceError
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import Deviation, Problem
 from parallel_sharder.text import code, printable, shards_done, shown, tsv
-from parallel_sharder.yamltext import from_yaml, to_yaml
 from tests import made
 
 ODD_NAMES = ["null", "on", "No", "2", "1e3", "0x1f", "2001-01-01", "@a", "*a", "&a", "!a", "x: y", "- a", "#a", "a #b",

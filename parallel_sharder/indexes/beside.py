@@ -11,7 +11,8 @@ import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 
-from parallel_sharder.beside import Beside, FinishedSet
+from parallel_sharder.catalog.beside import Beside, FinishedSet
+from parallel_sharder.catalog.sets import sets_in
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import DestinationError, SourceError
 from parallel_sharder.indexes import Shard
@@ -24,7 +25,6 @@ from parallel_sharder.indexes.sets import ListedSet, ShardSet, listed_sets
 from parallel_sharder.model import ShardRecord
 from parallel_sharder.monitor import Monitor
 from parallel_sharder.pattern import ShardPattern
-from parallel_sharder.sets import sets_in
 
 Made = Sequence[tuple[ShardRecord, Callable[[], ShardMembers]]]
 """The records of shards, in order of number, each with a function that computes where the shard's members are."""

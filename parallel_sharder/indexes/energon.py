@@ -22,6 +22,8 @@ from typing import Any
 
 import xxhash
 
+from parallel_sharder.catalog.sets import json_at
+from parallel_sharder.catalog.yamltext import from_yaml, to_yaml
 from parallel_sharder.destination import text_at
 from parallel_sharder.errors import DestinationError, SourceError
 from parallel_sharder.indexes import Shard
@@ -30,9 +32,7 @@ from parallel_sharder.indexes.members import ShardMembers
 from parallel_sharder.indexes.reader import ReaderIndex, in_the_way, is_shard_index
 from parallel_sharder.indexes.sets import ShardSet
 from parallel_sharder.pattern import braces, shard_name
-from parallel_sharder.sets import json_at
 from parallel_sharder.stores import store_of
-from parallel_sharder.yamltext import from_yaml, to_yaml
 
 FOLDER = ".nv-meta"
 TABLE = "index.sqlite"

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from parallel_sharder.catalog.manifest import Manifest
+from parallel_sharder.catalog.sets import FoundSet
 from parallel_sharder.errors import DestinationError, ManifestError
 from parallel_sharder.indexes import Shard
 from parallel_sharder.journal.journal import past_of, progress_of
-from parallel_sharder.manifest import Manifest
 from parallel_sharder.pattern import ShardPattern, names_set, shard_name
 from parallel_sharder.setfiles import SetFiles, journals_in
-from parallel_sharder.sets import FoundSet
 from parallel_sharder.stores import store_of
 from parallel_sharder.text import shards_done
 

@@ -11,14 +11,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+from parallel_sharder.catalog.manifest import Manifest
+from parallel_sharder.catalog.sets import is_wids, json_at
 from parallel_sharder.errors import ManifestError
 from parallel_sharder.indexes import Shard
 from parallel_sharder.indexes.members import ShardMembers
 from parallel_sharder.indexes.reader import ReaderIndex, content_before, json_bytes
 from parallel_sharder.indexes.sets import ShardSet
-from parallel_sharder.manifest import Manifest
 from parallel_sharder.setfiles import SetFiles
-from parallel_sharder.sets import is_wids, json_at
 from parallel_sharder.stores import store_of
 from parallel_sharder.tar.ustar import NAME_LIMIT_BYTES
 

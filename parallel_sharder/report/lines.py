@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+from parallel_sharder.catalog.problems import classes_left_out, samples_left_out
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import Problem
-from parallel_sharder.problems import classes_left_out, samples_left_out
 from parallel_sharder.text import counted, printable
 
 Row = tuple[str, str]

@@ -10,11 +10,11 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
+from parallel_sharder.catalog.problems import left_out_json, problem_json
 from parallel_sharder.destination import existing
 from parallel_sharder.journal.journal import Past
 from parallel_sharder.model import Listing, Plan, Problem
 from parallel_sharder.options import Options
-from parallel_sharder.problems import left_out_json, problem_json
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from parallel_sharder.catalog.problems import left_out_json, problem_json, samples_left_out
 from parallel_sharder.model import Listing, Problem, ShardRecord
 from parallel_sharder.options import Options
-from parallel_sharder.problems import left_out_json, problem_json, samples_left_out
 from parallel_sharder.samples.mended import mended_in_all
 
 

@@ -13,8 +13,8 @@ import shlex
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from parallel_sharder.catalog.problems import samples_left_out
 from parallel_sharder.errors import worded
-from parallel_sharder.problems import samples_left_out
 from parallel_sharder.report.lines import (
     Row,
     beginning,

@@ -17,17 +17,17 @@ from itertools import pairwise
 
 import numpy as np
 
+from parallel_sharder.catalog.manifest import Choices, Manifest
+from parallel_sharder.catalog.sets import State, sets_in
 from parallel_sharder.engines import running
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import DestinationError, ManifestError, SourceError
 from parallel_sharder.journal.journal import progress_of
-from parallel_sharder.manifest import Choices, Manifest
 from parallel_sharder.model import Deviation, Listing, Problem
 from parallel_sharder.monitor import Monitor, telling
 from parallel_sharder.options import WITHOUT_ANNOTATIONS, VerifyOptions
 from parallel_sharder.pattern import ShardPattern, is_pattern, shard_name
 from parallel_sharder.setfiles import SetFiles
-from parallel_sharder.sets import State, sets_in
 from parallel_sharder.sources.source import SourceOptions, open_source
 from parallel_sharder.stores import store_of
 from parallel_sharder.text import counted

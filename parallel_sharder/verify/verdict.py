@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from parallel_sharder.catalog.problems import classes_left_out, problem_json
 from parallel_sharder.model import Deviation, Problem
-from parallel_sharder.problems import classes_left_out, problem_json
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from parallel_sharder.catalog.manifest import Manifest
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import unwritable
 from parallel_sharder.journal.journal import Journal
-from parallel_sharder.manifest import Manifest
 from parallel_sharder.model import Listing, Plan, Problem, ShardRecord
 from parallel_sharder.monitor import Monitor
 from parallel_sharder.stores import store_of

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from parallel_sharder.beside import FinishedSet, RecordedFile
+from parallel_sharder.catalog.beside import FinishedSet, RecordedFile
+from parallel_sharder.catalog.manifest import ListedShard, Manifest, is_manifest
 from parallel_sharder.journal.journal import Journal
-from parallel_sharder.manifest import ListedShard, Manifest, is_manifest
 from parallel_sharder.model import Listing, Plan, ShardRecord
 from parallel_sharder.options import Options
 from parallel_sharder.samples.mended import Mended, mended_in_all

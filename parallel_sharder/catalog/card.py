@@ -16,17 +16,17 @@ from collections.abc import Sequence
 from itertools import chain, count
 from typing import Any, NamedTuple
 
-from parallel_sharder.beside import Beside, FinishedSet
+from parallel_sharder.catalog.beside import Beside, FinishedSet
+from parallel_sharder.catalog.manifest import Manifest
+from parallel_sharder.catalog.sets import sets_in
+from parallel_sharder.catalog.yamltext import to_yaml
 from parallel_sharder.destination import text_at
 from parallel_sharder.errors import DestinationError, unwritable
-from parallel_sharder.manifest import Manifest
 from parallel_sharder.pattern import braces, shard_name
 from parallel_sharder.samples.forms import FORMS
 from parallel_sharder.setfiles import CARD, SetFiles
-from parallel_sharder.sets import sets_in
 from parallel_sharder.stores import store_of
 from parallel_sharder.text import code, size
-from parallel_sharder.yamltext import to_yaml
 
 MARK = "<!-- Written by parallel_sharder, whose --card writes it anew as long as this line is here. -->"
 

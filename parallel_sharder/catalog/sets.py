@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, NamedTuple
 
+from parallel_sharder.catalog.manifest import Manifest
+from parallel_sharder.catalog.schema import Shape, Value, fault, whole_number
 from parallel_sharder.errors import DestinationError, ManifestError
-from parallel_sharder.manifest import Manifest
 from parallel_sharder.pattern import set_name, shard_name
-from parallel_sharder.schema import Shape, Value, fault, whole_number
 from parallel_sharder.setfiles import MANIFEST_SUFFIX, SetFiles, journals_in
 from parallel_sharder.stores import store_of
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from parallel_sharder.beside import FinishedSet, RecordedFile
-from parallel_sharder.manifest import Manifest
+from parallel_sharder.catalog.beside import FinishedSet, RecordedFile
+from parallel_sharder.catalog.manifest import Manifest
 from parallel_sharder.text import tsv
 
 

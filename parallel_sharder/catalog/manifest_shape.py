@@ -12,10 +12,20 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+from parallel_sharder.catalog.schema import (
+    Shape,
+    Value,
+    fault,
+    instead,
+    matching,
+    one_of,
+    optional,
+    or_null,
+    whole_number,
+)
 from parallel_sharder.model import WNID
 from parallel_sharder.options import ANNOTATIONS, LABELS, ON_BAD, SEED_LIMIT, SPLITS
 from parallel_sharder.pattern import ShardPattern
-from parallel_sharder.schema import Shape, Value, fault, instead, matching, one_of, optional, or_null, whole_number
 
 TOOL = "parallel_sharder"
 

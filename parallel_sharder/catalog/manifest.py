@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import xxhash
 
 from parallel_sharder import __version__
+from parallel_sharder.catalog.manifest_shape import DIGEST, TOOL, fault_in, is_ours, totals_of
 from parallel_sharder.errors import ManifestError
-from parallel_sharder.manifestshape import DIGEST, TOOL, fault_in, is_ours, totals_of
 from parallel_sharder.model import ImageClass, ShardRecord
 from parallel_sharder.samples.mended import Mended
 from parallel_sharder.stores import store_of

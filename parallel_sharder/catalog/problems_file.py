@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from parallel_sharder.beside import FinishedSet, RecordedFile
-from parallel_sharder.problems import problem_lines
+from parallel_sharder.catalog.beside import FinishedSet, RecordedFile
+from parallel_sharder.catalog.problems import problem_lines
 
 
 class ProblemsFile(RecordedFile):

@@ -1,0 +1,1 @@
+"""The catalog: the sets that are in a folder, and what lies beside their shards for people and tools."""
