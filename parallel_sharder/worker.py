@@ -15,8 +15,6 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from parallel_sharder.ahead import CHECK_EVERY, ReadAhead
-from parallel_sharder.blob import blobs_of, endings_of
 from parallel_sharder.engines.progress import Progress
 from parallel_sharder.errors import SampleError, SourceError, StoppedError, unwritable
 from parallel_sharder.model import Chunk, Job, Problem, Role, ShardRecord
@@ -26,6 +24,8 @@ from parallel_sharder.samples.layout import SampleLayout
 from parallel_sharder.samples.mended import MENDS
 from parallel_sharder.samples.sample import Sample
 from parallel_sharder.stores import store_of
+from parallel_sharder.stores.blob import blobs_of, endings_of
+from parallel_sharder.stores.readahead import CHECK_EVERY, ReadAhead
 from parallel_sharder.tar.ustar import sum_of
 from parallel_sharder.tar.writer import ShardFile
 

@@ -30,7 +30,6 @@ from tests.made import JPEG
 with atheris.instrument_imports(include=["parallel_sharder", "xmltodict", "tarfile"]):
     import msgpack
 
-    from parallel_sharder.blob import ZipEntry
     from parallel_sharder.catalog.card import CardedSet, card
     from parallel_sharder.catalog.manifest import Manifest, signed
     from parallel_sharder.catalog.yamltext import from_yaml
@@ -51,6 +50,7 @@ with atheris.instrument_imports(include=["parallel_sharder", "xmltodict", "tarfi
     from parallel_sharder.shard_writer import encode
     from parallel_sharder.sources.tars import Stream, tar_members
     from parallel_sharder.sources.zips import zip_members
+    from parallel_sharder.stores.blob import ZipEntry
     from parallel_sharder.tar.ustar import HeaderTemplate
     from parallel_sharder.text import code, printable, tsv
     from parallel_sharder.verify.deviations import Deviations

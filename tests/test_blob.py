@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from parallel_sharder.blob import LooseFile, Stretch, ZipEntry, blob_at, blobs_of
 from parallel_sharder.errors import SampleError
 from parallel_sharder.model import PackedPart, Place, Role
+from parallel_sharder.stores.blob import LooseFile, Stretch, ZipEntry, blob_at, blobs_of
 
 PLACES = (Place("/a", "a"), Place("/b.tar", "b.tar"))
 

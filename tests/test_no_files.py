@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from parallel_sharder.blob import LooseFile, Stretch, ZipEntry
 from parallel_sharder.cli.main import main
 from parallel_sharder.errors import SampleError
 from parallel_sharder.kinds import Kind
+from parallel_sharder.stores.blob import LooseFile, Stretch, ZipEntry
 from tests import made
 
 HANG_SECONDS = 10

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from parallel_sharder.blob import LooseFile
+from parallel_sharder.stores.blob import LooseFile
 from parallel_sharder.stores.regular import open_regular, read_regular
 
 

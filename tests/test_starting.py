@@ -28,10 +28,10 @@ from parallel_sharder import (
     preview,
     verify_shards,
 )
-from parallel_sharder.blob import LooseFile
 from parallel_sharder.engines import inside, processes, starting
 from parallel_sharder.errors import SampleError
 from parallel_sharder.options import StartMethod
+from parallel_sharder.stores.blob import LooseFile
 from tests import made
 from tests.conftest import needs
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from parallel_sharder.blob import Blob
 from parallel_sharder.errors import SampleError
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import Problem
 from parallel_sharder.samples import annotation
 from parallel_sharder.samples.image import Size, dimensions, examine
+from parallel_sharder.stores.blob import Blob
 
 T = TypeVar("T")
 

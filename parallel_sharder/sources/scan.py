@@ -13,13 +13,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from parallel_sharder.blob import blob_at
 from parallel_sharder.columns import Bools, Bytes, Extents, Int32s, Int64s, Keys
 from parallel_sharder.errors import SourceError
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import ImageClass, Listing, Part, Place, Problem, Role
 from parallel_sharder.sources.contents import Contents, FileColumns
 from parallel_sharder.sources.folders import UNREADABLE, why_unreadable
+from parallel_sharder.stores.blob import blob_at
 from parallel_sharder.text import counted
 
 

@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 
 import xxhash
 
-from parallel_sharder.blob import Blob
 from parallel_sharder.errors import SampleError
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import Deviation, ImageClass
 from parallel_sharder.samples import annotation
 from parallel_sharder.samples.image import dimensions, examine
+from parallel_sharder.stores.blob import Blob
 from parallel_sharder.verify.deviations import DETAIL_LIMIT
 from parallel_sharder.verify.form import NEEDS_SIZE, expected_json, size_in
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import resource
 from collections.abc import Iterable, Sequence
 
-from parallel_sharder.blob import Blob
+from parallel_sharder.stores.blob import Blob
 
 SAMPLES_AHEAD = 16
 
