@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks.tools.peers import ONE_PROCESS, PEERS, installed
 from benchmarks.tools.race import parser, print_table, race
-from parallel_sharder.machine import usable_cores
+from parallel_sharder.engines.cores import usable_cores
 
 
 def main() -> None:

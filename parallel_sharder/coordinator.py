@@ -26,11 +26,11 @@ from parallel_sharder.destination import (
 )
 from parallel_sharder.engines import running
 from parallel_sharder.engines.engine import Engine
+from parallel_sharder.engines.limits import explain
 from parallel_sharder.errors import DestinationError, DestinationGoneError, SharderError, SourceError
 from parallel_sharder.journal.file import refuse_foreign_journal
 from parallel_sharder.journal.fingerprint import refuse_other
 from parallel_sharder.journal.journal import Journal, Past, past_of
-from parallel_sharder.limits import explain
 from parallel_sharder.model import Chunk, Listing, Plan, ShardRecord
 from parallel_sharder.monitor import Monitor, telling
 from parallel_sharder.options import Options

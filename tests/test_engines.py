@@ -337,7 +337,7 @@ def test_error_of_the_coordinator_in_words(error: Exception, words: str) -> None
 
 def test_workers_are_as_many_as_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     """Unless somebody names another number."""
-    monkeypatch.setattr("parallel_sharder.machine.usable_cores", lambda: 3)
+    monkeypatch.setattr("parallel_sharder.engines.cores.usable_cores", lambda: 3)
     for workers, expected in ((None, 3), (2, 2), (0, 0)):
         with running(workers) as engine:
             assert expected == engine.workers

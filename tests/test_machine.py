@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from parallel_sharder import machine
+from parallel_sharder.engines import cores
 from parallel_sharder.stores.local import LocalStore
 
 
@@ -19,7 +19,7 @@ def test_quota_of_version_2_counts_every_ancestor(tmp_path: Path) -> None:
     (groups / "job" / "step").mkdir(parents=True)
     (groups / "job" / "step" / "cpu.max").write_text("max 100000\n")
     (groups / "job" / "cpu.max").write_text("250000 100000\n")
-    assert 2.5 == machine.cgroup_quota(tmp_path / "cgroup", groups)
+    assert 2.5 == cores.cgroup_quota(tmp_path / "cgroup", groups)
 
 
 def test_quota_of_version_1(tmp_path: Path) -> None:
@@ -31,22 +31,22 @@ def test_quota_of_version_1(tmp_path: Path) -> None:
     (box / "cpu.cfs_period_us").write_text("100000\n")
     (box.parent / "cpu.cfs_quota_us").write_text("-1\n")
     (box.parent / "cpu.cfs_period_us").write_text("100000\n")
-    assert 4.0 == machine.cgroup_quota(tmp_path / "cgroup", tmp_path / "fs")
+    assert 4.0 == cores.cgroup_quota(tmp_path / "cgroup", tmp_path / "fs")
 
 
 def test_no_quota(tmp_path: Path) -> None:
     """No control groups, or none with a quota: no limit."""
-    assert math.inf == machine.cgroup_quota(tmp_path / "missing", tmp_path)
+    assert math.inf == cores.cgroup_quota(tmp_path / "missing", tmp_path)
     (tmp_path / "cgroup").write_text("0::/\n")
-    assert math.inf == machine.cgroup_quota(tmp_path / "cgroup", tmp_path)
+    assert math.inf == cores.cgroup_quota(tmp_path / "cgroup", tmp_path)
 
 
 @pytest.mark.parametrize(("quota", "cores"), [(math.inf, 8), (2.5, 3), (0.2, 1), (64.0, 8)])
 def test_usable_cores(monkeypatch: pytest.MonkeyPatch, quota: float, cores: int) -> None:
     """The affinity, or the quota rounded up where that is less; never none."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
-    monkeypatch.setattr(machine, "cgroup_quota", lambda *_: quota)
-    assert cores == machine.usable_cores()
+    monkeypatch.setattr(cores, "cgroup_quota", lambda *_: quota)
+    assert cores == cores.usable_cores()
 
 
 def test_free_bytes_of_a_folder_to_be_made(tmp_path: Path) -> None:

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 from parallel_sharder.cli.parsers import COMMAND, AnyOptions, parse
 from parallel_sharder.cli.signals import InterruptedBySignal, raising_signals
 from parallel_sharder.cli.streams import complain, open_standard_files, print_result
+from parallel_sharder.engines.limits import stopping_in_words
 from parallel_sharder.errors import SharderError, options_as_typed
-from parallel_sharder.limits import stopping_in_words
 from parallel_sharder.options import IndexOptions, Options, VerifyOptions
 from parallel_sharder.text import shards_done
 

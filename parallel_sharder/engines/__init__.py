@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Iterator
 
 from parallel_sharder.engines.engine import Engine
-from parallel_sharder.limits import stopping_in_words
+from parallel_sharder.engines.limits import stopping_in_words
 
 
 @contextlib.contextmanager
@@ -21,9 +21,9 @@ def running(workers: int | None, start_method: str | None = None, preload: str =
     """
     with stopping_in_words():
         if workers is None:
-            from parallel_sharder import machine  # not before it is wanted: workers import this module
+            from parallel_sharder.engines import cores  # not before it is wanted: workers import this module
 
-            workers = machine.usable_cores()
+            workers = cores.usable_cores()
         with open_engine(workers, start_method, preload) as engine:
             yield engine
 

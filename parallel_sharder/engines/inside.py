@@ -21,8 +21,8 @@ from multiprocessing.connection import Connection
 from typing import NoReturn
 
 from parallel_sharder.engines.board import Board
+from parallel_sharder.engines.limits import explain
 from parallel_sharder.errors import NO_MEMORY_STATUS
-from parallel_sharder.limits import explain
 
 DISMISSED = b""
 """Sent to a worker when there are no more tasks."""

@@ -27,8 +27,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
-from parallel_sharder import limits
-from parallel_sharder.engines import inside
+from parallel_sharder.engines import inside, limits
 from parallel_sharder.engines.board import Board
 from parallel_sharder.engines.engine import Engine, Hand
 from parallel_sharder.engines.starting import Fork, ForkServer, Spawn, Starter

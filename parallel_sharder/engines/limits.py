@@ -77,10 +77,10 @@ def _limit(error: BaseException | None) -> str:
 
 
 def _processes() -> str:
-    from parallel_sharder import machine  # not before it is wanted: it takes workers longer than all else
+    from parallel_sharder.engines import cores  # not before it is wanted: it takes workers longer than all else
 
     user = math.inf if os.geteuid() == 0 else _value(resource.RLIMIT_NPROC)  # which does not bind root
-    group = machine.cgroup_processes()
+    group = cores.cgroup_processes()
     if user < group:
         return f"The limit on a user's processes and threads is {user:,} (ulimit -u). {_REMEDY}"
     if group < math.inf:
