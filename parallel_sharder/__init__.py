@@ -8,7 +8,7 @@
     publish   ShardRecords               -> manifest     the index of the finished set, last         manifest
 
 `coordinator.convert` is that list; `verify` reads what it has made, by checks that share no code with the writer;
-`indexer` writes the indexes that single readers want.
+`indexes.index` writes the indexes that single readers want.
 The public names are below; they are imported when they are first used, so that `--help` and a worker process do without
 numpy.
 """
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from parallel_sharder.coordinator import convert, preview
     from parallel_sharder.errors import OptionsError, SharderError
-    from parallel_sharder.indexer import index_shards
+    from parallel_sharder.indexes.index import index_shards
     from parallel_sharder.indexes.indexed import Indexed
     from parallel_sharder.monitor import Monitor, Silent
     from parallel_sharder.options import IndexOptions, Options, VerifyOptions
@@ -65,7 +65,7 @@ _HOMES = {
     "Verdict": "verify.verdict",
     "VerifyOptions": "options",
     "convert": "coordinator",
-    "index_shards": "indexer",
+    "index_shards": "indexes.index",
     "preview": "coordinator",
     "verify_shards": "verify.sets",
 }

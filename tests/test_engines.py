@@ -229,7 +229,7 @@ def test_named_module_is_loaded_by_the_fork_server(method: str) -> None:
 
 VERIFY_AND_INDEX = """
 import sys
-import parallel_sharder.indexer, parallel_sharder.verify.sets
+import parallel_sharder.indexes.index, parallel_sharder.verify.sets
 from parallel_sharder.engines import open_engine
 with open_engine(1, {method!r}, {preload!r}) as engine:
     [theirs] = engine.each(eval, ["sorted(__import__('sys').modules)"])

@@ -21,7 +21,7 @@ KILLED = {
     "--root {}/archives --dest {}/new --dry-run": "coordinator:make_plan",
     "verify {}/out": "verify.sets:Rows.of",
     "verify {}/out --source {}/archives": "verify.sets:compare_with_source",
-    "index {}/out --for all": "indexer:FolderIndexes",
+    "index {}/out --for all": "indexes.index:FolderIndexes",
 }
 """Commands, and what they are about to call when they are killed."""
 

@@ -41,12 +41,12 @@ def test_no_quota(tmp_path: Path) -> None:
     assert math.inf == cores.cgroup_quota(tmp_path / "cgroup", tmp_path)
 
 
-@pytest.mark.parametrize(("quota", "cores"), [(math.inf, 8), (2.5, 3), (0.2, 1), (64.0, 8)])
-def test_usable_cores(monkeypatch: pytest.MonkeyPatch, quota: float, cores: int) -> None:
+@pytest.mark.parametrize(("quota", "usable"), [(math.inf, 8), (2.5, 3), (0.2, 1), (64.0, 8)])
+def test_usable_cores(monkeypatch: pytest.MonkeyPatch, quota: float, usable: int) -> None:
     """The affinity, or the quota rounded up where that is less; never none."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
     monkeypatch.setattr(cores, "cgroup_quota", lambda *_: quota)
-    assert cores == cores.usable_cores()
+    assert usable == cores.usable_cores()
 
 
 def test_free_bytes_of_a_folder_to_be_made(tmp_path: Path) -> None:

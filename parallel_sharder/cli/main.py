@@ -98,7 +98,7 @@ def _result(
 
         return verify_shards(options, monitor)
     if isinstance(options, IndexOptions):
-        from parallel_sharder.indexer import index_shards
+        from parallel_sharder.indexes.index import index_shards
 
         return index_shards(options, monitor)
     from parallel_sharder import coordinator
