@@ -27,7 +27,7 @@ from parallel_sharder import Options, coordinator, deal, worker
 from parallel_sharder.engines import open_engine
 from parallel_sharder.engines.board import Board
 from parallel_sharder.model import Chunk
-from parallel_sharder.monitor import Silent
+from parallel_sharder.monitor.monitor import Silent
 from parallel_sharder.samples.form import Encoded
 from parallel_sharder.samples.image import examine
 from parallel_sharder.samples.sample import Sample

@@ -40,7 +40,7 @@ from parallel_sharder.samples import sizes
 from parallel_sharder.engines import open_engine
 from parallel_sharder.indexes.beside import ReaderIndexes
 from parallel_sharder.model import ShardRecord
-from parallel_sharder.monitor import Silent
+from parallel_sharder.monitor.monitor import Silent
 from parallel_sharder.options import INDEXES
 from parallel_sharder.indexes.computed import computed
 from parallel_sharder.deal import make_chunks

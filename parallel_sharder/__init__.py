@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from parallel_sharder.errors import OptionsError, SharderError
     from parallel_sharder.indexes.index import index_shards
     from parallel_sharder.indexes.indexed import Indexed
-    from parallel_sharder.monitor import Monitor, Silent
+    from parallel_sharder.monitor.monitor import Monitor, Silent
     from parallel_sharder.options import IndexOptions, Options, VerifyOptions
     from parallel_sharder.report.preview import Preview
     from parallel_sharder.report.summary import Report
@@ -54,14 +54,14 @@ __all__ = [
 _HOMES = {
     "IndexOptions": "options",
     "Indexed": "indexes.indexed",
-    "Monitor": "monitor",
+    "Monitor": "monitor.monitor",
     "Options": "options",
     "OptionsError": "errors",
     "Preview": "report.preview",
     "Report": "report.summary",
     "ShardWriter": "shard_writer",
     "SharderError": "errors",
-    "Silent": "monitor",
+    "Silent": "monitor.monitor",
     "Verdict": "verify.verdict",
     "VerifyOptions": "options",
     "convert": "coordinator",

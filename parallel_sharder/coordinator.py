@@ -32,7 +32,7 @@ from parallel_sharder.journal.file import refuse_foreign_journal
 from parallel_sharder.journal.fingerprint import refuse_other
 from parallel_sharder.journal.journal import Journal, Past, past_of
 from parallel_sharder.model import Chunk, Listing, Plan, ShardRecord
-from parallel_sharder.monitor import Monitor, telling
+from parallel_sharder.monitor.monitor import Monitor, telling
 from parallel_sharder.options import Options
 from parallel_sharder.pattern import ShardPattern
 from parallel_sharder.plan import Limits, in_order, make_plan

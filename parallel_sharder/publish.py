@@ -20,7 +20,7 @@ from parallel_sharder.errors import DestinationError
 from parallel_sharder.indexes.beside import ReaderIndexes
 from parallel_sharder.journal.journal import Journal
 from parallel_sharder.model import Listing, Plan, Problem, ShardRecord
-from parallel_sharder.monitor import Monitor
+from parallel_sharder.monitor.monitor import Monitor
 from parallel_sharder.options import INDEXES, Options
 from parallel_sharder.stores import store_of
 from parallel_sharder.stores.digests import digests_of

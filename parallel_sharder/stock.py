@@ -15,7 +15,7 @@ from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import DestinationError
 from parallel_sharder.journal.journal import Journal, Taken
 from parallel_sharder.model import Plan, ShardRecord
-from parallel_sharder.monitor import Monitor
+from parallel_sharder.monitor.monitor import Monitor
 from parallel_sharder.options import Options
 from parallel_sharder.publish import withdraw
 from parallel_sharder.resume import intact

@@ -19,11 +19,12 @@ from typing import Any
 
 import psutil
 
-from parallel_sharder import coordinator, monitor, worker
+from parallel_sharder import coordinator, worker
 from parallel_sharder.cli.main import main as command_line
 from parallel_sharder.engines.progress import Progress
 from parallel_sharder.journal import journal
 from parallel_sharder.model import Chunk, ShardRecord
+from parallel_sharder.monitor import monitor
 from parallel_sharder.stores import durable
 
 FAULTS = (

@@ -12,7 +12,7 @@ from parallel_sharder.engines import open_engine
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import SourceError
 from parallel_sharder.model import Role
-from parallel_sharder.monitor import Silent
+from parallel_sharder.monitor.monitor import Silent
 from parallel_sharder.sources.source import SourceOptions, open_source, refuse_left_out
 from tests import made
 

@@ -15,7 +15,7 @@ from parallel_sharder.engines import open_engine
 from parallel_sharder.errors import SourceError
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import Listing, Role
-from parallel_sharder.monitor import Silent
+from parallel_sharder.monitor.monitor import Silent
 from parallel_sharder.sources.imagenet.classes import read_classes
 from parallel_sharder.sources.source import SourceOptions, open_source
 from tests import made

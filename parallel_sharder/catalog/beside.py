@@ -18,7 +18,7 @@ from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import unwritable
 from parallel_sharder.journal.journal import Journal
 from parallel_sharder.model import Listing, Plan, Problem, ShardRecord
-from parallel_sharder.monitor import Monitor
+from parallel_sharder.monitor.monitor import Monitor
 from parallel_sharder.stores import store_of
 from parallel_sharder.stores.durable import taken
 from parallel_sharder.stores.traces import identity_if, trace_of

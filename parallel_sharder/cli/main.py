@@ -28,7 +28,7 @@ from parallel_sharder.text import shards_done
 
 if TYPE_CHECKING:
     from parallel_sharder import Indexed, Preview, Report, Verdict
-    from parallel_sharder.monitor import Monitor
+    from parallel_sharder.monitor.monitor import Monitor
 
 _STARTED = time.time()
 """A journal that has not been touched since is not of this run."""
@@ -108,7 +108,7 @@ def _result(
 
 def _monitor(arguments: argparse.Namespace) -> Monitor:
     """Returns nobody's monitor for --quiet, a bar for a terminal, and lines of a log for anything else."""
-    from parallel_sharder.monitor import Log, Silent, Terminal
+    from parallel_sharder.monitor.monitor import Log, Silent, Terminal
 
     if arguments.quiet or sys.stderr is None:
         return Silent()

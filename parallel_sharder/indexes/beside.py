@@ -23,7 +23,7 @@ from parallel_sharder.indexes.members import ShardMembers
 from parallel_sharder.indexes.reader import ReaderIndex
 from parallel_sharder.indexes.sets import ListedSet, ShardSet, listed_sets
 from parallel_sharder.model import ShardRecord
-from parallel_sharder.monitor import Monitor
+from parallel_sharder.monitor.monitor import Monitor
 from parallel_sharder.pattern import ShardPattern
 
 Made = Sequence[tuple[ShardRecord, Callable[[], ShardMembers]]]

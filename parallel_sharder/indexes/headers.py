@@ -17,7 +17,7 @@ from parallel_sharder.errors import SourceError
 from parallel_sharder.indexes import Shard
 from parallel_sharder.indexes.folder import Found, index_shard
 from parallel_sharder.indexes.members import ShardMembers
-from parallel_sharder.monitor import Monitor
+from parallel_sharder.monitor.monitor import Monitor
 from parallel_sharder.sources.tars import Stream, TarMember, reader, tar_members
 from parallel_sharder.stores import store_of
 from parallel_sharder.stores.digests import digests_of

@@ -16,7 +16,7 @@ from typing import Protocol, Self
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import SourceError
 from parallel_sharder.model import Listing
-from parallel_sharder.monitor import Monitor
+from parallel_sharder.monitor.monitor import Monitor
 from parallel_sharder.options import WITHOUT_ANNOTATIONS, Options
 from parallel_sharder.pattern import ShardPattern
 

@@ -24,7 +24,7 @@ from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import DestinationError, ManifestError, SourceError
 from parallel_sharder.journal.journal import progress_of
 from parallel_sharder.model import Deviation, Listing, Problem
-from parallel_sharder.monitor import Monitor, telling
+from parallel_sharder.monitor.monitor import Monitor, telling
 from parallel_sharder.options import WITHOUT_ANNOTATIONS, VerifyOptions
 from parallel_sharder.pattern import ShardPattern, is_pattern, shard_name
 from parallel_sharder.setfiles import SetFiles

@@ -17,7 +17,7 @@ from parallel_sharder.columns import Int32s, Int64s, Keys
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import Deviation, Listing, Role
-from parallel_sharder.monitor import Monitor
+from parallel_sharder.monitor.monitor import Monitor
 from parallel_sharder.setfiles import SetFiles
 from parallel_sharder.stores.blob import blob_of
 from parallel_sharder.verify.listed import Listed

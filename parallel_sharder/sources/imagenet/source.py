@@ -10,7 +10,7 @@ from typing import Self
 
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.model import Archive, Listing, Role
-from parallel_sharder.monitor import Monitor
+from parallel_sharder.monitor.monitor import Monitor
 from parallel_sharder.sources.archive_index import ArchiveIndex, archive_at, refuse_changed_archives
 from parallel_sharder.sources.imagenet.checksums import check_archives
 from parallel_sharder.sources.imagenet.classes import read_classes
