@@ -16,7 +16,7 @@ import xxhash
 from parallel_sharder import Options, convert, deal, preview
 from parallel_sharder.errors import DestinationError, PlanError, WorkerError
 from parallel_sharder.kinds import Kind
-from parallel_sharder.monitor.monitor import Recording
+from parallel_sharder.monitor.recording import Recording
 from parallel_sharder.options import Split
 from parallel_sharder.sources.contents import Contents
 from tests import made

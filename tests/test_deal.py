@@ -17,7 +17,7 @@ from parallel_sharder.engines.engine import Engine
 from parallel_sharder.engines.progress import Progress
 from parallel_sharder.errors import Death, DestinationGoneError, SourceError, WorkerError
 from parallel_sharder.model import Chunk, ShardRecord
-from parallel_sharder.monitor.monitor import Recording
+from parallel_sharder.monitor.recording import Recording
 from parallel_sharder.sources.source import SourceOptions, open_source
 from parallel_sharder.worker import write_chunk
 from tests import made

@@ -16,7 +16,7 @@ import pytest
 from parallel_sharder import Options, convert, coordinator
 from parallel_sharder.destination import make_folder, refuse_full, refuse_taken, refuse_unfit, refuse_unwritable
 from parallel_sharder.errors import DestinationError, options_as_typed
-from parallel_sharder.monitor.monitor import Recording
+from parallel_sharder.monitor.recording import Recording
 from parallel_sharder.pattern import ShardPattern
 from tests import made
 from tests.conftest import without_privileges

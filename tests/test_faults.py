@@ -21,7 +21,7 @@ import pytest
 from parallel_sharder import Options, VerifyOptions, convert, verify_shards
 from parallel_sharder.errors import DestinationError
 from parallel_sharder.model import Plan, ShardRecord
-from parallel_sharder.monitor.monitor import Recording
+from parallel_sharder.monitor.recording import Recording
 from tests import made
 from tests.conftest import needs
 from tests.faults import FAULTS, MOMENTS, changed_image

@@ -18,7 +18,7 @@ import pytest
 from parallel_sharder import Options, convert
 from parallel_sharder.catalog.manifest import signed
 from parallel_sharder.errors import DestinationError, OptionsError
-from parallel_sharder.monitor.monitor import Recording
+from parallel_sharder.monitor.recording import Recording
 from parallel_sharder.options import Split
 from tests.indexed import broken_source, content_of, convert_both, dali_index, foreign, index
 

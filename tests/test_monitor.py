@@ -17,7 +17,9 @@ import pytest
 from parallel_sharder import IndexOptions, Options, VerifyOptions, convert, index_shards, preview, verify_shards
 from parallel_sharder.errors import SharderError, SourceError
 from parallel_sharder.model import Plan, ShardRecord
-from parallel_sharder.monitor.monitor import Log, Monitor, Silent, Terminal
+from parallel_sharder.monitor.log import Log
+from parallel_sharder.monitor.monitor import Monitor, Silent
+from parallel_sharder.monitor.terminal import Terminal
 from parallel_sharder.stores.lock import locked_folder
 from parallel_sharder.text import counted, duration, size
 from tests import made

@@ -19,7 +19,9 @@ from parallel_sharder.errors import DestinationError, DestinationGoneError, Shar
 from parallel_sharder.journal.fingerprint import FORMAT
 from parallel_sharder.journal.journal import Journal
 from parallel_sharder.journal.records import MAGIC, pack, records_of
-from parallel_sharder.monitor.monitor import Log, Recording, Terminal
+from parallel_sharder.monitor.log import Log
+from parallel_sharder.monitor.recording import Recording
+from parallel_sharder.monitor.terminal import Terminal
 from parallel_sharder.stores import durable
 from parallel_sharder.stores.lock import locked_folder
 from parallel_sharder.stores.traces import is_damaged_copy, trace_of

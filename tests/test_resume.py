@@ -24,7 +24,7 @@ from parallel_sharder.errors import DestinationError, SharderError
 from parallel_sharder.journal.fingerprint import FORMAT
 from parallel_sharder.journal.journal import Journal
 from parallel_sharder.journal.records import records_of
-from parallel_sharder.monitor.monitor import Recording
+from parallel_sharder.monitor.recording import Recording
 from tests import made
 from tests.test_convert import digests
 from tests.test_journal import FINGERPRINT, of_format

@@ -108,7 +108,9 @@ def _result(
 
 def _monitor(arguments: argparse.Namespace) -> Monitor:
     """Returns nobody's monitor for --quiet, a bar for a terminal, and lines of a log for anything else."""
-    from parallel_sharder.monitor.monitor import Log, Silent, Terminal
+    from parallel_sharder.monitor.log import Log
+    from parallel_sharder.monitor.monitor import Silent
+    from parallel_sharder.monitor.terminal import Terminal
 
     if arguments.quiet or sys.stderr is None:
         return Silent()
