@@ -158,7 +158,7 @@ class ShardWriter:
         store = store_of(path)
         if store.exists(path):
             raise DestinationError(_taken(path))
-        os.makedirs(self._pattern.folder, exist_ok=True)
+        store.make_folder(self._pattern.folder)
         return ShardFile(
             store.create(path),
             path,
