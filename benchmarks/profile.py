@@ -78,7 +78,7 @@ def _whole_set(root: Path, out: Path) -> Chunk:
     options = Options(root=root, dest=str(out), shards=1, maxsize=2**50)
     with open_engine(0, None) as engine, open_source(SourceOptions.of(options)) as source:
         listing = source.scan(engine, Silent())
-    plan = coordinator._plan(options, listing)
+    plan = coordinator.plan_of(listing, options)
     [chunk] = deal.make_chunks(listing, plan, options.pattern, deal.make_job(options, listing, plan, 1))
     return chunk
 

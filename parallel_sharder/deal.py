@@ -98,6 +98,7 @@ def deal(
         return _deal(run, engine, recorder, progress)
     except BaseException:
         engine.stop()
+        _remove_unfinished(run.in_hand())
         finished = run.unhandled()
         try:
             recorder.record(finished)
@@ -132,6 +133,13 @@ def _deal(
         progress(done_samples + samples, done_bytes + tar_bytes)
         recorder.record(done, [(chunk.number, chunk.path) for chunk in new])
     return records
+
+
+def _remove_unfinished(chunks: Sequence[Chunk]) -> None:
+    """Remove what workers that were ended have left of shards."""
+    for folder in {os.path.dirname(chunk.path) for chunk in chunks}:
+        names = "|".join(re.escape(os.path.basename(chunk.path)) for chunk in chunks)
+        store_of(folder).remove_partials(folder, names)
 
 
 def prepare_again(chunk: Chunk, deaths: int, death: Death) -> None:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xxhash
 
 from parallel_sharder.engines.engine import Engine
-from parallel_sharder.errors import DestinationError
+from parallel_sharder.errors import DestinationError, SourceError
 from parallel_sharder.journal.fingerprint import FORMAT
 from parallel_sharder.model import Archive, Listing, Plan, Role, ShardRecord
 from parallel_sharder.options import Options
 from parallel_sharder.stores import store_of
 from parallel_sharder.stores.digests import digest_if_readable
 from parallel_sharder.tar import compress
+
+if TYPE_CHECKING:
+    from parallel_sharder.journal.journal import Journal
+    from parallel_sharder.sources.source import Source
 
 
 def fingerprint(options: Options, listing: Listing, plan: Plan) -> dict[str, object]:
@@ -76,13 +81,22 @@ def intact(records: Iterable[ShardRecord], engine: Engine, check: bool) -> list[
     return [record for record in there if digests[record.path] == record.xxh3_128]
 
 
-def refuse_changed(records: Iterable[ShardRecord]) -> None:
-    """Raise DestinationError if a shard is not there any more, as it was finished: no manifest may tell of it."""
+def refuse_changed_shards(records: Iterable[ShardRecord]) -> None:
+    """Raise DestinationError if a shard is not as it was finished any more: no manifest may list it."""
     for record in records:
         if not _has_size(record):
             raise DestinationError(
                 f"{record.path} was finished, and is now missing or of another size: something else is at work there."
             )
+
+
+def refuse_changed_source(source: Source, journal: Journal, made: Sequence[ShardRecord]) -> None:
+    """Raise SourceError if the source is not as it was. What this run has made is then recorded as unfinished."""
+    try:
+        source.refuse_changes()
+    except SourceError:
+        journal.record(dealt=[(record.number, record.path) for record in made])
+        raise
 
 
 def _has_size(record: ShardRecord) -> bool:

@@ -6,7 +6,8 @@ stops the run is found before anything is removed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from parallel_sharder.catalog.manifest import is_manifest
@@ -17,6 +18,7 @@ from parallel_sharder.journal.journal import Journal, Taken
 from parallel_sharder.model import Plan, ShardRecord
 from parallel_sharder.monitor.monitor import Monitor
 from parallel_sharder.options import Options
+from parallel_sharder.pattern import ShardPattern
 from parallel_sharder.publish import withdraw
 from parallel_sharder.resume import intact
 from parallel_sharder.setfiles import SetFiles
@@ -30,13 +32,24 @@ class Stock(NamedTuple):
 
     `kept` are the records of shards that are as the journal has them; `remade` the paths of those that are not, or lack
     samples that could not be read then. `mended` are the numbers of shards of which a damaged copy may be there.
-    `withdrawn` tells whether indexes or a card told of shards that go.
+    `withdrawn` says whether indexes or a card listed shards that were removed. `notices` are sentences on the
+    destination that people should know, and no errors.
     """
 
     kept: list[ShardRecord]
     remade: list[str]
     mended: frozenset[int]
     withdrawn: bool
+    notices: list[str]
+
+    @property
+    def kept_numbers(self) -> frozenset[int]:
+        """The numbers of the shards that are kept."""
+        return frozenset(record.number for record in self.kept)
+
+    def worded(self, wording: Callable[[str], str]) -> Stock:
+        """Return the same with other words for paths and in notices."""
+        return self._replace(remade=[*map(wording, self.remade)], notices=[*map(wording, self.notices)])
 
 
 def take_stock(options: Options, plan: Plan, engine: Engine, journal: Journal, monitor: Monitor) -> Stock:
@@ -46,6 +59,7 @@ def take_stock(options: Options, plan: Plan, engine: Engine, journal: Journal, m
     there under the name of a shard that was begun, and that has no record, stays until that is made, to be compared.
     """
     pattern, store = options.pattern, store_of(options.pattern.folder)
+    notices = _notices(pattern, journal)
     refuse_taken(pattern, [each.path for each in journal.taken()], _note(pattern.files.journal, journal))
     kept = [] if options.overwrite else intact(journal.done.values(), engine, _reads_all(options, journal))
     stay = {record.number for record in kept}
@@ -70,7 +84,31 @@ def take_stock(options: Options, plan: Plan, engine: Engine, journal: Journal, m
         journal.begin_anew()
         journal.record(dealt=shards)
     store.remove_partials(pattern.folder, f"{pattern.names}|{pattern.files.hidden_names}")
-    return Stock(kept, remade, mended, withdrawn)
+    return Stock(kept, remade, mended, withdrawn, notices)
+
+
+def _notices(pattern: ShardPattern, journal: Journal) -> list[str]:
+    folder = os.path.abspath(pattern.folder)
+    notices = []
+    if what := journal.not_synced():
+        notices.append(
+            f"The file system of {folder} does not sync {what}: after a power cut, shards that were finished before it "
+            "can be lost or damaged. The same command with --check finds them and makes them again."
+        )
+    if not store_of(pattern.folder).keeps_names(pattern.folder):
+        notices.append(
+            f"The file system of {folder} can neither link files nor rename them without replacing others: a file that "
+            "somebody else puts there under the name of a shard, in the moment in which that is finished, is lost."
+        )
+    if journal.damage is not None:
+        kept_as, lost_bytes, done = journal.damage
+        notices.append(
+            f"{pattern.files.journal} was damaged, and is kept as {kept_as}. The records of "
+            f"{counted(done, 'finished shard')} were whole; {counted(lost_bytes, 'byte')} of others "
+            f"{'is' if lost_bytes == 1 else 'are'} lost. What is there was compared with its record, or with what was "
+            "made anew."
+        )
+    return notices
 
 
 def _note(journal_path: str, journal: Journal) -> str:

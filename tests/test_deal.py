@@ -244,7 +244,7 @@ def test_chunk_that_kills_its_workers_stops_the_run(tmp_path: Path, method: str)
         options = Options(root=tmp_path / "raw")
         with open_source(SourceOptions.of(options)) as source:
             listing = source.scan(engine, Recording())
-        plan = coordinator._plan(Options(shards=2), listing)
+        plan = coordinator.plan_of(listing, Options(shards=2))
         pattern = Options(dest=str(tmp_path / "x-%06d.tar")).pattern
         (tmp_path / ".x-000000.tar.0123abcd.partial").touch()
         chunks = make_chunks(listing, plan, pattern, make_job(Options(), listing, plan, 2))

@@ -132,6 +132,10 @@ class Run(Generic[T, R]):
         """The results that were in no round, or in the last: after an error, what would be lost."""
         return [result for hand in [*self._hands.values()] for result in hand.results]
 
+    def in_hand(self) -> list[T]:
+        """Return the tasks that were begun, and whose outcome was in no round, or in the last."""
+        return [hand.task for hand in [*self._hands.values()]]
+
     def _pull(self, room: int) -> list[T]:
         return list(islice(self._tasks, max(0, room - len(self._next))))
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from parallel_sharder.catalog.problems import left_out_json, problem_json, samples_left_out
 from parallel_sharder.model import Listing, Problem, ShardRecord
 from parallel_sharder.options import Options
 from parallel_sharder.samples.mended import mended_in_all
+
+if TYPE_CHECKING:
+    from parallel_sharder.stock import Stock
 
 
 @dataclass(frozen=True)
@@ -60,20 +63,14 @@ class Report:
         cls,
         listing: Listing,
         options: Options,
-        kept: Sequence[ShardRecord],
+        stock: Stock,
         made: Sequence[ShardRecord],
-        remade: Sequence[str],
-        withdrawn: bool,
         problems: Sequence[Problem],
         workers: int,
         seconds: dict[str, float],
-        notices: tuple[str, ...] = (),
     ) -> Report:
-        """The report of a run that has `made` shards, and has `kept` those of an earlier one.
-
-        `notices` are those about the destination.
-        """
-        records = [*kept, *made]
+        """Return the report of a run that has `made` shards, and has kept those that `stock` names."""
+        records = [*stock.kept, *made]
         pattern = options.pattern
         return cls(
             listing.found,
@@ -83,8 +80,8 @@ class Report:
             sum(record.file_bytes for record in records),
             sum(record.samples for record in made),
             sum(record.tar_bytes for record in made),
-            len(kept),
-            tuple(remade),
+            len(stock.kept),
+            tuple(stock.remade),
             pattern.braces(len(records)),
             pattern.files.manifest,
             pattern.files.problems,
@@ -93,10 +90,10 @@ class Report:
             bool(listing.classes),
             tuple(problems),
             options.readers,
-            withdrawn,
+            stock.withdrawn,
             pattern.files.card if options.card else None,
             {name: count for name, count in mended_in_all(options.annotations, records).items() if count},
-            (*listing.notices, *notices),
+            (*listing.notices, *stock.notices),
         )
 
     @property

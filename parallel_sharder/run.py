@@ -1,0 +1,75 @@
+"""A run: what all steps of one conversion share, opened before the first and closed after the last.
+
+The run's options hold if the process changes its directory. Errors and notices name paths as the caller has typed them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack
+from typing import TypeVar
+
+from parallel_sharder.engines import running
+from parallel_sharder.engines.engine import Engine
+from parallel_sharder.errors import SharderError
+from parallel_sharder.monitor.monitor import Monitor, telling
+from parallel_sharder.options import Options
+
+T = TypeVar("T")
+
+
+class Run:
+    """An open run: `options` with a destination that holds, the `engine` and the `monitor`.
+
+    `seconds` has how long each phase took, by its name.
+    """
+
+    def __init__(self, typed: Options, engine: Engine, monitor: Monitor, stack: ExitStack) -> None:
+        self.options = typed.anchored()
+        self.engine = engine
+        self.monitor = monitor
+        self.seconds: dict[str, float] = {}
+        self._typed = typed
+        self._stack = stack
+        self._phase_started = time.monotonic()
+
+    def enter(self, context: AbstractContextManager[T]) -> T:
+        """Enter a context that is left when the run ends, in the reverse order; return what it yields."""
+        return self._stack.enter_context(context)
+
+    def ends_phase(self, name: str) -> None:
+        """Note how long the phase took that ends now."""
+        now = time.monotonic()
+        self.seconds[name] = now - self._phase_started
+        self._phase_started = now
+
+    def as_typed(self, text: str) -> str:
+        """Return the text with the paths of the destination as the caller has typed them."""
+        before, after = (os.path.join(options.pattern.folder, "") for options in (self.options, self._typed))
+        return re.sub(rf"(?<![^\s('\"]){re.escape(before)}", lambda _: after, text) if before != after else text
+
+
+@contextlib.contextmanager
+def opened(options: Options, monitor: Monitor | None, preload: str = "") -> Iterator[Run]:
+    """Yield a run with an engine for the module `preload`; what stops it is a SharderError in the caller's words."""
+    with (
+        telling(monitor) as monitor,
+        running(options.workers, options.start_method, preload) as engine,
+        ExitStack() as stack,
+    ):
+        run = Run(options, engine, monitor, stack)
+        run.enter(_in_typed_words(run))
+        yield run
+
+
+@contextlib.contextmanager
+def _in_typed_words(run: Run) -> Iterator[None]:
+    try:
+        yield
+    except SharderError as error:
+        error.args = tuple(run.as_typed(line) if isinstance(line, str) else line for line in error.args)
+        raise
