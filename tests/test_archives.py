@@ -128,9 +128,9 @@ def test_index_is_kept(tmp_path: Path, raw: Path, monkeypatch: pytest.MonkeyPatc
 
     def index(path: str, name: str, *rest: Any) -> Any:
         indexed.append(name)
-        return tar_contents.index_images(path, name, *rest)
+        return tar_contents.list_images(path, name, *rest)
 
-    monkeypatch.setattr(survey, "index_images", index)
+    monkeypatch.setattr(survey, "list_images", index)
     for damage in ("", "time", "digest", "cut"):
         indexed.clear()
         if damage == "time":

@@ -23,9 +23,9 @@ from parallel_sharder.errors import SourceError
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import IMAGE_ENDINGS, IMAGE_SUFFIX
 from parallel_sharder.sources.imagenet.classes import ilsvrc_ids
-from parallel_sharder.sources.imagenet.names import names_in
+from parallel_sharder.sources.imagenet.names import name_rule
 from parallel_sharder.sources.imagenet.published import train_counts
-from parallel_sharder.sources.names import Role
+from parallel_sharder.sources.names import NameKind
 from tests import made
 from tests.conftest import without_privileges
 from tests.made import JPEG, WNIDS
@@ -614,7 +614,7 @@ def test_what_lies_beside_its_image_is_none(tree: Path) -> None:
 def test_no_ending_is_longer_than_the_plan_knows() -> None:
     """The plan bounds the form with boxes, which has the file's name."""
     assert len(IMAGE_SUFFIX) == max(map(len, IMAGE_ENDINGS))
-    assert {Role.IMAGE} == {names_in("train").role(f"x{ending}") for ending in IMAGE_ENDINGS}
+    assert {NameKind.IMAGE} == {name_rule("train").kind(f"x{ending}") for ending in IMAGE_ENDINGS}
 
 
 # What systems leave behind.

@@ -8,27 +8,27 @@ import pytest
 
 from parallel_sharder.kinds import Kind
 from parallel_sharder.sources.folders import list_folder
-from parallel_sharder.sources.names import Names, Role, junk, unpacked_name
+from parallel_sharder.sources.names import NameKind, NameRule, junk, unpacked_name
 
-NAMES = Names(".jpg", ".txt", "[a-z]+", "[a-z]+-[0-9]{3}")
+NAMES = NameRule(".jpg", ".txt", "[a-z]+", "[a-z]+-[0-9]{3}")
 
 
 @pytest.mark.parametrize(
-    ("name", "role"),
+    ("name", "kind"),
     [
-        ("cat-001.jpg", Role.IMAGE),
-        ("cat-001.JPG", Role.IMAGE),
-        ("cat-001.webp", Role.IMAGE),
-        ("cat-001.txt", Role.ANNOTATION),
-        ("cat-001.TXT", Role.ANNOTATION),
-        ("cat-001.xml", Role.OTHER),
-        ("._cat-001.jpg", Role.JUNK),
-        ("Thumbs.db", Role.JUNK),
+        ("cat-001.jpg", NameKind.IMAGE),
+        ("cat-001.JPG", NameKind.IMAGE),
+        ("cat-001.webp", NameKind.IMAGE),
+        ("cat-001.txt", NameKind.ANNOTATION),
+        ("cat-001.TXT", NameKind.ANNOTATION),
+        ("cat-001.xml", NameKind.OTHER),
+        ("._cat-001.jpg", NameKind.JUNK),
+        ("Thumbs.db", NameKind.JUNK),
     ],
 )
-def test_role(name: str, role: Role) -> None:
+def test_kind(name: str, kind: NameKind) -> None:
     """Images have many endings; annotations have the one that the data set says, in any case."""
-    assert role is NAMES.role(name)
+    assert kind is NAMES.kind(name)
 
 
 def test_misfits() -> None:

@@ -496,12 +496,12 @@ def test_one_key_twice(tmp_path: Path) -> None:
     expected.image(f"val/{WNIDS[0]}", val_key(1), WNIDS[0])
     two = expected.image(f"val/{WNIDS[1]}", val_key(1), WNIDS[1])
     text = refusal(tmp_path, "val")
-    assert "1 key stands twice" in text
+    assert "1 key occurs twice" in text
     assert str(two) in text
     two.unlink()
     for wnid in WNIDS[:2]:
         expected.xml(f"xml/val/{wnid}", val_key(1))
-    assert "1 key stands twice" in refusal(tmp_path, "val", xml_root=tmp_path / "xml")
+    assert "1 key occurs twice" in refusal(tmp_path, "val", xml_root=tmp_path / "xml")
 
 
 @pytest.mark.parametrize("target", ["nowhere", f"train/{WNIDS[2]}"])

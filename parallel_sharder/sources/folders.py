@@ -12,13 +12,13 @@ import os
 import stat
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from parallel_sharder.errors import SourceError
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import Place, Problem
 from parallel_sharder.sources.contents import MISPLACED, Contents, FileColumns, refuse_repeat, strangers
-from parallel_sharder.sources.names import Names, Role, junk
+from parallel_sharder.sources.names import NameKind, NameRule, junk
 from parallel_sharder.stores.regular import kind_of
 
 UNREADABLE = -1
@@ -29,13 +29,13 @@ _SEARCHABLE = "Give this user the right to read and search it (chmod u+rx for it
 NOT_READ = "it lies in a folder further down, which is not read"
 
 
-def list_folder(path: str, names: Names) -> Contents:
+def list_folder(path: str, rule: NameRule) -> Contents:
     """The contents of the folder at `path`, whose files `names` tells apart.
 
     Raises SourceError if the folder cannot be listed, or may not be searched for the files that it lists, and for two
     images of one key.
     """
-    image_suffix, annotation_suffix = names.image_suffix, names.annotation_suffix
+    image_suffix, annotation_suffix = rule.image_suffix, rule.annotation_suffix
     images: dict[str, int] = {}
     unusual_images: dict[str, int] = {}
     xmls: dict[str, int] = {}
@@ -58,24 +58,24 @@ def list_folder(path: str, names: Names) -> Contents:
                         found_junk[word] += 1
                     elif _is_folder(entry):
                         folders.append(name)
-                    elif (what := names.role(name)) is Role.OTHER:
+                    elif (what := rule.kind(name)) is NameKind.OTHER:
                         others.append(name)
                     else:
-                        (unusual_images if what is Role.IMAGE else unusual_xmls)[name] = _file_size(entry, path)
+                        (unusual_images if what is NameKind.IMAGE else unusual_xmls)[name] = _file_size(entry, path)
         finally:
             os.close(descriptor)
     except OSError as error:
         remedy = _SEARCHABLE if error.errno == errno.EACCES else "Mend or remove it."
         raise SourceError(f"{path}: cannot be listed: {error.strerror}. {remedy}") from error
 
-    found = _Files.of(path, images, unusual_images, image_suffix, names)
-    annotations = _Files.of(path, xmls, unusual_xmls, annotation_suffix, names)
+    found = _FolderFiles.of(path, images, unusual_images, image_suffix, rule)
+    annotations = _FolderFiles.of(path, xmls, unusual_xmls, annotation_suffix, rule)
     misplaced = [*((Kind.MISPLACED_IMAGE, name) for name in found.misplaced)]
     misplaced += [(Kind.ORPHAN_XML, name) for name in annotations.misplaced]
     found_junk.update(word for _, name in misplaced if (word := junk(name)))  # ._x.jpg ends as images do
     unreadable = [key for key, size in found.sizes.items() if size == UNREADABLE]
     problems = [
-        *strangers(f"{path}/", others, names, found.sizes),
+        *strangers(f"{path}/", others, rule, found.sizes),
         *(_problem(kind, path, name, "", MISPLACED) for kind, name in misplaced if not junk(name)),
         *(
             _problem(Kind.UNREADABLE, path, found.name(key), key, why_unreadable(f"{path}/{found.name(key)}"))
@@ -96,12 +96,12 @@ def list_folder(path: str, names: Names) -> Contents:
     )
 
 
-def list_class(path: str, names: Names) -> list[Contents]:
+def list_class(path: str, rule: NameRule) -> list[Contents]:
     """The contents of a class's folder, and of what `with_nested` finds in it."""
-    return with_nested(list_folder(path, names), names)
+    return with_nested(list_folder(path, rule), rule)
 
 
-def with_nested(contents: Contents, names: Names) -> list[Contents]:
+def with_nested(contents: Contents, rule: NameRule) -> list[Contents]:
     """The contents of a folder, and of one of the same name in it, as unpacking twice makes one.
 
     Other folders in it are not read: the images there that it lacks are left out, one by one.
@@ -115,11 +115,11 @@ def with_nested(contents: Contents, names: Names) -> list[Contents]:
         if os.path.exists(inner) and os.path.samefile(path, inner):  # as `ln -s` makes that is typed twice
             problems += stray_folders(path, [name])
         elif name == contents.name:
-            nested += list_class(inner, names)
+            nested += list_class(inner, rule)
         else:
             others.append(inner)
     for inner in others:
-        problems += not_read(inner, names, [contents, *nested])
+        problems += unread_images(inner, rule, [contents, *nested])
     return [dataclasses.replace(contents, folders=(), problems=tuple(problems)), *nested]
 
 
@@ -172,7 +172,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return True
 
 
-class _Files(NamedTuple):
+class _FolderFiles(NamedTuple):
     """Files of one kind in a folder: sizes by key, endings that are not the usual one, and names that do not fit."""
 
     usual: str
@@ -181,16 +181,16 @@ class _Files(NamedTuple):
     misplaced: list[str]
 
     @classmethod
-    def of(cls, path: str, by_name: dict[str, int], unusual: dict[str, int], usual: str, names: Names) -> _Files:
+    def of(cls, path: str, by_name: dict[str, int], unusual: dict[str, int], usual: str, rule: NameRule) -> Self:
         """Of those with the `usual` ending and of others. Raises SourceError for a key that is there twice."""
         sizes = {name[: -len(usual)]: size for name, size in by_name.items()}
-        misplaced = names.misfits([*sizes])
+        misplaced = rule.misfits([*sizes])
         for key in misplaced:
             del sizes[key]
         files = cls(usual, sizes, {}, [key + usual for key in misplaced])
         for name, size in unusual.items():
             key, ending = os.path.splitext(name)
-            if names.misfits([key]):
+            if rule.misfits([key]):
                 files.misplaced.append(name)
                 continue
             if key in sizes:
@@ -210,7 +210,7 @@ def _problem(kind: Kind, path: str, name: str, key: str, detail: str) -> Problem
     return Problem(kind, os.path.join(path, name), key, detail)
 
 
-def not_read(path: str, names: Names, known: Sequence[Contents]) -> list[Problem]:
+def unread_images(path: str, rule: NameRule, known: Sequence[Contents]) -> list[Problem]:
     """The problems with a folder that is not read: each image in it, and below it, that the `known` places have not.
 
     Raises SourceError for a folder that may not be looked into.
@@ -223,9 +223,9 @@ def not_read(path: str, names: Names, known: Sequence[Contents]) -> list[Problem
         is_new = (status.st_dev, status.st_ino) not in seen  # links may go round
         seen.add((status.st_dev, status.st_ino))
         folders[:] = [name for name in folders if is_new and not junk(name)]
-        contents = list_folder(folder, names) if is_new else None
+        contents = list_folder(folder, rule) if is_new else None
         if contents is not None:
-            images = contents.images.names(names.image_suffix)
+            images = contents.images.names(rule.image_suffix)
             lost = [name for name in images if os.path.splitext(name)[0] not in keys]
             problems += [_problem(Kind.MISPLACED_IMAGE, folder, name, "", NOT_READ) for name in lost]
             problems += [problem for problem in contents.problems if problem.leaves_out_sample]

@@ -125,7 +125,7 @@ class InZip(_InArchive):
 SmallFile = Path | InTar | InZip
 
 
-def content_of(path: SmallFile) -> bytes:
+def read_content(path: SmallFile) -> bytes:
     """The bytes of `path`. Raises SourceError if it cannot be read, or is larger than LIMIT_BYTES."""
     try:
         if not isinstance(path, Path):
@@ -138,7 +138,7 @@ def content_of(path: SmallFile) -> bytes:
         raise unreadable(path, error) from error
 
 
-def text_in(content: bytes, path: SmallFile) -> str:
+def decode_text(content: bytes, path: SmallFile) -> str:
     """The text of `path`, whose bytes are `content`: UTF-8, with or without a byte order mark.
 
     Raises SourceError for UTF-16, with the command that converts it, and ValueError for what is no text.

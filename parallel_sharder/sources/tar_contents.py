@@ -16,7 +16,7 @@ from typing import Any, Self
 from parallel_sharder.errors import SourceError, unwritable
 from parallel_sharder.model import Place, Problem
 from parallel_sharder.sources.contents import NO_FILES, Contents, FileColumns, stranger, strangers
-from parallel_sharder.sources.names import JunkCount, Names, Role, is_archive
+from parallel_sharder.sources.names import JunkCount, NameKind, NameRule, is_archive
 from parallel_sharder.sources.tars import (
     COMPRESSIONS,
     Read,
@@ -45,25 +45,25 @@ UNPACK = "Unpack it and convert the folder, or make the archive anew without tha
 """The remedy for what no archive that is read here may hold."""
 
 
-def inner_archive_patterns(names: Names) -> tuple[re.Pattern[str], re.Pattern[str]]:
+def inner_archive_patterns(rule: NameRule) -> tuple[re.Pattern[str], re.Pattern[str]]:
     """The names of the archives of classes within an archive, plain and compressed; the first group is the class."""
-    of_class = names.class_pattern
+    of_class = rule.class_pattern
     return re.compile(rf"(?:\./)?({of_class})\.tar"), re.compile(rf"(?:.*/)?({of_class})\.(?:tar\.gz|tgz)")
 
 
-def index_images(path: str, name: str, start: int, size: int, names: Names, folders: tuple[str, ...]) -> Contents:
+def list_images(path: str, name: str, start: int, size: int, rule: NameRule, folders: tuple[str, ...]) -> Contents:
     """The images in the tar that lies at `start` in the file at `path`; `name` is its own: a class, or a split.
 
     `folders` are those that a member's name may begin with. Raises SourceError for an image whose key does not belong
     there and one that is there twice; other files are problems.
     """
     archive = f"{path}:{name}.tar" if start else path
-    fits, usual = re.compile(names.key_pattern).fullmatch, names.image_suffix
+    fits, usual = re.compile(rule.key_pattern).fullmatch, rule.image_suffix
     sizes: dict[str, int] = {}
     extents: dict[str, tuple[int]] = {}
     endings: dict[str, str] = {}
     others: list[str] = []
-    junk = JunkCount(names)
+    junk = JunkCount(rule)
     if not start:
         refuse_packed(path)
     with open(path, "rb", buffering=0, opener=open_regular) as file:
@@ -71,10 +71,10 @@ def index_images(path: str, name: str, start: int, size: int, names: Names, fold
             raise refusal(archive, start, "it is compressed, and images are read from where they lie in it", UNPACK)
         for member in tar_members(reader(file.fileno()), start, start + size, archive):
             folder, base = place_of(member, archive)
-            its_role = junk.role(folder, base)
-            if its_role is Role.JUNK:
+            its_kind = junk.kind(folder, base)
+            if its_kind is NameKind.JUNK:
                 continue
-            if its_role is not Role.IMAGE:
+            if its_kind is not NameKind.IMAGE:
                 others.append(member.name)
                 continue
             key, ending = os.path.splitext(base)
@@ -92,12 +92,12 @@ def index_images(path: str, name: str, start: int, size: int, names: Names, fold
         name,
         FileColumns.of(sizes, usual, extents, endings),
         NO_FILES,
-        problems=tuple(strangers(f"{archive}:", others, names, sizes)),
+        problems=tuple(strangers(f"{archive}:", others, rule, sizes)),
         junk=junk.counts,
     )
 
 
-def packed_images(path: str, names: Names) -> list[str] | None:
+def packed_images(path: str, rule: NameRule) -> list[str] | None:
     """The names of the images in a tar, those in archives within it included; None for what is no whole plain tar."""
     found: list[str] = []
     try:
@@ -109,15 +109,15 @@ def packed_images(path: str, names: Names) -> list[str] | None:
                 for member in tar_members(read, start, end, path):
                     if is_archive(member.name):
                         waiting.append((member.data, member.data + member.size))
-                    elif names.role(os.path.basename(member.name)) is Role.IMAGE:
+                    elif rule.kind(os.path.basename(member.name)) is NameKind.IMAGE:
                         found.append(member.name)
     except (OSError, SourceError):
         return None
     return found
 
 
-def index_annotations(path: str, names: Names, spool_path: str | None) -> Contents:
-    """The annotations in the archive at `path`, whose files `names` tells apart.
+def list_annotations(path: str, rule: NameRule, spool_path: str | None) -> Contents:
+    """The annotations in the archive at `path`, whose files `rule` tells apart.
 
     A compressed one, and those of single classes in it, are decompressed to the file at `spool_path`; with None they
     are counted, and cannot be read. Raises SourceError for a damaged archive, for one without annotations, and for an
@@ -127,7 +127,7 @@ def index_annotations(path: str, names: Names, spool_path: str | None) -> Conten
         refuse_packed(path)
         with open(path, "rb", buffering=0, opener=open_regular) as file:
             read, end = reader(file.fileno()), os.fstat(file.fileno()).st_size
-            index = _AnnotationIndex(names, None)
+            index = _AnnotationLists(rule, None)
             index.take(tar_members(read, 0, end, path), read, path)
         return index.contents(Place(path, path))
     with (
@@ -135,26 +135,26 @@ def index_annotations(path: str, names: Names, spool_path: str | None) -> Conten
         open(path, "rb", opener=open_regular) as packed,
         gzip.GzipFile(fileobj=packed) as stream,
     ):
-        index = _AnnotationIndex(names, spool)
+        index = _AnnotationLists(rule, spool)
         read = Stream(stream, path)
         index.take(tar_members(read, 0, None, path), read, path)
     return index.contents(Place(spool_path or path, path))
 
 
-class _AnnotationIndex:
+class _AnnotationLists:
     """What was found of the annotations so far."""
 
-    def __init__(self, names: Names, spool: _Spool | None) -> None:
-        self._usual = names.annotation_suffix
-        self._fits = re.compile(names.key_pattern).fullmatch
-        self._class = re.compile(names.class_pattern)
-        self._inner, self._inner_packed = inner_archive_patterns(names)
+    def __init__(self, rule: NameRule, spool: _Spool | None) -> None:
+        self._usual = rule.annotation_suffix
+        self._fits = re.compile(rule.key_pattern).fullmatch
+        self._class = re.compile(rule.class_pattern)
+        self._inner, self._inner_packed = inner_archive_patterns(rule)
         self._spool = spool
         self._sizes: dict[str, int] = {}
         self._extents: dict[str, tuple[int]] = {}
         self._endings: dict[str, str] = {}
         self._problems: list[Problem] = []
-        self._junk = JunkCount(names)
+        self._junk = JunkCount(rule)
 
     def take(self, members: Iterator[TarMember], read: Read, archive: str) -> None:
         """Take in the members of `archive`, and those of the classes' archives in it."""
@@ -167,10 +167,10 @@ class _AnnotationIndex:
                 self._take_packed(member, read, inner)
                 continue
             folder, base = place_of(member, archive)
-            its_role = self._junk.role(folder, base)
-            if its_role is Role.JUNK:
+            its_kind = self._junk.kind(folder, base)
+            if its_kind is NameKind.JUNK:
                 continue
-            if its_role is not Role.ANNOTATION:
+            if its_kind is not NameKind.ANNOTATION:
                 self._problems.append(stranger(f"{archive}:{member.name}"))
                 continue
             key, ending = os.path.splitext(base)

@@ -17,11 +17,11 @@ from parallel_sharder.errors import SourceError
 from parallel_sharder.model import WNID, ImageClass
 from parallel_sharder.sources.imagenet.foreign_lists import (
     is_from_torch,
-    names_from_json,
-    names_from_python,
-    names_from_torch,
+    rows_from_json,
+    rows_from_python,
+    rows_from_torch,
 )
-from parallel_sharder.sources.small_files import SmallFile, content_of, text_in
+from parallel_sharder.sources.small_files import SmallFile, decode_text, read_content
 from parallel_sharder.text import counted
 
 META_TAKES = (
@@ -104,18 +104,18 @@ def _id(synset: ListedClass, path: SmallFile) -> int:
 
 def _synsets(path: SmallFile) -> list[ListedClass]:
     """The classes that `path` lists, by what its name or its first bytes say that it is."""
-    content = content_of(path)
+    content = read_content(path)
     if path.suffix == ".mat" or content.startswith(b"MATLAB"):
         return _from_mat(content, path)
     try:
         if is_from_torch(content):
-            return _with_ids(names_from_torch(content))
-        text = text_in(content, path)
+            return _with_ids(rows_from_torch(content))
+        text = decode_text(content, path)
         if text.lstrip().startswith(("{", "[")):
-            return _with_ids(names_from_json(text))
+            return _with_ids(rows_from_json(text))
         if path.suffix == ".py":
-            return _with_ids(names_from_python(text))
-        return _with_ids(_rows_in(text))
+            return _with_ids(rows_from_python(text))
+        return _with_ids(_rows_from_text(text))
     except ValueError as error:
         raise SourceError(f"{path} is not a class list: {error}. {META_TAKES}") from error
 
@@ -147,7 +147,7 @@ def _from_mat(content: bytes, path: SmallFile) -> list[ListedClass]:
     return synsets
 
 
-def _rows_in(text: str) -> list[tuple[str, str]]:
+def _rows_from_text(text: str) -> list[tuple[str, str]]:
     """Wnid and words of each line, with spaces, a tab, a comma or a semicolon between; without words, the wnid twice.
 
     Blank lines, and lines that begin with #, are passed over. Raises ValueError for any other line.

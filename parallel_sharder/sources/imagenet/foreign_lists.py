@@ -18,7 +18,7 @@ from parallel_sharder.model import WNID
 PICKLE_LIMIT_BYTES = 64 << 20
 """Torchvision's file has under 1 MB."""
 
-Names = list[tuple[str, str]]
+ClassRows = list[tuple[str, str]]
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 """The first of the pickles in a file that torch wrote before version 1.6; the fourth is what was saved."""
@@ -29,25 +29,25 @@ def is_from_torch(content: bytes) -> bool:
     return content.startswith((b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"))
 
 
-def names_from_torch(content: bytes) -> Names:
+def rows_from_torch(content: bytes) -> ClassRows:
     """The classes in torchvision's meta.bin, which holds the tuple (words of each wnid, wnids of val)."""
     try:
         classes, _ = _saved_by_torch(content)
-        return _names(classes)
+        return _rows(classes)
     except Exception as error:  # a pickle of foreign bytes raises a dozen kinds
         raise ValueError(f"it is not torchvision's meta.bin ({error or type(error).__name__})") from error
 
 
-def names_from_json(text: str) -> Names:
+def rows_from_json(text: str) -> ClassRows:
     """The classes in a JSON object: `{"0": [wnid, words], ...}`, as Keras has it, or `{wnid: words, ...}`."""
     try:
         found = json.loads(text, object_pairs_hook=list)  # pairs, so that a key that is there twice is seen
     except (json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"it is not JSON ({error})") from error
-    return _names(found)
+    return _rows(found)
 
 
-def names_from_python(text: str) -> Names:
+def rows_from_python(text: str) -> ClassRows:
     """The classes in Python source that assigns a dict of words by wnid, or a call with such a dict; it is not run."""
     try:
         statements = ast.parse(text).body
@@ -59,18 +59,18 @@ def names_from_python(text: str) -> Names:
             if isinstance(value, ast.Call) and len(value.args) == 1:
                 [value] = value.args
             if isinstance(value, ast.Dict | ast.List):
-                return _names(ast.literal_eval(value))
+                return _rows(ast.literal_eval(value))
     raise ValueError("it assigns no dict of words by WordNet ID")
 
 
-def _names(found: object) -> Names:
+def _rows(found: object) -> ClassRows:
     """The pairs in a dict, or in a list of pairs."""
     if not isinstance(found, dict | list):
         raise ValueError("it is not a dict of words by WordNet ID")
-    return [_name(entry) for entry in (found.items() if isinstance(found, dict) else found)]
+    return [_row(entry) for entry in (found.items() if isinstance(found, dict) else found)]
 
 
-def _name(entry: object) -> tuple[str, str]:
+def _row(entry: object) -> tuple[str, str]:
     match entry:
         case (str() as wnid, str() as words):
             return wnid, words

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from parallel_sharder.model import WNID
-from parallel_sharder.sources.imagenet.names import names_in, packed_class
-from parallel_sharder.sources.names import Role
+from parallel_sharder.sources.imagenet.names import name_rule, packed_class
+from parallel_sharder.sources.names import NameKind
 from parallel_sharder.text import counted
 
 ENTRIES_LIMIT = 10_000
@@ -113,8 +113,8 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 def _split(names: Iterable[str]) -> str | None:
     """The split that the first image among `names` is of."""
-    role = names_in("train").role  # a name's role is the same in each split
-    stems = (os.path.splitext(name)[0] for name in names if role(name) is Role.IMAGE)
+    kind = name_rule("train").kind  # a name's kind is the same in each split
+    stems = (os.path.splitext(name)[0] for name in names if kind(name) is NameKind.IMAGE)
     match = next(filter(None, map(_KEY.fullmatch, stems)), None)
     return match["split"] or "train" if match else None
 

@@ -29,7 +29,7 @@ class _Module(Protocol):
 _MODULES: dict[str, _Module] = dict(zip(LAYOUTS, (tree, kaggle_tree, official, kaggle_zip), strict=True))
 
 
-class Place(NamedTuple):
+class ImagePlace(NamedTuple):
     """One that a layout, `word` on the command line, can have its images at; `shape` as in Seen if there is no more."""
 
     word: str
@@ -57,20 +57,20 @@ class Place(NamedTuple):
         return f"{_MODULES[self.word].NAME}: {self.path}{'/' * self.is_folder}{is_there}"
 
 
-def places(root: Path, split: str, words: Sequence[str]) -> list[Place]:
+def possible_places(root: Path, split: str, words: Sequence[str]) -> list[ImagePlace]:
     """Every place that images can be at."""
     at_kaggle = kaggle_tree.places(root, split) if "kaggle" in words else []
-    found = [Place(word, path) for word in words for path in _MODULES[word].places(root, split)]
+    found = [ImagePlace(word, path) for word in words for path in _MODULES[word].places(root, split)]
     return [place for place in found if place.word != "tree" or place.path not in at_kaggle]
 
 
-def places_at(root: Path, split: str, words: Sequence[str]) -> list[Place]:
+def existing_places(root: Path, split: str, words: Sequence[str]) -> list[ImagePlace]:
     """Those of them that are there."""
-    return [place for place in places(root, split, words) if place.is_there()]
+    return [place for place in possible_places(root, split, words) if place.is_there()]
 
 
-def place_itself(root: Path, split: str, words: Sequence[str]) -> list[Place]:
+def place_itself(root: Path, split: str, words: Sequence[str]) -> list[ImagePlace]:
     """The place that `root` itself is, if it is the folder of the images: of a layout around it, or alone."""
-    around = [place for place in places_at(root.parent, split, words) if place.path == root]
+    around = [place for place in existing_places(root.parent, split, words) if place.path == root]
     seen = seen_in(root) if not around and "tree" in words else None
-    return [Place("tree", root, seen.shape)] if seen and seen.split == split and seen.is_usable else around
+    return [ImagePlace("tree", root, seen.shape)] if seen and seen.split == split and seen.is_usable else around

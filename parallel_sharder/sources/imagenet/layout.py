@@ -9,7 +9,7 @@ from pathlib import Path
 
 from parallel_sharder.errors import SourceError
 from parallel_sharder.options import SPLITS
-from parallel_sharder.sources.imagenet.list_places import Places
+from parallel_sharder.sources.imagenet.list_places import ListPlaces
 from parallel_sharder.sources.small_files import InTar, InZip, SmallFile
 from parallel_sharder.sources.tars import is_gzip
 
@@ -33,7 +33,7 @@ class Layout:
     annotations: Path | None
     xml_given: bool
     class_list: SmallFile | None
-    val_labels: Places
+    val_labels: ListPlaces
     wants_annotations: bool = True
 
     def without_annotations(self) -> Layout:

@@ -11,7 +11,7 @@ from pathlib import Path
 from parallel_sharder.errors import SourceError
 from parallel_sharder.options import LAYOUTS
 from parallel_sharder.sources.downloads import refuse_doubtful
-from parallel_sharder.sources.imagenet.image_places import place_itself, places_at
+from parallel_sharder.sources.imagenet.image_places import existing_places, place_itself
 from parallel_sharder.sources.imagenet.layout import Layout
 from parallel_sharder.sources.imagenet.nearby import nothing_found, refuse_unlike
 from parallel_sharder.sources.imagenet.published import MD5
@@ -34,7 +34,7 @@ def find_layout(
         near = f"--root {root.parent}" if root.is_file() else "--root"
         raise SourceError(f"{root} is not a folder; name the data set's with {near}.")
     wanted = LAYOUTS if layout is None else (layout,)
-    there = places_at(root, split, wanted) or place_itself(root, split, wanted)
+    there = existing_places(root, split, wanted) or place_itself(root, split, wanted)
     if not there:
         raise SourceError(*nothing_found(root, split, wanted))
     if len(there) > 1:

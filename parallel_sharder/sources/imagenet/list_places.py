@@ -48,14 +48,14 @@ Forms = Callable[[Path], list[SmallFile]]
 """The forms of one kind of list: where in a folder it can lie, in the order in which they count."""
 
 
-class Places(tuple[SmallFile, ...]):
+class ListPlaces(tuple[SmallFile, ...]):
     """Where a small file can lie; the first that is there counts. `shown` are lines for people."""
 
     folder: Path
     shown: tuple[str, ...]
 
     @classmethod
-    def around(cls, usual: Iterable[SmallFile], folders: Sequence[Path], *forms: Forms) -> Places:
+    def around(cls, usual: Iterable[SmallFile], folders: Sequence[Path], *forms: Forms) -> ListPlaces:
         """The `usual` places, then the first of `forms` in each of `folders`, then the next."""
         usual = list(usual)
         found = [(folder, place) for each in forms for folder in folders for place in each(folder)]
@@ -102,7 +102,7 @@ def kaggle_classes(archive: Path) -> InKaggleZip:
     return InKaggleZip(archive, MAPPING, _OR_NAME_IT)
 
 
-def class_list(split: str, meta: Path | None, what: str, places: Places) -> SmallFile | None:
+def class_list(split: str, meta: Path | None, what: str, places: ListPlaces) -> SmallFile | None:
     """The class list: `meta`, which the user has named, or the first of `places`; None for test, which needs none."""
     if split == "test":
         return None
@@ -122,19 +122,19 @@ def class_list(split: str, meta: Path | None, what: str, places: Places) -> Smal
     return in_zip if meta.suffix == ".zip" and in_zip.is_file() else meta
 
 
-def class_list_places(usual: Iterable[SmallFile], folders: Sequence[Path]) -> Places:
+def class_list_places(usual: Iterable[SmallFile], folders: Sequence[Path]) -> ListPlaces:
     """Where a class list can lie. Later devkits come last: their words are shorter than those of the others."""
-    return Places.around(usual, folders, _class_lists, _later_class_lists)
+    return ListPlaces.around(usual, folders, _class_lists, _later_class_lists)
 
 
-def val_label_places(usual: Iterable[SmallFile], folders: Sequence[Path], classes: SmallFile | None) -> Places:
+def val_label_places(usual: Iterable[SmallFile], folders: Sequence[Path], classes: SmallFile | None) -> ListPlaces:
     """Where val's labels can lie, also beside the class list `classes`, which may be elsewhere than the images."""
     beside: list[SmallFile] = []
     if isinstance(classes, Path):
         is_later = classes.name == CLASS_MAP
         names = dict.fromkeys(LATER_DEVKITS.values()) if is_later else (GROUND_TRUTH, VAL_SOLUTION, LATER_GROUND_TRUTH)
         beside = [classes.with_name(name) for name in names]
-    return Places.around([*usual, *beside], folders, _val_labels, _later_val_labels)
+    return ListPlaces.around([*usual, *beside], folders, _val_labels, _later_val_labels)
 
 
 def _class_lists(folder: Path) -> list[SmallFile]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from parallel_sharder.model import IMAGE_SUFFIX, WNID, XML_SUFFIX
-from parallel_sharder.sources.names import NO_KEYS, Names, unpacked_name
+from parallel_sharder.sources.names import NO_KEYS, NameRule, unpacked_name
 
 _FLAT_KEYS = {"val": "ILSVRC2012_val_[0-9]{8}", "test": "ILSVRC2012_test_[0-9]{8}"}
 """The keys of splits whose file names do not tell the class; those of train are `<wnid>_<number>`."""
@@ -19,14 +19,14 @@ EXPECTED = {
 """How the images of each split are called and lie, for people."""
 
 
-def names_in(split: str, wnid: str = WNID.pattern) -> Names:
+def name_rule(split: str, wnid: str = WNID.pattern) -> NameRule:
     """Return the rule for the images and annotations of `split`, in train those of the class `wnid` or of any."""
-    return _names(_FLAT_KEYS.get(split, _TRAIN_KEY.format(wnid)))
+    return _rule(_FLAT_KEYS.get(split, _TRAIN_KEY.format(wnid)))
 
 
-def names_beside_classes(split: str) -> Names:
+def name_rule_beside_classes(split: str) -> NameRule:
     """Return the rule for the folder of class folders: images of val may lie there, flat, and none of train."""
-    return _names(_FLAT_KEYS.get(split, NO_KEYS))
+    return _rule(_FLAT_KEYS.get(split, NO_KEYS))
 
 
 def packed_class(name: str) -> str:
@@ -35,5 +35,5 @@ def packed_class(name: str) -> str:
     return stem if WNID.fullmatch(stem) else ""
 
 
-def _names(key_pattern: str) -> Names:
-    return Names(IMAGE_SUFFIX, XML_SUFFIX, WNID.pattern, key_pattern)
+def _rule(key_pattern: str) -> NameRule:
+    return NameRule(IMAGE_SUFFIX, XML_SUFFIX, WNID.pattern, key_pattern)

@@ -16,7 +16,7 @@ from parallel_sharder.errors import SourceError
 from parallel_sharder.options import LAYOUTS, SPLITS
 from parallel_sharder.sources.downloads import refuse_unfinished
 from parallel_sharder.sources.imagenet.glance import FLAT, SHOWN_LIMIT, Glance, Seen, seen_in
-from parallel_sharder.sources.imagenet.image_places import places, places_at
+from parallel_sharder.sources.imagenet.image_places import existing_places, possible_places
 from parallel_sharder.sources.imagenet.layout import Layout
 from parallel_sharder.sources.imagenet.list_places import KAGGLE_ZIP
 from parallel_sharder.sources.imagenet.names import EXPECTED, packed_class
@@ -56,14 +56,14 @@ def nothing_found(root: Path, split: str, words: Sequence[str]) -> list[str]:
     try:
         with os.scandir(root):
             os.stat(os.path.join(root, "."))  # a Path would leave the dot out
-        for place in places(root, split, words):
+        for place in possible_places(root, split, words):
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 os.stat(place.path)
     except OSError as error:
         return [f"{error.filename or root} cannot be looked into: {error.strerror}. {_SEARCHABLE}"]
     return [
         f"no {split} images found under {root}. Looked for:",
-        *(f"  {place}" for place in places(root, split, words)),
+        *(f"  {place}" for place in possible_places(root, split, words)),
         f"{root} holds {Glance.at(root)}.",
         *_advice(root, split, words),
     ]
@@ -118,7 +118,7 @@ def refuse_unlike(images: Path, split: str) -> None:
 
 def _advice(root: Path, split: str, words: Sequence[str]) -> list[str]:
     """The one thing to do about a `root` without images of `split`, in lines."""
-    for place in places_at(root, split, LAYOUTS):
+    for place in existing_places(root, split, LAYOUTS):
         if place.word not in words:
             return [f"{place.path} is there: use --layout {place.word}, or leave --layout out."]
     for name in (*IMAGES[split], KAGGLE_ZIP):
@@ -138,7 +138,7 @@ def _advice(root: Path, split: str, words: Sequence[str]) -> list[str]:
     for name in filter(_TO_UNPACK.fullmatch, glance.files):
         return [f"{name} has to be unpacked first (tar -xf {_quoted(root / name)} -C {_quoted(root)})."]
     for other in SPLITS:
-        if places_at(root, other, LAYOUTS):
+        if existing_places(root, other, LAYOUTS):
             return [f"It holds {other} images; they are converted with --split {other}."]
     return ["Name the folder that holds one of them with --root."]
 
@@ -148,7 +148,7 @@ def _did_you_mean(folders: Iterable[Path], split: str) -> str:
     sets: dict[Path, Path] = {}
     alone: list[Path] = []
     for folder in folders:
-        for place in places_at(folder, split, LAYOUTS):
+        for place in existing_places(folder, split, LAYOUTS):
             if not place.is_folder or _holds(place.path, split):
                 sets.setdefault(place.path, folder)
         if _holds(folder, split):
