@@ -295,9 +295,9 @@ SOUND = inner_tar(IMAGE)
 BAD_INNER = {
     "a member of another class": (
         inner_tar(IMAGE, (f"{made.WNIDS[1]}_1.JPEG", b"")),
-        rf"{WNID}.tar, at offset 1,536: {made.WNIDS[1]}_1.JPEG does not belong into this archive",
+        rf"{WNID}.tar, at offset 1,536: {made.WNIDS[1]}_1.JPEG does not belong in this archive",
     ),
-    "a name twice": (inner_tar(IMAGE, IMAGE), rf"{WNID}.tar, at offset 1,536: {WNID}_1.JPEG is there twice"),
+    "a name twice": (inner_tar(IMAGE, IMAGE), rf"{WNID}.tar, at offset 1,536: {WNID}_1.JPEG occurs twice"),
     "a link": (
         inner_tar(special(f"{WNID}_2.JPEG", tarfile.SYMTYPE, "/etc/passwd")),
         rf"at offset 512: {WNID}_2.JPEG is no plain file, but a link to /etc/passwd",
@@ -309,9 +309,9 @@ BAD_INNER = {
     "in a folder": (inner_tar((f"x/{WNID}_1.JPEG", b"")), rf"x/{WNID}_1.JPEG does not belong"),
     "a hole": (
         inner_tar(IMAGE)[:1536] + bytes(512) + inner_tar((f"{WNID}_2.JPEG", b"12"), (f"{WNID}_3.JPEG", b"1"))[512:],
-        rf"{WNID}.tar, at offset [12],\d+: it has an end of archive, and goes on behind it, at offset \d,\d+",
+        rf"{WNID}.tar, at offset [12],\d+: data follows the end of the archive, at offset \d,\d+",
     ),
-    "two archives in a row": (SOUND + SOUND, r"it has an end of archive, and goes on behind it"),
+    "two archives in a row": (SOUND + SOUND, r"data follows the end of the archive"),
     "a chain of long names": (special("././@LongLink", b"L").tobuf() * 3000, "there is no tar header"),
     "no end": (SOUND[:1024], rf"{WNID}.tar, at offset 1,536: it is cut short: there is no end .* behind {IMAGE[0]}"),
     "cut within a member": (SOUND[:514], rf"at offset 512: it is cut short: {IMAGE[0]} has 40 bytes"),
@@ -384,7 +384,7 @@ def test_compressed_archive_of_train(tmp_path: Path, raw: Path, program: str, en
     packed = {"gzip": gzip.compress(whole), "bzip2": bz2.compress(whole), "xz": lzma.compress(whole)}
     path.write_bytes(packed.get(program, begin))
     command = f"mv {path} {path}{ending} && {program} -d {path}{ending}"
-    assert f"{path} is compressed by {program}, and is read as it lies, as a plain tar. " in refusal(root)
+    assert f"{path} is compressed by {program}, and only plain tars can be read in place. " in refusal(root)
     assert f"Decompress it once: {command}" in refusal(root)
     path.rename(f"{path}{ending}")
     with pytest.raises(SourceError) as caught:

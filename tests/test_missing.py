@@ -131,7 +131,7 @@ def test_hole_in_the_middle(archives: Path) -> None:
     spoil(path, inner.offset_data + members[2].offset, inner.offset_data + members[4].offset)
     length = members[4].offset - members[2].offset
     told = refusal(archives)
-    assert f"at offset {inner.offset_data + members[2].offset:,}: it has an end of archive, and goes on" in told
+    assert f"at offset {inner.offset_data + members[2].offset:,}: data follows the end of the archive" in told
     assert f"the {length:,} zeros behind {members[1].name} are a hole" in told
 
 
@@ -245,7 +245,7 @@ def test_second_copies(archives: Path, form: str) -> None:
     assert expected.notices[0].partition(" has ")[2] == report.notices[0].partition(" has ")[2]
     copy = archives / form.format("ILSVRC2012_img_train", ".tar")
     (archives / "ILSVRC2012_img_train.tar").write_bytes(copy.read_bytes())
-    with pytest.raises(SourceError, match=re.escape(f"ILSVRC2012_img_train.tar and {copy.name} are both there")):
+    with pytest.raises(SourceError, match=re.escape(f"ILSVRC2012_img_train.tar and {copy.name} both exist")):
         run(archives, dest=archives.parent / "again")
 
 
@@ -273,7 +273,7 @@ def test_endings_in_capitals(archives: Path) -> None:
         path.rename(path.with_name(stem + dot + ending.upper()))
     assert 24 == run(archives).samples
     (archives / "ILSVRC2012_img_train.tar").write_bytes((archives / "ILSVRC2012_img_train.TAR").read_bytes())
-    with pytest.raises(SourceError, match=r"ILSVRC2012_img_train.tar and ILSVRC2012_img_train.TAR are both there"):
+    with pytest.raises(SourceError, match=r"ILSVRC2012_img_train.tar and ILSVRC2012_img_train.TAR both exist"):
         run(archives, dest=archives.parent / "again")
 
 
