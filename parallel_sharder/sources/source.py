@@ -108,5 +108,5 @@ def refuse_left_out(listing: Listing) -> None:
     if first is not None:
         raise SourceError(
             f"{first.path}: {first.kind.meaning}: {first.detail} (--on-bad fail). Mend it, or use --on-bad skip, which "
-            "leaves out and lists what is like it."
+            "leaves such files out and lists them."
         )

@@ -1,7 +1,7 @@
-"""ImageNet's scan: the places of a Layout to a Listing.
+"""ImageNet's scan: a Layout becomes a Listing.
 
-Has every place listed (see survey), brings images and annotations together by key, and says of each image which class
-it is of: by its folder, or by labels. Where both are there, they are compared.
+The places are listed by the survey. The scan pairs images and annotations by their keys, and decides the class of each
+image by its folder or by val's labels. If both exist, they are compared, and a contradiction is a SourceError.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from parallel_sharder.sources.survey import ScanProgress, Survey
 from parallel_sharder.text import counted
 
 NAMED = 10
-"""Images that a refusal names."""
+"""How many images an error names."""
 
 
 def scan(
@@ -39,13 +39,14 @@ def scan(
     spool: str | None = None,
     index: ArchiveIndex | None = None,
 ) -> Listing:
-    """The Listing of the split at `layout`, with `classes` (sorted by wnid) as its class table.
+    """Return the Listing of the split at `layout`, with `classes` (sorted by wnid) as its class table.
 
-    Annotations beside the images come before those elsewhere, unless the user has named these. Compressed ones are
-    unpacked to the file `spool`; without it they are counted, and cannot be read. What `index` holds of the archive of
-    the images is not read again. Raises SourceError if there is no image, for a class that the class list does not
-    know, for images both in and beside class folders, for two files of one key, for a named tree without an annotation
-    of any image, for a damaged archive, and for whatever val_labels finds wrong.
+    Annotations beside the images are preferred to annotations elsewhere, unless the user has named the latter.
+    Compressed annotations are unpacked to the file `spool`; without it they are listed, and cannot be read. If `index`
+    has the contents of the images' archive, the archive is not listed again. Raises SourceError if there is no image,
+    for a class that the class list does not have, for images both in and beside class folders, for two files with the
+    same key, for a named tree without an annotation of any image, for a damaged archive, for labels that val_labels
+    refuses, and for labels that contradict the class folders.
     """
     known = {} if index is None else {index.archive.path: index.archive}
     archives = tuple(known.get(path) or archive_at(path) for path in layout.archives)
@@ -70,7 +71,10 @@ def scan(
 
 
 def _annotations(layout: Layout, survey: Survey, images: Files, engine: Engine, spool: str | None) -> Annotations:
-    """Those beside the images, or elsewhere if the user has named a place, or none beside belongs to an image."""
+    """Return the annotations that are used: those beside the images or, if no image has one, those elsewhere.
+
+    A place that the user has named is used whatever lies beside the images.
+    """
     usual = name_rule(layout.split).annotation_suffix
     if not layout.wants_annotations:
         return Annotations.none(images, usual)
@@ -96,7 +100,7 @@ def _annotations(layout: Layout, survey: Survey, images: Files, engine: Engine, 
 
 
 def _found(layout: Layout, listing: Listing, annotations: Annotations) -> tuple[tuple[str, str], ...]:
-    """What was found and where, named."""
+    """Return what was found and where, each with a name."""
     found = [("layout", f"{layout.name}, {layout.split} images in {layout.images}")]
     if listing.classes:
         present = len(np.unique(listing.class_index))
@@ -109,7 +113,7 @@ def _found(layout: Layout, listing: Listing, annotations: Annotations) -> tuple[
 def _class_index(
     layout: Layout, classes: tuple[Synset, ...], images: Files, in_class_folders: bool
 ) -> tuple[Int32s, str]:
-    """The row of each image's class in `classes`, -1 without any; and what to tell of comparing that with labels."""
+    """Return the row of each image's class in `classes`, -1 if there are none, and the notice of `_compare_labels`."""
     if not classes:
         return np.full(len(images), -1, np.int32), ""
     rows = {row.wnid: position for position, row in enumerate(classes)}
@@ -127,9 +131,9 @@ def _class_index(
 
 
 def _compare_labels(layout: Layout, classes: tuple[Synset, ...], images: Files, by_folder: Int32s) -> str:
-    """Compare the class folders of val with the labels that are there too; what to tell of that.
+    """Compare the class folders of val with labels, if they exist; return a notice if not all could be compared, or "".
 
-    Raises SourceError for an image in another class's folder: one of the two is wrong, and nobody knows which.
+    Raises SourceError for an image in another class's folder: the folder or the label is wrong.
     """
     if layout.split != "val":
         return ""

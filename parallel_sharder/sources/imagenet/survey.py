@@ -1,7 +1,7 @@
-"""ImageNet's survey: every place that holds a split's images or annotations, listed on the workers.
+"""ImageNet's survey: every place that holds a split's images or annotations is listed on the workers.
 
-Places are folders, archives, and archives of classes within one. Classes that are missing or still packed are found
-here, and what is there besides classes.
+A Layout goes in, and Contents and problems come out. Places are folders, archives, and archives of classes in another.
+The survey also finds classes that are missing or still packed, and refuses classes that the class list does not have.
 """
 
 from __future__ import annotations
@@ -44,7 +44,10 @@ from parallel_sharder.text import counted, first_few
 def survey_images(
     layout: Layout, classes: tuple[Synset, ...], engine: Engine, progress: ScanProgress, index: ArchiveIndex | None
 ) -> Survey:
-    """The places of the split's images. What `index` has of an archive is taken from there; what it lacks is added."""
+    """Return the survey of the split's images.
+
+    An archive whose contents `index` has is not listed again. Contents that are new are set in `index`.
+    """
     if layout.images.is_dir():
         return _image_folders(layout, classes, engine, progress)
     contents = index.contents if index is not None else None
@@ -52,7 +55,7 @@ def survey_images(
         contents = _list_packed(layout, classes, engine, progress)
         if index is not None:
             index.contents = contents
-    # What lies beside the images or the archives of classes has no name, or the split's.
+    # The name of contents is a class's, the split's, or "" for files beside the images or the archives of classes.
     by_class = [each for each in contents if WNID.fullmatch(each.name)]
     found = Survey.of(contents, layout.split != "test" and bool(by_class))
     if found.in_class_folders:
@@ -63,7 +66,7 @@ def survey_images(
 
 
 def survey_annotations(layout: Layout, engine: Engine, spool: str | None) -> tuple[list[Contents], list[Problem]]:
-    """The places of annotations that are not beside the images; compressed ones are unpacked to `spool`."""
+    """Return the contents and problems of the layout's annotations; compressed ones are unpacked to `spool`."""
     path = str(layout.annotations)
     if not os.path.isdir(path):
         task = partial(list_annotations, path, name_rule(layout.split), spool)
@@ -76,7 +79,7 @@ def survey_annotations(layout: Layout, engine: Engine, spool: str | None) -> tup
 
 
 def _list_packed(layout: Layout, classes: tuple[Synset, ...], engine: Engine, progress: ScanProgress) -> list[Contents]:
-    """What the archive of the images holds: the classes' archives side by side, if it holds such."""
+    """Return the contents of the images' archive. If it holds archives of classes, each of them is a task."""
     path, split = str(layout.images), layout.split
     try:
         if official_name(path).endswith(".zip"):
@@ -99,9 +102,9 @@ def _list_packed(layout: Layout, classes: tuple[Synset, ...], engine: Engine, pr
 
 
 def _inner_archives(path: str, rule: NameRule) -> tuple[list[tuple[str, int, int]], JunkCount]:
-    """The archives of the classes in the tar at `path`: class, offset and size of each; and what systems have left.
+    """Return the class, offset and size of each class's archive in the tar at `path`, sorted, and the junk in the tar.
 
-    Raises SourceError for a tar that holds anything else, or a class twice.
+    Raises SourceError if the tar holds anything else, or a class twice.
     """
     found: dict[str, tuple[str, int, int]] = {}
     plain, packed = inner_archive_patterns(rule)
@@ -123,7 +126,7 @@ def _inner_archives(path: str, rule: NameRule) -> tuple[list[tuple[str, int, int
                     remedy + UNPACK,
                 )
             if match[1] in found:
-                raise refusal(path, member.offset, f"{member.name} is there twice", UNPACK)
+                raise refusal(path, member.offset, f"{member.name} occurs twice", UNPACK)
             found[match[1]] = match[1], member.data, member.size
     return sorted(found.values()), junk
 
@@ -147,9 +150,9 @@ def _image_folders(layout: Layout, classes: tuple[Synset, ...], engine: Engine, 
 def _with_missing_classes(
     problems: Sequence[Problem], contents: Sequence[Contents], classes: Sequence[Synset]
 ) -> list[Problem]:
-    """The problems, and those of classes that have no image in any of their places: still packed, or empty.
+    """Return the problems and a problem for each class that has no image, because it is still packed or empty.
 
-    A class whose images are all left out by name is none of those.
+    A class whose images are all left out one by one is not among them.
     """
     held = {each.name for each in contents if len(each.images)}
     held |= {each.name for each in contents if any(problem.leaves_out_sample for problem in each.problems)}
@@ -169,9 +172,10 @@ def _with_missing_classes(
 
 
 def _with_packed_images(problems: Sequence[Problem], contents: Sequence[Contents], rule: NameRule) -> list[Problem]:
-    """The problems, and the images that archives among the images hold and folders lack: unpacking was interrupted.
+    """Return the problems and one for each image that lies only in an archive beside the images.
 
-    An archive that cannot be looked into counts as a class that is still packed, unless it is known not to be needed.
+    Such images show that unpacking was interrupted. An archive that cannot be read counts as a class that is still
+    packed, unless all images of its class exist.
     """
     found = []
     keys: set[str] = set()
@@ -207,7 +211,7 @@ def _refuse_beside(layout: Layout, contents: Sequence[Contents]) -> None:
 
 
 def _xml_folders(layout: Layout, engine: Engine) -> tuple[list[Contents], list[Problem]]:
-    """The contents of a tree of annotations, in class folders or flat, and every problem on the way."""
+    """Return the contents of a tree of annotations, in class folders or flat, and all problems in it."""
     path = str(layout.annotations)
     top = list_folder(path, name_rule_beside_classes(layout.split))
     wnids = [name for name in top.folders if WNID.fullmatch(name)]
@@ -216,7 +220,7 @@ def _xml_folders(layout: Layout, engine: Engine) -> tuple[list[Contents], list[P
     for each in folders:
         problems += each.problems
         problems += stray_folders(each.place.path, each.folders if each is not top else ())
-    # An image among the annotations is no image of the set, so none is left out of it.
+    # An image among the annotations is no image of the set, so its problem must not count as an image left out.
     problems = [
         each if each.kind is Kind.ORPHAN_XML else dataclasses.replace(each, kind=Kind.NOT_AN_IMAGE, key="")
         for each in problems

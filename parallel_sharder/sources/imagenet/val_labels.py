@@ -1,4 +1,8 @@
-"""Labels of a flat val folder: a devkit's ground truth, or Kaggle's solution file."""
+"""Val labels: the class of each image in a flat val folder, from a devkit's ground truth or Kaggle's solution file.
+
+Keys and the places of the files go in, and wnids come out. A file of the wrong length or form is a SourceError, because
+every label after a missing line would be wrong.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +18,13 @@ from parallel_sharder.sources.small_files import SmallFile, decode_text, read_co
 from parallel_sharder.text import counted
 
 VAL_IMAGE_COUNT = 50_000
-"""Images of ILSVRC2012's validation set, numbered from 1; the ground truth has one line for each."""
+"""The count of ILSVRC2012's validation images, which are numbered from 1. The ground truth has a line for each."""
 
 
 def wnids_of(keys: Sequence[str], places: ListPlaces, classes: Sequence[Synset]) -> list[str]:
-    """The wnid of each of `keys` (`ILSVRC2012_val_<8 digits>`), from the first of `places` that is a file.
+    """Return the wnid of each of `keys` (`ILSVRC2012_val_<8 digits>`), from the first of `places` that is a file.
 
-    Raises SourceError for no such file, one of the wrong length or form, or one that lacks a key.
+    Raises SourceError if there is no file, if it has the wrong length or form, and if it lacks a key.
     """
     path = places.require(
         "labels for the flat val folder",
@@ -43,9 +47,9 @@ def wnids_of(keys: Sequence[str], places: ListPlaces, classes: Sequence[Synset])
 
 
 def read_labels(path: SmallFile, classes: Sequence[Synset]) -> dict[str, str]:
-    """The wnid of each image that a file of labels has, by key.
+    """Return the wnid of each image in the file of labels at `path`, by key.
 
-    Raises SourceError for one of the wrong length or form.
+    Raises SourceError if the file has the wrong length or form.
     """
     if path.suffix == ".csv":
         return _from_solution(path)
@@ -57,7 +61,7 @@ def read_labels(path: SmallFile, classes: Sequence[Synset]) -> dict[str, str]:
 
 
 def _from_ground_truth(path: SmallFile, wnids: dict[str, str], known: str) -> dict[str, str]:
-    """The wnids by the lines of a ground truth; `wnids` says what its labels mean, and `known` what they should be."""
+    """Return the wnids by the lines of a ground truth. `wnids` maps its labels, and `known` names them in messages."""
     lines = _text(path).split()
     if len(lines) != VAL_IMAGE_COUNT:
         raise SourceError(
@@ -71,7 +75,7 @@ def _from_ground_truth(path: SmallFile, wnids: dict[str, str], known: str) -> di
 
 
 def _read_class_map(path: SmallFile) -> dict[str, str]:
-    """The wnid of each number in a later devkit's list of classes: lines of `wnid number name`."""
+    """Return the wnid of each number in a later devkit's list of classes, whose lines are `wnid number name`."""
     rows = [line.split() for line in _text(path).splitlines() if line.strip()]
     wnids = {row[1]: row[0] for row in rows if len(row) > 1 and row[1].isdecimal() and WNID.fullmatch(row[0])}
     if not wnids or len(wnids) != len(rows):
