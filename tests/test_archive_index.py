@@ -1,4 +1,4 @@
-"""The saved index of an archive: what cannot be in an archive is passed over, whoever has signed it."""
+"""The index of an archive: a file whose contents the archive cannot have is not used, even if its digest is right."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ CHANGES: list[Callable[[Values], None]] = [
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_what_cannot_be_is_made_again(archives: Path, tmp_path: Path, change: Callable[[Values], None]) -> None:
-    """With a right digest and values that no archive can have: it counts as none, and the shards are the same."""
+    """An index with a right digest, and values that no archive can have, is not used, and the shards are the same."""
     values = saved_values(archives)
     change(values)
     path = tmp_path / ".imagenet_train.index"
@@ -115,7 +115,7 @@ def test_what_cannot_be_is_made_again(archives: Path, tmp_path: Path, change: Ca
 
 
 def test_what_was_saved_is_taken(archives: Path, tmp_path: Path) -> None:
-    """Values that nobody has touched are what was saved; a pipe of that name is none, and nobody waits for it."""
+    """An index that is not changed is read as it was saved. A pipe of its name is not read or waited for."""
     path = tmp_path / "index"
     path.write_bytes(signed(saved_values(archives)))
     archive = archive_at(str(archives / "root" / "ILSVRC2012_img_train.tar"))

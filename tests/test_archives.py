@@ -86,7 +86,7 @@ def test_val_archive(tmp_path: Path) -> None:
 
 
 def test_dry_run_writes_nothing(tmp_path: Path, raw: Path) -> None:
-    """Compressed annotations are counted in a stream, and what they will take is in the room that is needed."""
+    """Compressed annotations are counted in a stream, and the space that is needed includes their unpacked size."""
     root = made.official_archives(tmp_path / "archives", raw)
     plain = preview(Options(root=raw, dest=str(tmp_path / "out"), workers=0))
     packed = preview(Options(root=root, dest=str(tmp_path / "out"), workers=0))
@@ -128,9 +128,9 @@ def test_index_is_kept(tmp_path: Path, raw: Path, monkeypatch: pytest.MonkeyPatc
 
     def index(path: str, name: str, *rest: Any) -> Any:
         indexed.append(name)
-        return tar_contents.index_images(path, name, *rest)
+        return tar_contents.list_images(path, name, *rest)
 
-    monkeypatch.setattr(survey, "index_images", index)
+    monkeypatch.setattr(survey, "list_images", index)
     for damage in ("", "time", "digest", "cut"):
         indexed.clear()
         if damage == "time":
@@ -182,7 +182,7 @@ def test_archives_copied_without_their_times(tmp_path: Path, raw: Path) -> None:
 
 
 def test_no_command_for_archives_that_are_others(tmp_path: Path, raw: Path) -> None:
-    """Where more than times has changed, or an archive was not there, giving its time back would not help."""
+    """No `touch` is advised if a size has changed too, or an archive is new: it would not help."""
     root = made.official_archives(tmp_path / "archives", raw)
     boxes = (root / "ILSVRC2012_bbox_train_v2.tar.gz").rename(tmp_path / "boxes")
     shards_of(root, tmp_path / "out")
@@ -208,12 +208,12 @@ def test_check_archives(tmp_path: Path, raw: Path, monkeypatch: pytest.MonkeyPat
         monkeypatch.setitem(published.MD5, path.name, hashlib.md5(path.read_bytes()).hexdigest())
     found = dict(convert(options).found)
     assert found["checked"].endswith("ILSVRC2012_devkit_t12.tar.gz: as published, by MD5")
-    with pytest.raises(SourceError, match="none of the archives whose MD5 is known is used here"):
+    with pytest.raises(SourceError, match="no archive is used whose MD5 is known"):
         convert(Options(root=raw, dest=str(tmp_path / "other"), workers=0, check_archives=True))
 
 
 def test_spool_of_a_run_that_lives_is_left_alone(tmp_path: Path, raw: Path) -> None:
-    """That of one that was killed is removed."""
+    """The spool of a run that was killed is removed."""
     root = made.official_archives(tmp_path / "archives", raw)
     out = tmp_path / "out"
     out.mkdir()
@@ -229,7 +229,7 @@ def test_spool_of_a_run_that_lives_is_left_alone(tmp_path: Path, raw: Path) -> N
 
 
 def test_compressed_annotations_by_another_name(tmp_path: Path, raw: Path) -> None:
-    """Some programs take the .gz from the name of what they download, and not from what it holds."""
+    """A compressed archive whose name has lost its .gz is read: some programs that download remove only the ending."""
     root = made.official_archives(tmp_path / "archives", raw)
     path = root / "ILSVRC2012_bbox_train_v2.tar.gz"
     path.rename(path.with_suffix(""))
@@ -237,7 +237,7 @@ def test_compressed_annotations_by_another_name(tmp_path: Path, raw: Path) -> No
 
 
 def test_plain_archives_of_classes_among_the_annotations(tmp_path: Path, raw: Path) -> None:
-    """Annotations in archives of their classes that are not compressed, in one that is, or is not."""
+    """Annotations may lie in plain archives of their classes, within a compressed or a plain archive."""
     root = made.official_archives(tmp_path / "archives", raw)
     path = root / "ILSVRC2012_bbox_train_v2.tar.gz"
     folders = sorted({xml.parent for xml in raw.glob("train/*/*.xml")})
@@ -295,9 +295,9 @@ SOUND = inner_tar(IMAGE)
 BAD_INNER = {
     "a member of another class": (
         inner_tar(IMAGE, (f"{made.WNIDS[1]}_1.JPEG", b"")),
-        rf"{WNID}.tar, at offset 1,536: {made.WNIDS[1]}_1.JPEG does not belong into this archive",
+        rf"{WNID}.tar, at offset 1,536: {made.WNIDS[1]}_1.JPEG does not belong in this archive",
     ),
-    "a name twice": (inner_tar(IMAGE, IMAGE), rf"{WNID}.tar, at offset 1,536: {WNID}_1.JPEG is there twice"),
+    "a name twice": (inner_tar(IMAGE, IMAGE), rf"{WNID}.tar, at offset 1,536: {WNID}_1.JPEG occurs twice"),
     "a link": (
         inner_tar(special(f"{WNID}_2.JPEG", tarfile.SYMTYPE, "/etc/passwd")),
         rf"at offset 512: {WNID}_2.JPEG is no plain file, but a link to /etc/passwd",
@@ -309,9 +309,9 @@ BAD_INNER = {
     "in a folder": (inner_tar((f"x/{WNID}_1.JPEG", b"")), rf"x/{WNID}_1.JPEG does not belong"),
     "a hole": (
         inner_tar(IMAGE)[:1536] + bytes(512) + inner_tar((f"{WNID}_2.JPEG", b"12"), (f"{WNID}_3.JPEG", b"1"))[512:],
-        rf"{WNID}.tar, at offset [12],\d+: it has an end of archive, and goes on behind it, at offset \d,\d+",
+        rf"{WNID}.tar, at offset [12],\d+: data follows the end of the archive, at offset \d,\d+",
     ),
-    "two archives in a row": (SOUND + SOUND, r"it has an end of archive, and goes on behind it"),
+    "two archives in a row": (SOUND + SOUND, r"data follows the end of the archive"),
     "a chain of long names": (special("././@LongLink", b"L").tobuf() * 3000, "there is no tar header"),
     "no end": (SOUND[:1024], rf"{WNID}.tar, at offset 1,536: it is cut short: there is no end .* behind {IMAGE[0]}"),
     "cut within a member": (SOUND[:514], rf"at offset 512: it is cut short: {IMAGE[0]} has 40 bytes"),
@@ -323,7 +323,7 @@ BAD_INNER = {
 
 @pytest.mark.parametrize("damage", BAD_INNER)
 def test_bad_inner_archives(tmp_path: Path, raw: Path, damage: str) -> None:
-    """Each is named with archive, member and offset, and nothing is written."""
+    """Each damage is named with archive, member and offset, and nothing is written."""
     inner, message = BAD_INNER[damage]
     root = made.official_archives(tmp_path / "archives", raw)
     outer_tar(root / "ILSVRC2012_img_train.tar", {f"{WNID}.tar": inner})
@@ -333,7 +333,7 @@ def test_bad_inner_archives(tmp_path: Path, raw: Path, damage: str) -> None:
 
 
 BAD_OUTER = {
-    "a class twice": ([f"{WNID}.tar", f"./{WNID}.tar"], rf"\./{WNID}.tar is there twice"),
+    "a class twice": ([f"{WNID}.tar", f"./{WNID}.tar"], rf"\./{WNID}.tar occurs twice"),
     "an unknown class": (["n00000001.tar"], "no class of .*meta.mat: n00000001"),
     "images": ([IMAGE[0]], rf"at offset 0: {IMAGE[0]} is not the archive of a class"),
     "compressed classes": ([f"{WNID}.tar.gz"], "Inner archives must not be compressed"),
@@ -342,7 +342,7 @@ BAD_OUTER = {
 
 @pytest.mark.parametrize("damage", BAD_OUTER)
 def test_bad_members_of_the_archive_of_train(tmp_path: Path, raw: Path, damage: str) -> None:
-    """It holds an archive for each class, each once, and nothing else."""
+    """The archive of train must hold an archive for each class, each once, and nothing else."""
     names, message = BAD_OUTER[damage]
     root = made.official_archives(tmp_path / "archives", raw)
     with tarfile.open(root / "ILSVRC2012_img_train.tar", "w") as archive:
@@ -354,7 +354,7 @@ def test_bad_members_of_the_archive_of_train(tmp_path: Path, raw: Path, damage: 
 
 @pytest.mark.parametrize("left", [0, 1, 511, 512, 3000, -20_000, -10_240])
 def test_archive_of_train_cut_short(tmp_path: Path, raw: Path, left: int) -> None:
-    """Wherever it is cut, that is noticed, at a member's boundary too."""
+    """An archive that is cut short is refused wherever it is cut, also at a member's boundary."""
     root = made.official_archives(tmp_path / "archives", raw)
     path = root / "ILSVRC2012_img_train.tar"
     with tarfile.open(path) as archive:
@@ -377,14 +377,14 @@ def test_archive_of_train_cut_short(tmp_path: Path, raw: Path, left: int) -> Non
     ],
 )
 def test_compressed_archive_of_train(tmp_path: Path, raw: Path, program: str, ending: str, begin: bytes) -> None:
-    """Images cannot be read from where they lie in it; the message says what to do, whatever it is called."""
+    """A compressed archive of images is refused under any name, and the message has the command to decompress it."""
     root = made.official_archives(tmp_path / "archives", raw)
     path = root / "ILSVRC2012_img_train.tar"
     whole = path.read_bytes()
     packed = {"gzip": gzip.compress(whole), "bzip2": bz2.compress(whole), "xz": lzma.compress(whole)}
     path.write_bytes(packed.get(program, begin))
     command = f"mv {path} {path}{ending} && {program} -d {path}{ending}"
-    assert f"{path} is compressed by {program}, and is read as it lies, as a plain tar. " in refusal(root)
+    assert f"{path} is compressed by {program}, and only plain tars can be read in place. " in refusal(root)
     assert f"Decompress it once: {command}" in refusal(root)
     path.rename(f"{path}{ending}")
     with pytest.raises(SourceError) as caught:
@@ -394,7 +394,7 @@ def test_compressed_archive_of_train(tmp_path: Path, raw: Path, program: str, en
 
 
 def test_devkit_compressed_otherwise(tmp_path: Path, raw: Path) -> None:
-    """What Python's tarfile cannot read is answered likewise."""
+    """Compression that Python's tarfile cannot read is refused with the same command."""
     root = made.official_archives(tmp_path / "archives", raw)
     path = root / "ILSVRC2012_devkit_t12.tar.gz"
     path.write_bytes(b"\x28\xb5\x2f\xfd\x04\x88")
@@ -402,7 +402,7 @@ def test_devkit_compressed_otherwise(tmp_path: Path, raw: Path) -> None:
 
 
 def test_compressed_annotations(tmp_path: Path, raw: Path) -> None:
-    """Annotations in another compression than gzip are answered likewise."""
+    """Annotations in another compression than gzip are refused with the same command."""
     root = made.official_archives(tmp_path / "archives", raw)
     path = root / "ILSVRC2012_bbox_train_v2.tar.gz"
     path.write_bytes(lzma.compress(gzip.decompress(path.read_bytes())))
@@ -410,7 +410,7 @@ def test_compressed_annotations(tmp_path: Path, raw: Path) -> None:
 
 
 def test_other_files_among_the_images_are_named(tmp_path: Path, raw: Path) -> None:
-    """As in a tree they are reported, and take nothing from the set."""
+    """Other files in an archive are reported as in a tree, and leave no sample out."""
     root = made.official_archives(tmp_path / "archives", raw)
     outer_tar(root / "ILSVRC2012_img_train.tar", {f"{WNID}.tar": inner_tar(IMAGE, ("README", b"?"))})
     report = convert(Options(root=root, dest=str(tmp_path / "out"), workers=0))
@@ -449,7 +449,7 @@ BAD_ANNOTATIONS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
 
 @pytest.mark.parametrize("damage", BAD_ANNOTATIONS)
 def test_bad_archives_of_annotations(tmp_path: Path, raw: Path, damage: str) -> None:
-    """Each is named, nothing is written, and no spool is left."""
+    """Each damage to annotations is named, nothing is written, and the spool is removed."""
     spoil, message = BAD_ANNOTATIONS[damage]
     root = made.official_archives(tmp_path / "archives", raw)
     path = root / "ILSVRC2012_bbox_train_v2.tar.gz"
@@ -468,7 +468,7 @@ def test_annotation_outside_its_class(tmp_path: Path, raw: Path) -> None:
 
 
 def test_devkit_without_its_files(tmp_path: Path, raw: Path) -> None:
-    """A devkit's archive that is cut, or another one, is named."""
+    """A devkit's archive that is cut short, or is another archive, is named."""
     root = made.official_archives(tmp_path / "archives", raw)
     path = root / "ILSVRC2012_devkit_t12.tar.gz"
     data = path.read_bytes()

@@ -1,4 +1,4 @@
-"""Class lists in the forms that people have them in: what is read, and what is refused with a remedy."""
+"""Class lists in many forms: which are read, and which are refused with a remedy."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_forms_of_class_lists(tmp_path: Path, content: bytes) -> None:
 
 
 def test_commas_in_words_are_no_columns(tmp_path: Path) -> None:
-    """Behind a space all is words: commas, quotes and numbers; so it is with quotes inside quoted words."""
+    """Behind a space, commas, quotes and numbers belong to the words, and so do quotes in quoted words."""
     path = tmp_path / "classes.txt"
     path.write_text(f'{TENCH[0]} "a", b\n{GOLDFISH[0]},"say ""c"", d"\n')
     assert [(TENCH[0], '"a", b'), (GOLDFISH[0], 'say "c", d')] == names_in(path)
@@ -152,7 +152,7 @@ def test_pickle_that_would_run_code(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_files_for_meta(tmp_path: Path, name: str, content: bytes, message: str) -> None:
-    """Any other file is named, with what is wrong with it, and answered with what --meta takes."""
+    """The message about any other file says what is wrong with it, and which files --meta takes."""
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(SourceError) as caught:
@@ -170,7 +170,7 @@ def damaged_mats(whole: bytes) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("damage", ["nothing", "cut", "zeros", "text", "other"])
 def test_damaged_meta_mat(tmp_path: Path, damage: str) -> None:
-    """It is said in words what is wrong with it, and not in Python's."""
+    """The message about a damaged meta.mat is in plain words, not in Python's."""
     path = made.write_devkit(tmp_path) / "meta.mat"
     path.write_bytes(damaged_mats(path.read_bytes())[damage])
     why = "it has no array of that name" if damage == "other" else "it is damaged, or is another file"
@@ -180,10 +180,10 @@ def test_damaged_meta_mat(tmp_path: Path, damage: str) -> None:
 
 
 def test_class_twice_in_json(tmp_path: Path) -> None:
-    """A class that JSON has twice is refused like one in two lines: a dict would have hidden it."""
+    """A class that is twice in a JSON file is refused, like one in two lines; a dict would hide it."""
     path = tmp_path / "classes.json"
     path.write_text('{"n01440764": "tench", "n01440764": "goldfish"}')
-    with pytest.raises(SourceError, match="2 classes with 1 different wnid; .* n01440764 is there again"):
+    with pytest.raises(SourceError, match="2 classes with 1 different wnid; .* n01440764 is listed again"):
         read_classes(path, "devkit")
 
 

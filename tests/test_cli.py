@@ -247,7 +247,7 @@ def test_left_out_samples_are_named_and_end_with_3(tmp_path: Path) -> None:
         (["--maxsize", "1XB", "--seed", "-1", "--split", "dev"], 2, "--split 'dev' is not one of train, val, test"),
         (["--layout", "mine"], 2, "--layout 'mine' is not one of tree, kaggle, archives, zip"),
         (["--layout", "zip"], 1, "Kaggle zip: "),
-        (["--check-archives"], 1, "--check-archives: none of the archives whose MD5 is known is used here, but "),
+        (["--check-archives"], 1, "--check-archives: the images are read from "),
         (["--labels", "mine"], 2, "--labels 'mine' is not one of devkit, sorted"),
         (["--dest", "x.tar"], 2, "--dest: x.tar has no place for the shard number; write x-%06d.tar"),
         (["--frobnicate"], 2, "there is no option --frobnicate. parallel-sharder --help shows all options."),

@@ -1,4 +1,4 @@
-"""Kaggle's zip: read as it lies, whole or packed again, and each damage is named."""
+"""Kaggle's zip is read in place, as it is downloaded or packed again, and each damage is named."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def zipped(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("folder", ["imagenet-object-localization-challenge/", "a/b c/", "./"])
 @pytest.mark.parametrize("split", ["train", "val", "test"])
 def test_zip_of_the_unpacked_folder(zipped: Path, tmp_path: Path, folder: str, split: str) -> None:
-    """A zip that was packed again with a folder more gives the same shards, beside what macOS puts there too."""
+    """A zip that was packed again, with one folder more and macOS's junk, makes the same shards."""
     expected = shards_of(zipped.parent, tmp_path / "one", split=split)
     again = tmp_path / "again" / zipped.name
     again.parent.mkdir()
@@ -38,7 +38,7 @@ def test_zip_of_the_unpacked_folder(zipped: Path, tmp_path: Path, folder: str, s
 
 
 def test_zip_that_is_another(zipped: Path) -> None:
-    """What is in it is named, with what to do."""
+    """Another zip is refused, and the message says what it holds and has a remedy."""
     with zipfile.ZipFile(zipped, "w") as archive:
         for name in ("a.txt", "b/1.txt", "b/2.txt", "c.txt", "d.txt", "e/f/g.txt", "h.txt"):
             archive.writestr(name, b"")
@@ -61,13 +61,13 @@ def test_zip_that_is_another(zipped: Path) -> None:
 
 
 def test_zip_cut_short(zipped: Path) -> None:
-    """Without its directory it is no zip."""
+    """A zip that is cut short has no directory, and is refused."""
     os.truncate(zipped, zipped.stat().st_size // 2)
     assert f"{zipped} is no zip, or is cut short" in refusal(zipped.parent)
 
 
 def test_zip_with_other_methods(zipped: Path, tmp_path: Path) -> None:
-    """A way of compressing that is not deflate is named with its entry."""
+    """Another compression than deflate is named with its entry."""
     with zipfile.ZipFile(zipped, "a", zipfile.ZIP_BZIP2) as archive:
         archive.writestr(f"ILSVRC/Data/CLS-LOC/train/{WNID}/{WNID}_99.JPEG", b"?")
     assert f"{WNID}_99.JPEG is compressed by method 12" in refusal(zipped.parent)
@@ -77,19 +77,19 @@ def test_zip_with_other_methods(zipped: Path, tmp_path: Path) -> None:
     ("name", "message"),
     [
         (f"ILSVRC/Data/CLS-LOC/train/{WNID}/../{WNID}_99.JPEG", "would lie outside"),
-        (f"ILSVRC/Data/CLS-LOC/train/{WNID}/{made.WNIDS[1]}_99.JPEG", "does not belong into its folder"),
+        (f"ILSVRC/Data/CLS-LOC/train/{WNID}/{made.WNIDS[1]}_99.JPEG", "does not belong in its folder"),
         (f"ILSVRC/Data/CLS-LOC/train/x/{WNID}_99.JPEG", "train/x is no class's folder"),
     ],
 )
 def test_zip_with_strange_names(zipped: Path, name: str, message: str) -> None:
-    """Images outside of their class stop the run before it writes."""
+    """Images outside of their class stop the run before anything is written."""
     with zipfile.ZipFile(zipped, "a") as archive:
         archive.writestr(name, b"?")
     assert message in refusal(zipped.parent)
 
 
 def test_zip_with_a_link(zipped: Path) -> None:
-    """A link is no image."""
+    """A link in the zip is refused."""
     link = zipfile.ZipInfo(f"ILSVRC/Data/CLS-LOC/train/{WNID}/{WNID}_99.JPEG")
     link.external_attr = 0o120777 << 16
     with zipfile.ZipFile(zipped, "a") as archive:
@@ -110,24 +110,24 @@ def test_zip_with_a_short_directory(zipped: Path) -> None:
 
 
 def test_zip_with_a_comment(zipped: Path, tmp_path: Path) -> None:
-    """A comment may hold what looks like the directory's end."""
+    """A comment that looks like the directory's end is not taken for it."""
     with zipfile.ZipFile(zipped, "a") as archive:
         archive.comment = b"PK\5\6" + bytes(30)
     assert 40 == preview(Options(root=zipped.parent, workers=0)).samples
 
 
 def test_zip_with_a_name_twice(zipped: Path) -> None:
-    """The same image twice, which unzip would settle silently."""
+    """A zip with the same image twice is refused, where unzip would keep one of the two."""
     with zipfile.ZipFile(zipped) as archive:
         name = next(each for each in archive.namelist() if "/train/" in each and each.endswith(".JPEG"))
     with warnings.catch_warnings(), zipfile.ZipFile(zipped, "a") as archive:
         warnings.simplefilter("ignore")
         archive.writestr(name, b"?")
-    assert "it is there twice" in refusal(zipped.parent)
+    assert "its key occurs twice" in refusal(zipped.parent)
 
 
 def test_damaged_zip_entry(zipped: Path, tmp_path: Path) -> None:
-    """An entry that is not what the directory says is a problem of its sample, found by its CRC-32."""
+    """An entry that differs from the directory's CRC-32 is a problem of its sample."""
     with zipfile.ZipFile(zipped) as archive:
         infos = [each for each in archive.infolist() if "/train/" in each.filename and each.filename.endswith(".JPEG")]
     data = bytearray(zipped.read_bytes())
@@ -143,7 +143,7 @@ def test_damaged_zip_entry(zipped: Path, tmp_path: Path) -> None:
 
 
 def test_zip64(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sizes, offsets and counts in their 64-bit places give the same members."""
+    """Sizes, offsets and counts in zip64 fields are read to the same members."""
     made.kaggle(tmp_path / "raw", images=10)
     plain = made.kaggle_zip(tmp_path / "plain", tmp_path / "raw")
     monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 1000)
@@ -156,7 +156,7 @@ def test_zip64(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_zip_with_a_broken_zip64_field(zipped: Path) -> None:
-    """Found by fuzzing: an extra field that is shorter than it says."""
+    """An extra field that is shorter than its length says is refused (found by fuzzing)."""
     data = bytearray(zipped.read_bytes())
     entry = data.index(b"PK\1\2")
     data[entry + 20 : entry + 28] = b"\xff" * 8  # both sizes are said to be in the extra field

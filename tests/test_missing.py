@@ -1,5 +1,5 @@
-"""Nothing is missing in silence: what the source should have had and the shards have not is counted, named, and ends
-with status 3, or is refused before anything is written. And what is plainly meant is read.
+"""Nothing is missing in silence: files that the source should have, and that are not in the shards, are counted and
+named, and the run ends with status 3 or is refused before anything is written. Unusual files that are clear are read.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from parallel_sharder.errors import SourceError
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import IMAGE_ENDINGS, IMAGE_SUFFIX
 from parallel_sharder.sources.imagenet.classes import ilsvrc_ids
-from parallel_sharder.sources.imagenet.names import names_in
+from parallel_sharder.sources.imagenet.names import name_rule
 from parallel_sharder.sources.imagenet.published import train_counts
-from parallel_sharder.sources.names import Role
+from parallel_sharder.sources.names import NameKind
 from tests import made
 from tests.conftest import without_privileges
 from tests.made import JPEG, WNIDS
@@ -103,7 +103,7 @@ def refusal(root: Path, **more: Any) -> str:
 
 @pytest.mark.parametrize("where", ["an inner header", "an outer header", "the tail"])
 def test_holes_in_the_archive_of_train(archives: Path, where: str) -> None:
-    """Zeros that an unfinished download has left are named with place and length, and nothing is written."""
+    """A hole of zeros, which an unfinished download leaves, is named with offset and length; nothing is written."""
     path = archives / "ILSVRC2012_img_train.tar"
     second = headers(path)[1]
     if where == "the tail":
@@ -124,19 +124,19 @@ def test_holes_in_the_archive_of_train(archives: Path, where: str) -> None:
 
 
 def test_hole_in_the_middle(archives: Path) -> None:
-    """A hole that begins on a header and ends before the archive does is no end of it either."""
+    """A hole that begins at a header, and ends before the archive's end, is not taken for the end."""
     path = archives / "ILSVRC2012_img_train.tar"
     inner = headers(path)[1]
     members = headers(path, inner.offset_data, inner.size)
     spoil(path, inner.offset_data + members[2].offset, inner.offset_data + members[4].offset)
     length = members[4].offset - members[2].offset
     told = refusal(archives)
-    assert f"at offset {inner.offset_data + members[2].offset:,}: it has an end of archive, and goes on" in told
+    assert f"at offset {inner.offset_data + members[2].offset:,}: data follows the end of the archive" in told
     assert f"the {length:,} zeros behind {members[1].name} are a hole" in told
 
 
 def test_val_without_its_last_piece(archives: Path) -> None:
-    """Of a flat archive too: the file has its full size, and the last images are zeros."""
+    """A hole at the end of a flat archive is found too: the file has its full size, and the last images are zeros."""
     path = archives / "ILSVRC2012_img_val.tar"
     spoil(path, headers(path)[16].offset)
     assert "the rest is a hole" in refusal(archives, split="val")
@@ -154,7 +154,7 @@ def test_larger_records(archives: Path) -> None:
 
 @pytest.mark.parametrize("blocks", range(21))
 def test_whole_records_are_no_holes(tmp_path: Path, blocks: int) -> None:
-    """Wherever in a record the last image ends, what tar, bsdtar and Python fill it up with is an archive's end."""
+    """The zeros with which tar, bsdtar and Python fill the last record are an archive's end, at every length."""
     made.flat_val(tmp_path / "raw", images=1)
     key = made.val_key(1)
     (tmp_path / "raw" / "val" / f"{key}.JPEG").write_bytes(JPEG + bytes(512 * blocks))
@@ -178,7 +178,7 @@ def test_size_and_count_of_the_official_archives(archives: Path) -> None:
 
 
 def test_count_of_a_tree(tmp_path: Path) -> None:
-    """With all 1,000 classes there, the whole set is meant; with some of them, it is not."""
+    """A set with all 1,000 classes is compared with the official counts; a set with some of them is not."""
     made.classic_train(tmp_path / "few" / "raw", classes=3, images=6)
     assert () == run(tmp_path / "few" / "raw").notices
     made.classic_train(tmp_path / "all" / "raw", classes=1000, images=1001, annotated=0)
@@ -187,7 +187,7 @@ def test_count_of_a_tree(tmp_path: Path) -> None:
 
 
 def test_official_counts() -> None:
-    """Those of the classes sum to the set's."""
+    """The counts of the classes sum to the count of the set."""
     count = train_counts()
     assert 1_281_167 == sum(map(count, ilsvrc_ids()))
     assert (732, 1300) == (count("n02089078"), count("n01440764"))
@@ -201,7 +201,7 @@ def test_official_counts() -> None:
     "name", ["ILSVRC2012_img_train.tar", "ILSVRC2012_devkit_t12.tar.gz", "ILSVRC2012_bbox_train_v2.tar.gz"]
 )
 def test_unfinished_downloads(archives: Path, name: str, end: str) -> None:
-    """An archive that a program is still downloading is refused, whether it is under its name already or not."""
+    """An archive that a program is still downloading is refused, whether it has its final name already or not."""
     (archives / f"ILSVRC2012_img_val.tar{end}").touch()  # which is not wanted
     assert 24 == run(archives, dest=archives.parent / "before").samples
     mark = archives / f"{name}{end}"
@@ -218,7 +218,7 @@ def test_unfinished_downloads(archives: Path, name: str, end: str) -> None:
     ["{}.incomplete", "{}.fdmdownload", "{}.xltd", "{}.crdownload", "ILSVRC2012_img_train.kxY9Bq7o.tar.part"],
 )
 def test_marks_of_further_programs(archives: Path, mark: str) -> None:
-    """So it is with the marks of other programs; that of another archive, whose name begins alike, is none."""
+    """The marks of other programs are known too. The mark of an archive whose name begins alike does not count."""
     (archives / "ILSVRC2012_img_train.tar.gz.part").touch()
     (archives / "ILSVRC2012_img_train.tar.bz2.part").touch()
     assert 24 == run(archives, dest=archives.parent / "before").samples
@@ -235,7 +235,7 @@ def test_marks_of_further_programs(archives: Path, mark: str) -> None:
      "Copy of {}{}", "{}{}.~1~"],
 )  # fmt: skip
 def test_second_copies(archives: Path, form: str) -> None:
-    """A copy alone is taken for the archive, whose size is known; with the archive beside it, it is refused."""
+    """A copy alone is used as the archive, whose size is known; a copy beside the archive is refused."""
     expected = run(archives, dest=archives.parent / "before")
     for path in [*archives.iterdir()]:
         stem, dot, ending = path.name.partition(".")
@@ -245,12 +245,12 @@ def test_second_copies(archives: Path, form: str) -> None:
     assert expected.notices[0].partition(" has ")[2] == report.notices[0].partition(" has ")[2]
     copy = archives / form.format("ILSVRC2012_img_train", ".tar")
     (archives / "ILSVRC2012_img_train.tar").write_bytes(copy.read_bytes())
-    with pytest.raises(SourceError, match=re.escape(f"ILSVRC2012_img_train.tar and {copy.name} are both there")):
+    with pytest.raises(SourceError, match=re.escape(f"ILSVRC2012_img_train.tar and {copy.name} both exist")):
         run(archives, dest=archives.parent / "again")
 
 
 def test_copies_and_downloads_of_the_zip(tmp_path: Path) -> None:
-    """So it is with Kaggle's zip."""
+    """A copy of Kaggle's zip alone is used, and beside the zip it is refused."""
     made.kaggle(tmp_path / "raw")
     zipped = made.kaggle_zip(tmp_path / "zip", tmp_path / "raw")
     copy = zipped.rename(zipped.with_name(zipped.name + ".1"))
@@ -267,13 +267,13 @@ def test_copies_and_downloads_of_the_zip(tmp_path: Path) -> None:
 
 
 def test_endings_in_capitals(archives: Path) -> None:
-    """An archive whose ending is in capitals is taken for the one that it is."""
+    """An archive whose ending is in capitals is recognised."""
     for path in [*archives.iterdir()]:
         stem, dot, ending = path.name.partition(".")
         path.rename(path.with_name(stem + dot + ending.upper()))
     assert 24 == run(archives).samples
     (archives / "ILSVRC2012_img_train.tar").write_bytes((archives / "ILSVRC2012_img_train.TAR").read_bytes())
-    with pytest.raises(SourceError, match=r"ILSVRC2012_img_train.tar and ILSVRC2012_img_train.TAR are both there"):
+    with pytest.raises(SourceError, match=r"ILSVRC2012_img_train.tar and ILSVRC2012_img_train.TAR both exist"):
         run(archives, dest=archives.parent / "again")
 
 
@@ -288,7 +288,7 @@ def tree(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("ending", [".tar", ".tar.gz", ".tgz", ".zip", " (1).tar", ".tar.1", ".TAR", ".tar.part", ""])
 def test_packed_classes(tree: Path, ending: str) -> None:
-    """The archive of a class beside unpacked ones is left out by name; where the class is there too, it is not."""
+    """A class that is still packed beside unpacked ones is left out by name, unless it is unpacked too."""
     for wnid in (WNIDS[7], WNIDS[8]):
         (tree / "train" / f"{wnid}{ending}").write_bytes(b"?")
     if ending == ".tar":
@@ -305,7 +305,7 @@ def test_packed_classes(tree: Path, ending: str) -> None:
 
 @pytest.mark.parametrize("where", ["train/{0}.tar", "train/{0}/{0}.tar", "train/{0}/rest.tar"])
 def test_half_unpacked_class(tree: Path, where: str) -> None:
-    """What the archive of a class holds and its folder lacks is left out by name: an unpacking was interrupted."""
+    """Images that a class's archive has, and its folder lacks, are left out by name: unpacking was interrupted."""
     folder = tree / "train" / WNID
     images = sorted(folder.glob("*.JPEG"))
     (tree / where.format(WNID)).write_bytes(made.tar_of(images))
@@ -320,7 +320,7 @@ def test_half_unpacked_class(tree: Path, where: str) -> None:
 
 
 def test_half_unpacked_val(tmp_path: Path) -> None:
-    """So it is in a flat folder."""
+    """Images that lie only in an archive are left out by name in a flat folder too."""
     made.flat_val(tmp_path / "raw", images=12)
     images = sorted(tmp_path.glob("raw/val/*.JPEG"))
     (tmp_path / "raw" / "val" / "ILSVRC2012_img_val.tar").write_bytes(made.tar_of(images))
@@ -333,7 +333,7 @@ def test_half_unpacked_val(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("readable", [True, False])
 def test_archives_of_whole_classes(tree: Path, readable: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An archive that was kept after its class was unpacked is no matter, if it can be seen that all is there."""
+    """An archive that was kept after its class was unpacked leaves nothing out, if the class is known to be whole."""
     images = sorted((tree / "train" / WNID).glob("*.JPEG"))
     (tree / "train" / f"{WNID}.tar").write_bytes(made.tar_of(images) if readable else b"?")
     if not readable:
@@ -343,7 +343,7 @@ def test_archives_of_whole_classes(tree: Path, readable: bool, monkeypatch: pyte
 
 
 def test_class_packed_in_its_own_folder(tree: Path) -> None:
-    """As `mkdir n; mv n.tar n/` leaves it."""
+    """A class whose folder holds only its archive (`mkdir n; mv n.tar n/`) is named as still packed."""
     (tree / "train" / WNIDS[7]).mkdir()
     (tree / "train" / WNIDS[7] / f"{WNIDS[7]}.tar").write_bytes(b"?")
     report = run(tree)
@@ -354,7 +354,7 @@ def test_class_packed_in_its_own_folder(tree: Path) -> None:
 @pytest.mark.parametrize("holds", ["nothing", "junk", "annotations"])
 @pytest.mark.parametrize("split", ["train", "val"])
 def test_empty_classes(tmp_path: Path, split: str, holds: str) -> None:
-    """A class's folder without an image is left out by name, whatever else is in it."""
+    """A class whose folder has no image is left out by name, whatever else the folder holds."""
     expected = made.Made(tmp_path / "raw")
     made.write_devkit(tmp_path / "raw")
     key, other = (f"{WNID}_1", f"{WNIDS[7]}_2") if split == "train" else (made.val_key(1), made.val_key(2))
@@ -372,7 +372,7 @@ def test_empty_classes(tmp_path: Path, split: str, holds: str) -> None:
 
 
 def test_class_whose_images_are_left_out_is_not_empty(tree: Path) -> None:
-    """They are named one by one."""
+    """The images that do not belong are named one by one."""
     (tree / "train" / WNIDS[7]).mkdir()
     (tree / "train" / WNIDS[7] / "cat.jpg").write_bytes(JPEG)
     report = run(tree)
@@ -381,7 +381,7 @@ def test_class_whose_images_are_left_out_is_not_empty(tree: Path) -> None:
 
 
 def test_empty_classes_of_archives(archives: Path, tmp_path: Path) -> None:
-    """An inner archive, or a folder of a zip, without an image."""
+    """A class whose inner archive, or folder in a zip, has no image is left out by name."""
     with tarfile.open(archives / "ILSVRC2012_img_train.tar", "a") as archive:
         made.add_bytes(archive, f"{WNIDS[7]}.tar", made.tar_of([]))
     report = run(archives)
@@ -399,7 +399,7 @@ def test_empty_classes_of_archives(archives: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("depth", [1, 2])
 @pytest.mark.parametrize("with_images", [True, False])
 def test_nested_class(tree: Path, depth: int, with_images: bool) -> None:
-    """A class within a folder of its own name is read, whether that holds images itself or not, and it is said."""
+    """A class in a folder of the same name is read, and noted, whether the outer folder holds images or not."""
     before = sorted(path.stem for path in tree.glob("train/*/*.JPEG"))
     folder = tree / "train" / WNID
     inner = folder.joinpath(*[WNID] * depth)
@@ -419,7 +419,7 @@ SHARD = "imagenet_train-000000.tar"
 
 
 def test_nested_flat_folder(tmp_path: Path) -> None:
-    """val/val, as unpacking into a folder that is there makes it."""
+    """Images in val/val, which unpacking into an existing folder creates, are read and noted."""
     made.flat_val(tmp_path / "raw", images=10)
     (tmp_path / "raw" / "val").rename(tmp_path / "raw" / "inner")
     (tmp_path / "raw" / "val").mkdir()
@@ -432,7 +432,7 @@ def test_nested_flat_folder(tmp_path: Path) -> None:
 
 
 def test_link_to_itself_in_a_class(tree: Path) -> None:
-    """`ln -s` typed twice makes a link within the folder; its images are not there twice."""
+    """A second `ln -s` creates a link within the folder, whose images are not read twice."""
     (tree / "train" / WNID / WNID).symlink_to(tree / "train" / WNID)
     report = run(tree)
     assert (60, 0) == (report.samples, report.exit_code)
@@ -440,7 +440,7 @@ def test_link_to_itself_in_a_class(tree: Path) -> None:
 
 
 def test_folders_within_a_class(tree: Path) -> None:
-    """Their images are left out one by one, unless the class has them; so they are in flat folders."""
+    """The images of folders in a class, or in a flat folder, are left out one by one, unless the class has them too."""
     images = sorted((tree / "train" / WNID).glob("*.JPEG"))
     (tree / "train" / WNID / "more" / "still").mkdir(parents=True)
     (tree / "train" / WNID / "small").mkdir()
@@ -458,7 +458,7 @@ def test_folders_within_a_class(tree: Path) -> None:
 
 
 def test_hidden_folders_and_links_below(tree: Path, tmp_path: Path) -> None:
-    """What a hidden folder, or a link further down, holds is left out by name; a link that goes round is no matter."""
+    """The images in a hidden folder, or behind a link further down, are left out by name; circular links do no harm."""
     (tree / "train" / ".partial").mkdir()
     (tree / "train" / ".partial" / f"{WNID}_8.JPEG").write_bytes(JPEG)
     (tmp_path / "elsewhere").mkdir()
@@ -472,7 +472,7 @@ def test_hidden_folders_and_links_below(tree: Path, tmp_path: Path) -> None:
 
 
 def test_folder_below_that_may_not_be_listed(tree: Path) -> None:
-    """It could hold images, so it is refused, as a class's folder is."""
+    """A folder further down that cannot be listed is refused, because it could hold images."""
     folder = tree / "train" / WNID / "rest"
     folder.mkdir()
     folder.chmod(0)
@@ -485,7 +485,7 @@ def test_folder_below_that_may_not_be_listed(tree: Path) -> None:
 
 @pytest.mark.parametrize("name", ["{}_1.JPEG.part", "readme.txt", "._{}_1.JPEG"])
 def test_classes_of_a_zip_without_an_image(tmp_path: Path, name: str) -> None:
-    """A class of a zip that has no entries for folders is one all the same, whatever lies in its folder."""
+    """In a zip without entries for folders, each class is found, whatever lies in its folder."""
     made.kaggle(tmp_path / "raw")
     zipped = made.kaggle_zip(tmp_path / "zip", tmp_path / "raw")
     wnid = WNIDS[30]
@@ -515,7 +515,7 @@ def rename_some(root: Path, pattern: str, step: int) -> dict[str, str]:
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("step", [1, 3])
 def test_other_endings_in_a_tree(tree: Path, step: int, workers: int, annotations: str) -> None:
-    """They are stored as the others: the key without the ending, the bytes untouched, and it is said how many."""
+    """Images with other endings are stored under the key without the ending, untouched, and are counted in a note."""
     names = rename_some(tree, "train/*/*.JPEG", step)
     report = run(tree, workers=workers, annotations=annotations, on_bad="keep")  # the made images have no size
     members = members_of([tree.parent / "out" / SHARD])
@@ -533,7 +533,7 @@ def test_other_endings_in_a_tree(tree: Path, step: int, workers: int, annotation
 
 
 def test_shards_do_not_depend_on_the_endings(tree: Path, tmp_path: Path) -> None:
-    """In the original form nothing of the file's ending is stored."""
+    """In the original form the ending of an image's name is not stored."""
     run(tree)
     expected = (tree.parent / "out" / SHARD).read_bytes()
     rename_some(tree, "train/*/*.JPEG", 2)
@@ -542,7 +542,7 @@ def test_shards_do_not_depend_on_the_endings(tree: Path, tmp_path: Path) -> None
 
 
 def test_other_endings_of_annotations(tree: Path) -> None:
-    """An annotation .XML is one too."""
+    """Annotations may end in .XML."""
     xmls = sorted(tree.glob("train/*/*.xml"))
     run(tree)
     expected = members_of([tree.parent / "out" / SHARD])
@@ -554,7 +554,7 @@ def test_other_endings_of_annotations(tree: Path) -> None:
 
 @pytest.mark.parametrize("split", ["train", "val"])
 def test_other_endings_in_archives(archives: Path, split: str) -> None:
-    """So it is in tars, nested and flat."""
+    """Images with other endings are read in tars too, nested and flat."""
     raw = archives.parent / "raw"
     for number, path in enumerate(sorted(raw.glob(f"{split}/**/*.JPEG"))):
         path.rename(path.with_suffix(ENDINGS[number % len(ENDINGS)]))
@@ -574,7 +574,7 @@ def test_other_endings_in_archives(archives: Path, split: str) -> None:
 
 
 def test_other_endings_in_a_zip(tmp_path: Path) -> None:
-    """And in Kaggle's zip."""
+    """Images with other endings are read in Kaggle's zip too."""
     made.kaggle(tmp_path / "raw")
     for path in tmp_path.glob("raw/ILSVRC/Data/CLS-LOC/train/*/*.JPEG"):
         path.rename(path.with_suffix(".jpg"))
@@ -585,7 +585,7 @@ def test_other_endings_in_a_zip(tmp_path: Path) -> None:
 
 
 def test_two_endings_of_one_key(tree: Path) -> None:
-    """Two files of one key are refused, as two folders' are."""
+    """Two files in one folder with the same key are refused, as in two folders."""
     path = next(iter(sorted(tree.glob("train/*/*.JPEG"))))
     path.with_suffix(".jpg").write_bytes(JPEG)
     told = refusal(tree)
@@ -594,7 +594,7 @@ def test_two_endings_of_one_key(tree: Path) -> None:
 
 @pytest.mark.parametrize("name", ["{}_1.JPEG.part", "{}_1.crdownload", "{}_1", ".{}_1.JPEG.Xa3bQz", "{}_1.ppm"])
 def test_what_may_be_an_image_is_left_out(tree: Path, name: str) -> None:
-    """A file that is named like an image of the class, under an ending that is none, counts as that image."""
+    """A file that begins with a key of the class, and has no image's ending, counts as that image, left out."""
     (tree / "train" / WNID / name.format(WNID)).write_bytes(JPEG)
     report = run(tree)
     assert {"other-ending": [name.format(WNID)]} == kinds(report)
@@ -603,7 +603,7 @@ def test_what_may_be_an_image_is_left_out(tree: Path, name: str) -> None:
 
 
 def test_what_lies_beside_its_image_is_none(tree: Path) -> None:
-    """A caption or a mask of an image that is there does not count."""
+    """A caption or a mask of an image that exists does not count as an image."""
     key = next(iter(sorted(tree.glob("train/*/*.JPEG")))).stem
     for ending in (".txt", ".JPEG.bak", ".npy"):
         (tree / "train" / key.partition("_")[0] / f"{key}{ending}").touch()
@@ -612,9 +612,9 @@ def test_what_lies_beside_its_image_is_none(tree: Path) -> None:
 
 
 def test_no_ending_is_longer_than_the_plan_knows() -> None:
-    """The plan bounds the form with boxes, which has the file's name."""
+    """No ending is longer than .JPEG: the plan relies on it to bound the form with boxes, which has the file's name."""
     assert len(IMAGE_SUFFIX) == max(map(len, IMAGE_ENDINGS))
-    assert {Role.IMAGE} == {names_in("train").role(f"x{ending}") for ending in IMAGE_ENDINGS}
+    assert {NameKind.IMAGE} == {name_rule("train").kind(f"x{ending}") for ending in IMAGE_ENDINGS}
 
 
 # What systems leave behind.
@@ -648,14 +648,14 @@ def check_junk(root: Path, report: Report, samples: int, places: int) -> None:
 
 
 def test_junk_in_trees(tree: Path) -> None:
-    """It is passed over, beside the classes and in them, and counted in one line."""
+    """Junk beside the classes and in them is passed over, and counted in one note."""
     for folder in (tree / "train", tree / "train" / WNIDS[0], tree / "train" / WNIDS[1]):
         litter_tree(folder)
     check_junk(tree, run(tree), 60, 3)
 
 
 def test_junk_in_archives(archives: Path) -> None:
-    """Likewise beside the archives of the classes, and in them."""
+    """Junk beside the archives of the classes, and in them, is passed over and counted."""
     path = archives / "ILSVRC2012_img_train.tar"
     inner = io.BytesIO()
     with tarfile.open(fileobj=inner, mode="w") as archive:
@@ -670,7 +670,7 @@ def test_junk_in_archives(archives: Path) -> None:
 
 
 def test_junk_in_a_zip(tmp_path: Path) -> None:
-    """Likewise in Kaggle's zip."""
+    """Junk in Kaggle's zip is passed over and counted."""
     made.kaggle(tmp_path / "raw")
     litter_tree(tmp_path / "raw" / "ILSVRC" / "Data" / "CLS-LOC" / "train" / WNIDS[1])
     root = made.kaggle_zip(tmp_path / "zip", tmp_path / "raw").parent
@@ -692,7 +692,7 @@ def sorted_val(root: Path, labels: Callable[[Path, dict[str, str]], object]) -> 
 
 @pytest.mark.parametrize("on_bad", ["skip", "keep", "fail"])
 def test_val_image_in_another_classs_folder(tmp_path: Path, on_bad: str) -> None:
-    """It would be mislabelled: the run stops whatever --on-bad is, and says which images, and what to put right."""
+    """Images in another class's folder stop the run, with any --on-bad; the message names them and has a remedy."""
     root = tmp_path / "raw"
     expected = sorted_val(root, lambda *_: None)
     assert (12, 0) == ((report := run(root, split="val")).samples, report.exit_code)
@@ -712,7 +712,7 @@ def test_val_image_in_another_classs_folder(tmp_path: Path, on_bad: str) -> None
 
 
 def test_labels_that_cannot_be_compared(tmp_path: Path) -> None:
-    """The folders label by themselves, so a ground truth that is damaged is noted and stops nothing."""
+    """A damaged ground truth beside class folders is noted and stops nothing, because the folders are the labels."""
     root = tmp_path / "raw"
     sorted_val(root, lambda *_: None)
     truth = root / "ILSVRC2012_devkit_t12" / "data" / "ILSVRC2012_validation_ground_truth.txt"
@@ -724,7 +724,7 @@ def test_labels_that_cannot_be_compared(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("labels", ["ground truth", "solution"])
 def test_val_labels_that_lack_some(tmp_path: Path, labels: str) -> None:
-    """Images without a label are noted, and the others are compared all the same; so is a further file of labels."""
+    """Images without a label are noted, and the other images are compared, also with a further file of labels."""
     root = tmp_path / "raw"
     expected = sorted_val(root, lambda *_: None)
     truth = root / "ILSVRC2012_devkit_t12" / "data" / "ILSVRC2012_validation_ground_truth.txt"
@@ -745,8 +745,8 @@ def test_val_labels_that_lack_some(tmp_path: Path, labels: str) -> None:
 
 
 def test_on_bad_fail_stops_at_what_is_missing(tree: Path) -> None:
-    """Also at a class that is still packed, before anything is written."""
+    """With --on-bad fail, a class that is still packed stops the run before anything is written."""
     (tree / "train" / f"{WNIDS[7]}.tar").write_bytes(b"?")
     told = refusal(tree, on_bad="fail")
     assert f"{tree}/train/{WNIDS[7]}.tar: {Kind.PACKED_CLASS.meaning}: " in told
-    assert told.endswith("(on_bad fail). Mend it, or use on_bad skip, which leaves out and lists what is like it.")
+    assert told.endswith("(on_bad fail). Mend it, or use on_bad skip, which leaves such files out and lists them.")

@@ -1,4 +1,4 @@
-"""The rule of a data set's file names, with one that is not ImageNet's."""
+"""Names: the rule of a data set's file names is tested with a rule that is not ImageNet's."""
 
 from __future__ import annotations
 
@@ -8,48 +8,48 @@ import pytest
 
 from parallel_sharder.kinds import Kind
 from parallel_sharder.sources.folders import list_folder
-from parallel_sharder.sources.names import Names, Role, junk, unpacked_name
+from parallel_sharder.sources.names import NameKind, NameRule, junk, unpacked_name
 
-NAMES = Names(".jpg", ".txt", "[a-z]+", "[a-z]+-[0-9]{3}")
+NAMES = NameRule(".jpg", ".txt", "[a-z]+", "[a-z]+-[0-9]{3}")
 
 
 @pytest.mark.parametrize(
-    ("name", "role"),
+    ("name", "kind"),
     [
-        ("cat-001.jpg", Role.IMAGE),
-        ("cat-001.JPG", Role.IMAGE),
-        ("cat-001.webp", Role.IMAGE),
-        ("cat-001.txt", Role.ANNOTATION),
-        ("cat-001.TXT", Role.ANNOTATION),
-        ("cat-001.xml", Role.OTHER),
-        ("._cat-001.jpg", Role.JUNK),
-        ("Thumbs.db", Role.JUNK),
+        ("cat-001.jpg", NameKind.IMAGE),
+        ("cat-001.JPG", NameKind.IMAGE),
+        ("cat-001.webp", NameKind.IMAGE),
+        ("cat-001.txt", NameKind.ANNOTATION),
+        ("cat-001.TXT", NameKind.ANNOTATION),
+        ("cat-001.xml", NameKind.OTHER),
+        ("._cat-001.jpg", NameKind.JUNK),
+        ("Thumbs.db", NameKind.JUNK),
     ],
 )
-def test_role(name: str, role: Role) -> None:
-    """Images have many endings; annotations have the one that the data set says, in any case."""
-    assert role is NAMES.role(name)
+def test_kind(name: str, kind: NameKind) -> None:
+    """Images have many endings. Annotations have the data set's ending, in upper or lower case."""
+    assert kind is NAMES.kind(name)
 
 
 def test_misfits() -> None:
-    """Keys that do not match are found among many, and a key of two lines is not two keys."""
+    """Keys that do not match are found among many, and a key with a line break is not read as two keys."""
     assert [] == NAMES.misfits(["cat-001", "dog-002"])
     assert ["cat-1", "cat-001\ndog-002"] == NAMES.misfits(["cat-001", "cat-1", "cat-001\ndog-002"])
 
 
 def test_lost_images() -> None:
-    """An unfinished image counts where its key is not known otherwise."""
+    """An unfinished image counts as left out if no image has its key."""
     assert {"cat-002.jpg.part"} == NAMES.lost_images(["cat-001.jpg.part", "cat-002.jpg.part", "notes"], {"cat-001"})
 
 
 def test_names_that_systems_and_archives_have() -> None:
-    """They are the same for each data set."""
+    """Names of junk and of archives are the same for each data set."""
     assert "._*" == junk("._cat-001.jpg")
     assert "cat" == unpacked_name("cat (1).tar.gz") == unpacked_name("cat")
 
 
 def test_a_folder_is_listed_by_the_rule(tmp_path: Path) -> None:
-    """Usual endings are left to the rule, others are kept, and what does not fit is a problem."""
+    """Usual endings come from the rule, other endings are kept, and a file that does not belong is a problem."""
     for name in ("cat-001.jpg", "cat-002.png", "cat-001.txt", "cat-1.jpg", "notes", ".DS_Store"):
         (tmp_path / name).write_bytes(b"12345")
     contents = list_folder(str(tmp_path), NAMES)

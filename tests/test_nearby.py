@@ -1,4 +1,4 @@
-"""Folders called otherwise, a root that is off, images sorted otherwise: read, or answered with the one thing to do."""
+"""Folders with other names, a wrong root, images sorted differently: they are read, or refused with one remedy."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def root_in(text: str) -> Path:
 
 @pytest.mark.parametrize("name", ["ILSVRC2012_img_train", "train_images", "training", "Train", "my train"])
 def test_images_folder_called_otherwise(both: tuple[Path, Made, Made], name: str) -> None:
-    """A set whose folders have other names is answered with the --root that works; the names are shown."""
+    """For a set whose folders have other names, the message shows the names and the --root that works."""
     root, expected, val = both
     (root / "train").rename(root / name)
     (root / "val").rename(root / f"{name} val")
@@ -80,7 +80,7 @@ def test_images_folder_called_otherwise(both: tuple[Path, Made, Made], name: str
 
 @pytest.mark.parametrize("deeper", ["imagenet", "imagenet/raw"])
 def test_images_folders_called_otherwise_and_deeper(both: tuple[Path, Made, Made], deeper: str) -> None:
-    """They are found one folder below --root and two."""
+    """Images are found one folder below --root, and two below."""
     root, expected, _ = both
     annotated = xmls(expected)
     place = root.parent / "other" / deeper / "train_images"
@@ -92,7 +92,7 @@ def test_images_folders_called_otherwise_and_deeper(both: tuple[Path, Made, Made
 
 
 def test_root_at_the_images_folder(both: tuple[Path, Made, Made]) -> None:
-    """--root at train/ or val/ is the set around it: the same layout, and the same shards."""
+    """--root at train/ or val/ finds the set around it, with the same layout and the same shards."""
     root, _, _ = both
     for split in ("train", "val"):
         assert find_layout(root, split, None, None) == find_layout(root / split, split, None, None)
@@ -106,7 +106,7 @@ def test_root_at_the_images_folder(both: tuple[Path, Made, Made]) -> None:
 
 
 def test_images_folder_gives_the_trees_shards(both: tuple[Path, Made, Made], tmp_path: Path) -> None:
-    """What a folder is called changes no byte; verify --source takes the images' folder too."""
+    """The name of a folder changes no byte, and verify --source can name the images' folder too."""
     root, _, _ = both
     for split in ("train", "val"):
         expected = tmp_path / f"{split} of the tree"
@@ -131,14 +131,14 @@ def test_class_list_within_the_images_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("split", ["train", "val"])
 def test_root_off_by_up_to_two_folders(both: tuple[Path, Made, Made], split: str) -> None:
-    """From above, from within a class folder, and from the devkit, the set's folder is named."""
+    """With a --root above the set, in a class folder, or at the devkit, the message names the set's folder."""
     root, _, _ = both
     for wrong in (root.parent, root.parent.parent, root / DEVKIT, root / DEVKIT / "data", root / "train" / WNIDS[0]):
         assert f"Did you mean --root {root}?" in refusal(wrong, split)
 
 
 def test_root_at_another_split(both: tuple[Path, Made, Made]) -> None:
-    """--root at val/ without --split val, and a set without train/, are answered with --split."""
+    """For --root at val/ without --split val, and for a set without train/, the message names --split."""
     root, _, _ = both
     assert refusal(root / "val").endswith("It holds val images; they are converted with --split val.")
     assert refusal(root / "train", "val").endswith("It holds train images; they are converted with --split train.")
@@ -147,14 +147,14 @@ def test_root_at_another_split(both: tuple[Path, Made, Made]) -> None:
 
 
 def test_layout_that_is_ruled_out(both: tuple[Path, Made, Made]) -> None:
-    """With --layout, what is there in another layout is named."""
+    """With --layout, the message names images that exist in another layout."""
     root, _, _ = both
-    with pytest.raises(SourceError, match=f"{root}/train is there: use --layout tree, or leave --layout out"):
+    with pytest.raises(SourceError, match=f"{root}/train exists: use --layout tree, or leave --layout out"):
         find_layout(root, "train", None, None, "kaggle")
 
 
 def test_several_sets_nearby(both: tuple[Path, Made, Made]) -> None:
-    """Where there are several, nothing is chosen: they are named."""
+    """If several folders hold images, none is chosen, and the message names them."""
     root, _, _ = both
     shutil.copytree(root, root.parent / "copy")
     assert f"choose one: --root {root.parent}/copy, --root {root}." in refusal(root.parent)
@@ -162,7 +162,7 @@ def test_several_sets_nearby(both: tuple[Path, Made, Made]) -> None:
 
 @pytest.mark.parametrize("split", ["train", "val", "test"])
 def test_one_folder_too_many(both: tuple[Path, Made, Made], split: str) -> None:
-    """train/ that holds the unpacked folder, which holds the images, is answered with that folder."""
+    """If train/ holds the unpacked folder that holds the images, the message names that folder."""
     root, train, _ = both
     for number in range(1, 4):
         train.image("test", f"ILSVRC2012_test_{number:08}")
@@ -194,7 +194,7 @@ def numbered(folder: Path, name: str = "{}") -> None:
 @pytest.mark.parametrize("name", ["{}", "class{}"])
 @pytest.mark.parametrize("folder", ["val", "other"])
 def test_val_in_numbered_folders(both: tuple[Path, Made, Made], folder: str, name: str) -> None:
-    """Numbers are not guessed to be labels: they are shown, and the given command makes the folder a flat one."""
+    """Numbers as folders' names are not taken for labels. The message has the command that makes the folder flat."""
     root, _, val = both
     numbered((root / "val").rename(root / folder), name)
     for place in (root, root / folder):
@@ -208,7 +208,7 @@ def test_val_in_numbered_folders(both: tuple[Path, Made, Made], folder: str, nam
 @pytest.mark.parametrize("kind", ["numbered", "words", "flat", "parts"])
 @pytest.mark.parametrize("folder", ["train", "my images"])
 def test_train_not_in_class_folders(both: tuple[Path, Made, Made], folder: str, kind: str) -> None:
-    """Train's images sorted otherwise, or not at all, come with the command that sorts them by their names."""
+    """For train's images that are sorted differently, or not at all, the message has the command that sorts them."""
     root, expected, _ = both
     keys = sorted(path.relative_to(root / "train") for path in (root / "train").glob("*/*"))
     images = (root / "train").rename(root / folder)
@@ -230,7 +230,7 @@ def test_train_not_in_class_folders(both: tuple[Path, Made, Made], folder: str, 
 
 @pytest.mark.parametrize("name", ["ILSVRC2017_CLS-LOC.tar.gz", "imagenet_object_localization_patched2019.tar.gz"])
 def test_archive_that_has_to_be_unpacked(tmp_path: Path, name: str) -> None:
-    """The archives that unpack to Kaggle's tree are answered with the command that unpacks them."""
+    """For archives that unpack to Kaggle's tree, the message has the command that unpacks them."""
     (tmp_path / name).touch()
     text = refusal(tmp_path)
     assert f"{tmp_path} holds 1 file (1 .tar.gz; the first: {name})." in text
@@ -238,14 +238,14 @@ def test_archive_that_has_to_be_unpacked(tmp_path: Path, name: str) -> None:
 
 
 def test_archive_for_root(tmp_path: Path) -> None:
-    """--root at an archive is answered with its folder."""
+    """For --root at an archive, the message names the archive's folder."""
     path = tmp_path / "ILSVRC2012_img_train.tar"
     path.touch()
     assert refusal(path) == f"{path} is not a folder; name the data set's with --root {tmp_path}."
 
 
 def test_other_data(tmp_path: Path) -> None:
-    """What is no ImageNet is said in one line: folders, and files by their endings."""
+    """For a folder that is not ImageNet, the message lists its folders, and its files by ending, in one line."""
     for number in range(40):
         (tmp_path / f"train-{number:02}.parquet").touch()
     for name in ("README", "a.tar.gz", "b.jpg", "c.JPEG", "d.md"):
@@ -261,7 +261,7 @@ def test_other_data(tmp_path: Path) -> None:
 
 
 def test_class_folders_of_other_images(tmp_path: Path) -> None:
-    """Class folders whose images are named otherwise are no images' folder; annotations alone are none either."""
+    """Class folders whose images have other names are not found as images, and neither are annotations alone."""
     for wnid in WNIDS[:3]:
         (tmp_path / "sketch" / wnid).mkdir(parents=True)
         (tmp_path / "sketch" / wnid / "sketch_1.JPEG").touch()
@@ -272,7 +272,7 @@ def test_class_folders_of_other_images(tmp_path: Path) -> None:
 
 
 def test_glances_are_bounded(tmp_path: Path) -> None:
-    """Of a large folder only so many entries are looked at, and the message says that there are more."""
+    """Of a large folder only ENTRIES_LIMIT entries are looked at, and the message says that it may hold more."""
     for number in range(ENTRIES_LIMIT + 5):
         os.mknod(tmp_path / f"{number}.txt")
     glance = Glance.at(tmp_path)
@@ -281,7 +281,7 @@ def test_glances_are_bounded(tmp_path: Path) -> None:
 
 
 def test_odd_entries_of_a_root(tmp_path: Path) -> None:
-    """Links to nowhere and to themselves, and names that no terminal takes, do not end the search."""
+    """Broken links, links to themselves, and names that no terminal can print do not stop the search."""
     (tmp_path / "gone").symlink_to("nowhere")
     (tmp_path / "loop").symlink_to("loop")
     (tmp_path / "a\nb").mkdir()
@@ -291,7 +291,7 @@ def test_odd_entries_of_a_root(tmp_path: Path) -> None:
 
 
 def test_root_that_may_not_be_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A root without permission is said to be that, and not to be empty."""
+    """For a root that this user may not read, the message says so, and does not call it empty."""
 
     def refuse(path: object) -> None:
         raise PermissionError(13, "Permission denied")
@@ -317,7 +317,7 @@ def shell(line: str) -> None:
 
 @pytest.mark.parametrize("form", ["images folders", "class in the name", "class in the name of val"])
 def test_images_deeper_or_with_the_class_in_their_names(both: tuple[Path, Made, Made], form: str) -> None:
-    """What is there is shown with a command, after which the set is read."""
+    """The message shows what the folder holds, and a command, after which the set is read."""
     root, train, val = both
     split, expected = ("val", val) if form.endswith("val") else ("train", train)
     for path in sorted((root / split).rglob("*.JPEG")):
@@ -336,7 +336,7 @@ def test_images_deeper_or_with_the_class_in_their_names(both: tuple[Path, Made, 
 
 
 def test_images_with_names_of_their_own(both: tuple[Path, Made, Made]) -> None:
-    """Which classes such images are of is not known: names that tell are asked for, beside those that are there."""
+    """The classes of images with unknown names are not known: the message shows the names, and the expected ones."""
     root, _, _ = both
     for number, path in enumerate(sorted((root / "val").iterdir())):
         path.rename(path.with_stem(f"val_{number}"))

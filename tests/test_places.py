@@ -1,4 +1,4 @@
-"""Where class lists and val labels are found: in every layout, in all their forms, around the images."""
+"""List places: class lists and val labels are found in every layout, in all their forms, around the images."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_devkit_around_a_tree_of_kaggles_shape(tmp_path: Path, place: str, is_pa
 @pytest.mark.parametrize("is_packed", [False, True])
 @pytest.mark.parametrize("place", ["set/ILSVRC/devkit", "ILSVRC2017_devkit/ILSVRC/devkit"])
 def test_later_devkit_numbers_classes_by_itself(tmp_path: Path, place: str, is_packed: bool) -> None:
-    """A later devkit's labels mean the numbers in its map_clsloc.txt, and no ILSVRC2012_ID; labels are ILSVRC2012's."""
+    """A later devkit's labels are read as numbers of its map_clsloc.txt; the shards' labels are ILSVRC2012_IDs."""
     expected = ilsvrc2017(tmp_path / "set")
     later_devkit(tmp_path / place / "data", expected)
     if is_packed:
@@ -130,7 +130,7 @@ def test_later_devkit_beside_the_devkit_of_2012(tmp_path: Path) -> None:
     ],
 )
 def test_later_devkit_without_its_numbers(tmp_path: Path, change: Callable[[Path], None], message: str) -> None:
-    """Labels whose numbers mean nothing for certain are refused, and never taken for ILSVRC2012_IDs."""
+    """Labels without a certain meaning are refused, and are never read as ILSVRC2012_IDs."""
     expected = ilsvrc2017(tmp_path)
     made.write_devkit(tmp_path)
     data = tmp_path / "ILSVRC" / "devkit" / "data"
@@ -144,7 +144,7 @@ def test_later_devkit_without_its_numbers(tmp_path: Path, change: Callable[[Path
 
 @pytest.mark.parametrize("form", ["folder", "archive", "file"])
 def test_meta_leaves_the_labels_to_be_found(tmp_path: Path, form: str) -> None:
-    """With --meta, whatever it is, the ground truth beside it or beside the images labels a flat val folder."""
+    """With any --meta, a flat val folder is labelled by the ground truth beside that file or beside the images."""
     expected = ilsvrc2017(tmp_path / "set")
     data = made.write_devkit(tmp_path / "elsewhere", labels_by(ilsvrc_ids(), expected))
     meta = {"folder": data.parent, "archive": tmp_path / "elsewhere" / f"{DEVKIT}.tar.gz", "file": data / "meta.mat"}[
@@ -163,7 +163,7 @@ def test_meta_leaves_the_labels_to_be_found(tmp_path: Path, form: str) -> None:
 
 
 def test_other_files_that_meta_takes(tmp_path: Path) -> None:
-    """--meta takes Kaggle's zip and a later devkit's archive for the class list in them."""
+    """--meta can name Kaggle's zip and a later devkit's archive, and the class list in them is read."""
     expected = made.kaggle(tmp_path / "set")
     archive = made.kaggle_zip(tmp_path / "zip", tmp_path / "set")
     later_devkit(tmp_path / "devkit" / "data", expected)
@@ -175,7 +175,7 @@ def test_other_files_that_meta_takes(tmp_path: Path) -> None:
 
 
 def test_folder_for_meta_without_a_class_list(tmp_path: Path) -> None:
-    """A folder that --meta names is looked into, and what was looked for is listed."""
+    """--meta can name a folder. If it holds no class list, the message lists the places that were looked at."""
     made.classic_train(tmp_path)
     (tmp_path / "empty").mkdir()
     text = refusal(tmp_path, meta=tmp_path / "empty")
@@ -187,7 +187,7 @@ def test_folder_for_meta_without_a_class_list(tmp_path: Path) -> None:
 @pytest.mark.parametrize("place", [".", "set", "set/ILSVRC2012_devkit_t12"])
 @pytest.mark.parametrize("is_in_archives", [False, True])
 def test_kaggles_lists_beside_a_classic_tree(tmp_path: Path, place: str, is_in_archives: bool) -> None:
-    """A classic tree, and the official archives, take Kaggle's two files instead of a devkit."""
+    """A classic tree, and the official archives, can use Kaggle's two files instead of a devkit."""
     raw = tmp_path / "raw"
     expected = made.classic_train(raw)
     val = made.flat_val(tmp_path / "val set")
@@ -223,7 +223,7 @@ def test_devkit_beside_a_zip_without_lists(tmp_path: Path) -> None:
 
 
 def test_lists_in_the_zip_beside_the_archives(tmp_path: Path) -> None:
-    """Kaggle's zip beside other images serves for the lists in it."""
+    """The lists in Kaggle's zip are used for other images beside it."""
     expected = made.kaggle(tmp_path / "set")
     archive = made.kaggle_zip(tmp_path / "zip", tmp_path / "set")
     for name in ("LOC_synset_mapping.txt", "LOC_val_solution.csv"):
@@ -233,7 +233,7 @@ def test_lists_in_the_zip_beside_the_archives(tmp_path: Path) -> None:
 
 
 def test_archive_without_the_list_does_not_hide_another(tmp_path: Path) -> None:
-    """A devkit's archive that lacks a file is passed over, and named if there is no other."""
+    """A devkit's archive that lacks a file is passed over, and is named if no other place has the file."""
     expected = made.flat_val(tmp_path)
     truth = tmp_path / DEVKIT / "data" / GROUND_TRUTH
     truth = truth.rename(tmp_path / GROUND_TRUTH)
@@ -244,7 +244,7 @@ def test_archive_without_the_list_does_not_hide_another(tmp_path: Path) -> None:
 
 
 def test_usual_list_of_a_layout_comes_first(tmp_path: Path) -> None:
-    """Where there are several, each layout has its own: the devkit for a classic tree, Kaggle's files for Kaggle's."""
+    """If several lists exist, a classic tree uses the devkit, and Kaggle's layouts use Kaggle's files."""
     made.classic_train(tmp_path / "classic")
     made.kaggle(tmp_path / "kaggle")
     for name in ("LOC_synset_mapping.txt", "LOC_val_solution.csv"):
@@ -259,7 +259,7 @@ def test_usual_list_of_a_layout_comes_first(tmp_path: Path) -> None:
 
 
 def test_devkit_unpacked_one_folder_too_deep(tmp_path: Path) -> None:
-    """Unpackers that make a folder of the archive's name give one folder more; the devkit is found all the same."""
+    """A devkit in one more folder of the archive's name, which some programs create, is found."""
     made.classic_train(tmp_path)
     (tmp_path / DEVKIT).rename(tmp_path / "x")
     (tmp_path / DEVKIT).mkdir()
@@ -268,7 +268,7 @@ def test_devkit_unpacked_one_folder_too_deep(tmp_path: Path) -> None:
 
 
 def test_torchvisions_class_list(tmp_path: Path) -> None:
-    """A folder that torchvision has prepared has class folders and meta.bin: that is enough."""
+    """A folder that torchvision has prepared, with class folders and meta.bin, is read."""
     expected = made.classic_train(tmp_path)
     shutil.rmtree(tmp_path / DEVKIT)
     (tmp_path / "meta.bin").write_bytes(torch_zip(({wnid: (NAMES[wnid],) for wnid in WNIDS}, [])))
@@ -278,7 +278,7 @@ def test_torchvisions_class_list(tmp_path: Path) -> None:
 
 
 def test_places_without_any_list(tmp_path: Path) -> None:
-    """What was looked for is listed for one folder, the other folders after it, and then one thing to do."""
+    """The message lists the places in one folder, then the other folders, then one remedy."""
     made.classic_train(tmp_path / "set")
     shutil.rmtree(tmp_path / "set" / DEVKIT)
     lines = refusal(tmp_path / "set").splitlines()
@@ -294,7 +294,7 @@ def test_places_without_any_list(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["LOC_synset_mapping.txt", "LOC_val_solution.csv"])
 def test_utf16(tmp_path: Path, name: str) -> None:
-    """Text in UTF-16, as some Windows tools save it, is named as such with the command that converts it."""
+    """Text in UTF-16, which some Windows tools save, is refused with the command that converts it."""
     made.kaggle(tmp_path)
     path = tmp_path / name
     path.write_bytes(path.read_text().encode("utf-16"))
@@ -318,7 +318,7 @@ def test_kaggles_files_after_windows(tmp_path: Path) -> None:
 
 
 def test_ground_truth_after_windows(tmp_path: Path) -> None:
-    """A byte order mark, CRLF and blank lines shift no label; a label that is missing among them is still missed."""
+    """A byte order mark, CRLF and blank lines shift no label, and hide no label that is missing."""
     expected = made.flat_val(tmp_path)
     path = tmp_path / "ILSVRC2012_devkit_t12" / "data" / "ILSVRC2012_validation_ground_truth.txt"
     lines = path.read_text().splitlines()
@@ -330,7 +330,7 @@ def test_ground_truth_after_windows(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("images", ["/train", "/CLS-LOC/train", "/Data/CLS-LOC/train", "/ILSVRC/Data/CLS-LOC/train"])
 def test_set_at_the_root_of_a_file_system(images: str) -> None:
-    """A set that is mounted at / has fewer folders above it than are looked into."""
+    """A set that is mounted at / is read, though fewer folders lie above it than are usually looked into."""
     for module in (kaggle_tree, tree, official):
         with pytest.raises(SourceError, match=r"no class list .* Looked for"):
             module.find(Path(images), "train", None, None)

@@ -1,4 +1,4 @@
-"""The interface through which a data set is read: what a source unpacks, keeps and refuses, whatever it is."""
+"""Source: what a data set's source unpacks, keeps and refuses, as the interface promises."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def archives(tmp_path: Path) -> Path:
 
 
 def test_what_is_unpacked_is_removed(tmp_path: Path, archives: Path, engine: Engine) -> None:
-    """Inside the context, annotations can be read beside the shards; behind it, nothing is left, nor its folder."""
+    """Inside the block, unpacked annotations lie beside the shards; after it, file and folder are removed."""
     pattern = Options(dest=tmp_path / "out").pattern
     with open_source(SourceOptions(root=archives, split="train", labels="devkit"), pattern) as source:
         listing = source.scan(engine, Silent())
@@ -42,13 +42,13 @@ def test_what_is_unpacked_is_removed(tmp_path: Path, archives: Path, engine: Eng
 
 
 def test_a_tree_unpacks_nothing(tmp_path: Path, archives: Path, engine: Engine) -> None:
-    """Files that lie there by themselves are read as they lie."""
+    """Loose files are read in place, and nothing is unpacked."""
     with open_source(SourceOptions(root=archives.parent / "raw", split="train", labels="devkit")) as source:
         assert 0 == source.spool_bytes(source.scan(engine, Silent()))
 
 
 def test_a_preview_writes_nothing(tmp_path: Path, archives: Path, engine: Engine) -> None:
-    """It says how much would be unpacked, and makes no file; without a preview, the scan is kept when that is asked."""
+    """A preview counts what would be unpacked, and writes no file. Otherwise keep_scan writes the scan."""
     pattern = Options(dest=tmp_path / "out").pattern
     (tmp_path / "out").mkdir()
     options = SourceOptions(root=archives, split="train", labels="devkit")
@@ -62,7 +62,7 @@ def test_a_preview_writes_nothing(tmp_path: Path, archives: Path, engine: Engine
 
 
 def test_an_archive_that_changes_is_refused(archives: Path, engine: Engine) -> None:
-    """What was read from it since the scan may be anything."""
+    """An archive that has changed since the scan is refused, because what was read from it may be wrong."""
     with open_source(SourceOptions(root=archives, split="train", labels="devkit")) as source:
         source.scan(engine, Silent())
         source.refuse_changes()
@@ -72,7 +72,7 @@ def test_an_archive_that_changes_is_refused(archives: Path, engine: Engine) -> N
 
 
 def test_folders_are_known_before_the_scan(tmp_path: Path, engine: Engine) -> None:
-    """So that no destination in them is taken; the scan adds those that links lead to."""
+    """A source names its folders, so that no destination lies in them; the scan adds folders that links lead to."""
     made.classic_train(tmp_path / "raw", images=20)
     folder = tmp_path / "raw" / "train" / made.WNIDS[0]
     folder.rename(tmp_path / "elsewhere")
@@ -85,7 +85,7 @@ def test_folders_are_known_before_the_scan(tmp_path: Path, engine: Engine) -> No
 
 
 def test_annotations_that_are_not_wanted(tmp_path: Path, engine: Engine) -> None:
-    """No sample has one, and nothing is a problem for that."""
+    """If annotations are not wanted, no sample has one, and no problem is listed because of that."""
     made.classic_train(tmp_path, images=20)
     options = SourceOptions.of(Options(root=tmp_path, annotations="none"))
     listing = open_source(options).scan(engine, Silent())
@@ -95,7 +95,7 @@ def test_annotations_that_are_not_wanted(tmp_path: Path, engine: Engine) -> None
 
 
 def test_what_is_left_out_can_stop_a_run(tmp_path: Path, engine: Engine) -> None:
-    """The first problem that leaves something out is named; a stray file leaves nothing out."""
+    """The error names the first problem that leaves something out. A stray file leaves nothing out."""
     made.classic_train(tmp_path, images=20)
     options = SourceOptions(root=tmp_path, split="train", labels="devkit")
     (tmp_path / "train" / "notes.txt").touch()

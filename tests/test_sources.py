@@ -1,4 +1,4 @@
-"""Layouts and the scan: what is found, what is named, what is refused."""
+"""Layouts and the scan: what is found, what becomes a problem, and what is refused."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_links_are_followed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("given", [True, False])
 @pytest.mark.parametrize("folder", ["Annotations/train/{}", "Annotations/CLS-LOC/train/{}"])
 def test_annotations_in_a_tree_of_their_own(tmp_path: Path, folder: str, given: bool) -> None:
-    """They are found by themselves in the usual place, and anywhere with --xml-root."""
+    """Annotations in a tree of their own are found in the usual place, and anywhere with --xml-root."""
     expected = made.classic_train(tmp_path, annotated=0)
     for key in sorted(expected.wnids)[::2]:
         expected.xml(folder.format(expected.wnids[key]), key)
@@ -170,7 +170,7 @@ def test_flat_annotations_for_class_folders(tmp_path: Path) -> None:
 
 
 def test_given_annotations_rule_out_those_beside(tmp_path: Path) -> None:
-    """With --xml-root the annotations beside the images are named as not used; without it they win over a tree."""
+    """Annotations beside the images are used, and not a tree; with --xml-root they are listed as not used."""
     expected = made.classic_train(tmp_path, images=10, annotated=0)
     one, other = sorted(expected.wnids)[:2]
     beside = expected.xml(f"train/{expected.wnids[one]}", one)
@@ -202,7 +202,7 @@ def test_named_tree_without_annotations(tmp_path: Path) -> None:
 
 
 def test_strays_among_the_annotations_are_named(tmp_path: Path) -> None:
-    """Files and folders in a tree of annotations that are none are reported, and leave no sample out."""
+    """Other files and folders in a tree of annotations are reported, and leave no sample out."""
     expected = made.classic_train(tmp_path, images=10, annotated=0)
     key = min(expected.wnids)
     top = tmp_path / "Annotations" / "train"
@@ -247,7 +247,7 @@ def test_names_too_long_for_a_tar_header(tmp_path: Path) -> None:
 
 
 def test_a_name_of_two_lines_is_not_two_images(tmp_path: Path) -> None:
-    """Keys are matched all at once, a line each; a name with a line break in it must not pass for two that fit."""
+    """Keys are matched all at once, a line each, and a name with a line break is not taken for two names."""
     expected = made.classic_train(tmp_path, classes=1, images=10, annotated=0)
     keys = set(expected.wnids)
     odd = tmp_path / "train" / WNIDS[0] / f"{WNIDS[0]}_1\n{WNIDS[0]}_2.JPEG"
@@ -324,7 +324,7 @@ def test_root_a_level_off(tmp_path: Path) -> None:
 
 
 def test_root_inside_kaggles_tree(tmp_path: Path) -> None:
-    """Each folder on the way to the images is as good as the top; one beside it leads back."""
+    """Each folder between the top and the images can be the root, and a folder beside them leads to the set."""
     expected = made.kaggle(tmp_path)
     for root in ("ILSVRC/Data/CLS-LOC", "ILSVRC/Data"):
         listing = listing_of(tmp_path / root)
@@ -350,7 +350,7 @@ def test_no_devkit(tmp_path: Path) -> None:
 
 
 def test_kaggle_without_its_mapping(tmp_path: Path) -> None:
-    """So it is for Kaggle's class list and its val labels."""
+    """Missing places of Kaggle's class list and of its val labels are listed too."""
     made.kaggle(tmp_path)
     (tmp_path / "LOC_val_solution.csv").unlink()
     assert f"no labels for the flat val folder found. Looked for:\n  {tmp_path}/LOC_val_solution.csv" in refusal(
@@ -415,7 +415,7 @@ def test_no_images(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("count", [49_999, 50_001, 0])
 def test_ground_truth_of_the_wrong_length(tmp_path: Path, count: int) -> None:
-    """One line too few or too many would mislabel whatever follows: refused, with the count."""
+    """One line too few or too many would mislabel all that follow: the ground truth is refused, with its count."""
     made.flat_val(tmp_path, 3)
     path = tmp_path / "ILSVRC2012_devkit_t12" / "data" / "ILSVRC2012_validation_ground_truth.txt"
     path.write_text("".join("1\n" for _ in range(count)))
@@ -448,7 +448,7 @@ def test_ground_truth_stays_in_the_devkit(tmp_path: Path) -> None:
 
 
 def test_val_solution_that_is_not_text(tmp_path: Path) -> None:
-    """Bytes that are no text, and lines no CSV reader takes, are refused by name."""
+    """Files with bytes that are no text, or with lines that no CSV reader can parse, are refused by name."""
     made.kaggle(tmp_path)
     path = tmp_path / "LOC_val_solution.csv"
     original = path.read_bytes()
@@ -474,7 +474,7 @@ def test_val_solution_that_is_not_text(tmp_path: Path) -> None:
     ],
 )
 def test_bad_val_solution(tmp_path: Path, change: object, message: str) -> None:
-    """Kaggle's labels are held to their form, and must cover every image."""
+    """Kaggle's labels must have their form, and must cover every image."""
     made.kaggle(tmp_path)
     path = tmp_path / "LOC_val_solution.csv"
     path.write_text("\n".join(change(path.read_text().splitlines())) + "\n")  # type: ignore[operator]
@@ -496,12 +496,12 @@ def test_one_key_twice(tmp_path: Path) -> None:
     expected.image(f"val/{WNIDS[0]}", val_key(1), WNIDS[0])
     two = expected.image(f"val/{WNIDS[1]}", val_key(1), WNIDS[1])
     text = refusal(tmp_path, "val")
-    assert "1 key stands twice" in text
+    assert "1 key occurs twice" in text
     assert str(two) in text
     two.unlink()
     for wnid in WNIDS[:2]:
         expected.xml(f"xml/val/{wnid}", val_key(1))
-    assert "1 key stands twice" in refusal(tmp_path, "val", xml_root=tmp_path / "xml")
+    assert "1 key occurs twice" in refusal(tmp_path, "val", xml_root=tmp_path / "xml")
 
 
 @pytest.mark.parametrize("target", ["nowhere", f"train/{WNIDS[2]}"])

@@ -16,7 +16,7 @@ from tests import made
 
 
 def test_negative_size() -> None:
-    """Found by fuzzing: a size in base 256 can be negative, and would have the index go back for ever."""
+    """A negative size in base 256 is refused: by it, the members would be listed for ever (found by fuzzing)."""
     member = tarfile.TarInfo("x")
     member.size = -512
     header = member.tobuf(tarfile.GNU_FORMAT)
@@ -64,7 +64,7 @@ def members_read(data: bytes, as_stream: bool) -> list[tuple[str, int, int]]:
 
 @given(DIALECTS, MEMBERS, st.booleans())
 def test_members_are_those_of_tarfile(dialect: str, members: list[tuple[str, bytes]], as_stream: bool) -> None:
-    """Names, offsets and sizes of every plain file, in every dialect, from a file and from a stream."""
+    """Names, offsets and sizes of all plain files are found in every dialect, in a file and in a stream."""
     data = tar_in(dialect, members)
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
         expected = [(member.name, member.offset_data, member.size) for member in archive if member.isreg()]
@@ -75,7 +75,7 @@ def test_members_are_those_of_tarfile(dialect: str, members: list[tuple[str, byt
 def test_every_cut_is_noticed(
     dialect: str, members: list[tuple[str, bytes]], draw: st.DataObject, as_stream: bool
 ) -> None:
-    """Whatever is missing before the end of the archive, it is an error; what is missing behind that, is not."""
+    """An archive that is cut before its end is an error; one that is cut in the zeros behind its end is not."""
     data = tar_in(dialect, members)
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
         end = max((member.offset_data + member.size + -member.size % 512 for member in archive), default=0)

@@ -1,9 +1,10 @@
-"""The index of an archive: what it holds, kept beside the journal, so that a resumed run need not look for that again.
+"""The index of an archive: its Contents, kept in a file beside the journal, so that a resumed run can use them.
 
-    file = head, contents ..., digest        msgpack of [mark, format, archive, split, count] and of each Contents, as
-                                             lists; XXH3-128 of all that
+    file = head, contents ..., digest        msgpack of [mark, format, archive, split, count], then of each Contents,
+                                             as lists; XXH3-128 of all bytes before it
 
-It counts only while the archive has the size and the time that it had, and if all in it is as it can be in an archive.
+It is used only if the archive still has the same size and modification time, and if the archive can hold every file in
+it. Otherwise the archive is listed again. This module also refuses archives that have changed since the scan.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ FORMAT = 3
 _MARK = "parallel_sharder index of an archive"
 _DIGEST_BYTES = 16
 _PATHS: dict[str, str] = {"unicode_errors": "surrogateescape"}
-"""Paths are any bytes."""
+"""How msgpack stores paths, which may hold any bytes."""
 
 _KEY = re.compile("[A-Za-z0-9_]+")
 _ENDING = re.compile(r"\.[A-Za-z0-9]{1,5}")
@@ -38,7 +39,7 @@ T = TypeVar("T")
 
 
 def archive_at(path: str) -> Archive:
-    """The archive as it is now. Raises SourceError if it cannot be looked at."""
+    """Return the archive at `path` with its size and modification time now. Raises SourceError if it has none."""
     try:
         status = os.stat(path)
     except OSError as error:
@@ -49,18 +50,22 @@ def archive_at(path: str) -> Archive:
 
 
 def refuse_changed_archives(archives: Iterable[Archive]) -> None:
-    """Raise SourceError if one of them is not as it was: what was read from it may be anything."""
+    """Raise SourceError if an archive has changed since it was listed: what was read from it may be wrong."""
     for archive in archives:
         now = archive_at(archive.path)
         if now != archive:
             raise SourceError(
                 f"{archive.path} has changed while it was read: it had {counted(archive.size, 'byte')}, now "
-                f"{now.size:,}, or it has another time. When nobody writes to it any more, start anew with --overwrite."
+                f"{now.size:,}, or its modification time has changed. When nobody writes to it any more, start anew "
+                "with --overwrite."
             )
 
 
 class ArchiveIndex:
-    """The index at `path` of `archive`, for `split`: `contents` is None until it is known, by the file or by a scan."""
+    """The index of `archive` for `split`, kept in the file at `path`.
+
+    `contents` is what the file holds, None if it holds nothing for this archive; a scan then sets it.
+    """
 
     def __init__(self, path: str, archive: Archive, split: str) -> None:
         self.archive = archive
@@ -70,7 +75,7 @@ class ArchiveIndex:
         self._is_saved = self.contents is not None
 
     def save(self) -> None:
-        """Write it, if it is new, and forget the contents. Raises DestinationError if it cannot be written."""
+        """Write the file, if the contents are new, and drop them. Raises DestinationError if it cannot be written."""
         contents, self.contents = self.contents, None
         if self._is_saved or contents is None:
             return
@@ -89,7 +94,7 @@ class ArchiveIndex:
         yield digest.digest()
 
     def _load(self) -> list[Contents] | None:
-        """What the file holds; None if there is none, or it is of another archive, or damaged: it can be made again."""
+        """Return the contents in the file; None if it does not exist, is damaged, or is of another archive."""
         try:
             data = store_of(self._path).read(self._path)
         except OSError:
@@ -105,12 +110,12 @@ class ArchiveIndex:
             return contents if values.tell() == len(payload) else None
         except MemoryError:
             raise
-        except Exception:  # whoever has put it there can have put in anything, and each kind raises another error
+        except Exception:  # the file can hold anything, and reading that raises errors of many kinds
             return None
 
 
 def _is_ours(path: str) -> bool:
-    """Whether the file is a saved index, of any archive and any format, or a damaged one of this."""
+    """Return whether the file at `path` is an index, of any archive and format, also a damaged one."""
     try:
         data = store_of(path).read(path)
     except OSError:
@@ -123,7 +128,7 @@ def _is_ours(path: str) -> bool:
 
 
 def _contents(value: Any, archive: Archive) -> Contents:
-    """The Contents of these values. Raises ValueError, and others, for what no part of the archive can hold."""
+    """Return the Contents of `value`. Raises ValueError, among others, if the archive cannot have these contents."""
     place, name, images, xmls, folders, problems, junk = value
     if place[0] != archive.path:
         raise ValueError("it is of another file")
@@ -145,7 +150,7 @@ def _columns(archive: Archive, keys: str, sizes: bytes, extents: bytes, endings:
         and all(map(_KEY.fullmatch, names))
         and min(all_sizes, default=0) >= 0
         and len(all_extents) == count * width
-        and width in ((1, 3) if count else (0,))  # as columns.Extents says
+        and width in ((1, 3) if count else (0,))  # see columns.Extents
         and all(0 <= offset <= archive.size for offset in all_extents[:: width or 1])
         and len(suffixes) in (0, count)
         and all(map(_ENDING.fullmatch, suffixes))

@@ -1,6 +1,7 @@
-"""Contents: what was found in one place of the source, a folder or an archive or a part of one, on its way to the scan.
+"""Contents: the images, annotations and problems in one place of a source: a folder, an archive, or a part of one.
 
-Crosses from the workers, which list places side by side, to the coordinator; so no numpy here.
+Workers list places and return their Contents to the coordinator, where the scan joins them. So the columns here are
+bytes and text, and this module does not import numpy. It also words the problems that folders and archives share.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import NoReturn
 from parallel_sharder.errors import SourceError
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import Place, Problem
-from parallel_sharder.sources.names import Names
+from parallel_sharder.sources.names import NameRule
 from parallel_sharder.text import first_few
 
 MISPLACED = "no image of this name belongs in this folder"
@@ -22,15 +23,15 @@ STRANGER = "its name is no image's"
 
 
 _NAMED = 5
-"""Names in an archive that are told, where it is another than was expected."""
+"""How many of an archive's names a message shows, if another archive was expected."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileColumns:
-    """Files of one kind, sorted by key: the keys joined by newlines, and the sizes as native int64.
+    """Files of one kind, sorted by key: the keys are joined by newlines, and the sizes are native int64.
 
-    `extents` are rows of native int64 as in columns.Extents; empty for loose files. `endings`, joined by newlines too,
-    are what follows the key in each file's name; empty where all have the usual one.
+    `extents` holds rows of native int64 as columns.Extents defines them; it is empty for loose files. `endings` holds
+    the ending that follows the key in each file's name, joined by newlines; it is empty if all have the usual ending.
     """
 
     keys: str
@@ -46,7 +47,7 @@ class FileColumns:
         extents: Mapping[str, Sequence[int]] | None = None,
         endings: Mapping[str, str] | None = None,
     ) -> FileColumns:
-        """The columns of files given by their keys; those that are not in `endings` have the `usual` one."""
+        """Return the columns of files given by their keys; files that are not in `endings` have the `usual` ending."""
         keys = sorted(sizes)
         rows = b"" if extents is None else array("q", (each for key in keys for each in extents[key])).tobytes()
         unusual = "\n".join(endings.get(key, usual) for key in keys) if endings else ""
@@ -56,12 +57,12 @@ class FileColumns:
         return len(self.sizes) // 8
 
     def names(self, usual: str) -> list[str]:
-        """The files' names; `usual` is the ending that most have."""
+        """Return the names of the files; `usual` is the ending that most of them have."""
         keys = self.keys.split("\n") if len(self) else []
         return [key + ending for key, ending in zip(keys, self.endings_or(usual), strict=True)]
 
     def endings_or(self, usual: str) -> list[str]:
-        """What each name ends in."""
+        """Return the ending of each name, which is `usual` for all if there are no `endings`."""
         return self.endings.split("\n") if self.endings else [usual] * len(self)
 
 
@@ -70,10 +71,9 @@ NO_FILES = FileColumns("", b"")
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What `place` holds; `name` is the folder's or inner archive's own, a class's if it is of one.
+    """What `place` holds. `name` is the name of the folder or inner archive, which is a class's if it holds a class.
 
-    `folders` are the names of sub-folders, sorted; `junk` are what systems have left there, by the names that people
-    know them by, each with its count.
+    `folders` are the names of sub-folders, sorted. `junk` lists the usual names of the junk, each with its count.
     """
 
     place: Place
@@ -86,16 +86,17 @@ class Contents:
 
 
 def stranger(path: str) -> Problem:
-    """What is said of the file at `path`, in a folder or an archive, that is nothing of the set."""
+    """Return the problem of the file at `path`, in a folder or an archive, that is no file of the data set."""
     return Problem(Kind.NOT_AN_IMAGE, path, "", STRANGER)
 
 
-def strangers(top: str, files: Sequence[str], names: Names, known: Collection[str]) -> Iterator[Problem]:
-    """What is said of the files of these names in `top`, a folder or an archive's name, that are nothing of the set.
+def strangers(top: str, files: Sequence[str], rule: NameRule, known: Collection[str]) -> Iterator[Problem]:
+    """Yield a problem for each of `files`, which are no files of the data set.
 
-    One that is named like an image which is not among the `known` keys counts as that image, left out.
+    `top` is the path of their folder or archive with its separator. A file whose name begins with the key of an image,
+    and whose key is not among the `known` ones, counts as that image, left out.
     """
-    lost = names.lost_images((os.path.basename(name) for name in files), known)
+    lost = rule.lost_images((os.path.basename(name) for name in files), known)
     for name in files:
         if (base := os.path.basename(name)) in lost:
             key = base.lstrip(".").partition(".")[0]
@@ -105,12 +106,12 @@ def strangers(top: str, files: Sequence[str], names: Names, known: Collection[st
 
 
 def refuse_repeat(one: str, other: str) -> NoReturn:
-    """Raise SourceError: the two files have one key."""
+    """Raise SourceError, because the two files have the same key."""
     raise SourceError(f"{one} and {other} have one key, and readers would merge the two. Remove the wrong one.")
 
 
 def names_at_top(paths: Iterable[str]) -> str:
-    """The first names at the top of an archive of these paths, for people."""
+    """Return the first names at the top of an archive that holds `paths`, in words."""
     parts = (path.removeprefix("./").partition("/") for path in paths)
     names = [*dict.fromkeys(top + slash for top, slash, _ in parts)]
     return first_few(names, _NAMED) or "nothing"

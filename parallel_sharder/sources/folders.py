@@ -1,7 +1,7 @@
-"""One folder to its contents: every entry named, as an image of the set, an annotation, a sub-folder, or a problem.
+"""Folders: one folder of a source becomes Contents, in which each entry is an image, annotation, folder, or problem.
 
-Runs on the workers, many folders side by side, so it imports no numpy. A folder is listed once; each image and each
-annotation that is there costs one stat, and nothing is asked about files that are not there.
+Workers list many folders at a time, so this module does not import numpy. A folder is listed once. Each image and each
+annotation costs one stat, and the system is asked nothing about files that do not exist.
 """
 
 from __future__ import annotations
@@ -12,30 +12,30 @@ import os
 import stat
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from parallel_sharder.errors import SourceError
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import Place, Problem
 from parallel_sharder.sources.contents import MISPLACED, Contents, FileColumns, refuse_repeat, strangers
-from parallel_sharder.sources.names import Names, Role, junk
+from parallel_sharder.sources.names import NameKind, NameRule, junk
 from parallel_sharder.stores.regular import kind_of
 
 UNREADABLE = -1
-"""The size of an annotation that is there but cannot be read: its image must not pass for one without."""
+"""The size of an annotation that exists and cannot be read. Its image must not count as one without annotation."""
 
 _SEARCHABLE = "Give this user the right to read and search it (chmod u+rx for its owner)."
 
 NOT_READ = "it lies in a folder further down, which is not read"
 
 
-def list_folder(path: str, names: Names) -> Contents:
-    """The contents of the folder at `path`, whose files `names` tells apart.
+def list_folder(path: str, rule: NameRule) -> Contents:
+    """Return the contents of the folder at `path`. `rule` decides which files are images and annotations.
 
-    Raises SourceError if the folder cannot be listed, or may not be searched for the files that it lists, and for two
-    images of one key.
+    Raises SourceError if the folder cannot be listed, if this user may not search it, and if two images, or two
+    annotations, have the same key.
     """
-    image_suffix, annotation_suffix = names.image_suffix, names.annotation_suffix
+    image_suffix, annotation_suffix = rule.image_suffix, rule.annotation_suffix
     images: dict[str, int] = {}
     unusual_images: dict[str, int] = {}
     xmls: dict[str, int] = {}
@@ -44,7 +44,7 @@ def list_folder(path: str, names: Names) -> Contents:
     folders: list[str] = []
     others: list[str] = []
     try:
-        # Through a descriptor, so that the system does not look for the folder again for each file.
+        # By a descriptor, so that the system does not look up the folder's path again for each file.
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             with os.scandir(descriptor) as entries:
@@ -58,24 +58,24 @@ def list_folder(path: str, names: Names) -> Contents:
                         found_junk[word] += 1
                     elif _is_folder(entry):
                         folders.append(name)
-                    elif (what := names.role(name)) is Role.OTHER:
+                    elif (what := rule.kind(name)) is NameKind.OTHER:
                         others.append(name)
                     else:
-                        (unusual_images if what is Role.IMAGE else unusual_xmls)[name] = _file_size(entry, path)
+                        (unusual_images if what is NameKind.IMAGE else unusual_xmls)[name] = _file_size(entry, path)
         finally:
             os.close(descriptor)
     except OSError as error:
         remedy = _SEARCHABLE if error.errno == errno.EACCES else "Mend or remove it."
         raise SourceError(f"{path}: cannot be listed: {error.strerror}. {remedy}") from error
 
-    found = _Files.of(path, images, unusual_images, image_suffix, names)
-    annotations = _Files.of(path, xmls, unusual_xmls, annotation_suffix, names)
+    found = _FolderFiles.of(path, images, unusual_images, image_suffix, rule)
+    annotations = _FolderFiles.of(path, xmls, unusual_xmls, annotation_suffix, rule)
     misplaced = [*((Kind.MISPLACED_IMAGE, name) for name in found.misplaced)]
     misplaced += [(Kind.ORPHAN_XML, name) for name in annotations.misplaced]
     found_junk.update(word for _, name in misplaced if (word := junk(name)))  # ._x.jpg ends as images do
     unreadable = [key for key, size in found.sizes.items() if size == UNREADABLE]
     problems = [
-        *strangers(f"{path}/", others, names, found.sizes),
+        *strangers(f"{path}/", others, rule, found.sizes),
         *(_problem(kind, path, name, "", MISPLACED) for kind, name in misplaced if not junk(name)),
         *(
             _problem(Kind.UNREADABLE, path, found.name(key), key, why_unreadable(f"{path}/{found.name(key)}"))
@@ -96,15 +96,15 @@ def list_folder(path: str, names: Names) -> Contents:
     )
 
 
-def list_class(path: str, names: Names) -> list[Contents]:
-    """The contents of a class's folder, and of what `with_nested` finds in it."""
-    return with_nested(list_folder(path, names), names)
+def list_class(path: str, rule: NameRule) -> list[Contents]:
+    """Return the contents of a class's folder, and of the folders that `with_nested` reads in it."""
+    return with_nested(list_folder(path, rule), rule)
 
 
-def with_nested(contents: Contents, names: Names) -> list[Contents]:
-    """The contents of a folder, and of one of the same name in it, as unpacking twice makes one.
+def with_nested(contents: Contents, rule: NameRule) -> list[Contents]:
+    """Return the contents of a folder, and of a folder of the same name in it, which unpacking twice creates.
 
-    Other folders in it are not read: the images there that it lacks are left out, one by one.
+    Other folders in it are not read. Their images are left out, one problem each, unless the folders read have them.
     """
     path = contents.place.path
     nested: list[Contents] = []
@@ -112,25 +112,25 @@ def with_nested(contents: Contents, names: Names) -> list[Contents]:
     problems = list(contents.problems)
     for name in contents.folders:
         inner = os.path.join(path, name)
-        if os.path.exists(inner) and os.path.samefile(path, inner):  # as `ln -s` makes that is typed twice
+        if os.path.exists(inner) and os.path.samefile(path, inner):  # a second `ln -s` creates such a link
             problems += stray_folders(path, [name])
         elif name == contents.name:
-            nested += list_class(inner, names)
+            nested += list_class(inner, rule)
         else:
             others.append(inner)
     for inner in others:
-        problems += not_read(inner, names, [contents, *nested])
+        problems += unread_images(inner, rule, [contents, *nested])
     return [dataclasses.replace(contents, folders=(), problems=tuple(problems)), *nested]
 
 
 def stray_folders(path: str, names: Iterable[str]) -> list[Problem]:
-    """The problems with sub-folders of `path` that nothing is read from."""
+    """Return one problem for each sub-folder of `path` in `names`, which are not read."""
     detail = "a folder or broken link, not looked into"
     return [Problem(Kind.NOT_AN_IMAGE, os.path.join(path, name), "", detail) for name in names]
 
 
 def why_unreadable(path: str) -> str:
-    """Why the file at `path`, whose size is UNREADABLE, cannot be read."""
+    """Return the reason why the file at `path`, whose size is UNREADABLE, cannot be read."""
     try:
         status = os.stat(path)
     except OSError as error:
@@ -155,7 +155,7 @@ def _file_size(entry: os.DirEntry[str], folder: str) -> int:
 
 
 def _refuse_unsearchable(entry: os.DirEntry[str], folder: str) -> None:
-    """Raise SourceError if it is the folder that gives no access, to this entry as to all others."""
+    """Raise SourceError if this user has no access to any entry of the folder, and so none to this one."""
     try:
         entry.stat(follow_symlinks=False)
     except PermissionError as error:
@@ -163,7 +163,7 @@ def _refuse_unsearchable(entry: os.DirEntry[str], folder: str) -> None:
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
-    """Whether `entry` is a folder; a link that leads nowhere counts as one, lest a lost class pass for a stray file."""
+    """Return whether `entry` is a folder. A broken link counts as one: it may be a class's."""
     if not entry.is_symlink():
         return entry.is_dir()
     try:
@@ -172,8 +172,8 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return True
 
 
-class _Files(NamedTuple):
-    """Files of one kind in a folder: sizes by key, endings that are not the usual one, and names that do not fit."""
+class _FolderFiles(NamedTuple):
+    """Files of one kind in a folder: sizes by key, unusual endings by key, and names that do not belong there."""
 
     usual: str
     sizes: dict[str, int]
@@ -181,16 +181,19 @@ class _Files(NamedTuple):
     misplaced: list[str]
 
     @classmethod
-    def of(cls, path: str, by_name: dict[str, int], unusual: dict[str, int], usual: str, names: Names) -> _Files:
-        """Of those with the `usual` ending and of others. Raises SourceError for a key that is there twice."""
+    def of(cls, path: str, by_name: dict[str, int], unusual: dict[str, int], usual: str, rule: NameRule) -> Self:
+        """Return the files in the folder at `path`, from the sizes by name of files with `usual` and other endings.
+
+        Raises SourceError if two files have the same key.
+        """
         sizes = {name[: -len(usual)]: size for name, size in by_name.items()}
-        misplaced = names.misfits([*sizes])
+        misplaced = rule.misfits([*sizes])
         for key in misplaced:
             del sizes[key]
         files = cls(usual, sizes, {}, [key + usual for key in misplaced])
         for name, size in unusual.items():
             key, ending = os.path.splitext(name)
-            if names.misfits([key]):
+            if rule.misfits([key]):
                 files.misplaced.append(name)
                 continue
             if key in sizes:
@@ -199,7 +202,7 @@ class _Files(NamedTuple):
         return files
 
     def name(self, key: str) -> str:
-        """The file's."""
+        """Return the name of the file with this key."""
         return key + self.endings.get(key, self.usual)
 
     def columns(self) -> FileColumns:
@@ -210,22 +213,23 @@ def _problem(kind: Kind, path: str, name: str, key: str, detail: str) -> Problem
     return Problem(kind, os.path.join(path, name), key, detail)
 
 
-def not_read(path: str, names: Names, known: Sequence[Contents]) -> list[Problem]:
-    """The problems with a folder that is not read: each image in it, and below it, that the `known` places have not.
+def unread_images(path: str, rule: NameRule, known: Sequence[Contents]) -> list[Problem]:
+    """Return one problem for each image in or below the folder at `path`, which is not read.
 
-    Raises SourceError for a folder that may not be looked into.
+    Images that the `known` contents have too are no problems. If there is no problem, the folder itself is returned as
+    one. Raises SourceError for a folder that cannot be listed.
     """
     problems: list[Problem] = []
     keys = {key for each in known for key in each.images.keys.split("\n")}
     seen: set[tuple[int, int]] = set()
     for folder, folders, _ in os.walk(path, onerror=_refuse_unlisted, followlinks=True):
         status = os.stat(folder)
-        is_new = (status.st_dev, status.st_ino) not in seen  # links may go round
+        is_new = (status.st_dev, status.st_ino) not in seen  # links may form a circle
         seen.add((status.st_dev, status.st_ino))
         folders[:] = [name for name in folders if is_new and not junk(name)]
-        contents = list_folder(folder, names) if is_new else None
+        contents = list_folder(folder, rule) if is_new else None
         if contents is not None:
-            images = contents.images.names(names.image_suffix)
+            images = contents.images.names(rule.image_suffix)
             lost = [name for name in images if os.path.splitext(name)[0] not in keys]
             problems += [_problem(Kind.MISPLACED_IMAGE, folder, name, "", NOT_READ) for name in lost]
             problems += [problem for problem in contents.problems if problem.leaves_out_sample]

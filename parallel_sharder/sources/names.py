@@ -1,8 +1,8 @@
-"""What a file of a source is, by its name alone: an image, an annotation, one that systems leave behind, or another.
+"""Names: what a file of a source is by its name: an image, an annotation, junk of operating systems, or another file.
 
-`Names` is the rule of one data set, which the source hands to whatever lists its places; what systems leave behind and
-what archives are called is the same for all. Runs on the workers for each of a million names, so the usual ones are
-told apart at once.
+`NameRule` is the rule of one data set. Its source hands the rule to the functions that list places. The names of junk
+and of archives are the same for all data sets. This code runs on the workers for each of a million names, so the usual
+names are decided first.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ _JUNK = frozenset((
     "@eadir", "#recycle", "@recycle", ".snapshot", ".snapshots",
     ".ipynb_checkpoints", ".directory", "lost+found",
 ))  # fmt: skip
-"""In lower case: what macOS, Windows, network disks, notebooks, desktops and file systems leave in folders."""
+"""What macOS, Windows, network disks, notebooks, desktops and file systems leave in folders; names in lower case."""
 
 _JUNK_BEGINNINGS = ("._", ".nfs", ".fuse_hidden", ".trash-")
-"""AppleDouble files, files that were removed while they were open, and the trash of desktops."""
+"""How junk names begin: AppleDouble files, files that were removed while they were open, the trash of desktops."""
 
 _ARCHIVE = re.compile(r"(.+?)(?: ?\([0-9]+\)| copy| - Copy)?\.(?:tar|tgz|tbz2|txz|zip|rar|7z)(?:\.\w+)*", re.IGNORECASE)
-"""Archives by their names, second copies and unfinished downloads included."""
+"""The names of archives, including second copies and unfinished downloads; the first group is the name inside."""
 
 
-class Role(Enum):
-    """What a name is that of."""
+class NameKind(Enum):
+    """What a file is by its name."""
 
     IMAGE = "image"
     ANNOTATION = "annotation"
@@ -43,16 +43,16 @@ class Role(Enum):
 
 
 NO_KEYS = "(?!)"
-"""The key pattern of a place that should hold only folders: matches nothing."""
+"""The key pattern of a place that should hold only folders. It matches nothing."""
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
-    """How the files of a data set are called, in the places to which this rule is handed; it crosses to workers.
+class NameRule:
+    """How the files of a data set are named in some of its places. The rule crosses to workers.
 
-    A file is called by its key and an ending: `image_suffix` or `annotation_suffix`, or another that images and
-    annotations are known to have. `key_pattern` matches the keys that belong there, `class_pattern` the names of
-    classes, by which folders and inner archives are called. Both are regular expressions.
+    A file's name is its key and an ending: `image_suffix`, `annotation_suffix`, or another known ending of images and
+    annotations. `key_pattern` matches the keys that belong in these places. `class_pattern` matches the names of
+    classes, which folders and inner archives have as their names. Both are regular expressions.
     """
 
     image_suffix: str
@@ -60,40 +60,41 @@ class Names:
     class_pattern: str
     key_pattern: str = NO_KEYS
 
-    def role(self, name: str) -> Role:
-        """Return what the file of this name is."""
+    def kind(self, name: str) -> NameKind:
+        """Return what the file named `name` is."""
         if not name.startswith("."):
             if name.endswith(self.image_suffix):
-                return Role.IMAGE
+                return NameKind.IMAGE
             if name.endswith(self.annotation_suffix):
-                return Role.ANNOTATION
+                return NameKind.ANNOTATION
         if junk(name):
-            return Role.JUNK
+            return NameKind.JUNK
         ending = os.path.splitext(name)[1].lower()
         if ending in IMAGE_ENDINGS:
-            return Role.IMAGE
-        return Role.ANNOTATION if ending == self.annotation_suffix else Role.OTHER
+            return NameKind.IMAGE
+        return NameKind.ANNOTATION if ending == self.annotation_suffix else NameKind.OTHER
 
     def misfits(self, keys: Sequence[str]) -> list[str]:
-        """Return those of `keys` that do not belong there."""
+        """Return the keys among `keys` that do not belong in the rule's places."""
         lines = "".join(f"{key}\n" for key in keys)
-        # All at once, as in most folders all match: a third of what one by one takes.
+        # In most folders all keys match. One match over all takes a third of the time of one match for each.
         if lines.count("\n") == len(keys) and re.fullmatch(f"(?:{self.key_pattern}\n)*+", lines):
             return []
         fits = re.compile(self.key_pattern).fullmatch
         return [key for key in keys if not fits(key)]
 
     def lost_images(self, names: Iterable[str], known: Collection[str]) -> set[str]:
-        """Return those of `names`, none an image's, that begin as one that is not `known` does; one for each such key.
+        """Return the names that begin with a key that belongs here and is not among the `known` keys; one name a key.
 
-        So `cat_1.jpg.part` counts where there is no image cat_1, and does not where there is.
+        None of `names` has an image's ending. So `cat_1.jpg.part` is returned where no image cat_1 exists, and is not
+        returned where one exists.
         """
         by_key = {name.lstrip(".").partition(".")[0]: name for name in sorted(names, reverse=True)}
         return {name for key, name in by_key.items() if key not in known and re.fullmatch(self.key_pattern, key)}
 
 
 def junk(name: str) -> str:
-    """What people know such files or folders by, such as `._*`, if systems leave them behind; "" for others."""
+    """Return the usual name of the junk that `name` is, such as `._*`; "" if `name` is not junk."""
     lower = name.lower()
     if lower in _JUNK:
         return name.rstrip("\r")
@@ -102,38 +103,38 @@ def junk(name: str) -> str:
 
 @functools.lru_cache(4096)
 def junk_folder(folder: str) -> str:
-    """The first folder on the way to `folder`, itself included, that systems leave behind; "" if there is none."""
+    """Return the first folder on the path `folder`, including its last one, that is junk; "" if none is."""
     parts = folder.split("/")
     return next(("/".join(parts[:end]) for end, part in enumerate(parts, 1) if junk(part)), "")
 
 
 class JunkCount:
-    """What systems have left in an archive, counted as in a tree: a folder once, whatever it holds."""
+    """The junk in an archive, counted as in a tree: a junk folder counts once, whatever it holds."""
 
-    def __init__(self, names: Names) -> None:
-        self._names = names
+    def __init__(self, rule: NameRule) -> None:
+        self._rule = rule
         self._paths: set[str] = set()
 
-    def role(self, folder: str, name: str) -> Role:
-        """What the file of this name in this folder is; what systems have left is counted."""
-        its_role, left = self._names.role(name), junk_folder(folder)
-        if left or its_role is Role.JUNK:
+    def kind(self, folder: str, name: str) -> NameKind:
+        """Return what the file `name` in `folder` is, and count it if it is junk."""
+        its_kind, left = self._rule.kind(name), junk_folder(folder)
+        if left or its_kind is NameKind.JUNK:
             self._paths.add(left or f"{folder}/{name}")
-            return Role.JUNK
-        return its_role
+            return NameKind.JUNK
+        return its_kind
 
     @property
     def counts(self) -> tuple[tuple[str, int], ...]:
-        """How many there are of each, by the names that people know them by."""
+        """The usual names of the junk, sorted, each with its count."""
         return tuple(sorted(Counter(junk(os.path.basename(path)) for path in self._paths).items()))
 
 
 def is_archive(name: str) -> bool:
-    """Whether a file of this name seems to be an archive."""
+    """Return whether `name` is the name of an archive."""
     return _ARCHIVE.fullmatch(name) is not None
 
 
 def unpacked_name(name: str) -> str:
-    """What an archive of this name holds, by that name; for another file, its name as it is."""
+    """Return the name of what the archive `name` holds, which is `name` without its endings; other names unchanged."""
     match = _ARCHIVE.fullmatch(name)
     return match[1] if match else name

@@ -1,7 +1,7 @@
-"""The scan's columns: files that were found in many places, brought together by key, to a Listing.
+"""The scan: the contents of many places become a Listing, whose files are sorted and paired by their keys.
 
-A source has its places listed, gathers images and annotations as Files, pairs them, and says which class each image is
-of. What is no sample of the Listing becomes a problem in it, so that nothing is left unsaid.
+A source gathers images and annotations as Files, pairs them, and says the class of each image. Files that belong to no
+sample of the Listing become problems, so that nothing is left out in silence. This module knows no data set.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from parallel_sharder.text import counted
 
 @dataclass(frozen=True, eq=False)
 class Files:
-    """Files of one kind over many places, sorted by key: file i is in `contents[place[i]]`.
+    """Files of one kind from many places, as columns sorted by key: file i lies in the place of `contents[place[i]]`.
 
-    Its name ends as `usual` says, or as `endings` does, if there are such.
+    The name of file i is its key and `endings[i]`, or `usual` where `endings` is None.
     """
 
     contents: tuple[Contents, ...]
@@ -40,7 +40,7 @@ class Files:
 
     @classmethod
     def gather(cls, contents: Sequence[Contents], columns: Sequence[FileColumns], usual: str) -> Files:
-        """The files that `columns` have of each of `contents`."""
+        """Return the files of all `columns`; `columns[i]` are files in the place of `contents[i]`."""
         keys = [np.array(each.keys.encode("ascii").split(b"\n"), np.bytes_) for each in columns if len(each)]
         extents = None
         if any(each.extents for each in columns):
@@ -66,43 +66,43 @@ class Files:
         return len(self.keys)
 
     def key_texts(self) -> list[str]:
-        """All keys, in order."""
+        """Return all keys, in order."""
         return [key.decode("ascii") for key in self.keys.tolist()]
 
     @property
     def places(self) -> tuple[Place, ...]:
-        """The places, by the numbers in `place`."""
+        """The places that the numbers in `place` count."""
         return tuple(each.place for each in self.contents)
 
     def take(self, rows: Int64s | Bools) -> Files:
-        """The files of these rows."""
+        """Return the files of these rows."""
         extents = None if self.extents is None else self.extents[rows]
         endings = None if self.endings is None else self.endings[rows]
         return Files(self.contents, self.usual, self.keys[rows], self.place[rows], self.sizes[rows], extents, endings)
 
     def path(self, row: int) -> str:
-        """The file's, as it is told to people."""
+        """Return the path of this row's file, as messages show it."""
         extent = () if self.extents is None else self.extents[row].tolist()
         name = str(self.keys[row], "ascii") + (self.usual if self.endings is None else str(self.endings[row]))
         return blob_at(self.contents[self.place[row]].place, name, int(self.sizes[row]), extent).path
 
     def refuse_repeats(self) -> None:
-        """Raise SourceError if two files have one key."""
+        """Raise SourceError if two files have the same key."""
         repeats = np.flatnonzero(self.keys[:-1] == self.keys[1:])
         if len(repeats):
             one, other = (self.path(row) for row in (repeats[0], repeats[0] + 1))
             raise SourceError(
-                f"{counted(len(repeats), 'key stands', 'keys stand')} twice, which readers would merge or mislabel; "
-                f"the first: {one} and {other}. Remove the wrong one of each."
+                f"{counted(len(repeats), 'key occurs', 'keys occur')} twice, and readers would merge or mislabel these "
+                f"samples; the first: {one} and {other}. Remove the wrong file of each pair."
             )
 
     def problems(self, kind: Kind, detail: str) -> list[Problem]:
-        """One problem for each of these files."""
+        """Return one problem for each of these files."""
         return [Problem(kind, self.path(row), "", detail) for row in range(len(self))]
 
 
 class Pairs(NamedTuple):
-    """Annotations, and for each of them the row of the image of its key, and whether there is one at all."""
+    """Annotations and their images: file i has the image `rows[i]`, if `matched[i]`; otherwise it has no image."""
 
     files: Files
     rows: Int64s
@@ -110,35 +110,35 @@ class Pairs(NamedTuple):
 
     @classmethod
     def of(cls, files: Files, images: Files) -> Pairs:
-        """The pairs of these annotations and these images, of which there is at least one."""
+        """Return the pairs of the annotations `files` and of `images`, which must not be empty."""
         rows = np.searchsorted(images.keys, files.keys)
         rows[rows == len(images)] = 0
         return cls(files, rows, images.keys[rows] == files.keys)
 
 
 class Annotations(NamedTuple):
-    """The annotations that count, and for each image the row of its own in them, or -1; where they are, in words.
+    """The annotations that are used. `xml_of` has the row in `files` for each image, or -1 if it has no annotation.
 
-    `readable` tells whether an image has no annotation that cannot be read.
+    `readable` is False for each image whose annotation cannot be read. `where` says in words where they lie.
     """
 
     files: Files
     xml_of: Int64s
     readable: Bools
-    found: str
+    where: str
     problems: tuple[Problem, ...] = ()
 
     @classmethod
     def none(cls, images: Files, usual: str) -> Annotations:
-        """For images whose annotations are not wanted; `usual` is the ending that these would have."""
+        """Return no annotations for `images`, as they are not wanted; `usual` is an annotation's usual ending."""
         nothing = Files.gather((), (), usual)
         return cls(nothing, np.full(len(images), -1), np.ones(len(images), np.bool_), "not wanted")
 
     @classmethod
-    def of(cls, pairs: Pairs, images: Files, found: str, problems: Sequence[Problem] = ()) -> Annotations:
-        """Those of `pairs`, and the problems with them behind the `problems` that are known already.
+    def of(cls, pairs: Pairs, images: Files, where: str, problems: Sequence[Problem] = ()) -> Annotations:
+        """Return the annotations of `pairs`. Their problems follow the `problems` that are known already.
 
-        Raises SourceError for two annotations of one key.
+        Raises SourceError if two annotations have the same key.
         """
         xmls, rows, matched = pairs
         xmls.refuse_repeats()
@@ -153,15 +153,15 @@ class Annotations(NamedTuple):
         xml_of[rows[matched]] = np.flatnonzero(matched)
         readable = np.ones(len(images), np.bool_)
         readable[rows[unreadable]] = False
-        return cls(xmls, xml_of, readable, found, tuple(all_problems))
+        return cls(xmls, xml_of, readable, where, tuple(all_problems))
 
 
 def listing_of(
     classes: tuple[ImageClass, ...], images: Files, class_index: Int32s, xmls: Files, xml_of: Int64s
 ) -> Listing:
-    """The Listing of `images`, without what was found, problems and notices, which the source adds.
+    """Return the Listing of `images`. Its facts, problems and notices are empty, and the source adds them.
 
-    `class_index` is each image's row in `classes`, and `xml_of` its row in the annotations `xmls`, or -1.
+    `class_index` has each image's row in `classes`. `xml_of` has its row in the annotations `xmls`, or -1.
     """
     places, first_xml_place = images.places, 0
     if xmls.contents != images.contents:
@@ -193,7 +193,7 @@ def listing_of(
 
 
 def _numbered(column: npt.NDArray[np.str_] | None, usual: str) -> tuple[tuple[str, ...], Bytes | None]:
-    """The endings in a column of them, and the column with their numbers instead; without a column the usual one."""
+    """Return the different endings in `column`, and the column of their numbers; without a column `usual` and None."""
     if column is None:
         return (usual,), None
     endings = np.unique(column)

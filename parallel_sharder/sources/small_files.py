@@ -1,7 +1,7 @@
-"""Small files of a source, such as a class list: by themselves or inside archives, which are read as if unpacked.
+"""Small files of a source, such as a class list, are read: loose ones, and files in an archive as if it were unpacked.
 
-Texts are as people and their tools leave them: with a byte order mark, in UTF-16, with CRLF. Here bytes become text, or
-an error that says what they are instead. This module does not know what lines mean.
+A path goes in, and bytes or text come out. Text may have a byte order mark and any line ends. Text in UTF-16, and bytes
+that are no text, are errors that say so. This module does not know what the lines mean.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from parallel_sharder.stores.blob import ZipEntry
 from parallel_sharder.stores.regular import open_regular, read_regular
 
 LIMIT_BYTES = 64 << 20
-"""Class lists and labels have at most a few MB. A larger file is another one, and is not read into memory."""
+"""Class lists and labels have at most a few MB. A larger file is a wrong file, and is not read into memory."""
 
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @dataclass(frozen=True)
 class _InArchive:
-    """The file `name` of an archive; `or_else` is what there is to do besides if the archive does not have it."""
+    """The file `name` of an archive; `or_else` is a further remedy in the message that the archive lacks the file."""
 
     archive: Path
     name: str
@@ -39,18 +39,18 @@ class _InArchive:
 
     @property
     def suffix(self) -> str:
-        """As a Path's."""
+        """The ending of the name, as Path.suffix."""
         return PurePosixPath(self.name).suffix
 
     def with_name(self, name: str) -> Self:
-        """As a Path's: the file called `name` in the same folder of the archive."""
+        """Return the file `name` in the same folder of the archive, as Path.with_name."""
         return dataclasses.replace(self, name=str(PurePosixPath(self.name).with_name(name)))
 
     def __str__(self) -> str:
         return f"{self.archive}:{self.name}"
 
     def _missing(self, names: Iterable[str]) -> SourceError:
-        """The error that the archive has no such file; `names` are those that it has."""
+        """Return the error that the archive has no such file; `names` are the names in the archive."""
         return SourceError(
             f"{self.archive} holds no {self.name}; it holds {names_at_top(names)}. It is another archive, or was cut "
             f"short: download it again{self.or_else}."
@@ -65,14 +65,14 @@ class _InArchive:
 
 
 class InTar(_InArchive):
-    """The file of a tar, compressed or not, whose name ends in `name`."""
+    """The file of a tar, compressed or not, whose path ends in `name`."""
 
     def is_file(self) -> bool:
-        """Whether the archive is there and holds it. Raises SourceError if the archive is damaged."""
+        """Return whether the archive exists and holds the file. Raises SourceError if the archive is damaged."""
         return self.archive.is_file() and self._content([]) is not None
 
     def read_bytes(self) -> bytes:
-        """The content. Raises SourceError if the archive is damaged, or has no such file."""
+        """Return the content. Raises SourceError if the archive is damaged, or has no such file."""
         names: list[str] = []
         content = self._content(names)
         if content is None:
@@ -80,7 +80,7 @@ class InTar(_InArchive):
         return content
 
     def _content(self, names: list[str]) -> bytes | None:
-        """The content, None if there is no such file; `names` gets those that the archive has before it."""
+        """Return the content, or None if there is no such file. The names before it are appended to `names`."""
         try:
             with open(self.archive, "rb", opener=open_regular) as file, tarfile.open(fileobj=file) as archive:
                 for member in archive:
@@ -92,8 +92,8 @@ class InTar(_InArchive):
         except PermissionError as error:
             raise unreadable(self.archive, error) from error
         except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-            refuse_packed(str(self.archive), but=("gzip", "bzip2", "xz"))  # which tarfile reads
-            # tarfile says behind a colon what it has tried.
+            refuse_packed(str(self.archive), but=("gzip", "bzip2", "xz"))  # tarfile reads these
+            # Behind a colon, tarfile's message lists all that tarfile has tried.
             cause = getattr(error, "strerror", None) or str(error).partition(":\n")[0]
             raise SourceError(f"{self.archive} cannot be read: {cause}. Download or copy it again.") from error
         return None
@@ -103,11 +103,11 @@ class InZip(_InArchive):
     """The file `name` of a zip."""
 
     def is_file(self) -> bool:
-        """Whether the zip is there and holds it. Raises SourceError if the zip is damaged."""
+        """Return whether the zip exists and holds the file. Raises SourceError if the zip is damaged."""
         return self.archive.is_file() and member_named(str(self.archive), self._path_inside()) is not None
 
     def read_bytes(self) -> bytes:
-        """The content. Raises SourceError if the zip is damaged, or has no such file."""
+        """Return the content. Raises SourceError if the zip is damaged, or has no such file."""
         member = member_named(str(self.archive), self._path_inside())
         if member is None:
             raise self._missing(each.name for each in zip_members(str(self.archive)))
@@ -118,15 +118,15 @@ class InZip(_InArchive):
             raise SourceError(f"{self}: {error.detail}. Download it again.") from error
 
     def _path_inside(self) -> str:
-        """What the zip calls the file."""
+        """Return the path of the file in the zip."""
         return self.name
 
 
 SmallFile = Path | InTar | InZip
 
 
-def content_of(path: SmallFile) -> bytes:
-    """The bytes of `path`. Raises SourceError if it cannot be read, or is larger than LIMIT_BYTES."""
+def read_content(path: SmallFile) -> bytes:
+    """Return the bytes of `path`. Raises SourceError if it cannot be read, or is larger than LIMIT_BYTES."""
     try:
         if not isinstance(path, Path):
             return path.read_bytes()
@@ -138,10 +138,10 @@ def content_of(path: SmallFile) -> bytes:
         raise unreadable(path, error) from error
 
 
-def text_in(content: bytes, path: SmallFile) -> str:
-    """The text of `path`, whose bytes are `content`: UTF-8, with or without a byte order mark.
+def decode_text(content: bytes, path: SmallFile) -> str:
+    """Return the text of `path`, whose bytes are `content`, in UTF-8 with or without a byte order mark.
 
-    Raises SourceError for UTF-16, with the command that converts it, and ValueError for what is no text.
+    Raises SourceError for UTF-16, with the command that converts it, and ValueError for bytes that are no text.
     """
     if content.startswith(_UTF16_MARKS):
         quoted = shlex.quote(str(path))

@@ -1,8 +1,9 @@
-"""Source: the interface through which a raw data set is read, whatever it is and however it lies on this disk.
+"""Source: the interface through which a raw data set is read, whichever data set it is and however it is stored.
 
-`open_source` finds the data set that the options name, and looks at names only. The scan then says what there is, as a
-Listing, whose files can be read until the source is closed. Whoever uses a source knows neither layouts, class lists
-and archives, nor what a source keeps or unpacks while it is read.
+`open_source` finds the data set that the options name, and looks only at names. The source's scan then returns a
+Listing, whose files can be read until the source is closed. The Listing also names the facts that were found (layout,
+classes, annotations), because monitors and reports get the Listing and not the source. Users of a source do not know
+layouts, class lists or archives, nor what the source keeps or unpacks.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ from parallel_sharder.pattern import ShardPattern
 
 @dataclass(frozen=True, kw_only=True)
 class SourceOptions:
-    """Which data set is read, and what of it; the fields that have a namesake mean what they mean in Options.
+    """Which data set is read, and which parts of it. Fields that Options has too mean what they mean there.
 
-    `wants_annotations` False leaves annotations out of the Listing, wherever there are some.
+    If `wants_annotations` is False, the Listing has no annotations, even if the data set has some.
     """
 
     root: str | Path
@@ -39,7 +40,7 @@ class SourceOptions:
 
     @classmethod
     def of(cls, options: Options) -> SourceOptions:
-        """The choices of a conversion that are about its source."""
+        """Return the options of a conversion that concern its source."""
         return cls(
             root=options.root,
             split=options.split,
@@ -53,17 +54,17 @@ class SourceOptions:
 
 
 class Source(Protocol):
-    """A raw data set. It is a context: inside, it is scanned, and the files of its Listing can be read.
+    """A raw data set, as a context manager: inside the block it is scanned, and the files of its Listing can be read.
 
-    What it unpacks for that is removed when the context is left. Nothing is ever written to the data set itself.
+    What the source unpacks is removed at the end of the block. Nothing is ever written to the data set itself.
     """
 
     @property
     def folders(self) -> Sequence[Path]:
-        """The folders in which the data set has its files, where nothing else belongs; the scan may find more."""
+        """The folders that hold the data set's files, in which nothing else may be written; the scan may add some."""
 
     def __enter__(self) -> Self:
-        """Prepare what reading takes. Raises DestinationError if there is no place for it."""
+        """Create the temporary files that reading needs. Raises DestinationError if they cannot be created."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -71,38 +72,41 @@ class Source(Protocol):
         """Remove what was unpacked."""
 
     def scan(self, engine: Engine, monitor: Monitor) -> Listing:
-        """List what there is; places are listed on `engine`, and `monitor` hears how many.
+        """Return the Listing of the data set. Places are listed on `engine`, and `monitor` hears how many are done.
 
-        Raises SourceError for what is missing, damaged, or would mislabel samples.
+        Raises SourceError if a part is missing or damaged, or would give samples wrong labels.
         """
 
     def spool_bytes(self, listing: Listing) -> int:
-        """How many bytes of the samples in `listing` are unpacked before they can be read."""
+        """Return how many bytes of the samples in `listing` must be unpacked before they can be read."""
 
     def keep_scan(self) -> None:
-        """Keep what a resumed run need not look for again, beside the shards. Raises DestinationError if it cannot."""
+        """Write what the scan found beside the shards, so that a resumed run does not look for it again.
+
+        Raises DestinationError if it cannot be written.
+        """
 
     def refuse_changes(self) -> None:
-        """Raise SourceError if what was scanned is not as it was: what was read since may be anything."""
+        """Raise SourceError if the data set has changed since the scan: what was read since then may be wrong."""
 
 
 def open_source(options: SourceOptions, beside: ShardPattern | None = None, *, is_preview: bool = False) -> Source:
-    """Return the source that `options` name. Raises SourceError if it is not there, or if a part of it is missing.
+    """Return the source that `options` name. Raises SourceError if the data set, or a part of it, does not exist.
 
-    What a source keeps and unpacks lies beside the shards of the pattern `beside`, and without one in the system's
-    folder for temporary files. For a preview, what was kept is read, and nothing is written.
+    What the source keeps and unpacks is written beside the shards of the pattern `beside`, or, without a pattern, to
+    the system's folder for temporary files. A preview reads what an earlier run kept, and writes nothing.
     """
-    from parallel_sharder.sources.imagenet.source import ImageNetSource  # what no data set needs is not loaded
+    from parallel_sharder.sources.imagenet.source import ImageNetSource  # only the data set that is read is loaded
     from parallel_sharder.sources.spool import Scratch
 
     return ImageNetSource(options, Scratch(beside, is_preview=is_preview))
 
 
 def refuse_left_out(listing: Listing) -> None:
-    """Raise SourceError, naming the first, if a sample or a class is left out (`--on-bad fail`)."""
+    """Raise SourceError if a sample or a class is left out (`--on-bad fail`). The message names the first."""
     first = next((problem for problem in listing.problems if problem.leaves_out), None)
     if first is not None:
         raise SourceError(
             f"{first.path}: {first.kind.meaning}: {first.detail} (--on-bad fail). Mend it, or use --on-bad skip, which "
-            "leaves out and lists what is like it."
+            "leaves such files out and lists them."
         )

@@ -1,7 +1,8 @@
-"""The scratch of a source: the files that it needs while it is read, and where they lie.
+"""The spool: the temporary file of a source, to which annotations from a compressed archive are unpacked.
 
-The spool is the file that annotations from a compressed archive are unpacked to. Whoever has one holds a lock on it for
-as long. So what killed runs have left can be told from what is in use, and the next run removes it.
+`Scratch` says where a source has its spool and keeps its index: beside the shards, or in the system's folder for
+temporary files. A run locks its spool until it removes it. So the next run can tell the spools of killed runs, which
+it removes, from spools in use.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ from parallel_sharder.stores.scratch import ScratchFile, remove_left
 
 @dataclass(frozen=True)
 class Scratch:
-    """Where a source has the files that it needs while it is read: beside shards, or with the system's temporary files.
+    """Where a source has its files: beside the shards of the pattern `beside`, or with the system's temporary files.
 
-    A preview has no spool: what would be unpacked to it is counted.
+    A preview has no spool. It only counts what would be unpacked.
     """
 
     beside: ShardPattern | None = None
@@ -32,13 +33,13 @@ class Scratch:
 
     @property
     def index_path(self) -> str | None:
-        """The path at which the index of an archive is kept; None if it is not kept."""
+        """The path at which an archive's index is kept; None if it is not kept."""
         return self.beside.files.saved_index if self.beside is not None else None
 
     def spool(self, *, needed: bool) -> AbstractContextManager[str | None]:
-        """Give the path of an empty file, which is removed when the context is left; None if none is needed, or had.
+        """Hold an empty, locked file inside the block, and return its path; None if `needed` is False or in a preview.
 
-        What killed runs have left of theirs is removed first. Raises DestinationError if the file cannot be made.
+        Spools of killed runs are removed first. Raises DestinationError if the file cannot be created.
         """
         if self.is_preview:
             return nullcontext()
@@ -47,9 +48,9 @@ class Scratch:
 
 @contextlib.contextmanager
 def _spool_beside(pattern: ShardPattern, needed: bool) -> Iterator[str | None]:
-    """The path of an empty file beside the shards, removed on the way out; None if none is needed.
+    """Hold an empty file beside the shards inside the block, and yield its path; None if it is not needed.
 
-    What killed runs have left of theirs is removed first. Raises DestinationError if the file cannot be made.
+    Spools of killed runs are removed first. Raises DestinationError if the file cannot be created.
     """
     remove_left(pattern.files.spool)
     if not needed:
@@ -72,14 +73,14 @@ def _spool_beside(pattern: ShardPattern, needed: bool) -> Iterator[str | None]:
 
 @contextlib.contextmanager
 def _spool_elsewhere(needed: bool) -> Iterator[str | None]:
-    """The same in the system's folder for temporary files, for whoever writes nothing else."""
+    """Hold an empty file in the system's folder for temporary files, and yield its path; None if it is not needed."""
     if not needed:
         yield None
         return
     try:
         place = os.path.join(tempfile.gettempdir(), "parallel_sharder.annotations")
         remove_left(place)
-        file = ScratchFile(place, is_private=True)  # that folder is everybody's
+        file = ScratchFile(place, is_private=True)  # all users write to that folder
     except OSError as error:
         raise DestinationError(
             f"no temporary file can be made for the annotations: {error.strerror or error}. Name a folder with room "

@@ -1,7 +1,7 @@
-"""The survey: many places of a source, listed side by side on the workers, and what they hold together.
+"""The survey: the places of a source are listed on the workers, and their contents are collected.
 
-What a place holds comes back as Contents. What does not belong there is a problem, and what would mislabel samples or
-shows that an archive is damaged a SourceError.
+Tasks go to an Engine, and each returns the Contents of one place or of several. A file that does not belong in its
+place is a problem. A file that would mislabel samples, and a damaged archive, is a SourceError.
 """
 
 from __future__ import annotations
@@ -17,16 +17,17 @@ from parallel_sharder.errors import Death, WorkerError
 from parallel_sharder.model import Problem
 from parallel_sharder.sources.contents import Contents
 from parallel_sharder.sources.folders import list_class
-from parallel_sharder.sources.names import Names
+from parallel_sharder.sources.names import NameRule
 
-Progress = Callable[[int, int, int], None]
-"""Told of each place: places done, places, images so far."""
+ScanProgress = Callable[[int, int, int], None]
+"""It is called after each place with the count of places done, the count of all places, and the images so far."""
 
 
 class Survey(NamedTuple):
-    """What the places of the images hold, whether a place's name is its class, and every problem on the way.
+    """The contents of the images' places, and the problems in them.
 
-    `junk` counts what systems have left there, by the names that people know it by.
+    `in_class_folders` says whether a place's name is the class of its images. `junk` counts the junk in these places
+    by its usual names.
     """
 
     contents: list[Contents]
@@ -36,21 +37,26 @@ class Survey(NamedTuple):
 
     @classmethod
     def of(cls, contents: list[Contents], in_class_folders: bool) -> Survey:
-        """What all of these places hold together."""
+        """Return the survey of the places with these contents."""
         junk: Counter[str] = Counter()
         for each in contents:
             junk.update(dict(each.junk))
         return cls(contents, in_class_folders, [problem for each in contents for problem in each.problems], junk)
 
 
-def list_class_folders(path: str, names_of: Mapping[str, Names], engine: Engine, progress: Progress) -> list[Contents]:
-    """The contents of the folders in `path` that are the keys of `names_of`, by the rule for the names in each."""
-    tasks = [partial(list_class, os.path.join(path, name), names) for name, names in names_of.items()]
+def list_class_folders(
+    path: str, rules: Mapping[str, NameRule], engine: Engine, progress: ScanProgress
+) -> list[Contents]:
+    """Return the contents of the folders in `path` that are the keys of `rules`, each listed by its rule."""
+    tasks = [partial(list_class, os.path.join(path, name), rule) for name, rule in rules.items()]
     return [contents for some in results_of(tasks, engine, path, progress) for contents in some]
 
 
-def results_of(tasks: Sequence[partial[Any]], engine: Engine, path: str, progress: Progress) -> list[Any]:
-    """What the tasks have found, in their order."""
+def results_of(tasks: Sequence[partial[Any]], engine: Engine, path: str, progress: ScanProgress) -> list[Any]:
+    """Return the results of the tasks, in the order of the tasks. `path` names in messages what is being listed.
+
+    Raises WorkerError if a worker dies.
+    """
     found: dict[partial[Any], Any] = {}
     image_count = 0
     for task, result, _ in engine.run(call, tasks):

@@ -1,7 +1,7 @@
-"""The contents of tars of images and of annotations, each task of a worker: one archive, or one within another.
+"""Tars to Contents: a worker lists the images, or the annotations, in one archive or in an archive within another.
 
-Images stay where they are: their offsets are listed. Annotations are in compressed archives, which can only be read
-from the front; they are written to a spool, one behind the other, and their offsets in it are listed.
+Images are not copied: their offsets in the archive are listed. Annotations in an archive that is compressed by gzip
+can only be read from its start. They are appended to a spool file, and their offsets in the spool are listed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, Self
 from parallel_sharder.errors import SourceError, unwritable
 from parallel_sharder.model import Place, Problem
 from parallel_sharder.sources.contents import NO_FILES, Contents, FileColumns, stranger, strangers
-from parallel_sharder.sources.names import JunkCount, Names, Role, is_archive
+from parallel_sharder.sources.names import JunkCount, NameKind, NameRule, is_archive
 from parallel_sharder.sources.tars import (
     COMPRESSIONS,
     Read,
@@ -34,36 +34,36 @@ from parallel_sharder.stores.scratch import ScratchAppender
 SPOOLED_AT_A_TIME = 1 << 20
 
 READ_LIMIT_BYTES = 16 << 20
-"""The largest annotation that is unpacked; what is far smaller is refused already when it is to be stored."""
+"""The largest annotation that is unpacked. Far smaller ones (over 1 MiB) are already broken when they are stored."""
 
 INNER_LIMIT_BYTES = 64 << 20
-"""The largest compressed archive of one class that is read into memory; real ones have some tens of KB."""
+"""The largest compressed archive of one class that is read into memory. Real ones have some tens of KB."""
 
 _NAME_ANOTHER = "Name another tree or archive of annotations with --xml-root."
 
 UNPACK = "Unpack it and convert the folder, or make the archive anew without that."
-"""The remedy for what no archive that is read here may hold."""
+"""The remedy for an archive with a member that it may not hold."""
 
 
-def inner_archive_patterns(names: Names) -> tuple[re.Pattern[str], re.Pattern[str]]:
-    """The names of the archives of classes within an archive, plain and compressed; the first group is the class."""
-    of_class = names.class_pattern
+def inner_archive_patterns(rule: NameRule) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """Return the patterns of class archives' names in an archive, plain and compressed. Group 1 is the class."""
+    of_class = rule.class_pattern
     return re.compile(rf"(?:\./)?({of_class})\.tar"), re.compile(rf"(?:.*/)?({of_class})\.(?:tar\.gz|tgz)")
 
 
-def index_images(path: str, name: str, start: int, size: int, names: Names, folders: tuple[str, ...]) -> Contents:
-    """The images in the tar that lies at `start` in the file at `path`; `name` is its own: a class, or a split.
+def list_images(path: str, name: str, start: int, size: int, rule: NameRule, folders: tuple[str, ...]) -> Contents:
+    """Return the images in the tar that has `size` bytes from `start` on in the file at `path`.
 
-    `folders` are those that a member's name may begin with. Raises SourceError for an image whose key does not belong
-    there and one that is there twice; other files are problems.
+    `name` is the tar's name, a class or a split. A member may lie in one of `folders`, or in none. Raises SourceError
+    for an image that does not belong in the tar, and for a key that occurs twice. Other files are problems.
     """
     archive = f"{path}:{name}.tar" if start else path
-    fits, usual = re.compile(names.key_pattern).fullmatch, names.image_suffix
+    fits, usual = re.compile(rule.key_pattern).fullmatch, rule.image_suffix
     sizes: dict[str, int] = {}
     extents: dict[str, tuple[int]] = {}
     endings: dict[str, str] = {}
     others: list[str] = []
-    junk = JunkCount(names)
+    junk = JunkCount(rule)
     if not start:
         refuse_packed(path)
     with open(path, "rb", buffering=0, opener=open_regular) as file:
@@ -71,18 +71,18 @@ def index_images(path: str, name: str, start: int, size: int, names: Names, fold
             raise refusal(archive, start, "it is compressed, and images are read from where they lie in it", UNPACK)
         for member in tar_members(reader(file.fileno()), start, start + size, archive):
             folder, base = place_of(member, archive)
-            its_role = junk.role(folder, base)
-            if its_role is Role.JUNK:
+            its_kind = junk.kind(folder, base)
+            if its_kind is NameKind.JUNK:
                 continue
-            if its_role is not Role.IMAGE:
+            if its_kind is not NameKind.IMAGE:
                 others.append(member.name)
                 continue
             key, ending = os.path.splitext(base)
             if (folder and folder not in folders) or not fits(key):
-                detail = f"{member.name} does not belong into this archive"
+                detail = f"{member.name} does not belong in this archive"
                 raise refusal(archive, member.offset, detail, UNPACK)
             if key in sizes:
-                raise refusal(archive, member.offset, f"{member.name} is there twice", UNPACK)
+                raise refusal(archive, member.offset, f"{member.name} occurs twice", UNPACK)
             sizes[key] = member.size
             extents[key] = (member.data,)
             if ending != usual:
@@ -92,13 +92,13 @@ def index_images(path: str, name: str, start: int, size: int, names: Names, fold
         name,
         FileColumns.of(sizes, usual, extents, endings),
         NO_FILES,
-        problems=tuple(strangers(f"{archive}:", others, names, sizes)),
+        problems=tuple(strangers(f"{archive}:", others, rule, sizes)),
         junk=junk.counts,
     )
 
 
-def packed_images(path: str, names: Names) -> list[str] | None:
-    """The names of the images in a tar, those in archives within it included; None for what is no whole plain tar."""
+def packed_images(path: str, rule: NameRule) -> list[str] | None:
+    """Return the names of the images in a tar and in the archives within it; None unless it is a whole, plain tar."""
     found: list[str] = []
     try:
         with open(path, "rb", buffering=0, opener=open_regular) as file:
@@ -109,68 +109,69 @@ def packed_images(path: str, names: Names) -> list[str] | None:
                 for member in tar_members(read, start, end, path):
                     if is_archive(member.name):
                         waiting.append((member.data, member.data + member.size))
-                    elif names.role(os.path.basename(member.name)) is Role.IMAGE:
+                    elif rule.kind(os.path.basename(member.name)) is NameKind.IMAGE:
                         found.append(member.name)
     except (OSError, SourceError):
         return None
     return found
 
 
-def index_annotations(path: str, names: Names, spool_path: str | None) -> Contents:
-    """The annotations in the archive at `path`, whose files `names` tells apart.
+def list_annotations(path: str, rule: NameRule, spool_path: str | None) -> Contents:
+    """Return the annotations in the archive at `path`. `rule` decides which files are annotations.
 
-    A compressed one, and those of single classes in it, are decompressed to the file at `spool_path`; with None they
-    are counted, and cannot be read. Raises SourceError for a damaged archive, for one without annotations, and for an
-    annotation outside its class; DestinationError if the spool cannot be written.
+    The annotations of a compressed archive, and of compressed archives of classes in it, are unpacked to the file at
+    `spool_path`. If that is None, they are listed, and cannot be read. Raises SourceError for a damaged archive, for an
+    archive without annotations, and for an annotation of another class than its folder's; DestinationError if the
+    spool cannot be written.
     """
     if not is_gzip(path):
         refuse_packed(path)
         with open(path, "rb", buffering=0, opener=open_regular) as file:
             read, end = reader(file.fileno()), os.fstat(file.fileno()).st_size
-            index = _AnnotationIndex(names, None)
-            index.take(tar_members(read, 0, end, path), read, path)
-        return index.contents(Place(path, path))
+            lists = _AnnotationLists(rule, None)
+            lists.add(tar_members(read, 0, end, path), read, path)
+        return lists.contents(Place(path, path))
     with (
         _Spool(spool_path) as spool,
         open(path, "rb", opener=open_regular) as packed,
         gzip.GzipFile(fileobj=packed) as stream,
     ):
-        index = _AnnotationIndex(names, spool)
+        lists = _AnnotationLists(rule, spool)
         read = Stream(stream, path)
-        index.take(tar_members(read, 0, None, path), read, path)
-    return index.contents(Place(spool_path or path, path))
+        lists.add(tar_members(read, 0, None, path), read, path)
+    return lists.contents(Place(spool_path or path, path))
 
 
-class _AnnotationIndex:
-    """What was found of the annotations so far."""
+class _AnnotationLists:
+    """The annotations that were found so far."""
 
-    def __init__(self, names: Names, spool: _Spool | None) -> None:
-        self._usual = names.annotation_suffix
-        self._fits = re.compile(names.key_pattern).fullmatch
-        self._class = re.compile(names.class_pattern)
-        self._inner, self._inner_packed = inner_archive_patterns(names)
+    def __init__(self, rule: NameRule, spool: _Spool | None) -> None:
+        self._usual = rule.annotation_suffix
+        self._fits = re.compile(rule.key_pattern).fullmatch
+        self._class = re.compile(rule.class_pattern)
+        self._inner, self._inner_packed = inner_archive_patterns(rule)
         self._spool = spool
         self._sizes: dict[str, int] = {}
         self._extents: dict[str, tuple[int]] = {}
         self._endings: dict[str, str] = {}
         self._problems: list[Problem] = []
-        self._junk = JunkCount(names)
+        self._junk = JunkCount(rule)
 
-    def take(self, members: Iterator[TarMember], read: Read, archive: str) -> None:
-        """Take in the members of `archive`, and those of the classes' archives in it."""
+    def add(self, members: Iterator[TarMember], read: Read, archive: str) -> None:
+        """Add the annotations among the members of `archive`, and in the archives of classes in it."""
         for member in members:
             inner = f"{archive}:{member.name}"
             if self._inner.fullmatch(member.name):
-                self.take(tar_members(read, member.data, member.data + member.size, inner), read, inner)
+                self.add(tar_members(read, member.data, member.data + member.size, inner), read, inner)
                 continue
             if self._inner_packed.fullmatch(member.name):
-                self._take_packed(member, read, inner)
+                self._add_packed(member, read, inner)
                 continue
             folder, base = place_of(member, archive)
-            its_role = self._junk.role(folder, base)
-            if its_role is Role.JUNK:
+            its_kind = self._junk.kind(folder, base)
+            if its_kind is NameKind.JUNK:
                 continue
-            if its_role is not Role.ANNOTATION:
+            if its_kind is not NameKind.ANNOTATION:
                 self._problems.append(stranger(f"{archive}:{member.name}"))
                 continue
             key, ending = os.path.splitext(base)
@@ -178,7 +179,7 @@ class _AnnotationIndex:
                 detail = f"{member.name} does not belong where it is in this archive"
                 raise refusal(archive, member.offset, detail, _NAME_ANOTHER)
             if key in self._sizes:
-                raise refusal(archive, member.offset, f"{member.name} is there twice", _NAME_ANOTHER)
+                raise refusal(archive, member.offset, f"{member.name} occurs twice", _NAME_ANOTHER)
             if ending != self._usual:
                 self._endings[key] = ending
             self._sizes[key] = member.size
@@ -188,7 +189,7 @@ class _AnnotationIndex:
         is_class = self._class.fullmatch(folder) and self._class.match(key)
         return bool(is_class) and not key.startswith(folder)
 
-    def _take_packed(self, member: TarMember, read: Read, inner: str) -> None:
+    def _add_packed(self, member: TarMember, read: Read, inner: str) -> None:
         if self._spool is None:
             raise refusal(inner, member.offset, "it is compressed, in an archive that is not", _NAME_ANOTHER)
         if member.size > INNER_LIMIT_BYTES:
@@ -196,13 +197,13 @@ class _AnnotationIndex:
             raise refusal(inner, member.offset, detail)
         with gzip.GzipFile(fileobj=io.BytesIO(read(member.data, member.size))) as stream:
             inner_read = Stream(stream, inner)
-            self.take(tar_members(inner_read, 0, None, inner), inner_read, inner)
+            self.add(tar_members(inner_read, 0, None, inner), inner_read, inner)
 
     def _offset(self, member: TarMember, read: Read, archive: str) -> int:
-        """Where the annotation can be read, in the archive or the spool."""
+        """Return the offset at which the annotation can be read, in the archive or, once appended, in the spool."""
         if self._spool is None:
             return member.data
-        if member.size > READ_LIMIT_BYTES:  # it is refused before it would be read
+        if member.size > READ_LIMIT_BYTES:  # its size makes the sample a problem before it is read
             return 0
         data = read(member.data, member.size)
         if len(data) < member.size:
@@ -210,7 +211,7 @@ class _AnnotationIndex:
         return self._spool.append(data)
 
     def contents(self, place: Place) -> Contents:
-        """All of it."""
+        """Return all annotations as the Contents of `place`. Raises SourceError if there are none."""
         if not self._sizes:
             raise SourceError(f"{place.name} holds no annotation, *{self._usual}. {_NAME_ANOTHER}")
         columns = FileColumns.of(self._sizes, self._usual, self._extents, self._endings)
@@ -218,7 +219,7 @@ class _AnnotationIndex:
 
 
 class _Spool:
-    """A file that annotations are appended to; nothing but a counter where `path` is None."""
+    """The file to which annotations are appended. If `path` is None, offsets are counted and nothing is written."""
 
     def __init__(self, path: str | None) -> None:
         self._path = path
@@ -228,7 +229,7 @@ class _Spool:
         self._file: ScratchAppender | None = None
 
     def append(self, data: bytes) -> int:
-        """Append, and say at which offset."""
+        """Append `data`, and return its offset."""
         offset, self._size = self._size, self._size + len(data)
         self._waiting.append(data)
         self._waiting_bytes += len(data)
@@ -264,7 +265,7 @@ class _Spool:
 
 
 def place_of(member: TarMember, archive: str) -> tuple[str, str]:
-    """The folder and the name of a member. Raises SourceError for one that would lie elsewhere."""
+    """Return the folder and the name of a member. Raises SourceError if it would be unpacked outside of the archive."""
     if "/" not in member.name:
         return "", member.name
     parts = [part for part in member.name.split("/") if part != "."]

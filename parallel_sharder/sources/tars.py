@@ -1,9 +1,9 @@
-"""Where the members of a tar lie: their headers are read and nothing else, in a file or in a stream.
+"""Tars: the members of a source's tar archive are found by their headers, in a file or in a stream.
 
-Any dialect: headers as v7, ustar and GNU tar write them for plain files are read here, because a set has a million of
-them; what else a header can be (long names, PAX, numbers in base 256) is left to Python's tarfile. tarfile by itself
-takes a damaged header for the end, so the end is looked for here: an archive that is cut short is an error, with its
-name, the member and the offset.
+Every dialect can be read. Headers that v7, ustar and GNU tar write for plain files are read here, because a set has a
+million of them. All other headers (long names, PAX, numbers in base 256) are read by Python's tarfile. tarfile treats
+a damaged header as the end of the archive, so the end is checked here: an archive that is cut short is an error that
+names the archive, the member and the offset. The data of members is not read.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from parallel_sharder.text import counted
 _ZEROS = bytes(BLOCK_BYTES)
 _LONGEST_HEADER_BYTES = 1 << 20
 _RECORD_BYTES = 10_240
-"""What programs write at a time, and fill up with zeros behind an archive's end (tar's -b 20, the default of all).
+"""The size of tar's records (-b 20, the default of all programs): zeros fill the last record behind the archive's end.
 
-Zeros that go on behind that are bytes that nobody has written: a download that reserves the whole file leaves them.
+More zeros than that are bytes that were never written: a download that reserves the whole file leaves them.
 """
 
 _HOLE_READ_BYTES = 1 << 20
@@ -41,13 +41,15 @@ COMPRESSIONS = {
     b"\x28\xb5\x2f\xfd": (".zst", "zstd"),
     b"\x04\x22\x4d\x18": (".lz4", "lz4"),
 }
-"""What a compressed file begins with: the ending that it should have, and the program that decompresses it with -d."""
+"""The first bytes of a compressed file, its usual ending, and the program that decompresses it with -d."""
 
 _REGULAR = frozenset((b"0", b"\0"))
 
 Read = Callable[[int, int], bytes]
-"""Bytes of the archive: offset and size in, at most so many bytes out; fewer only at its end. A stream can only be read
-forward, but for what was read last."""
+"""A function that takes an offset and a size, and returns bytes of the archive: fewer than `size` only at its end.
+
+A stream can only be read forward, except that the last read may be repeated.
+"""
 
 
 class TarMember(NamedTuple):
@@ -60,10 +62,11 @@ class TarMember(NamedTuple):
 
 
 def tar_members(read: Read, start: int, end: int | None, archive: str) -> Iterator[TarMember]:
-    """The plain files of the tar that `read` reads, from `start` on, in order; `end` is the archive's, if it is known.
+    """Yield the plain files of the tar that begins at `start`, in their order. `end` is its end, or None if not known.
 
-    Raises SourceError, naming `archive`, the member and the offset, for anything that is no tar, is cut short, goes on
-    behind its end, or holds a link or a device. Folders are passed over. A stream is read to its end.
+    `read` returns its bytes, and a stream is read to its end. Folders are passed over. Raises SourceError, which names
+    `archive`, the member and the offset, for a file that is no tar, an archive that is cut short or has data behind its
+    end, and for a link or a device.
     """
     position, name = start, ""
     while True:
@@ -94,17 +97,17 @@ def tar_members(read: Read, start: int, end: int | None, archive: str) -> Iterat
 
 
 def _behind(name: str) -> str:
-    """Where something is wrong, by the member before it, if there is one."""
+    """Return the words that say behind which member something is wrong; "" if `name` is ""."""
     return f" behind {name}" if name else ""
 
 
 def refusal(archive: str, offset: int, detail: str, remedy: str = "Download or copy it again.") -> SourceError:
-    """The error that `archive` cannot be used, because of what is at `offset`."""
+    """Return the error that `archive` cannot be used, because of `detail` at `offset`."""
     return SourceError(f"{archive}, at offset {offset:,}: {detail}. {remedy}")
 
 
 def is_gzip(path: str) -> bool:
-    """Whether the file is compressed by gzip, whatever it is called; not if it cannot be read."""
+    """Return whether the file is compressed by gzip, whatever its name is. False if it cannot be read."""
     try:
         with open(path, "rb", buffering=0, opener=open_regular) as file:
             return file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
@@ -113,25 +116,25 @@ def is_gzip(path: str) -> bool:
 
 
 def refuse_packed(path: str, but: Container[str] = ()) -> None:
-    """Raise SourceError if the file is compressed, by another program than those in `but`."""
+    """Raise SourceError if the file is compressed by a program that is not in `but`."""
     with open(path, "rb", buffering=0, opener=open_regular) as file:
         begin = file.read(8)
     for magic, (ending, program) in COMPRESSIONS.items():
         if begin.startswith(magic) and program not in but:
             here = shlex.quote(path)
             raise SourceError(
-                f"{path} is compressed by {program}, and is read as it lies, as a plain tar. Decompress it once: "
+                f"{path} is compressed by {program}, and only plain tars can be read in place. Decompress it once: "
                 f"mv {here} {here}{ending} && {program} -d {here}{ending}"
             )
 
 
 def reader(descriptor: int) -> Read:
-    """Reads an open file."""
+    """Return the Read of the open file `descriptor`."""
     return lambda offset, size: os.pread(descriptor, size, offset)
 
 
 class Stream:
-    """Reads what can only be read forward, such as what a decompressor gives."""
+    """The Read of a file that can only be read forward, such as the output of a decompressor."""
 
     def __init__(self, file: Any, archive: str) -> None:
         self._file = file
@@ -139,7 +142,7 @@ class Stream:
         self._start, self._last = 0, b""
 
     def __call__(self, offset: int, size: int) -> bytes:
-        """As Read says. Raises SourceError if the stream is damaged."""
+        """Return bytes as Read says. Raises SourceError if the stream is damaged."""
         if offset == self._start and size <= len(self._last):
             return self._last[:size]
         at = self._start + len(self._last)
@@ -163,9 +166,10 @@ class Stream:
 
 
 def _read_end(read: Read, start: int, position: int, end: int | None, archive: str, behind: str) -> None:
-    """Read the archive's end, which begins at `position`: zeros to the end of a record, and nothing behind these.
+    """Read the archive's end, which begins at `position`, and raise SourceError unless it is an end.
 
-    Bytes that are missing in the middle of an archive, as an unfinished download leaves them, are zeros too.
+    It consists of zeros up to the end of a record, and nothing may follow them. Bytes that an unfinished download has
+    not written are zeros too, so zeros in the middle of an archive are a hole.
     """
     written = position - start + 2 * BLOCK_BYTES
     record_end = start + written + -written % _RECORD_BYTES
@@ -178,7 +182,7 @@ def _read_end(read: Read, start: int, position: int, end: int | None, archive: s
             raise refusal(
                 archive,
                 position,
-                f"it has an end of archive, and goes on behind it, at offset {there:,}: the "
+                f"data follows the end of the archive, at offset {there:,}: the "
                 f"{there - position:,} zeros{behind} are a hole, or the end of a first archive",
             )
         zeros_end += len(data)
@@ -196,11 +200,11 @@ def _read_end(read: Read, start: int, position: int, end: int | None, archive: s
 
 
 def _plain_file(block: bytes) -> tuple[str, int] | None:
-    """Name and size of a header that needs no further thought; None for others, and for what is no header."""
+    """Return the name and size in a plain file's header; None for any other header, and for a block that is none."""
     if len(block) < BLOCK_BYTES or block[TYPEFLAG] not in _REGULAR:
         return None
     try:
-        # As in ustar.py: a plain sum, which adler32 gives for up to 65,520; the checksum itself counts as blanks.
+        # The low half of adler32 is the sum of the bytes while it is under 65,521. The checksum field counts as blanks.
         checksum = int(block[CHECKSUM].rstrip(b"\0 "), 8)
         if (zlib.adler32(block, 0) & 0xFFFF) - sum(block[CHECKSUM]) + 8 * 32 != checksum:
             return None
@@ -210,13 +214,13 @@ def _plain_file(block: bytes) -> tuple[str, int] | None:
         return None
     if "\0" in name or not name or name.endswith("/") or size < 0:
         return None
-    if block[MAGIC] == b"ustar\0" and block[PREFIX.start]:  # a prefix; GNU tar keeps other things there
+    if block[MAGIC] == b"ustar\0" and block[PREFIX.start]:  # a prefix; GNU tar has other fields there
         return None
     return name, size
 
 
 class _View(io.RawIOBase):
-    """What tarfile is given: the archive from a header on, which has been read already."""
+    """The file that tarfile reads: the archive from a header on, which has been read already."""
 
     def __init__(self, read: Read, start: int) -> None:
         self._source = read
@@ -224,26 +228,26 @@ class _View(io.RawIOBase):
         self._at = 0
 
     def read(self, size: int = -1) -> bytes:
-        """The next bytes."""
-        if not 0 <= size <= _LONGEST_HEADER_BYTES:  # tarfile would take that much memory
+        """Return the next `size` bytes, fewer at the end of the archive."""
+        if not 0 <= size <= _LONGEST_HEADER_BYTES:  # tarfile would allocate as much memory
             raise tarfile.ReadError(f"an extended header of {size:,} bytes")
         data = self._source(self._start + self._at, size)
         self._at += len(data)
         return data
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """From the start only."""
+        """Set the offset, which counts from the start, and return it."""
         assert whence == 0  # noqa: S101 - as tarfile does
         self._at = offset
         return offset
 
     def tell(self) -> int:
-        """Where the next bytes are from."""
+        """Return the offset of the next bytes."""
         return self._at
 
 
 def _by_tarfile(read: Read, position: int, archive: str, behind: str) -> tuple[tarfile.TarInfo, int]:
-    """What tarfile makes of the header at `position`, and the offset of its data."""
+    """Return the member whose header is at `position`, as tarfile reads it, and the offset of its data."""
     view: Any = _View(read, position)
     try:
         archive_here: Any = tarfile.TarFile(fileobj=view, errors="surrogateescape", encoding="utf-8")

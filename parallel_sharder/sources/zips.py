@@ -1,8 +1,8 @@
-"""Where the entries of a zip lie: from its central directory, with zip64, a million and more of them.
+"""Zips: the entries of a source's zip are found by its central directory, also in zip64 form.
 
-Python's zipfile makes an object of half a kilobyte for each entry, and keeps all of them, which for a zip of a million
-entries takes gigabytes; so the directory is read here, one entry at a time. Source: APPNOTE.TXT (PKWARE), 4.3.12 to
-4.3.16 and 4.5.3.
+Python's zipfile keeps an object of half a kilobyte for each entry, which takes gigabytes for a zip of a million
+entries. So the directory is read here, one entry at a time. The entries themselves are not read. Source: APPNOTE.TXT
+(PKWARE), 4.3.12 to 4.3.16 and 4.5.3.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _MADE_BY_UNIX = 3
 _SIZE_LIMIT_BYTES = 1 << 40
 _READ_BYTES = 1 << 20
 UNZIP = "Unzip it and convert the folder, or make the zip anew without that."
-"""The remedy for what no zip that is read here may hold."""
+"""The remedy for a zip with an entry that it may not hold."""
 
 
 class ZipMember(NamedTuple):
-    """A file in a zip: its name, and its extent (the offset of its local header, its bytes there, its CRC-32)."""
+    """A file in a zip: its name, its size, and its extent (its local header's offset, its packed size, its CRC-32)."""
 
     name: str
     size: int
@@ -43,10 +43,10 @@ class ZipMember(NamedTuple):
 
 
 def zip_members(path: str, *, with_folders: bool = False) -> Iterator[ZipMember]:
-    """The files of the zip at `path`, in the order of its directory; if asked, folders too, whose names end in a slash.
+    """Yield the files of the zip at `path`, in the order of its directory, and its folders if `with_folders` is True.
 
-    Raises SourceError for what is no zip, is cut short, or holds a file that is encrypted or compressed in a way that
-    is neither stored nor deflated.
+    A folder's name ends in a slash. Raises SourceError for a file that is no zip or is cut short, and for an entry that
+    is a link, is encrypted, or is compressed by another method than deflate.
     """
     with open(path, "rb", buffering=0, opener=open_regular) as file:
         descriptor, size = file.fileno(), os.fstat(file.fileno()).st_size
@@ -59,7 +59,7 @@ def zip_members(path: str, *, with_folders: bool = False) -> Iterator[ZipMember]
             member, entry_bytes = _entry(buffer, at - buffered, at, path)
             if with_folders or not member.name.endswith("/"):
                 if member.extent[0] + member.extent[1] > start:
-                    raise refusal(path, at, f"{member.name} should lie behind the directory's start")
+                    raise refusal(path, at, f"{member.name} would reach into the zip's directory")
                 yield member
             at += entry_bytes
             entries += 1
@@ -70,7 +70,10 @@ def zip_members(path: str, *, with_folders: bool = False) -> Iterator[ZipMember]
 
 
 def member_named(path: str, name: str) -> ZipMember | None:
-    """The file of this name in the zip at `path`, or None; errors as of zip_members. Looks at nothing but names."""
+    """Return the file `name` of the zip at `path`, or None. Other entries are not checked.
+
+    Raises SourceError as zip_members does.
+    """
     wanted = os.fsencode(name)
     with open(path, "rb", buffering=0, opener=open_regular) as file:
         descriptor, size = file.fileno(), os.fstat(file.fileno()).st_size
@@ -88,11 +91,11 @@ def member_named(path: str, name: str) -> ZipMember | None:
 
 
 def _directory(descriptor: int, size: int, path: str) -> tuple[int, int, int]:
-    """Where the central directory starts, its length in bytes, and how many entries it has."""
+    """Return the offset of the central directory, its length in bytes, and the count of its entries."""
     tail_start = max(0, size - _END.size - _LONGEST_COMMENT_BYTES)
     tail = os.pread(descriptor, size - tail_start, tail_start)
     found = len(tail)
-    while (found := tail.rfind(b"PK\5\6", 0, found)) >= 0:  # one that its comment does not end the file with is none
+    while (found := tail.rfind(b"PK\5\6", 0, found)) >= 0:  # in an end record, the comment ends with the file
         if len(tail) - found >= _END.size and found + _END.size + _END.unpack_from(tail, found)[-1] == len(tail):
             break
     if found < 0:
@@ -105,7 +108,7 @@ def _directory(descriptor: int, size: int, path: str) -> tuple[int, int, int]:
             end = _END64_LOCATOR.unpack(locator)[2]
             record = os.pread(descriptor, _END64.size, end) if end < size else b""
             if len(record) < _END64.size or not record.startswith(b"PK\6\6"):
-                raise refusal(path, end, "it has no zip64 end of the directory where it says so")
+                raise refusal(path, end, "its zip64 end of the directory is not where its locator says")
             *_, count, length, start = _END64.unpack(record)
     if disk not in (0, _FULL16) or start + length > end:
         raise refusal(path, end, f"its directory of {counted(length, 'byte')} should start at {start:,}: it is damaged")
@@ -113,9 +116,9 @@ def _directory(descriptor: int, size: int, path: str) -> tuple[int, int, int]:
 
 
 def _entry(buffer: bytes, at: int, offset: int, path: str) -> tuple[ZipMember, int]:
-    """The entry of the directory at `at` in `buffer`, and the bytes it takes there."""
+    """Return the directory's entry at `at` in `buffer`, and the length of the entry in bytes."""
     if len(buffer) - at < _ENTRY.size or buffer[at : at + 4] != b"PK\1\2":
-        raise refusal(path, offset, "its directory is damaged: there is no entry")
+        raise refusal(path, offset, "its directory is damaged: it has no entry here")
     (
         _, made_by, _, flags, method, _, _, crc, packed, size, name_bytes, extra_bytes, comment_bytes, _, _, mode,
         header,
@@ -131,7 +134,7 @@ def _entry(buffer: bytes, at: int, offset: int, path: str) -> tuple[ZipMember, i
         size, packed, header = _from_zip64(extra, (size, packed, header), name, offset, path)
     if method not in _METHODS or flags & _ENCRYPTED:
         how = "is encrypted" if flags & _ENCRYPTED else f"is compressed by method {method}"
-        detail = f"{name} {how}; zips with stored and deflated files can be read"
+        detail = f"{name} {how}; only stored and deflated files can be read"
         raise refusal(path, offset, detail, UNZIP)
     if made_by >> 8 == _MADE_BY_UNIX and stat.S_IFMT(mode >> 16) not in (0, stat.S_IFREG):
         raise refusal(path, offset, f"{name} is no plain file, but a link or a device", UNZIP)
@@ -141,7 +144,7 @@ def _entry(buffer: bytes, at: int, offset: int, path: str) -> tuple[ZipMember, i
 
 
 def _from_zip64(extra: bytes, numbers: tuple[int, int, int], name: str, offset: int, path: str) -> tuple[int, int, int]:
-    """Size, packed size and offset, those that do not fit in 32 bits from the extra field 1."""
+    """Return the size, packed size and offset. Numbers that do not fit in 32 bits are read from the extra field 1."""
     at = 0
     while at + 4 <= len(extra):
         kind, length = struct.unpack_from("<HH", extra, at)

@@ -1,1 +1,1 @@
-"""ImageNet as it is downloaded and unpacked: the one source that knows WordNet IDs, splits, devkits and archives."""
+"""ImageNet (ILSVRC2012) as a source: only this package knows WordNet IDs, splits, devkits and the official archives."""

@@ -1,4 +1,7 @@
-"""Checksums: whether the official archives are, to the byte, what their makers have published."""
+"""Checksums: the official archives are compared with the MD5 that their makers have published (`--check-archives`).
+
+A Layout goes in, and the names of the archives that were compared come out. An archive that differs is a SourceError.
+"""
 
 from __future__ import annotations
 
@@ -20,22 +23,22 @@ TICK_SECONDS = 0.2
 
 
 def check_archives(layout: Layout, progress: Callable[[str, int, int], None]) -> list[str]:
-    """Compare the archives of the layout with their known MD5, side by side; the names of those that were compared.
+    """Compare the archives of the layout with their published MD5 at the same time, and return the compared names.
 
-    `progress` is told what is done, how much of it, and of how much. Raises SourceError naming those that differ, and
-    if no archive of the layout is known.
+    `progress` is called with the name of the work, the megabytes done, and all megabytes. Raises SourceError, which
+    names the archives that differ, and if the layout has no archive whose MD5 is known.
     """
     devkits = [str(file.archive) for file in (layout.class_list, *layout.val_labels) if isinstance(file, InTar)]
     there = dict.fromkeys(path for path in (*layout.archives, *devkits) if os.path.isfile(path))
     paths = [path for path in there if official_name(path) in MD5]
     if not paths:
         raise SourceError(
-            f"--check-archives: none of the archives whose MD5 is known is used here, but {layout.images}. Known are "
-            f"{', '.join(MD5)}. Leave out --check-archives."
+            f"--check-archives: the images are read from {layout.images}, and no archive is used whose MD5 is known. "
+            f"The known ones are {', '.join(MD5)}. Leave out --check-archives."
         )
     total = sum(map(os.path.getsize, paths)) // 1_000_000
     done, stop = [0] * len(paths), threading.Event()
-    with ThreadPoolExecutor(len(paths)) as pool:  # hashing leaves the interpreter to others
+    with ThreadPoolExecutor(len(paths)) as pool:  # hashing releases the interpreter's lock
         try:
             tasks = [pool.submit(_md5, path, done, number, stop) for number, path in enumerate(paths)]
             while wait(tasks, TICK_SECONDS).not_done:
@@ -49,7 +52,7 @@ def check_archives(layout: Layout, progress: Callable[[str, int, int], None]) ->
     ]
     if wrong:
         raise SourceError(
-            "archives are not the official ones, by their MD5:",
+            "the MD5 of archives differs from the official one:",
             *wrong,
             "Download them again, or leave out --check-archives.",
         )

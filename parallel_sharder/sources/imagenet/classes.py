@@ -1,6 +1,8 @@
-"""The class list: a devkit's meta.mat, a text like Kaggle's LOC_synset_mapping.txt, and others, to labels and names.
+"""Classes: a class list, such as a devkit's meta.mat or Kaggle's LOC_synset_mapping.txt, becomes labels and names.
 
-Only here scipy is imported, and only when a meta.mat is read: importing it takes longer than many a whole run.
+A small file goes in, and Synsets sorted by WordNet ID come out. A list that is damaged or ambiguous is a SourceError
+that names the file and the row. Lists of other projects are parsed by foreign_lists. Only this module imports scipy,
+and only when a meta.mat is read, because the import takes longer than many a whole run.
 """
 
 from __future__ import annotations
@@ -17,11 +19,11 @@ from parallel_sharder.errors import SourceError
 from parallel_sharder.model import WNID, ImageClass
 from parallel_sharder.sources.imagenet.foreign_lists import (
     is_from_torch,
-    names_from_json,
-    names_from_python,
-    names_from_torch,
+    rows_from_json,
+    rows_from_python,
+    rows_from_torch,
 )
-from parallel_sharder.sources.small_files import SmallFile, content_of, text_in
+from parallel_sharder.sources.small_files import SmallFile, decode_text, read_content
 from parallel_sharder.text import counted
 
 META_TAKES = (
@@ -32,11 +34,11 @@ META_TAKES = (
 _ROW = re.compile(r"""("?)(?P<wnid>n[0-9]{8})\1(?:(?P<between>\s*[,;]\s*|\s+)(?P<words>.*))?""")
 _QUOTED = re.compile(r'"(?P<words>(?:[^"]|"")*)"')
 _NUMBER = re.compile(r"[0-9]+(?:\s+|$)")
-"""What stands before the words in map_clsloc.txt of later devkits: an ID that need not be ILSVRC2012's."""
+"""The number before the words in map_clsloc.txt of later devkits, which need not be the ILSVRC2012_ID."""
 
 
 class ListedClass(NamedTuple):
-    """One class as its list gives it; `ilsvrc_id` is None where neither the list nor our table knows one."""
+    """One class as its list has it; `ilsvrc_id` is None if neither the list nor our table has one."""
 
     wnid: str
     name: str
@@ -44,7 +46,7 @@ class ListedClass(NamedTuple):
 
 
 class Synset(NamedTuple):
-    """One class of ImageNet as sources need it: `label` is that of the order the user has chosen."""
+    """One class of ImageNet; `label` is its label in the order that the user has chosen."""
 
     label: int
     wnid: str
@@ -53,14 +55,14 @@ class Synset(NamedTuple):
 
     @property
     def image_class(self) -> ImageClass:
-        """The class as all others know it."""
+        """The class without what only ImageNet has, for the Listing."""
         return ImageClass(self.label, self.name, self.wnid)
 
 
 def read_classes(path: SmallFile, labels: str) -> tuple[Synset, ...]:
-    """The classes that `path` lists, sorted by wnid, labelled in the order `labels` (one of options.LABELS).
+    """Return the classes that `path` lists, sorted by wnid and labelled in the order `labels` (one of options.LABELS).
 
-    `path` is one of the files in META_TAKES. Raises SourceError, naming file and row, if it is not.
+    `path` is one of the files in META_TAKES. Raises SourceError, which names the file and the row, if it is not.
     """
     synsets = sorted(_synsets(path))
     wnids = [synset.wnid for synset in synsets]
@@ -76,7 +78,7 @@ def read_classes(path: SmallFile, labels: str) -> tuple[Synset, ...]:
         twice = next(wnid for wnid, other in pairwise(wnids) if wnid == other)
         raise SourceError(
             f"{path}: {counted(len(wnids), 'class', 'classes')} with {counted(len(set(wnids)), 'different wnid')}; "
-            f"each must be there once, and {twice} is there again. Remove all but one of its lines."
+            f"each must be listed once, and {twice} is listed again. Remove all but one of its lines."
         )
     if labels == "sorted":
         return tuple(Synset(label, *synset) for label, synset in enumerate(synsets))
@@ -85,9 +87,9 @@ def read_classes(path: SmallFile, labels: str) -> tuple[Synset, ...]:
 
 @functools.cache
 def ilsvrc_ids() -> dict[str, int]:
-    """The ILSVRC2012_ID of each of the 1,000 wnids, which Kaggle's files do not tell.
+    """Return the ILSVRC2012_ID of each of the 1,000 wnids, which Kaggle's files do not have.
 
-    Source: meta.mat of ILSVRC2012_devkit_t12, rows without children. The table's line i is the wnid of ID i.
+    Source: meta.mat of ILSVRC2012_devkit_t12, rows without children. Line i of the table is the wnid of ID i.
     """
     table = resources.files("parallel_sharder.sources.imagenet").joinpath("ilsvrc2012_wnids.txt").read_text("ascii")
     return {wnid: number for number, wnid in enumerate(table.split(), 1)}
@@ -103,19 +105,19 @@ def _id(synset: ListedClass, path: SmallFile) -> int:
 
 
 def _synsets(path: SmallFile) -> list[ListedClass]:
-    """The classes that `path` lists, by what its name or its first bytes say that it is."""
-    content = content_of(path)
+    """Return the classes that `path` lists. Its name, or its first bytes, decide how it is parsed."""
+    content = read_content(path)
     if path.suffix == ".mat" or content.startswith(b"MATLAB"):
         return _from_mat(content, path)
     try:
         if is_from_torch(content):
-            return _with_ids(names_from_torch(content))
-        text = text_in(content, path)
+            return _with_ids(rows_from_torch(content))
+        text = decode_text(content, path)
         if text.lstrip().startswith(("{", "[")):
-            return _with_ids(names_from_json(text))
+            return _with_ids(rows_from_json(text))
         if path.suffix == ".py":
-            return _with_ids(names_from_python(text))
-        return _with_ids(_rows_in(text))
+            return _with_ids(rows_from_python(text))
+        return _with_ids(_rows_from_text(text))
     except ValueError as error:
         raise SourceError(f"{path} is not a class list: {error}. {META_TAKES}") from error
 
@@ -132,9 +134,9 @@ def _from_mat(content: bytes, path: SmallFile) -> list[ListedClass]:
         synsets = [
             ListedClass(str(row["WNID"]), str(row["words"]), int(row["ILSVRC2012_ID"]))
             for row in rows
-            if row["num_children"] == 0  # the others are inner nodes of the hierarchy, without images
+            if row["num_children"] == 0  # rows with children are inner nodes of the hierarchy, which have no images
         ]
-    except Exception as error:  # loadmat raises half a dozen kinds on foreign bytes
+    except Exception as error:  # on foreign bytes loadmat raises half a dozen kinds of errors
         is_other = isinstance(error, KeyError) and error.args == ("synsets",)
         why = "it has no array of that name" if is_other else "it is damaged, or is another file"
         raise SourceError(
@@ -143,14 +145,15 @@ def _from_mat(content: bytes, path: SmallFile) -> list[ListedClass]:
         ) from error
     labels = [synset.ilsvrc_id for synset in synsets]
     if len(set(labels)) < len(labels):
-        raise SourceError(f"{path}: the same ILSVRC2012_ID stands at two classes. {META_TAKES}")
+        raise SourceError(f"{path}: two classes have the same ILSVRC2012_ID. {META_TAKES}")
     return synsets
 
 
-def _rows_in(text: str) -> list[tuple[str, str]]:
-    """Wnid and words of each line, with spaces, a tab, a comma or a semicolon between; without words, the wnid twice.
+def _rows_from_text(text: str) -> list[tuple[str, str]]:
+    """Return the wnid and the words of each line; the wnid stands for the words of a line that has none.
 
-    Blank lines, and lines that begin with #, are passed over. Raises ValueError for any other line.
+    Spaces, a tab, a comma or a semicolon separate the two. Blank lines, and lines that begin with #, are passed over.
+    Raises ValueError for any other line.
     """
     rows = []
     for number, line in enumerate(map(str.strip, text.splitlines()), 1):
@@ -167,7 +170,7 @@ def _rows_in(text: str) -> list[tuple[str, str]]:
 
 
 def _words(row: re.Match[str], number: int) -> str:
-    """The words in a row. Behind a comma, semicolon or tab they may be quoted, as CSV has it."""
+    """Return the words in a row. Behind a comma, semicolon or tab they may be quoted as in CSV."""
     words = row["words"] or ""
     if not words.startswith('"') or row["between"].strip(" ") == "":
         return words

@@ -1,7 +1,7 @@
-"""Class lists as other projects keep them: torchvision's meta.bin, Keras's JSON, the Hugging Face hub's classes.py.
+"""Foreign class lists, which other projects keep: torchvision's meta.bin, Keras's JSON, Hugging Face's classes.py.
 
-Each function takes a file's content and returns pairs of a WordNet ID and its words. It raises ValueError, which says
-what is wrong, for any other content. Nothing in such a file is ever run: a pickle may name no class and no function.
+Each function takes a file's content and returns pairs of a WordNet ID and its words. It raises a ValueError that says
+what is wrong for any other content. Nothing in these files is ever run: a pickle may name no class and no function.
 """
 
 from __future__ import annotations
@@ -16,39 +16,39 @@ from typing import Any, NoReturn
 from parallel_sharder.model import WNID
 
 PICKLE_LIMIT_BYTES = 64 << 20
-"""Torchvision's file has under 1 MB."""
+"""The largest pickle that is read. Torchvision's file has under 1 MB."""
 
-Names = list[tuple[str, str]]
+ClassRows = list[tuple[str, str]]
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
-"""The first of the pickles in a file that torch wrote before version 1.6; the fourth is what was saved."""
+"""The first pickle in a file that torch wrote before version 1.6. The fourth pickle holds the saved value."""
 
 
 def is_from_torch(content: bytes) -> bool:
-    """Whether `content` looks like a file of torch.save: a zip, or a pickle of protocol 2 or later."""
+    """Return whether `content` looks like a file of torch.save: a zip, or a pickle of protocol 2 or later."""
     return content.startswith((b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"))
 
 
-def names_from_torch(content: bytes) -> Names:
-    """The classes in torchvision's meta.bin, which holds the tuple (words of each wnid, wnids of val)."""
+def rows_from_torch(content: bytes) -> ClassRows:
+    """Return the classes in torchvision's meta.bin, which holds the tuple (words of each wnid, wnids of val)."""
     try:
         classes, _ = _saved_by_torch(content)
-        return _names(classes)
-    except Exception as error:  # a pickle of foreign bytes raises a dozen kinds
+        return _rows(classes)
+    except Exception as error:  # a pickle of foreign bytes raises a dozen kinds of errors
         raise ValueError(f"it is not torchvision's meta.bin ({error or type(error).__name__})") from error
 
 
-def names_from_json(text: str) -> Names:
-    """The classes in a JSON object: `{"0": [wnid, words], ...}`, as Keras has it, or `{wnid: words, ...}`."""
+def rows_from_json(text: str) -> ClassRows:
+    """Return the classes in a JSON object: `{"0": [wnid, words], ...}` as Keras has it, or `{wnid: words, ...}`."""
     try:
-        found = json.loads(text, object_pairs_hook=list)  # pairs, so that a key that is there twice is seen
+        found = json.loads(text, object_pairs_hook=list)  # pairs, because a dict would hide repeated keys
     except (json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"it is not JSON ({error})") from error
-    return _names(found)
+    return _rows(found)
 
 
-def names_from_python(text: str) -> Names:
-    """The classes in Python source that assigns a dict of words by wnid, or a call with such a dict; it is not run."""
+def rows_from_python(text: str) -> ClassRows:
+    """Return the classes in Python source that assigns a dict of words by wnid, or a call with one; it is not run."""
     try:
         statements = ast.parse(text).body
     except (SyntaxError, RecursionError, MemoryError) as error:
@@ -59,18 +59,18 @@ def names_from_python(text: str) -> Names:
             if isinstance(value, ast.Call) and len(value.args) == 1:
                 [value] = value.args
             if isinstance(value, ast.Dict | ast.List):
-                return _names(ast.literal_eval(value))
+                return _rows(ast.literal_eval(value))
     raise ValueError("it assigns no dict of words by WordNet ID")
 
 
-def _names(found: object) -> Names:
-    """The pairs in a dict, or in a list of pairs."""
+def _rows(found: object) -> ClassRows:
+    """Return the pairs in a dict, or in a list of pairs."""
     if not isinstance(found, dict | list):
         raise ValueError("it is not a dict of words by WordNet ID")
-    return [_name(entry) for entry in (found.items() if isinstance(found, dict) else found)]
+    return [_row(entry) for entry in (found.items() if isinstance(found, dict) else found)]
 
 
-def _name(entry: object) -> tuple[str, str]:
+def _row(entry: object) -> tuple[str, str]:
     match entry:
         case (str() as wnid, str() as words):
             return wnid, words
@@ -82,7 +82,7 @@ def _name(entry: object) -> tuple[str, str]:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Builds dicts, lists, tuples, strings and numbers, and nothing else."""
+    """An unpickler that builds only dicts, lists, tuples, strings and numbers."""
 
     def find_class(self, module: str, name: str) -> NoReturn:
         raise ValueError(f"it names {module}.{name}, and a class list needs no code")

@@ -1,7 +1,7 @@
-"""A glance at a folder: which split's images it seems to hold, and what is there, in a few words.
+"""A glance at a folder: the names in it, in a few words, and the split whose images it seems to hold.
 
-For messages, and for folders that are called otherwise than usual. Only names are looked at, and never more than
-ENTRIES_LIMIT of a folder, so that a glance at any folder of any disk is soon over.
+It serves messages, and folders of images with unusual names. Only names are looked at, and at most ENTRIES_LIMIT of
+them in each folder, so that a glance at any folder of any disk is quick.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from parallel_sharder.model import WNID
-from parallel_sharder.sources.imagenet.names import names_in, packed_class
-from parallel_sharder.sources.names import Role
+from parallel_sharder.sources.imagenet.names import name_rule, packed_class
+from parallel_sharder.sources.names import NameKind
 from parallel_sharder.text import counted
 
 ENTRIES_LIMIT = 10_000
-"""More would be slow on a network's disk; with fewer, the images behind a thousand annotations would be missed."""
+"""With more, a glance is slow on a network's disk; with fewer, it misses images behind a thousand annotations."""
 
 CLASSES_LIMIT = 20
-"""Class folders that are looked into, until one shows whose images they are; most sets show it in the first."""
+"""How many class folders are looked into until one shows the split; in most sets the first one does."""
 
 SHOWN_LIMIT = 3
 
@@ -33,19 +33,19 @@ _KEY = re.compile(rf"ILSVRC2012_(?P<split>val|test)_[0-9]{{8}}|{WNID.pattern}_[0
 
 
 class Seen(NamedTuple):
-    """The images that a folder seems to hold: the split, and how they lie there."""
+    """The images that a folder seems to hold: their split, and their arrangement in the folder."""
 
     split: str
     shape: str
 
     @property
     def is_usable(self) -> bool:
-        """Whether they can be read as they lie; train's names alone do not make class folders."""
+        """Whether the images can be read in this arrangement; train's must be in class folders or packed classes."""
         return self != ("train", FLAT)
 
 
 class Glance(NamedTuple):
-    """The names in a folder, sorted; not all of them if `is_whole` is false. Nothing for one that cannot be listed."""
+    """The names in a folder, sorted, of which some are missing if `is_whole` is False; none if it cannot be listed."""
 
     folders: tuple[str, ...]
     files: tuple[str, ...]
@@ -53,7 +53,7 @@ class Glance(NamedTuple):
 
     @classmethod
     def at(cls, path: Path) -> Glance:
-        """A glance at the folder `path`."""
+        """Return a glance at the folder `path`."""
         try:
             with os.scandir(path) as entries:
                 some = list(itertools.islice(entries, ENTRIES_LIMIT + 1))
@@ -65,12 +65,12 @@ class Glance(NamedTuple):
 
     @property
     def classes(self) -> list[str]:
-        """Those folders that are named by a WordNet ID."""
+        """The folders whose name is a WordNet ID."""
         return [name for name in self.folders if WNID.fullmatch(name)]
 
     @property
     def others(self) -> list[str]:
-        """Those folders that are not, and are not hidden."""
+        """The folders whose name is no WordNet ID, without hidden ones."""
         return [name for name in self.folders if not name.startswith(".") and not WNID.fullmatch(name)]
 
     def __str__(self) -> str:
@@ -87,7 +87,7 @@ class Glance(NamedTuple):
 
 
 def seen_in(path: Path) -> Seen | None:
-    """The images that the folder at `path` seems to hold; None if it seems to hold none."""
+    """Return the images that the folder at `path` seems to hold; None if it seems to hold none."""
     glance = Glance.at(path)
     for wnid in glance.classes[:CLASSES_LIMIT]:
         split = _split(Glance.at(path / wnid).files) or _split(Glance.at(path / wnid / wnid).files)
@@ -107,14 +107,14 @@ def _ending(name: str) -> str:
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # such as a link to itself
+    except OSError:  # a link to itself, for example
         return False
 
 
 def _split(names: Iterable[str]) -> str | None:
-    """The split that the first image among `names` is of."""
-    role = names_in("train").role  # a name's role is the same in each split
-    stems = (os.path.splitext(name)[0] for name in names if role(name) is Role.IMAGE)
+    """Return the split of the first image among `names`; None if there is none."""
+    kind = name_rule("train").kind  # a name's kind is the same in each split
+    stems = (os.path.splitext(name)[0] for name in names if kind(name) is NameKind.IMAGE)
     match = next(filter(None, map(_KEY.fullmatch, stems)), None)
     return match["split"] or "train" if match else None
 

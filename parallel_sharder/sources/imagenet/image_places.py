@@ -1,4 +1,8 @@
-"""Where each layout can have its images under a folder, and which of these places are there."""
+"""Image places: where each layout can have its images under a root folder, and which of these places exist.
+
+The places come from the layouts' own modules. What the folders and archives hold is not checked here, except for a root
+that is itself the folder of the images, under an unusual name.
+"""
 
 from __future__ import annotations
 
@@ -15,22 +19,25 @@ from parallel_sharder.stores.regular import kind_at
 
 
 class _Module(Protocol):
-    """What each layout's file has."""
+    """What each layout's module has."""
 
     NAME: str
 
     def places(self, root: Path, split: str) -> list[Path]:
-        """Where this layout can have its images."""
+        """Return the places where this layout can have its images."""
 
     def find(self, images: Path, split: str, xml_root: Path | None, meta: Path | None) -> Layout:
-        """The layout with its images there."""
+        """Return the layout with its images at `images`."""
 
 
 _MODULES: dict[str, _Module] = dict(zip(LAYOUTS, (tree, kaggle_tree, official, kaggle_zip), strict=True))
 
 
-class Place(NamedTuple):
-    """One that a layout, `word` on the command line, can have its images at; `shape` as in Seen if there is no more."""
+class ImagePlace(NamedTuple):
+    """A place where the layout that is `word` on the command line can have its images.
+
+    `shape` is the images' arrangement (see Seen) in a folder of images without a layout around it, and else "".
+    """
 
     word: str
     path: Path
@@ -38,15 +45,15 @@ class Place(NamedTuple):
 
     @property
     def is_folder(self) -> bool:
-        """Whether the images are there in a folder, and not in an archive."""
+        """Whether the place is a folder, and not an archive."""
         return self.word in ("tree", "kaggle")
 
     def is_there(self) -> bool:
-        """Whether there is such a thing; not if its folder may not be searched."""
+        """Return whether the place exists. False if the folder above it cannot be searched."""
         return os.path.isdir(self.path) if self.is_folder else os.path.isfile(self.path)
 
     def find(self, split: str, xml_root: Path | None, meta: Path | None) -> Layout:
-        """The layout with its images there; SourceError if the class list is missing."""
+        """Return the layout with its images at this place. Raises SourceError if the class list is missing."""
         if self.shape:
             return tree.find_alone(self.shape, self.path, split, xml_root, meta)
         return _MODULES[self.word].find(self.path, split, xml_root, meta)
@@ -57,20 +64,20 @@ class Place(NamedTuple):
         return f"{_MODULES[self.word].NAME}: {self.path}{'/' * self.is_folder}{is_there}"
 
 
-def places(root: Path, split: str, words: Sequence[str]) -> list[Place]:
-    """Every place that images can be at."""
+def possible_places(root: Path, split: str, words: Sequence[str]) -> list[ImagePlace]:
+    """Return every place under `root` where the layouts `words` can have images of `split`."""
     at_kaggle = kaggle_tree.places(root, split) if "kaggle" in words else []
-    found = [Place(word, path) for word in words for path in _MODULES[word].places(root, split)]
+    found = [ImagePlace(word, path) for word in words for path in _MODULES[word].places(root, split)]
     return [place for place in found if place.word != "tree" or place.path not in at_kaggle]
 
 
-def places_at(root: Path, split: str, words: Sequence[str]) -> list[Place]:
-    """Those of them that are there."""
-    return [place for place in places(root, split, words) if place.is_there()]
+def existing_places(root: Path, split: str, words: Sequence[str]) -> list[ImagePlace]:
+    """Return the possible places that exist."""
+    return [place for place in possible_places(root, split, words) if place.is_there()]
 
 
-def place_itself(root: Path, split: str, words: Sequence[str]) -> list[Place]:
-    """The place that `root` itself is, if it is the folder of the images: of a layout around it, or alone."""
-    around = [place for place in places_at(root.parent, split, words) if place.path == root]
+def place_itself(root: Path, split: str, words: Sequence[str]) -> list[ImagePlace]:
+    """Return `root` as the one place, if it is the images' folder of a layout around it, or of images alone."""
+    around = [place for place in existing_places(root.parent, split, words) if place.path == root]
     seen = seen_in(root) if not around and "tree" in words else None
-    return [Place("tree", root, seen.shape)] if seen and seen.split == split and seen.is_usable else around
+    return [ImagePlace("tree", root, seen.shape)] if seen and seen.split == split and seen.is_usable else around

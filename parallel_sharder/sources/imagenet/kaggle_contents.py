@@ -1,7 +1,7 @@
-"""What Kaggle's zip holds: images and annotations of a split, in columns, a task of a worker; and its small files.
+"""Kaggle's zip to Contents: a worker lists a split's images and annotations; small files in it are found here too.
 
-The tree begins with ILSVRC/, at the top of the zip or below other folders: who unpacks Kaggle's zip and packs the
-folder again has one folder more. Images and annotations stay where they are: their extents in the zip are listed.
+The tree in the zip begins with ILSVRC/, at the top or below other folders: a zip that was unpacked and packed again has
+one folder more. Nothing is unpacked: the extents of images and annotations in the zip are listed.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from collections import defaultdict
 from parallel_sharder.errors import SourceError
 from parallel_sharder.model import WNID, Place
 from parallel_sharder.sources.contents import NO_FILES, Contents, FileColumns, names_at_top, stranger, strangers
-from parallel_sharder.sources.imagenet.names import names_in
-from parallel_sharder.sources.names import JunkCount, Names, Role
+from parallel_sharder.sources.imagenet.names import name_rule
+from parallel_sharder.sources.names import JunkCount, NameKind, NameRule
 from parallel_sharder.sources.small_files import InZip
 from parallel_sharder.sources.tars import refusal
 from parallel_sharder.sources.zips import UNZIP, ZipMember, zip_members
@@ -32,7 +32,7 @@ class InKaggleZip(InZip):
 
 
 def refuse_another(path: str) -> None:
-    """Raise SourceError if the zip at `path` is not of Kaggle's tree, whole or in part; errors as of zip_members."""
+    """Raise SourceError if the zip at `path` holds no part of Kaggle's tree, and as zip_members does."""
     if any(_ABOVE.match(member.name) for member in zip_members(path, with_folders=True)):
         return
     names = names_at_top(member.name for member in zip_members(path))
@@ -43,50 +43,50 @@ def refuse_another(path: str) -> None:
 
 
 def folder_above(path: str) -> str:
-    """The folder that holds ILSVRC/ in the zip at `path`, with a slash; "" where that is the top, as in Kaggle's."""
+    """Return the folder that holds ILSVRC/ in the zip at `path`, with a slash; "" for the top, as in Kaggle's own."""
     return next((match[1] for member in zip_members(path) if (match := _ABOVE.match(member.name))), "")
 
 
-def index_zip(path: str, split: str) -> list[Contents]:
-    """Images and annotations of `split` in Kaggle's zip: a Contents for each class folder, or one for all.
+def list_zip(path: str, split: str) -> list[Contents]:
+    """Return the images and annotations of `split` in Kaggle's zip: a Contents for each class folder, or one for all.
 
-    What is in the zip besides comes first. Raises SourceError as zip_members does, if there are none, for an image
-    whose name does not match, and for a name that is there twice.
+    The first Contents has the problems of all other folders, and the junk. Raises SourceError as zip_members does, if
+    the zip has nothing of the split, for a key that does not belong in its folder, and for a key that occurs twice.
     """
-    above, names = folder_above(path), names_in(split)
+    above, rule = folder_above(path), name_rule(split)
     images: dict[str, _Found] = defaultdict(_Found)
     xmls: dict[str, _Found] = defaultdict(_Found)
     others: dict[str, list[str]] = defaultdict(list)
-    junk = JunkCount(names)
+    junk = JunkCount(rule)
     for member in zip_members(path, with_folders=True):
         if ".." in member.name.split("/") or member.name.startswith("/"):
             detail = f"{member.name} would lie outside of the zip's folder"
             raise refusal(path, member.extent[0], detail, UNZIP)
         folder, _, name = member.name.rpartition("/")
-        role = junk.role(folder, name)
-        for top, its_role, found in ((_IMAGES, Role.IMAGE, images), (_ANNOTATIONS, Role.ANNOTATION, xmls)):
+        kind = junk.kind(folder, name)
+        for top, its_kind, found in ((_IMAGES, NameKind.IMAGE, images), (_ANNOTATIONS, NameKind.ANNOTATION, xmls)):
             if not member.name.startswith(f"{above}{top}/{split}/"):
                 continue
             wnid = folder[len(above) + len(top) + len(split) + 2 :]
             if found is images and WNID.fullmatch(wnid):
-                found[wnid]  # the folder of a class is one, whatever is in it
-            if role is its_role:
+                found[wnid]  # a class folder counts even if it is empty
+            if kind is its_kind:
                 found[wnid].add(name, member)
-            elif name and role is not Role.JUNK:
+            elif name and kind is not NameKind.JUNK:
                 others[wnid].append(member.name)
     contents = []
     for folder in sorted({*images, *xmls}):
         if folder and not WNID.fullmatch(folder):
             raise SourceError(f"{path}: {_IMAGES}/{split}/{folder} is no class's folder. {UNZIP}")
-        names = names_in(split, folder)
+        rule = name_rule(split, folder)
         columns = [
-            found[folder].columns(names, f"{path}:{top}/{split}/{folder}", suffix)
+            found[folder].columns(rule, f"{path}:{top}/{split}/{folder}", suffix)
             for top, suffix, found in (
-                (_IMAGES, names.image_suffix, images),
-                (_ANNOTATIONS, names.annotation_suffix, xmls),
+                (_IMAGES, rule.image_suffix, images),
+                (_ANNOTATIONS, rule.annotation_suffix, xmls),
             )
         ]
-        problems = strangers(f"{path}:", others.pop(folder, ()), names, columns[0].keys.split("\n"))
+        problems = strangers(f"{path}:", others.pop(folder, ()), rule, columns[0].keys.split("\n"))
         contents.append(Contents(Place(path, path), folder, columns[0], columns[1], problems=tuple(problems)))
     if not contents:
         at_top = names_at_top(member.name for member in zip_members(path))
@@ -99,7 +99,7 @@ def index_zip(path: str, split: str) -> list[Contents]:
 
 
 class _Found:
-    """The files of one kind in one folder: names, and for each its size and extent. As small as a million wants it."""
+    """The files of one kind in one folder: names, sizes and extents, kept small because there can be a million."""
 
     def __init__(self) -> None:
         self._names: list[str] = []
@@ -109,8 +109,8 @@ class _Found:
         self._names.append(name)
         self._numbers.extend((member.size, *member.extent))
 
-    def columns(self, names: Names, folder: str, usual: str) -> FileColumns:
-        """The columns; SourceError for a key that does not match, or is there twice."""
+    def columns(self, rule: NameRule, folder: str, usual: str) -> FileColumns:
+        """Return the columns. Raises SourceError for a key that does not belong in `folder`, or occurs twice."""
         sizes: dict[str, int] = {}
         extents: dict[str, tuple[int, ...]] = {}
         endings: dict[str, str] = {}
@@ -118,12 +118,12 @@ class _Found:
         for name, size, *extent in zip(self._names, *[numbers] * 4, strict=True):
             key, ending = os.path.splitext(name)
             if key in sizes:
-                raise refusal(f"{folder}/{name}", extent[0], "it is there twice", UNZIP)
+                raise refusal(f"{folder}/{name}", extent[0], "its key occurs twice", UNZIP)
             sizes[key], extents[key] = size, tuple(extent)
             if ending != usual:
                 endings[key] = ending
-        for key in names.misfits([*sizes]):
+        for key in rule.misfits([*sizes]):
             name = key + endings.get(key, usual)
-            detail = "it does not belong into its folder"
+            detail = "it does not belong in its folder"
             raise refusal(f"{folder}/{name}", extents[key][0], detail, UNZIP)
         return FileColumns.of(sizes, usual, extents, endings)

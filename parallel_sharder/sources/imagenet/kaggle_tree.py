@@ -1,7 +1,7 @@
-"""The Kaggle tree: `ILSVRC/Data/CLS-LOC/`, `ILSVRC/Annotations/CLS-LOC/`, with two LOC_ files or a devkit.
+"""The layout Kaggle tree: `ILSVRC/Data/CLS-LOC/` and `ILSVRC/Annotations/CLS-LOC/`, with two LOC_ files or a devkit.
 
-Kaggle's zip unpacks to it, with the LOC_ files, and so do image-net.org's ILSVRC2017_CLS-LOC.tar.gz and its like,
-without.
+Kaggle's zip unpacks to this tree and the two files. image-net.org's ILSVRC2017_CLS-LOC.tar.gz, and the archive patched
+in 2019, unpack to this tree alone.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ NAME = "Kaggle tree"
 
 
 def places(root: Path, split: str) -> list[Path]:
-    """Where this layout has its images: `root` may be the unpacked zip's folder, or one on the way to them."""
+    """Return the images' place. `root` may be the folder of the unpacked zip, or a folder between it and the images."""
     way = ("ILSVRC", "Data", "CLS-LOC")
     rest = way[way.index(root.name) + 1 :] if root.name in way else way
     return [root.joinpath(*rest, split)]
 
 
 def find(images: Path, split: str, xml_root: Path | None, meta: Path | None) -> Layout:
-    """The layout with its images at `images`; SourceError if the class list is missing."""
+    """Return the layout with its images at `images`. Raises SourceError if the class list is missing."""
     ilsvrc = images.parent.parent.parent  # the file system's root is its own parent
     top = ilsvrc.parent
     folders = [top, ilsvrc, top.parent, images.parent.parent, images.parent]

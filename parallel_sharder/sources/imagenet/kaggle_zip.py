@@ -1,4 +1,4 @@
-"""Kaggle's zip, as it is downloaded: `imagenet-object-localization-challenge.zip`, with all splits in it."""
+"""The layout Kaggle zip: `imagenet-object-localization-challenge.zip` as it is downloaded, with all splits in it."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ NAME = "Kaggle zip"
 
 
 def places(root: Path, split: str) -> list[Path]:
-    """Where this layout has its images, those of every `split`."""
+    """Return the images' place, which is the same for every `split`."""
     del split
     return downloaded(root, KAGGLE_ZIP)
 
 
 def find(images: Path, split: str, xml_root: Path | None, meta: Path | None) -> Layout:
-    """The layout with its images in the zip `images`; SourceError if the class list is missing."""
+    """Return the layout with its images in the zip `images`. Raises SourceError if the class list is missing."""
     refuse_another(str(images))
     folders = images.parents[:3]
     classes = class_list(split, meta, MAPPING, class_list_places([kaggle_classes(images)], folders))

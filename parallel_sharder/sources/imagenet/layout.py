@@ -1,4 +1,8 @@
-"""A layout: the places of one split's parts. And where the annotations are, among the places they are known from."""
+"""Layout: where the parts of one split lie: its images, annotations, class list and labels.
+
+It is a value that layouts' modules create and the scan reads. It holds paths, and looks only at whether they exist and
+what they are. This module also chooses the place of the annotations.
+"""
 
 from __future__ import annotations
 
@@ -9,22 +13,22 @@ from pathlib import Path
 
 from parallel_sharder.errors import SourceError
 from parallel_sharder.options import SPLITS
-from parallel_sharder.sources.imagenet.list_places import Places
+from parallel_sharder.sources.imagenet.list_places import ListPlaces
 from parallel_sharder.sources.small_files import InTar, InZip, SmallFile
 from parallel_sharder.sources.tars import is_gzip
 
 _DEVKIT = "ILSVRC2012_devkit"
-"""How the name of the devkit's folder begins."""
+"""How the names of devkits' folders begin."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the parts of a split are.
+    """Where the parts of a split lie.
 
-    `images` holds the images, in class folders or flat: a folder or an archive. `annotations` is a tree or an archive
-    of their own, or None; if `xml_given`, the user has named it, and it is used whatever lies beside the images.
-    `class_list` is one of the forms in list_places, None for test. `val_labels` lists the places that a flat val
-    folder's labels can come from.
+    `images` is a folder or an archive that holds the images, in class folders or flat. `annotations` is a folder or an
+    archive of annotations, or None. If `xml_given` is True, the user has named it, and annotations beside the images
+    are not used. `class_list` is a class list in one of the forms of list_places; None for test. `val_labels` are the
+    places where the labels of a flat val folder can lie.
     """
 
     name: str
@@ -33,32 +37,32 @@ class Layout:
     annotations: Path | None
     xml_given: bool
     class_list: SmallFile | None
-    val_labels: Places
+    val_labels: ListPlaces
     wants_annotations: bool = True
 
     def without_annotations(self) -> Layout:
-        """The same, whose Listing has no annotations, wherever there are some."""
+        """Return this layout without annotations, even if some exist."""
         return dataclasses.replace(self, annotations=None, wants_annotations=False)
 
     @property
     def archives(self) -> tuple[str, ...]:
-        """The paths of those of `images` and `annotations` that are archives, each once."""
+        """The paths of `images` and `annotations` if they are archives, each once."""
         both = [path for path in (self.images, self.annotations) if path is not None and not path.is_dir()]
         return tuple(dict.fromkeys(map(str, both)))
 
     @property
     def downloads(self) -> list[Path]:
-        """All archives that are read: of images, of annotations, and of class list and labels."""
+        """All archives that are read: those of the images, the annotations, the class list and the labels."""
         lists = [self.class_list, self.val_labels.first()] if self.split == "val" else [self.class_list]
         packed = [file.archive for file in lists if isinstance(file, InTar | InZip)]
         return [*dict.fromkeys([*map(Path, self.archives), *packed])]
 
     @property
     def folders(self) -> list[Path]:
-        """Where the source has its files, or would have those of another split: nothing else belongs there."""
+        """The folders of this and the other splits' files, in which nothing else may be written."""
         places = [self.images] if self.annotations is None else [self.images, self.annotations]
         splits = [place.parent / split for place in places if place.name in SPLITS for split in SPLITS]
-        if not self.images.is_dir():  # what archives hold is unpacked beside them
+        if not self.images.is_dir():  # users unpack archives beside them
             splits = [*splits, *(self.images.parent / split for split in SPLITS)]
         small = [file for file in (self.class_list, *self.val_labels) if isinstance(file, Path)]
         devkits = [folder for file in small for folder in file.parents if folder.name.startswith(_DEVKIT)]
@@ -66,14 +70,14 @@ class Layout:
 
     @property
     def needs_spool(self) -> bool:
-        """Whether annotations have to be unpacked before they can be read."""
+        """Whether annotations must be unpacked before they can be read."""
         return self.annotations is not None and is_gzip(str(self.annotations))
 
 
 def annotation_place(xml_root: Path | None, split: str, places: Iterable[Path]) -> Path | None:
-    """Where the split's annotations are: within the tree the user has named, or the first of `places` there is.
+    """Return where the split's annotations are: in `xml_root`, if the user has named it, or at the first of `places`.
 
-    Each is a folder or an archive.
+    Only places that exist count; None if none does. Raises SourceError if `xml_root` is neither a folder nor a tar.
     """
     if xml_root is not None:
         if xml_root.is_file() and xml_root.name.endswith((".tar", ".tar.gz", ".tgz")):

@@ -1,7 +1,7 @@
-"""The layouts: in which ways ImageNet's parts lie on a disk, and which of them is there.
+"""The layouts: `find_layout` finds the one layout in which ImageNet's parts lie under a root folder.
 
-One file a layout, each with a `find`; `find_layout` asks all of them. What they find is only places: the scan looks
-into them.
+Each layout has a module with `places` and `find`. A root folder goes in, and a Layout comes out, which holds only
+places. The scan looks into them. A root with none or with several layouts is a SourceError that names a remedy.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 from parallel_sharder.errors import SourceError
 from parallel_sharder.options import LAYOUTS
 from parallel_sharder.sources.downloads import refuse_doubtful
-from parallel_sharder.sources.imagenet.image_places import place_itself, places_at
+from parallel_sharder.sources.imagenet.image_places import existing_places, place_itself
 from parallel_sharder.sources.imagenet.layout import Layout
 from parallel_sharder.sources.imagenet.nearby import nothing_found, refuse_unlike
 from parallel_sharder.sources.imagenet.published import MD5
@@ -20,13 +20,13 @@ from parallel_sharder.sources.imagenet.published import MD5
 def find_layout(
     root: str | Path, split: str, xml_root: str | Path | None, meta: str | Path | None, layout: str | None = None
 ) -> Layout:
-    """The one layout that `root` has for `split`; `xml_root` and `meta` are places the user has named.
+    """Return the one layout that `root` has for `split`. The user has named the places `xml_root` and `meta`, if given.
 
-    `layout`, one of options.LAYOUTS, says which it is where there are several. `root` may also be the folder of the
-    images itself. Raises SourceError if there is none, listing what was looked for and what is there, if there are
-    several, or if a part is missing.
+    `layout`, one of options.LAYOUTS, chooses one of several. `root` may also be the folder of the images itself.
+    Raises SourceError if `root` has no layout (the message lists where it was looked for and what `root` holds), if it
+    has several, or if a part is missing.
     """
-    # Absolute, because workers may run in another folder; not resolved, because messages show what the user has named.
+    # Paths are absolute, because workers may run in another folder. Links are kept, because users know these names.
     root = Path(root).absolute()
     xml_root = Path(xml_root).absolute() if xml_root is not None else None
     meta = Path(meta).absolute() if meta is not None else None
@@ -34,7 +34,7 @@ def find_layout(
         near = f"--root {root.parent}" if root.is_file() else "--root"
         raise SourceError(f"{root} is not a folder; name the data set's with {near}.")
     wanted = LAYOUTS if layout is None else (layout,)
-    there = places_at(root, split, wanted) or place_itself(root, split, wanted)
+    there = existing_places(root, split, wanted) or place_itself(root, split, wanted)
     if not there:
         raise SourceError(*nothing_found(root, split, wanted))
     if len(there) > 1:

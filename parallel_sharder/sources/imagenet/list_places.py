@@ -1,7 +1,7 @@
-"""Where class lists and val labels lie: in which forms, and in which folders around the images.
+"""List places: where class lists and val labels can lie, in each of their forms, in the folders around the images.
 
-Each layout names the forms that it usually has and the folders to look in. All other forms are looked for behind these,
-so that a devkit, Kaggle's LOC_ files, or a later devkit does for every layout. What a file holds is not looked at here.
+A layout names its usual places and the folders around its images. All other forms are looked for after these, so that
+a devkit, Kaggle's LOC_ files, or a later devkit serves every layout. The files are found here and read elsewhere.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from parallel_sharder.stores.regular import kind_at
 DEVKIT = "ILSVRC2012_devkit_t12"
 META = "data/meta.mat"
 GROUND_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
-"""Its numbers are ILSVRC2012_IDs."""
+"""A file whose numbers are ILSVRC2012_IDs."""
 
 LATER_GROUND_TRUTH = "ILSVRC2015_clsloc_validation_ground_truth.txt"
-"""Its numbers, and those of other years' files called so, are those of the CLASS_MAP beside it."""
+"""A file whose numbers are defined by the CLASS_MAP beside it, as in the files of other years with such names."""
 
 CLASS_MAP = "map_clsloc.txt"
 """Lines of `wnid number name`. The numbers need not be ILSVRC2012_IDs."""
@@ -35,7 +35,7 @@ LATER_DEVKITS = {
     "ILSVRC2014_devkit/data": "ILSVRC2014_clsloc_validation_ground_truth.txt",
     ".": LATER_GROUND_TRUTH,
 }
-"""Where the devkits of 2014 to 2017 have their data, and what the labels in it are called."""
+"""The data folders of the devkits of 2014 to 2017, and the name of the file of labels in each."""
 
 MAPPING = "LOC_synset_mapping.txt"
 VAL_SOLUTION = "LOC_val_solution.csv"
@@ -45,18 +45,18 @@ _OR_NAME_IT = ", or name the class list with --meta"
 
 
 Forms = Callable[[Path], list[SmallFile]]
-"""The forms of one kind of list: where in a folder it can lie, in the order in which they count."""
+"""A function that returns the places where one kind of list can lie in a folder, the preferred ones first."""
 
 
-class Places(tuple[SmallFile, ...]):
-    """Where a small file can lie; the first that is there counts. `shown` are lines for people."""
+class ListPlaces(tuple[SmallFile, ...]):
+    """The places where a small file can lie. The first that exists is used. `shown` are lines that show the places."""
 
     folder: Path
     shown: tuple[str, ...]
 
     @classmethod
-    def around(cls, usual: Iterable[SmallFile], folders: Sequence[Path], *forms: Forms) -> Places:
-        """The `usual` places, then the first of `forms` in each of `folders`, then the next."""
+    def around(cls, usual: Iterable[SmallFile], folders: Sequence[Path], *forms: Forms) -> ListPlaces:
+        """Return the `usual` places, then the places of the first of `forms` in each of `folders`, then of the next."""
         usual = list(usual)
         found = [(folder, place) for each in forms for folder in folders for place in each(folder)]
         near = [place for folder, place in found if folder == folders[0]]
@@ -70,7 +70,7 @@ class Places(tuple[SmallFile, ...]):
         return places
 
     def first(self) -> SmallFile | None:
-        """The first that is a file, also within an archive; None if none is."""
+        """Return the first place that is a file, also one in an archive; None if none is."""
         for place in self:
             try:
                 if place.is_file():
@@ -83,7 +83,7 @@ class Places(tuple[SmallFile, ...]):
         return None
 
     def require(self, what: str, remedy: str) -> SmallFile:
-        """The first that is a file; SourceError listing all places if none is."""
+        """Return the first place that is a file. Raises SourceError, which lists all places, if none is."""
         found = self.first()
         if found is None:
             archives = [place for place in self if not isinstance(place, Path) and place.archive.is_file()]
@@ -93,17 +93,17 @@ class Places(tuple[SmallFile, ...]):
 
 
 def devkit_classes(archive: Path) -> InTar:
-    """The class list in the archive of a devkit."""
+    """Return the place of the class list in the archive of a devkit."""
     return InTar(archive, META, _OR_NAME_IT)
 
 
 def kaggle_classes(archive: Path) -> InKaggleZip:
-    """The class list in Kaggle's zip."""
+    """Return the place of the class list in Kaggle's zip."""
     return InKaggleZip(archive, MAPPING, _OR_NAME_IT)
 
 
-def class_list(split: str, meta: Path | None, what: str, places: Places) -> SmallFile | None:
-    """The class list: `meta`, which the user has named, or the first of `places`; None for test, which needs none."""
+def class_list(split: str, meta: Path | None, what: str, places: ListPlaces) -> SmallFile | None:
+    """Return the class list: `meta`, if the user has named it, or the first of `places`; None for the split test."""
     if split == "test":
         return None
     if meta is None:
@@ -122,19 +122,19 @@ def class_list(split: str, meta: Path | None, what: str, places: Places) -> Smal
     return in_zip if meta.suffix == ".zip" and in_zip.is_file() else meta
 
 
-def class_list_places(usual: Iterable[SmallFile], folders: Sequence[Path]) -> Places:
-    """Where a class list can lie. Later devkits come last: their words are shorter than those of the others."""
-    return Places.around(usual, folders, _class_lists, _later_class_lists)
+def class_list_places(usual: Iterable[SmallFile], folders: Sequence[Path]) -> ListPlaces:
+    """Return the places of a class list. Later devkits come last, because they have fewer words for each class."""
+    return ListPlaces.around(usual, folders, _class_lists, _later_class_lists)
 
 
-def val_label_places(usual: Iterable[SmallFile], folders: Sequence[Path], classes: SmallFile | None) -> Places:
-    """Where val's labels can lie, also beside the class list `classes`, which may be elsewhere than the images."""
+def val_label_places(usual: Iterable[SmallFile], folders: Sequence[Path], classes: SmallFile | None) -> ListPlaces:
+    """Return the places of val's labels, including those beside the class list `classes`, which may lie elsewhere."""
     beside: list[SmallFile] = []
     if isinstance(classes, Path):
         is_later = classes.name == CLASS_MAP
         names = dict.fromkeys(LATER_DEVKITS.values()) if is_later else (GROUND_TRUTH, VAL_SOLUTION, LATER_GROUND_TRUTH)
         beside = [classes.with_name(name) for name in names]
-    return Places.around([*usual, *beside], folders, _val_labels, _later_val_labels)
+    return ListPlaces.around([*usual, *beside], folders, _val_labels, _later_val_labels)
 
 
 def _class_lists(folder: Path) -> list[SmallFile]:

@@ -1,6 +1,7 @@
-"""Nearby: what to tell someone whose images are not where they were looked for, and the one thing to do.
+"""Nearby: the messages for users whose images are not where they were looked for, each with one remedy.
 
-Looks at what is there, a few folders up and down, by glances.
+Folders a few levels up and down are looked at, by glances, and the remedy follows from what they hold: another --root,
+--layout or --split, or a command that unpacks, renames or sorts files. Nothing is changed here.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from parallel_sharder.errors import SourceError
 from parallel_sharder.options import LAYOUTS, SPLITS
 from parallel_sharder.sources.downloads import refuse_unfinished
 from parallel_sharder.sources.imagenet.glance import FLAT, SHOWN_LIMIT, Glance, Seen, seen_in
-from parallel_sharder.sources.imagenet.image_places import places, places_at
+from parallel_sharder.sources.imagenet.image_places import existing_places, possible_places
 from parallel_sharder.sources.imagenet.layout import Layout
 from parallel_sharder.sources.imagenet.list_places import KAGGLE_ZIP
 from parallel_sharder.sources.imagenet.names import EXPECTED, packed_class
@@ -25,10 +26,10 @@ from parallel_sharder.sources.imagenet.published import MD5
 from parallel_sharder.sources.tars import COMPRESSIONS
 
 LEVELS, FOLDERS_LIMIT = 3, 300
-"""How far below a folder others are looked at, and how many of them. More would be slow on a network's disk."""
+"""How many levels below a folder, and how many folders, are looked at. More would be slow on a network's disk."""
 
 CLASSES_LIMIT = 20
-"""Folders of a folder that show whether all of them are classes under other names."""
+"""How many sub-folders are looked at to decide whether all of them are classes under other names."""
 
 _SEARCHABLE = "Give this user the right to read and search it and the folders above it (chmod u+rX for the owner)."
 
@@ -48,29 +49,29 @@ _WITHOUT_CLASS = (
     "find . -name '*_[0-9]*_n????????.*' -exec sh -c "
     """'for f; do mv -n "$f" "${f%_n*}.${f##*.}"; done' sh {} +"""
 )
-"""Names as the Hugging Face hub's archives have them, and the command that makes them ImageNet's."""
+"""The names in the Hugging Face hub's archives, and the command that turns them into ImageNet's."""
 
 
 def nothing_found(root: Path, split: str, words: Sequence[str]) -> list[str]:
-    """The lines of the message that `root` has no images of `split` in any of the layouts `words`."""
+    """Return the lines of the message that `root` has no images of `split` in any of the layouts `words`."""
     try:
         with os.scandir(root):
-            os.stat(os.path.join(root, "."))  # a Path would leave the dot out
-        for place in places(root, split, words):
+            os.stat(os.path.join(root, "."))  # Path would remove the dot
+        for place in possible_places(root, split, words):
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 os.stat(place.path)
     except OSError as error:
         return [f"{error.filename or root} cannot be looked into: {error.strerror}. {_SEARCHABLE}"]
     return [
         f"no {split} images found under {root}. Looked for:",
-        *(f"  {place}" for place in places(root, split, words)),
+        *(f"  {place}" for place in possible_places(root, split, words)),
         f"{root} holds {Glance.at(root)}.",
         *_advice(root, split, words),
     ]
 
 
 def no_image(layout: Layout) -> Iterator[str]:
-    """The lines of the message that none of the images was found, with what is there and what to do."""
+    """Yield the lines of the message that no image was found, with what the folder holds and a remedy."""
     expected = EXPECTED[layout.split]
     yield f"{layout.images} holds no image of the {layout.split} set. Expected were files named {expected}."
     if not layout.images.is_dir():
@@ -98,9 +99,9 @@ def no_image(layout: Layout) -> Iterator[str]:
 
 
 def refuse_unlike(images: Path, split: str) -> None:
-    """Raise SourceError if the folder `images` has none of `split` as they should lie there, but nearby or otherwise.
+    """Raise SourceError if glances show no images of `split` in the folder `images`, and show them nearby or unsorted.
 
-    What is not plain from a glance is left to the scan.
+    All other folders are left to the scan.
     """
     if not os.access(images, os.R_OK | os.X_OK):
         return
@@ -117,10 +118,10 @@ def refuse_unlike(images: Path, split: str) -> None:
 
 
 def _advice(root: Path, split: str, words: Sequence[str]) -> list[str]:
-    """The one thing to do about a `root` without images of `split`, in lines."""
-    for place in places_at(root, split, LAYOUTS):
+    """Return the remedy for a `root` without images of `split`, in lines."""
+    for place in existing_places(root, split, LAYOUTS):
         if place.word not in words:
-            return [f"{place.path} is there: use --layout {place.word}, or leave --layout out."]
+            return [f"{place.path} exists: use --layout {place.word}, or leave --layout out."]
     for name in (*IMAGES[split], KAGGLE_ZIP):
         refuse_unfinished(root / name, MD5)
     glance, seen = Glance.at(root), seen_in(root)
@@ -138,17 +139,17 @@ def _advice(root: Path, split: str, words: Sequence[str]) -> list[str]:
     for name in filter(_TO_UNPACK.fullmatch, glance.files):
         return [f"{name} has to be unpacked first (tar -xf {_quoted(root / name)} -C {_quoted(root)})."]
     for other in SPLITS:
-        if places_at(root, other, LAYOUTS):
+        if existing_places(root, other, LAYOUTS):
             return [f"It holds {other} images; they are converted with --split {other}."]
     return ["Name the folder that holds one of them with --root."]
 
 
 def _did_you_mean(folders: Iterable[Path], split: str) -> str:
-    """The question whether one of `folders` was meant, or "". Whole sets come before folders of images alone."""
+    """Return the question whether one of `folders` was meant, or "". Whole sets come before folders of images alone."""
     sets: dict[Path, Path] = {}
     alone: list[Path] = []
     for folder in folders:
-        for place in places_at(folder, split, LAYOUTS):
+        for place in existing_places(folder, split, LAYOUTS):
             if not place.is_folder or _holds(place.path, split):
                 sets.setdefault(place.path, folder)
         if _holds(folder, split):
@@ -162,7 +163,7 @@ def _did_you_mean(folders: Iterable[Path], split: str) -> str:
 
 
 def _sorting(folder: Path, split: str) -> list[str]:
-    """Lines that say how to sort images of `split`, in `folder` or one in it, if they are not in class folders."""
+    """Return lines that say how to sort images of `split` in `folder` or a sub-folder; none if they are sorted."""
     for each in [folder, *_within(folder)]:
         if _unnamed_classes(each, split):
             return _how_to_sort(each, split, "in folders that are not named by WordNet ID")
@@ -190,16 +191,16 @@ def _how_to_sort(folder: Path, split: str, where: str) -> list[str]:
 
 
 def _unnamed_classes(folder: Path, split: str) -> bool:
-    """Whether the folders in `folder` are classes of `split` under other names than WordNet IDs."""
+    """Return whether the folders in `folder` are classes of `split` under other names than WordNet IDs."""
     others = Glance.at(folder).others[:CLASSES_LIMIT] if split != "test" else []
     names = [name for name in others if seen_in(folder / name) == (split, FLAT)]
-    if split == "val" and names:  # several copies of all of val are no classes
+    if split == "val" and names:  # several folders with all of val are copies, not classes
         return all(map(str.isdecimal, names)) or (len(names) > 2 and not any("val" in name.lower() for name in names))
     return len(names) > 1
 
 
 def _below(folder: Path, split: str) -> list[Path]:
-    """The folders below `folder`, level by level, but for those that are classes."""
+    """Return the folders below `folder`, level by level, without classes."""
     found: list[Path] = []
     level = [folder]
     for _ in range(LEVELS):
@@ -214,7 +215,7 @@ def _within(folder: Path) -> list[Path]:
 
 
 def _holds(folder: Path, split: str) -> bool:
-    """Whether `folder` holds images of `split` that can be read as they lie."""
+    """Return whether `folder` holds images of `split` in an arrangement that can be read."""
     seen = seen_in(folder)
     return seen is not None and seen.split == split and seen.is_usable
 

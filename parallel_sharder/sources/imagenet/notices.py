@@ -1,6 +1,7 @@
-"""What people should know of a source that is read all the same: sentences, said before anything is written.
+"""Notices: sentences about a source that is unusual and is converted nevertheless.
 
-A notice leaves nothing out of the shards by itself. What is left out is a problem, and what would mislabel an error.
+The layout, the Listing and the survey go in, and sentences come out, which are shown before anything is written. A
+notice leaves nothing out of the shards. What is left out is a problem, and what would mislabel samples is an error.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ _NAMED = 3
 
 
 def notices_of(layout: Layout, listing: Listing, survey: Survey, compared: str) -> tuple[str, ...]:
-    """All that there is to say of the source that was listed, a sentence or two each.
+    """Return all notices about the source, a sentence or two each.
 
-    `compared` is what was said when class folders were compared with labels, "" if nothing.
+    `compared` is the notice of the comparison of class folders with labels, or "".
     """
     said = _archives(layout), _counts(layout, listing), _endings(listing), _nested(layout, survey), _junk(survey)
     return tuple(map(worded, (*(sentence for sentences in said for sentence in sentences), *filter(None, [compared]))))
@@ -41,7 +42,7 @@ def _archives(layout: Layout) -> Iterator[str]:
 
 
 def _counts(layout: Layout, listing: Listing) -> Iterator[str]:
-    """Fewer images than the official set has, wherever the whole set was meant."""
+    """Yield a notice if the whole set was meant, and fewer images were found than the official set has."""
     count, official = len(listing) + listing.left_out, IMAGE_COUNTS[layout.split]
     by_class = np.bincount(listing.class_index[listing.class_index >= 0], minlength=len(listing.classes))
     whole_set = layout.archives or (len(listing.classes) == 1000 and by_class.all())
@@ -55,7 +56,7 @@ def _counts(layout: Layout, listing: Listing) -> Iterator[str]:
         rows = zip(listing.classes, by_class.tolist(), strict=True)
         short = [f"{row.id} ({has:,} of {expected(row.id):,})" for row, has in rows if has < expected(row.id)]
         classes = counted(len(short), "class has", "classes have")
-        sentence += f" {classes} fewer than there, such as {', '.join(short[:_NAMED])}."
+        sentence += f" {classes} fewer than in that set, such as {', '.join(short[:_NAMED])}."
     yield sentence
 
 

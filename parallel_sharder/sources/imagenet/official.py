@@ -1,7 +1,7 @@
-"""The official archives, as they are downloaded: `ILSVRC2012_img_train.tar` and the like, in one folder.
+"""The layout official archives: `ILSVRC2012_img_train.tar` and the others as they are downloaded, in one folder.
 
-Nothing is unpacked but the annotations. What the archives of images and annotations lack (a devkit, annotations) may
-lie unpacked beside them, as in the classic tree.
+Only annotations are unpacked. A devkit and annotations may also lie unpacked beside the archives, as in the classic
+tree.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ ANNOTATIONS = {
 
 
 def places(root: Path, split: str) -> list[Path]:
-    """Where this layout can have its images: the first there is counts."""
+    """Return the images' place: the first of the known archives that exists, or the first one if none does."""
     paths = downloaded(root, *IMAGES[split])
     return [next((path for path in paths if os.path.isfile(path)), paths[0])]
 
 
 def find(images: Path, split: str, xml_root: Path | None, meta: Path | None) -> Layout:
-    """The layout with its images in the archive `images`; SourceError if the class list is missing."""
+    """Return the layout with its images in the archive `images`. Raises SourceError if the class list is missing."""
     annotations = downloaded(images.parent, *ANNOTATIONS[split])
     layout = layout_around(NAME, images, split, xml_root, meta, annotations)
-    if layout.annotations is None:  # or all images would count as not annotated
+    if layout.annotations is None:  # otherwise all images would count as not annotated
         for path in annotations:
             refuse_unfinished(path, MD5)
     return layout

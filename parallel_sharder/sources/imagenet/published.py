@@ -1,4 +1,4 @@
-"""What is published of ILSVRC2012: the images it has, in all and of each class, and its archives' sizes and MD5."""
+"""Published facts about ILSVRC2012: counts of images, in all and in each class, and the archives' sizes and MD5."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Callable
 from importlib import resources
 
 IMAGE_COUNTS = {"train": 1_281_167, "val": 50_000, "test": 100_000}
-"""Of ILSVRC2012."""
+"""The count of images in each split of ILSVRC2012."""
 
 USUAL_COUNT = 1300
-"""Images of train that a class has; the classes that have fewer are in ilsvrc2012_train_counts.txt."""
+"""The count of train's images in most classes. The classes that have fewer are in ilsvrc2012_train_counts.txt."""
 
 ARCHIVE_BYTES = {"ILSVRC2012_img_train.tar": 147_897_477_120, "ILSVRC2012_img_val.tar": 6_744_924_160}
-"""Of the official archives whose size is known."""
+"""The sizes of the official archives, where they are known."""
 
 MD5 = {
     "ILSVRC2012_img_train.tar": "1d675b47d978889d74fa0da5fadfb00e",
@@ -22,11 +22,11 @@ MD5 = {
     "ILSVRC2012_bbox_val_v3.tgz": "f4cd18b5ea29fe6bbea62ec9c20d80f0",
     "ILSVRC2012_devkit_t12.tar.gz": "fa75699e90414af021442c21a62c3abf",
 }
-"""As image-net.org gives them on its page for downloads."""
+"""The MD5 of the official archives. Source: image-net.org's page of downloads."""
 
 
 def train_counts() -> Callable[[str], int]:
-    """The images that a class of the official training set has, by its wnid.
+    """Return a function from a wnid to the count of images that the official training set has in that class.
 
     Source: the listing of ILSVRC2012_img_train.tar, whose 1,000 counts sum to 1,281,167.
     """

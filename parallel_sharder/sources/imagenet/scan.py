@@ -1,7 +1,7 @@
-"""ImageNet's scan: the places of a Layout to a Listing.
+"""ImageNet's scan: a Layout becomes a Listing.
 
-Has every place listed (see survey), brings images and annotations together by key, and says of each image which class
-it is of: by its folder, or by labels. Where both are there, they are compared.
+The places are listed by the survey. The scan pairs images and annotations by their keys, and decides the class of each
+image by its folder or by val's labels. If both exist, they are compared, and a contradiction is a SourceError.
 """
 
 from __future__ import annotations
@@ -18,40 +18,41 @@ from parallel_sharder.model import Listing, Problem, Role
 from parallel_sharder.sources.archive_index import ArchiveIndex, archive_at
 from parallel_sharder.sources.imagenet.classes import Synset
 from parallel_sharder.sources.imagenet.layout import Layout
-from parallel_sharder.sources.imagenet.names import names_in
+from parallel_sharder.sources.imagenet.names import name_rule
 from parallel_sharder.sources.imagenet.nearby import no_image
 from parallel_sharder.sources.imagenet.notices import notices_of
 from parallel_sharder.sources.imagenet.survey import survey_annotations, survey_images
-from parallel_sharder.sources.imagenet.val_labels import labels_in, wnids_of
+from parallel_sharder.sources.imagenet.val_labels import read_labels, wnids_of
 from parallel_sharder.sources.scan import Annotations, Files, Pairs, listing_of
-from parallel_sharder.sources.survey import Progress, Survey
+from parallel_sharder.sources.survey import ScanProgress, Survey
 from parallel_sharder.text import counted
 
 NAMED = 10
-"""Images that a refusal names."""
+"""How many images an error names."""
 
 
 def scan(
     layout: Layout,
     classes: tuple[Synset, ...],
     engine: Engine,
-    progress: Progress,
+    progress: ScanProgress,
     spool: str | None = None,
     index: ArchiveIndex | None = None,
 ) -> Listing:
-    """The Listing of the split at `layout`, with `classes` (sorted by wnid) as its class table.
+    """Return the Listing of the split at `layout`, with `classes` (sorted by wnid) as its class table.
 
-    Annotations beside the images come before those elsewhere, unless the user has named these. Compressed ones are
-    unpacked to the file `spool`; without it they are counted, and cannot be read. What `index` holds of the archive of
-    the images is not read again. Raises SourceError if there is no image, for a class that the class list does not
-    know, for images both in and beside class folders, for two files of one key, for a named tree without an annotation
-    of any image, for a damaged archive, and for whatever val_labels finds wrong.
+    Annotations beside the images are preferred to annotations elsewhere, unless the user has named the latter.
+    Compressed annotations are unpacked to the file `spool`; without it they are listed, and cannot be read. If `index`
+    has the contents of the images' archive, the archive is not listed again. Raises SourceError if there is no image,
+    for a class that the class list does not have, for images both in and beside class folders, for two files with the
+    same key, for a named tree without an annotation of any image, for a damaged archive, for labels that val_labels
+    refuses, and for labels that contradict the class folders.
     """
     known = {} if index is None else {index.archive.path: index.archive}
     archives = tuple(known.get(path) or archive_at(path) for path in layout.archives)
     survey = survey_images(layout, classes, engine, progress, index)
     images = Files.gather(
-        survey.contents, [each.images for each in survey.contents], names_in(layout.split).image_suffix
+        survey.contents, [each.images for each in survey.contents], name_rule(layout.split).image_suffix
     )
     if not len(images):
         raise SourceError(*no_image(layout))
@@ -70,12 +71,15 @@ def scan(
 
 
 def _annotations(layout: Layout, survey: Survey, images: Files, engine: Engine, spool: str | None) -> Annotations:
-    """Those beside the images, or elsewhere if the user has named a place, or none beside belongs to an image."""
-    usual = names_in(layout.split).annotation_suffix
+    """Return the annotations that are used: those beside the images or, if no image has one, those elsewhere.
+
+    A place that the user has named is used whatever lies beside the images.
+    """
+    usual = name_rule(layout.split).annotation_suffix
     if not layout.wants_annotations:
         return Annotations.none(images, usual)
     problems: list[Problem] = []
-    found = "beside the images"
+    where = "beside the images"
     pairs = Pairs.of(Files.gather(survey.contents, [each.xmls for each in survey.contents], usual), images)
     elsewhere = layout.annotations is not None and layout.annotations != layout.images
     if elsewhere and (layout.xml_given or not pairs.matched.any()):
@@ -83,7 +87,7 @@ def _annotations(layout: Layout, survey: Survey, images: Files, engine: Engine, 
         problems += pairs.files.problems(unused, f"annotations are read from {layout.annotations}")
         contents, xml_problems = survey_annotations(layout, engine, spool)
         problems += xml_problems
-        found = f"in {layout.annotations}"
+        where = f"in {layout.annotations}"
         pairs = Pairs.of(Files.gather(contents, [each.xmls for each in contents], usual), images)
         if layout.xml_given and not pairs.matched.any():
             raise SourceError(
@@ -91,45 +95,45 @@ def _annotations(layout: Layout, survey: Survey, images: Files, engine: Engine, 
                 f"{layout.split}/, or the annotations themselves, with --xml-root."
             )
     elif elsewhere:
-        found += f"; {layout.annotations} is not used"
-    return Annotations.of(pairs, images, found, problems)
+        where += f"; {layout.annotations} is not used"
+    return Annotations.of(pairs, images, where, problems)
 
 
 def _found(layout: Layout, listing: Listing, annotations: Annotations) -> tuple[tuple[str, str], ...]:
-    """What was found and where, named."""
+    """Return what was found and where, each with a name."""
     found = [("layout", f"{layout.name}, {layout.split} images in {layout.images}")]
     if listing.classes:
         present = len(np.unique(listing.class_index))
         found.append(("classes", f"{present:,} of the {len(listing.classes):,} in {layout.class_list}"))
     count = np.count_nonzero(listing.part(Role.ANNOTATION).size >= 0)
-    where = f"{count:,} of {counted(len(listing), 'image')}, {annotations.found}" if count else "none found"
-    return (*found, ("annotations", where if layout.wants_annotations else annotations.found))
+    where = f"{count:,} of {counted(len(listing), 'image')}, {annotations.where}" if count else "none found"
+    return (*found, ("annotations", where if layout.wants_annotations else annotations.where))
 
 
 def _class_index(
     layout: Layout, classes: tuple[Synset, ...], images: Files, in_class_folders: bool
 ) -> tuple[Int32s, str]:
-    """The row of each image's class in `classes`, -1 without any; and what to tell of comparing that with labels."""
+    """Return the row of each image's class in `classes`, -1 if there are none, and the notice of `_compare_labels`."""
     if not classes:
         return np.full(len(images), -1, np.int32), ""
-    index = {row.wnid: position for position, row in enumerate(classes)}
+    rows = {row.wnid: position for position, row in enumerate(classes)}
     if in_class_folders:
-        by_folder = np.array([index.get(each.name, -1) for each in images.contents], np.int32)[images.place]
+        by_folder = np.array([rows.get(each.name, -1) for each in images.contents], np.int32)[images.place]
         return by_folder, _compare_labels(layout, classes, images, by_folder)
     wnids = wnids_of(images.key_texts(), layout.val_labels, classes)
-    unknown = sorted(set(wnids).difference(index))
+    unknown = sorted(set(wnids).difference(rows))
     if unknown:
         raise SourceError(
             f"the val labels in {layout.val_labels.first()} name {unknown[0]}, which is no class of "
             f"{layout.class_list}. Name the class list that belongs to the labels with --meta."
         )
-    return np.array([index[wnid] for wnid in wnids], np.int32), ""
+    return np.array([rows[wnid] for wnid in wnids], np.int32), ""
 
 
 def _compare_labels(layout: Layout, classes: tuple[Synset, ...], images: Files, by_folder: Int32s) -> str:
-    """Compare the class folders of val with the labels that are there too; what to tell of that.
+    """Compare the class folders of val with labels, if they exist; return a notice if not all could be compared, or "".
 
-    Raises SourceError for an image in another class's folder: one of the two is wrong, and nobody knows which.
+    Raises SourceError for an image in another class's folder: the folder or the label is wrong.
     """
     if layout.split != "val":
         return ""
@@ -139,7 +143,7 @@ def _compare_labels(layout: Layout, classes: tuple[Synset, ...], images: Files, 
         try:
             if not place.is_file():
                 continue
-            labels = labels_in(place, classes)
+            labels = read_labels(place, classes)
         except SourceError as error:
             said = f"The class folders could not be compared with {place}: {error.in_one_line}"
             continue

@@ -1,4 +1,7 @@
-"""ImageNet as a Source: its layout is found when it is opened; the scan checks, indexes and lists what lies there."""
+"""ImageNet as a Source: its layout is found when the source is opened, and the scan checks and lists the files.
+
+It also holds the spool for annotations, keeps the index of the images' archive, and refuses archives that have changed.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from parallel_sharder.sources.spool import Scratch
 
 
 class ImageNetSource:
-    """One split of ImageNet, in any of the layouts of options.LAYOUTS; it answers to Source."""
+    """One split of ImageNet in any layout of options.LAYOUTS. It is a Source."""
 
     def __init__(self, options: SourceOptions, scratch: Scratch) -> None:
         layout = find_layout(options.root, options.split, options.xml_root, options.meta, options.layout)
@@ -44,7 +47,7 @@ class ImageNetSource:
         self._exits.close()
 
     def scan(self, engine: Engine, monitor: Monitor) -> Listing:
-        """As Source says. Archives are compared with their published MD5 first, if that is wanted."""
+        """Return the Listing, as Source says. With `check_archives`, archives are first compared with their MD5."""
         layout, index_path = self._layout, self._scratch.index_path
         checked = check_archives(layout, monitor.working) if self._options.check_archives else ()
         if index_path is not None and not layout.images.is_dir():
@@ -52,21 +55,22 @@ class ImageNetSource:
         classes = read_classes(layout.class_list, self._options.labels) if layout.class_list else ()
         listing = scan(layout, classes, engine, monitor.scanning, self._spool, self._index)
         self._archives = listing.archives
-        self.folders = [*self.folders, *(Path(place.path) for place in listing.places)]  # links to folders among them
+        # The places of the listing are added, because links may lead to other folders.
+        self.folders = [*self.folders, *(Path(place.path) for place in listing.places)]
         if checked:
             row = "checked", f"{', '.join(checked)}: as published, by MD5"
             listing = dataclasses.replace(listing, found=(*listing.found, row))
         return listing
 
     def spool_bytes(self, listing: Listing) -> int:
-        """As Source says: annotations in a compressed archive are unpacked."""
+        """Return the bytes of all annotations, if they are in a compressed archive, and 0 otherwise."""
         return int(listing.part(Role.ANNOTATION).size.clip(0).sum()) if self._layout.needs_spool else 0
 
     def keep_scan(self) -> None:
-        """As Source says: what an archive of images holds is kept."""
+        """Write the index of the images' archive, as Source says."""
         if self._index is not None:
             self._index.save()
 
     def refuse_changes(self) -> None:
-        """As Source says: archives are compared with what they were; a file by itself is, when it is read."""
+        """Raise SourceError if an archive has changed since the scan. Loose files are checked when they are read."""
         refuse_changed_archives(self._archives)

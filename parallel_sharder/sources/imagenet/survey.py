@@ -1,7 +1,7 @@
-"""ImageNet's survey: every place that holds a split's images or annotations, listed on the workers.
+"""ImageNet's survey: every place that holds a split's images or annotations is listed on the workers.
 
-Places are folders, archives, and archives of classes within one. Classes that are missing or still packed are found
-here, and what is there besides classes.
+A Layout goes in, and Contents and problems come out. Places are folders, archives, and archives of classes in another.
+The survey also finds classes that are missing or still packed, and refuses classes that the class list does not have.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from parallel_sharder.model import WNID, Place, Problem
 from parallel_sharder.sources.archive_index import ArchiveIndex
 from parallel_sharder.sources.contents import NO_FILES, Contents
 from parallel_sharder.sources.downloads import official_name
-from parallel_sharder.sources.folders import list_folder, not_read, stray_folders, with_nested
+from parallel_sharder.sources.folders import list_folder, stray_folders, unread_images, with_nested
 from parallel_sharder.sources.imagenet.classes import Synset
-from parallel_sharder.sources.imagenet.kaggle_contents import index_zip
+from parallel_sharder.sources.imagenet.kaggle_contents import list_zip
 from parallel_sharder.sources.imagenet.layout import Layout
-from parallel_sharder.sources.imagenet.names import names_beside_classes, names_in, packed_class
+from parallel_sharder.sources.imagenet.names import name_rule, name_rule_beside_classes, packed_class
 from parallel_sharder.sources.imagenet.published import train_counts
-from parallel_sharder.sources.names import JunkCount, Names, Role, is_archive
-from parallel_sharder.sources.survey import Progress, Survey, list_class_folders, results_of
+from parallel_sharder.sources.names import JunkCount, NameKind, NameRule, is_archive
+from parallel_sharder.sources.survey import ScanProgress, Survey, list_class_folders, results_of
 from parallel_sharder.sources.tar_contents import (
     UNPACK,
-    index_annotations,
-    index_images,
     inner_archive_patterns,
+    list_annotations,
+    list_images,
     packed_images,
     place_of,
 )
@@ -42,17 +42,20 @@ from parallel_sharder.text import counted, first_few
 
 
 def survey_images(
-    layout: Layout, classes: tuple[Synset, ...], engine: Engine, progress: Progress, index: ArchiveIndex | None
+    layout: Layout, classes: tuple[Synset, ...], engine: Engine, progress: ScanProgress, index: ArchiveIndex | None
 ) -> Survey:
-    """The places of the split's images. What `index` has of an archive is taken from there; what it lacks is added."""
+    """Return the survey of the split's images.
+
+    An archive whose contents `index` has is not listed again. Contents that are new are set in `index`.
+    """
     if layout.images.is_dir():
         return _image_folders(layout, classes, engine, progress)
     contents = index.contents if index is not None else None
     if contents is None:
-        contents = _index(layout, classes, engine, progress)
+        contents = _list_packed(layout, classes, engine, progress)
         if index is not None:
             index.contents = contents
-    # What lies beside the images or the archives of classes has no name, or the split's.
+    # The name of contents is a class's, the split's, or "" for files beside the images or the archives of classes.
     by_class = [each for each in contents if WNID.fullmatch(each.name)]
     found = Survey.of(contents, layout.split != "test" and bool(by_class))
     if found.in_class_folders:
@@ -63,10 +66,10 @@ def survey_images(
 
 
 def survey_annotations(layout: Layout, engine: Engine, spool: str | None) -> tuple[list[Contents], list[Problem]]:
-    """The places of annotations that are not beside the images; compressed ones are unpacked to `spool`."""
+    """Return the contents and problems of the layout's annotations; compressed ones are unpacked to `spool`."""
     path = str(layout.annotations)
     if not os.path.isdir(path):
-        task = partial(index_annotations, path, names_in(layout.split), spool)
+        task = partial(list_annotations, path, name_rule(layout.split), spool)
         try:
             contents = results_of([task], engine, path, lambda *_: None)
         except OSError as error:
@@ -75,21 +78,21 @@ def survey_annotations(layout: Layout, engine: Engine, spool: str | None) -> tup
     return _xml_folders(layout, engine)
 
 
-def _index(layout: Layout, classes: tuple[Synset, ...], engine: Engine, progress: Progress) -> list[Contents]:
-    """What the archive of the images holds: the classes' archives side by side, if it holds such."""
+def _list_packed(layout: Layout, classes: tuple[Synset, ...], engine: Engine, progress: ScanProgress) -> list[Contents]:
+    """Return the contents of the images' archive. If it holds archives of classes, each of them is a task."""
     path, split = str(layout.images), layout.split
     try:
         if official_name(path).endswith(".zip"):
-            [contents] = results_of([partial(index_zip, path, split)], engine, path, progress)
+            [contents] = results_of([partial(list_zip, path, split)], engine, path, progress)
             return list(contents)
         if split != "train":
             size = os.path.getsize(path)
-            task = partial(index_images, path, split, 0, size, names_in(split), (split,))
+            task = partial(list_images, path, split, 0, size, name_rule(split), (split,))
             return results_of([task], engine, path, progress)
-        inner, junk = _inner_archives(path, names_in(split))
+        inner, junk = _inner_archives(path, name_rule(split))
         _refuse_unknown([wnid for wnid, _, _ in inner], layout, classes)
         tasks = [
-            partial(index_images, path, wnid, start, size, names_in(split, wnid), (wnid,))
+            partial(list_images, path, wnid, start, size, name_rule(split, wnid), (wnid,))
             for wnid, start, size in inner
         ]
         beside = Contents(Place(path, path), "", NO_FILES, NO_FILES, junk=junk.counts)
@@ -98,19 +101,19 @@ def _index(layout: Layout, classes: tuple[Synset, ...], engine: Engine, progress
         raise unreadable(path, error) from error
 
 
-def _inner_archives(path: str, names: Names) -> tuple[list[tuple[str, int, int]], JunkCount]:
-    """The archives of the classes in the tar at `path`: class, offset and size of each; and what systems have left.
+def _inner_archives(path: str, rule: NameRule) -> tuple[list[tuple[str, int, int]], JunkCount]:
+    """Return the class, offset and size of each class's archive in the tar at `path`, sorted, and the junk in the tar.
 
-    Raises SourceError for a tar that holds anything else, or a class twice.
+    Raises SourceError if the tar holds anything else, or a class twice.
     """
     found: dict[str, tuple[str, int, int]] = {}
-    plain, packed = inner_archive_patterns(names)
-    junk = JunkCount(names)
+    plain, packed = inner_archive_patterns(rule)
+    junk = JunkCount(rule)
     refuse_packed(path)
     with open(path, "rb", buffering=0, opener=open_regular) as file:
         read = reader(file.fileno())
         for member in tar_members(read, 0, os.fstat(file.fileno()).st_size, path):
-            if junk.role(*place_of(member, path)) is Role.JUNK:
+            if junk.kind(*place_of(member, path)) is NameKind.JUNK:
                 continue
             match = plain.fullmatch(member.name)
             if match is None:
@@ -123,22 +126,22 @@ def _inner_archives(path: str, names: Names) -> tuple[list[tuple[str, int, int]]
                     remedy + UNPACK,
                 )
             if match[1] in found:
-                raise refusal(path, member.offset, f"{member.name} is there twice", UNPACK)
+                raise refusal(path, member.offset, f"{member.name} occurs twice", UNPACK)
             found[match[1]] = match[1], member.data, member.size
     return sorted(found.values()), junk
 
 
-def _image_folders(layout: Layout, classes: tuple[Synset, ...], engine: Engine, progress: Progress) -> Survey:
-    path, any_class = str(layout.images), names_in(layout.split)
-    top = list_folder(path, names_beside_classes(layout.split))
+def _image_folders(layout: Layout, classes: tuple[Synset, ...], engine: Engine, progress: ScanProgress) -> Survey:
+    path, any_class = str(layout.images), name_rule(layout.split)
+    top = list_folder(path, name_rule_beside_classes(layout.split))
     names = [name for name in top.folders if not name.startswith(".")]
     if layout.split == "test" or (layout.split == "val" and not any(map(WNID.fullmatch, names))):
         flat = Survey.of(with_nested(top, any_class), False)
         return flat._replace(problems=_with_packed_images(flat.problems, flat.contents, any_class))
     _refuse_beside(layout, [top])
     _refuse_unknown(names, layout, classes)
-    folders = list_class_folders(path, _names_of(layout, names), engine, progress)
-    hidden = [not_read(os.path.join(path, name), any_class, folders) for name in sorted({*top.folders} - {*names})]
+    folders = list_class_folders(path, _rules_by_class(layout, names), engine, progress)
+    hidden = [unread_images(os.path.join(path, name), any_class, folders) for name in sorted({*top.folders} - {*names})]
     found = Survey.of([top, *folders], True)
     problems = _with_missing_classes([*itertools.chain(*hidden), *found.problems], folders, classes)
     return found._replace(contents=folders, problems=_with_packed_images(problems, folders, any_class))
@@ -147,9 +150,9 @@ def _image_folders(layout: Layout, classes: tuple[Synset, ...], engine: Engine, 
 def _with_missing_classes(
     problems: Sequence[Problem], contents: Sequence[Contents], classes: Sequence[Synset]
 ) -> list[Problem]:
-    """The problems, and those of classes that have no image in any of their places: still packed, or empty.
+    """Return the problems and a problem for each class that has no image, because it is still packed or empty.
 
-    A class whose images are all left out by name is none of those.
+    A class whose images are all left out one by one is not among them.
     """
     held = {each.name for each in contents if len(each.images)}
     held |= {each.name for each in contents if any(problem.leaves_out_sample for problem in each.problems)}
@@ -168,10 +171,11 @@ def _with_missing_classes(
     return found
 
 
-def _with_packed_images(problems: Sequence[Problem], contents: Sequence[Contents], names: Names) -> list[Problem]:
-    """The problems, and the images that archives among the images hold and folders lack: unpacking was interrupted.
+def _with_packed_images(problems: Sequence[Problem], contents: Sequence[Contents], rule: NameRule) -> list[Problem]:
+    """Return the problems and one for each image that lies only in an archive beside the images.
 
-    An archive that cannot be looked into counts as a class that is still packed, unless it is known not to be needed.
+    Such images show that unpacking was interrupted. An archive that cannot be read counts as a class that is still
+    packed, unless all images of its class exist.
     """
     found = []
     keys: set[str] = set()
@@ -183,7 +187,7 @@ def _with_packed_images(problems: Sequence[Problem], contents: Sequence[Contents
             found.append(problem)
             continue
         keys = keys or {key for each in contents for key in each.images.keys.split("\n")}
-        packed = packed_images(path, names)
+        packed = packed_images(path, rule)
         wnid = packed_class(name)
         if packed is None and not (wnid and count[wnid] >= expected(wnid)):
             detail = "it cannot be looked into; unpack it, or move it away"
@@ -199,7 +203,7 @@ def _with_packed_images(problems: Sequence[Problem], contents: Sequence[Contents
 def _refuse_beside(layout: Layout, contents: Sequence[Contents]) -> None:
     for each in contents:
         if len(each.images):
-            first = each.images.names(names_in(layout.split).image_suffix)[0]
+            first = each.images.names(name_rule(layout.split).image_suffix)[0]
             raise SourceError(
                 f"{layout.images} holds {counted(len(each.images), 'image')} beside its class folders, the first "
                 f"{first}. Sort all images into class folders, or none."
@@ -207,16 +211,16 @@ def _refuse_beside(layout: Layout, contents: Sequence[Contents]) -> None:
 
 
 def _xml_folders(layout: Layout, engine: Engine) -> tuple[list[Contents], list[Problem]]:
-    """The contents of a tree of annotations, in class folders or flat, and every problem on the way."""
+    """Return the contents of a tree of annotations, in class folders or flat, and all problems in it."""
     path = str(layout.annotations)
-    top = list_folder(path, names_beside_classes(layout.split))
+    top = list_folder(path, name_rule_beside_classes(layout.split))
     wnids = [name for name in top.folders if WNID.fullmatch(name)]
-    folders = [top, *list_class_folders(path, _names_of(layout, wnids), engine, lambda *_: None)]
+    folders = [top, *list_class_folders(path, _rules_by_class(layout, wnids), engine, lambda *_: None)]
     problems = stray_folders(path, sorted(set(top.folders).difference(wnids)))
     for each in folders:
         problems += each.problems
         problems += stray_folders(each.place.path, each.folders if each is not top else ())
-    # An image among the annotations is no image of the set, so none is left out of it.
+    # An image among the annotations is no image of the set, so its problem must not count as an image left out.
     problems = [
         each if each.kind is Kind.ORPHAN_XML else dataclasses.replace(each, kind=Kind.NOT_AN_IMAGE, key="")
         for each in problems
@@ -224,8 +228,8 @@ def _xml_folders(layout: Layout, engine: Engine) -> tuple[list[Contents], list[P
     return folders, problems
 
 
-def _names_of(layout: Layout, wnids: Sequence[str]) -> dict[str, Names]:
-    return {wnid: names_in(layout.split, wnid) for wnid in wnids}
+def _rules_by_class(layout: Layout, wnids: Sequence[str]) -> dict[str, NameRule]:
+    return {wnid: name_rule(layout.split, wnid) for wnid in wnids}
 
 
 def _refuse_unknown(wnids: Sequence[str], layout: Layout, classes: tuple[Synset, ...]) -> None:

@@ -1,6 +1,7 @@
-"""The classic tree: `train/<wnid>/*.JPEG`, `val/` in class folders or flat, `test/` flat, and the devkit.
+"""The layout classic tree: `train/<wnid>/*.JPEG`, `val/` in class folders or flat, `test/` flat, and the devkit.
 
-Annotations stand beside the images, or in a tree of their own.
+Annotations lie beside the images, or in a tree of their own. A folder of images alone, under any name, and the official
+archives use the places of this tree too.
 """
 
 from __future__ import annotations
@@ -24,26 +25,27 @@ NAME = "classic tree"
 
 
 def places(root: Path, split: str) -> list[Path]:
-    """Where this layout has its images."""
+    """Return the images' place."""
     return [root / split]
 
 
 def find(images: Path, split: str, xml_root: Path | None, meta: Path | None) -> Layout:
-    """The layout with its images at `images`; SourceError if the class list is missing."""
+    """Return the layout with its images at `images`. Raises SourceError if the class list is missing."""
     return layout_around(NAME, images, split, xml_root, meta)
 
 
 def find_alone(shape: str, images: Path, split: str, xml_root: Path | None, meta: Path | None) -> Layout:
-    """The layout of a folder of images, whatever its name is: `shape` says how they lie there, and is its own."""
+    """Return the layout of a folder of images under any name. Its name is `shape`, the images' arrangement."""
     return layout_around(shape, images, split, xml_root, meta)
 
 
 def layout_around(
     name: str, images: Path, split: str, xml_root: Path | None, meta: Path | None, annotations: Sequence[Path] = ()
 ) -> Layout:
-    """The layout `name` with its images at `images`, and the rest beside them: devkit, annotations, packed or not.
+    """Return the layout `name` with its images at `images`, and with a devkit and annotations beside them.
 
-    `annotations` are places to look at before the tree's. Raises SourceError if the class list is missing.
+    Both may be packed. `annotations` are places that are looked at before the tree's. Raises SourceError if the class
+    list is missing.
     """
     root, above = images.parent, images.parent.parent
     folders = [*images.parents[:3], root / DEVKIT, *([images] if images.is_dir() else [])]

@@ -1,4 +1,8 @@
-"""Labels of a flat val folder: a devkit's ground truth, or Kaggle's solution file."""
+"""Val labels: the class of each image in a flat val folder, from a devkit's ground truth or Kaggle's solution file.
+
+Keys and the places of the files go in, and wnids come out. A file of the wrong length or form is a SourceError, because
+every label after a missing line would be wrong.
+"""
 
 from __future__ import annotations
 
@@ -9,25 +13,25 @@ from collections.abc import Sequence
 from parallel_sharder.errors import SourceError
 from parallel_sharder.model import WNID
 from parallel_sharder.sources.imagenet.classes import Synset
-from parallel_sharder.sources.imagenet.list_places import CLASS_MAP, DEVKIT, GROUND_TRUTH, VAL_SOLUTION, Places
-from parallel_sharder.sources.small_files import SmallFile, content_of, text_in
+from parallel_sharder.sources.imagenet.list_places import CLASS_MAP, DEVKIT, GROUND_TRUTH, VAL_SOLUTION, ListPlaces
+from parallel_sharder.sources.small_files import SmallFile, decode_text, read_content
 from parallel_sharder.text import counted
 
 VAL_IMAGE_COUNT = 50_000
-"""Images of ILSVRC2012's validation set, numbered from 1; the ground truth has one line for each."""
+"""The count of ILSVRC2012's validation images, which are numbered from 1. The ground truth has a line for each."""
 
 
-def wnids_of(keys: Sequence[str], places: Places, classes: Sequence[Synset]) -> list[str]:
-    """The wnid of each of `keys` (`ILSVRC2012_val_<8 digits>`), from the first of `places` that is a file.
+def wnids_of(keys: Sequence[str], places: ListPlaces, classes: Sequence[Synset]) -> list[str]:
+    """Return the wnid of each of `keys` (`ILSVRC2012_val_<8 digits>`), from the first of `places` that is a file.
 
-    Raises SourceError for no such file, one of the wrong length or form, or one that lacks a key.
+    Raises SourceError if there is no file, if it has the wrong length or form, and if it lacks a key.
     """
     path = places.require(
         "labels for the flat val folder",
         f"Put {DEVKIT}.tar.gz, which holds them, or Kaggle's {VAL_SOLUTION} into {places.folder}, or sort the images "
         "into class folders.",
     )
-    labels = labels_in(path, classes)
+    labels = read_labels(path, classes)
     missing = [key for key in keys if key not in labels]
     if missing and path.suffix == ".csv":
         raise SourceError(
@@ -42,10 +46,10 @@ def wnids_of(keys: Sequence[str], places: Places, classes: Sequence[Synset]) -> 
     return [labels[key] for key in keys]
 
 
-def labels_in(path: SmallFile, classes: Sequence[Synset]) -> dict[str, str]:
-    """The wnid of each image that a file of labels has, by key.
+def read_labels(path: SmallFile, classes: Sequence[Synset]) -> dict[str, str]:
+    """Return the wnid of each image in the file of labels at `path`, by key.
 
-    Raises SourceError for one of the wrong length or form.
+    Raises SourceError if the file has the wrong length or form.
     """
     if path.suffix == ".csv":
         return _from_solution(path)
@@ -53,11 +57,11 @@ def labels_in(path: SmallFile, classes: Sequence[Synset]) -> dict[str, str]:
         ids = {str(row.ilsvrc_id): row.wnid for row in classes if row.ilsvrc_id is not None}
         return _from_ground_truth(path, ids, "class's ILSVRC2012_ID")
     class_map = path.with_name(CLASS_MAP)
-    return _from_ground_truth(path, _ids_in(class_map), f"number in {class_map}")
+    return _from_ground_truth(path, _read_class_map(class_map), f"number in {class_map}")
 
 
 def _from_ground_truth(path: SmallFile, wnids: dict[str, str], known: str) -> dict[str, str]:
-    """The wnids by the lines of a ground truth; `wnids` says what its labels mean, and `known` what they should be."""
+    """Return the wnids by the lines of a ground truth. `wnids` maps its labels, and `known` names them in messages."""
     lines = _text(path).split()
     if len(lines) != VAL_IMAGE_COUNT:
         raise SourceError(
@@ -70,8 +74,8 @@ def _from_ground_truth(path: SmallFile, wnids: dict[str, str], known: str) -> di
     return {f"ILSVRC2012_val_{number:08}": wnids[label] for number, label in enumerate(lines, 1)}
 
 
-def _ids_in(path: SmallFile) -> dict[str, str]:
-    """The wnid of each number in a later devkit's list of classes: lines of `wnid number name`."""
+def _read_class_map(path: SmallFile) -> dict[str, str]:
+    """Return the wnid of each number in a later devkit's list of classes, whose lines are `wnid number name`."""
     rows = [line.split() for line in _text(path).splitlines() if line.strip()]
     wnids = {row[1]: row[0] for row in rows if len(row) > 1 and row[1].isdecimal() and WNID.fullmatch(row[0])}
     if not wnids or len(wnids) != len(rows):
@@ -105,6 +109,6 @@ def _from_solution(path: SmallFile) -> dict[str, str]:
 
 def _text(path: SmallFile) -> str:
     try:
-        return text_in(content_of(path), path)
+        return decode_text(read_content(path), path)
     except ValueError as error:
         raise SourceError(f"{path}: cannot be read: {error}. Unpack it again.") from error
