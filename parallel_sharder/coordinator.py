@@ -35,7 +35,7 @@ from parallel_sharder.model import Chunk, Listing, Plan, ShardRecord
 from parallel_sharder.monitor.monitor import Monitor, telling
 from parallel_sharder.options import Options
 from parallel_sharder.pattern import ShardPattern
-from parallel_sharder.plan import Limits, in_order, make_plan
+from parallel_sharder.plan import Limits, make_order, make_plan
 from parallel_sharder.publish import publish, refuse_in_the_way
 from parallel_sharder.report.preview import Preview
 from parallel_sharder.report.summary import Report
@@ -91,7 +91,7 @@ def _convert(options: Options, typed: Options, engine: Engine, monitor: Monitor)
         known_archives = archives_by_entry(listing)
         with Journal(pattern.files.journal, made_from, options.overwrite, known_archives) as journal:
             notices = _notices(pattern, journal)
-            kept, remade, mended, withdrawn = take_stock(options, plan, engine, journal, monitor)
+            kept, remade, damaged, withdrawn = take_stock(options, plan, engine, journal, monitor)
             source.keep_scan()
             numbers = {record.number for record in kept}
             missing_bytes = int(np.delete(plan.shard_bytes, list(numbers)).sum())
@@ -100,7 +100,7 @@ def _convert(options: Options, typed: Options, engine: Engine, monitor: Monitor)
             monitor.planned(plan, kept)
             job = make_job(options, listing, plan, engine.workers)
             with _saying_what_is_needed(pattern, plan, journal):
-                chunks = make_chunks(listing, plan, pattern, job, numbers, mended)
+                chunks = make_chunks(listing, plan, pattern, job, numbers, damaged)
                 made = _write(chunks, engine, journal, monitor, pattern)
                 _refuse_changed_source(source, journal, made)
                 records = sorted([*kept, *made], key=lambda record: record.number)
@@ -150,7 +150,7 @@ def _write(
     try:
         return deal(chunks, write_chunk, engine, journal, monitor.progress)
     except BaseException:
-        store_of(pattern.folder).remove_partials(pattern.folder, pattern.names)
+        store_of(pattern.folder).remove_partials(pattern.folder, pattern.file_names)
         raise
 
 
@@ -241,5 +241,7 @@ def _scan(options: Options, source: Source, engine: Engine, monitor: Monitor) ->
 
 def _plan(options: Options, listing: Listing) -> Plan:
     limits = Limits(int(options.maxsize), options.maxcount, options.shards)
-    order = in_order(listing.keys, options.seed if options.shuffle else None)  # takes more memory than it gives: first
+    order = make_order(
+        listing.keys, options.seed if options.shuffle else None
+    )  # takes more memory than it gives: first
     return make_plan(listing.keys, order, sizes.sample_bytes(listing, options.annotations), limits)

@@ -33,7 +33,7 @@ class Scratch:
     @property
     def index_path(self) -> str | None:
         """The path at which the index of an archive is kept; None if it is not kept."""
-        return self.beside.files.saved_index if self.beside is not None else None
+        return self.beside.files.archive_directory if self.beside is not None else None
 
     def spool(self, *, needed: bool) -> AbstractContextManager[str | None]:
         """Give the path of an empty file, which is removed when the context is left; None if none is needed, or had.
