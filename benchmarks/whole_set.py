@@ -46,7 +46,7 @@ from parallel_sharder.indexes.computed import computed
 from parallel_sharder.deal import make_chunks
 from parallel_sharder.pattern import ShardPattern
 from parallel_sharder.model import ImageClass, Job, Listing, Part, Place, Role
-from parallel_sharder.plan import Limits, in_order, make_plan
+from parallel_sharder.plan import Limits, make_order, make_plan
 rows = int(sys.argv[1])
 times = [time.monotonic()]
 classes = tuple(ImageClass(n, f"class {n}", f"n{n:08d}") for n in range(1000))
@@ -70,7 +70,7 @@ listing = Listing(
 )
 del number, annotated
 times.append(time.monotonic())
-plan = make_plan(listing.keys, in_order(listing.keys, 0), sizes.sample_bytes(listing), Limits(10**9))
+plan = make_plan(listing.keys, make_order(listing.keys, 0), sizes.sample_bytes(listing), Limits(10**9))
 times.append(time.monotonic())
 pattern = ShardPattern.parse("/shards/x-%06d.tar")
 job = Job(listing.places, classes, "none", 1, "original", "skip")

@@ -1,16 +1,17 @@
-"""parallel_sharder: a raw image data set to training-ready WebDataset shards.
+"""parallel_sharder: makes a raw image data set into training-ready WebDataset shards.
 
-    scan      a source layout            -> Listing      what there is: columns, sorted by key       sources/
-    plan      Listing + seed + limits    -> Plan         order, and where to cut it: pure            plan
-    deal      Plan                       -> Chunks       contiguous slices of the shuffled order     deal, engines/
-    write     Chunk (in a worker)        -> ShardRecord  the tar under its final name                worker, tarwriter
-    record    ShardRecords               -> journal      appended as each shard is done              journal, resume
-    publish   ShardRecords               -> manifest     the index of the finished set, last         manifest
+    scan      a Source                   -> Listing      the samples as columns, sorted by key       sources/
+    plan      Listing + seed + limits    -> Plan         their order, and its cuts: pure             plan
+    deal      Plan                       -> Chunks       contiguous slices of the order              deal, engines/
+    write     Chunk (in a worker)        -> ShardRecord  the tar under its final name                worker, samples/,
+                                                                                                     tar/, stores/
+    record    ShardRecords               -> journal      appended as each shard is done              journal/, resume
+    publish   ShardRecords               -> Manifest     and other files beside; the manifest last   publish, catalog/,
+                                                                                                     indexes/
 
-`coordinator.convert` is that list; `verify` reads what it has made, by checks that share no code with the writer;
-`indexes.index` writes the indexes that single readers want.
-The public names are below; they are imported when they are first used, so that `--help` and a worker process do without
-numpy.
+`coordinator.convert` is that list. `verify/` reads finished sets with code that the writer does not share, and
+`indexes.index` indexes any shards. `report/` and `monitor/` put results and progress into words for `cli/`.
+The public names below are imported when they are first used, so that `--help` and a worker process do without numpy.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`python -m parallel_sharder`. Imported again by every spawned worker, so it does nothing then."""
+"""The command line as `python -m parallel_sharder`. Every spawned worker imports it again; then it does nothing."""
 
 if __name__ == "__main__":
     import sys

@@ -13,7 +13,7 @@ from parallel_sharder.model import Listing, Plan
 from parallel_sharder.monitor.monitor import Monitor
 from parallel_sharder.options import Options
 from parallel_sharder.place import check_place, check_place_for, check_room, saying_what_is_left, why_refused
-from parallel_sharder.plan import Limits, in_order, make_plan
+from parallel_sharder.plan import Limits, make_order, make_plan
 from parallel_sharder.publish import publish
 from parallel_sharder.report.preview import Preview
 from parallel_sharder.report.summary import Report
@@ -51,7 +51,7 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
         run.monitor.planned(plan, stock.kept)
         run.enter(saying_what_is_left(run.options.pattern, plan, journal))
         job = make_job(run.options, listing, plan, run.engine.workers)
-        chunks = make_chunks(listing, plan, run.options.pattern, job, stock.kept_numbers, stock.mended)
+        chunks = make_chunks(listing, plan, run.options.pattern, job, stock.kept_numbers, stock.damaged)
         made = deal(chunks, write_chunk, run.engine, journal, run.monitor.progress)
         refuse_changed_source(source, journal, made)
         records = sorted([*stock.kept, *made], key=lambda record: record.number)
@@ -97,7 +97,7 @@ def _scan(source: Source, run: Run) -> Listing:
 def plan_of(listing: Listing, options: Options) -> Plan:
     """Return the plan for what is listed. Raises PlanError, and DestinationError for a pattern with too few digits."""
     limits = Limits(int(options.maxsize), options.maxcount, options.shards)
-    order = in_order(listing.keys, options.seed if options.shuffle else None)  # first, because it takes most memory
+    order = make_order(listing.keys, options.seed if options.shuffle else None)  # first, because it takes most memory
     plan = make_plan(listing.keys, order, sample_bytes(listing, options.annotations), limits)
     refuse_unfit(options.pattern, plan.shard_count)
     return plan

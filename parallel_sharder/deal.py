@@ -1,7 +1,8 @@
-"""Dealing: the Plan to Chunks, and Chunks to workers, each chunk again if its worker dies.
+"""Dealing: the Plan is cut into Chunks, and Chunks are dealt to workers, again if their worker dies.
 
-Which chunks begin, and which shards are finished, is recorded once a round, before the next chunks begin. Whatever ends
-the work, every shard that was finished is recorded. How a chunk is written is the business of the function given.
+A Listing and a Plan come in, and ShardRecords go out. Once a round, the chunks that begin and the shards that are
+finished are recorded, before the next chunks begin. Whatever ends the work, every finished shard is recorded. The
+function that writes a chunk is an argument; this module does not know it.
 """
 
 from __future__ import annotations
@@ -19,18 +20,18 @@ from parallel_sharder.model import Chunk, Job, Listing, Plan, ShardRecord
 from parallel_sharder.options import Options
 from parallel_sharder.pattern import ShardPattern
 from parallel_sharder.stores import store_of
-from parallel_sharder.stores.traces import Trace, identity_if
+from parallel_sharder.stores.traces import Trace, traced_identity
 from parallel_sharder.text import counted
 
 TICK_SECONDS = 0.1
-"""How often progress is told while no shard finishes."""
+"""How often progress is reported while no shard finishes."""
 
 DEATHS = 3
-"""Workers that one chunk may cost. One can be chance, or another program's hunger for memory; three are not."""
+"""How many workers may die of one chunk. One death can be chance, or another program's use of memory; three are not."""
 
 
 def make_job(options: Options, listing: Listing, plan: Plan, workers: int) -> Job:
-    """What all chunks of the plan share. Where workers would have no shard of their own, they compress."""
+    """Return what all chunks of the plan share. With fewer shards than workers, the spare cores compress."""
     threads = max(1, workers // plan.shard_count)
     return Job(
         listing.places,
@@ -49,11 +50,11 @@ def make_chunks(
     pattern: ShardPattern,
     job: Job,
     kept: Container[int] = (),
-    mended: Container[int] = (),
+    damaged: Container[int] = (),
 ) -> Iterator[Chunk]:
-    """The plan's shards as chunks, in order of number, each made when it is asked for; none for the `kept` numbers.
+    """Yield the plan's shards as chunks, in order of number, but for the `kept` numbers; each is made when asked for.
 
-    Those that are `mended` may replace a damaged copy of theirs.
+    The chunks of the `damaged` numbers replace a damaged copy of their shard.
     """
     packed_job = job.pack()
     for number in range(plan.shard_count):
@@ -68,15 +69,18 @@ def make_chunks(
             listing.keys.take(rows).tobytes(),  # take is half as long as [rows]
             listing.class_index.take(rows).tobytes(),
             tuple(part.pack(rows) for part in listing.parts),
-            number in mended,
+            number in damaged,
         )
 
 
 class Recorder(Protocol):
-    """What has to know, before any more is written, which shards are whole and which begin: the journal."""
+    """The journal's side of dealing: it records which shards are whole and which begin, before more is written."""
 
     def record(self, done: Sequence[ShardRecord] = (), dealt: Sequence[tuple[int, str]] = ()) -> None:
-        """The shards of `done` are whole, synced and under their final names; those of `dealt` (number, path) begin."""
+        """Record that the shards of `done` are whole, synced and under their final names, and those of `dealt` begin.
+
+        `dealt` has the number and the path of each shard.
+        """
 
 
 def deal(
@@ -88,10 +92,10 @@ def deal(
 ) -> list[ShardRecord]:
     """Have the engine `write` all chunks, and return their records, in the order in which they were finished.
 
-    A chunk whose worker dies, or has no memory left, is dealt again. `progress(samples, tar_bytes)` is told the totals
-    so far, several times a second, shards in hand and samples left out included. Raises WorkerError for a chunk that
-    DEATHS workers have died with, and whatever error a worker raises. The engine is stopped then, and every shard that
-    was finished is recorded.
+    A chunk whose worker dies, or runs out of memory, is dealt again. `progress(samples, tar_bytes)` is called with the
+    totals so far, several times a second; they include unfinished shards and samples that were left out. Raises
+    WorkerError for a chunk of which DEATHS workers have died, and any error that a worker raises. After an error the
+    engine is stopped, and every finished shard is recorded.
     """
     run = engine.run(write, chunks)
     try:
@@ -102,10 +106,10 @@ def deal(
         finished = run.unhandled()
         try:
             recorder.record(finished)
-        except DestinationGoneError:  # they have been put where nothing lists them
+        except DestinationGoneError:  # the shards are in a folder in which no journal lists them
             for record in finished:
-                mark = identity_if(record.path, [Trace(record.file_bytes, record.xxh3_128)])
-                store_of(record.path).remove_marked(record.path, mark)
+                identity = traced_identity(record.path, [Trace(record.file_bytes, record.xxh3_128)])
+                store_of(record.path).remove_identified(record.path, identity)
             raise
         raise
 
@@ -116,7 +120,7 @@ def _deal(
     records: list[ShardRecord] = []
     deaths: Counter[int] = Counter()
     done_samples = done_bytes = 0
-    progress(0, 0)  # all there is to tell where every shard is there already
+    progress(0, 0)  # the only call where every shard was kept
     for outcomes, new in run.rounds(TICK_SECONDS):
         done = []
         for chunk, result, _ in outcomes:
@@ -143,9 +147,10 @@ def _remove_unfinished(chunks: Sequence[Chunk]) -> None:
 
 
 def prepare_again(chunk: Chunk, deaths: int, death: Death) -> None:
-    """Remove the temporary file of a chunk that is to be dealt again after so many deaths; WorkerError for DEATHS.
+    """Remove the temporary file of a chunk whose worker has died, before the chunk is dealt again.
 
-    If the worker died between giving the shard its name and saying so, that is found to be what the chunk gives.
+    Raises WorkerError if `deaths`, the count for this chunk, reaches DEATHS. If the worker died after its shard got the
+    final name, the shard is written again, found to have the same bytes, and kept.
     """
     folder, name = os.path.split(chunk.path)
     store_of(folder).remove_partials(folder, re.escape(name))

@@ -1,7 +1,7 @@
-"""A small made ImageNet, converted and read back: `python -m parallel_sharder.demo FOLDER`, or `make demo`.
+"""The demo: a small made ImageNet, converted and read back (`python -m parallel_sharder.demo FOLDER`, or `make demo`).
 
-Makes images that decode and annotations that fit them (drawn here, nothing is downloaded), runs the real command line
-on them, and reads the shards with the webdataset library. Needs the extra `demo`.
+It draws images and writes annotations that fit them (nothing is downloaded), runs the real command line on them, and
+reads the shards with the webdataset library. It needs the extra `demo`.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ Box = tuple[int, int, int, int]
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Make, convert, read back; the exit status."""
+    """Make the data set, convert it and read it back; return the exit status."""
     if len(arguments) != 1:
         print("usage: python -m parallel_sharder.demo FOLDER", file=sys.stderr)
         return 2
     folder = Path(arguments[0])
     marker = folder / ".made-by-parallel-sharder-demo"
     if folder.exists() and not marker.exists():
-        print(f"{folder} is already there and not of an earlier demo; name another folder", file=sys.stderr)
+        print(f"{folder} already exists, and no earlier demo has made it; name another folder", file=sys.stderr)
         return 1
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -90,7 +90,7 @@ def make_data_set(root: Path) -> None:
 
 
 def draw_image(draw: random.Random, hue: int) -> tuple[bytes, tuple[int, int], list[Box]]:
-    """A JPEG of a few ellipses in the class's colour, its (width, height), and the ellipses' boxes."""
+    """Return a JPEG of a few ellipses in the class's colour, its (width, height), and the ellipses' boxes."""
     from PIL import Image, ImageDraw
 
     size = draw.randint(200, 500), draw.randint(200, 500)
@@ -107,7 +107,7 @@ def draw_image(draw: random.Random, hue: int) -> tuple[bytes, tuple[int, int], l
 
 
 def annotation_xml(wnid: str, key: str, size: tuple[int, int], boxes: Sequence[Box]) -> str:
-    """An annotation as the official archives have them: tabs, one element a line, no line end at the end."""
+    """Return an annotation in the official archives' form: tabs, one element a line, no newline at the end."""
     objects = "".join(
         f"\t<object>\n\t\t<name>{wnid}</name>\n\t\t<pose>Unspecified</pose>\n\t\t<truncated>0</truncated>\n"
         f"\t\t<difficult>0</difficult>\n\t\t<bndbox>\n\t\t\t<xmin>{left}</xmin>\n\t\t\t<ymin>{top}</ymin>\n"
@@ -123,7 +123,7 @@ def annotation_xml(wnid: str, key: str, size: tuple[int, int], boxes: Sequence[B
 
 
 def write_meta(path: Path, names: Mapping[str, str]) -> None:
-    """Write a meta.mat in the devkit's form: the classes of `names`, IDs from 1 in its order, then the root node."""
+    """Write a meta.mat in the devkit's form: the classes of `names` in order, with IDs from 1, then the root node."""
     import numpy as np
     import scipy.io
 
@@ -137,7 +137,7 @@ def write_meta(path: Path, names: Mapping[str, str]) -> None:
 
 
 def read_back(shards: Sequence[str]) -> None:
-    """Read every sample with the webdataset library, decode its image, and print what is there."""
+    """Read every sample with the webdataset library, decode its image, and print the first three."""
     import webdataset
 
     samples = list(webdataset.WebDataset(list(shards), shardshuffle=False).decode("pil"))

@@ -1,4 +1,4 @@
-"""The destination: whether the place that a pattern names can take the shards, and what is there already.
+"""The destination: whether the folder that a pattern names can take the shards, and which of their names are taken.
 
 Each `refuse_` raises DestinationError, with the path, the cause and the remedy, before anything is written. Only
 `make_folder` changes anything.
@@ -19,18 +19,18 @@ from parallel_sharder.text import counted, there_are
 
 
 def existing(pattern: ShardPattern) -> list[str]:
-    """The paths already there that files of this pattern would have, sorted."""
+    """Return the existing paths that have names of this pattern's shards, or of the files beside them, sorted."""
     try:
         names = store_of(pattern.folder).names(pattern.folder)
     except FileNotFoundError:
         return []
     except OSError as error:
         raise DestinationError(_unusable(pattern, error)) from error
-    return [os.path.join(pattern.folder, name) for name in sorted(names) if re.fullmatch(pattern.names, name)]
+    return [os.path.join(pattern.folder, name) for name in sorted(names) if re.fullmatch(pattern.file_names, name)]
 
 
-def text_at(path: str) -> str | None:
-    """The text of a file that may have to stay as it is; None if there is none. Raises DestinationError as it says."""
+def readable_text(path: str) -> str | None:
+    """Return the text of the file at `path`; None if there is none. Raises DestinationError if it cannot be read."""
     try:
         return store_of(path).read(path).decode("utf-8", "replace")
     except FileNotFoundError:
@@ -40,7 +40,7 @@ def text_at(path: str) -> str | None:
 
 
 def refuse_taken(pattern: ShardPattern, known: Container[str] = (), note: str = "") -> None:
-    """Raise DestinationError, with `note`, if files of this pattern are there already, but for the `known` paths."""
+    """Raise DestinationError, with `note`, if files of this pattern exist that are not among the `known` paths."""
     taken = [path for path in existing(pattern) if path not in known]
     if taken:
         are, them = there_are(taken)
@@ -52,9 +52,9 @@ def refuse_taken(pattern: ShardPattern, known: Container[str] = (), note: str = 
 
 
 def refuse_in_source(pattern: ShardPattern, folders: Iterable[Path]) -> None:
-    """Raise DestinationError if the folder of the shards is one of `folders`, where the source is, or lies in one.
+    """Raise DestinationError if the folder of the shards is one of `folders`, which hold the source, or lies in one.
 
-    Links, and folders that are mounted twice, are seen through.
+    Links are followed, and folders that are mounted twice are recognised.
     """
     source = {_identity(folder): folder for folder in folders}
     dest = Path(os.path.realpath(pattern.folder))
@@ -66,12 +66,12 @@ def refuse_in_source(pattern: ShardPattern, folders: Iterable[Path]) -> None:
             where = "" if its_name == name else f"{'' if place == dest else 'in '}{its_name}, "
             raise DestinationError(
                 f"{name} is {where}where files of the data set belong, and nothing is written there. Choose a folder "
-                "outside of it with --dest."
+                "outside the data set with --dest."
             )
 
 
 def _identity(folder: Path) -> tuple[int, int] | str:
-    """What all names of a folder have in common, whether it is there or not."""
+    """Return a value that is the same for all paths of one folder, whether the folder exists or not."""
     try:
         status = os.stat(folder)
     except OSError:
@@ -80,9 +80,9 @@ def _identity(folder: Path) -> tuple[int, int] | str:
 
 
 def refuse_unwritable(pattern: ShardPattern) -> None:
-    """Raise DestinationError unless the shards can be written where they are to go, as far as that can be told before.
+    """Raise DestinationError if it is certain beforehand that the shards cannot be written to their folder.
 
-    Looks at the folder, or the nearest one above it that is there, and at the journal. Makes nothing.
+    It looks at the folder, or the nearest existing one above it, and at the journal, and creates nothing.
     """
     store = store_of(pattern.folder)
     try:
@@ -94,9 +94,9 @@ def refuse_unwritable(pattern: ShardPattern) -> None:
 
 
 def make_folder(pattern: ShardPattern) -> list[str]:
-    """Make the folder that the shards go to, and those above it that are missing; the paths of those that were made.
+    """Make the folder of the shards and the missing folders above it, and return the paths of those that were made.
 
-    Raises DestinationError if that cannot be.
+    Raises DestinationError if one cannot be made.
     """
     try:
         return store_of(pattern.folder).make_folder(pattern.folder)
@@ -105,7 +105,7 @@ def make_folder(pattern: ShardPattern) -> list[str]:
 
 
 def refuse_unfit(pattern: ShardPattern, shard_count: int) -> None:
-    """Raise DestinationError unless the pattern has digits for so many shards."""
+    """Raise DestinationError unless the pattern has enough digits to number the shards."""
     if shard_count > 10**pattern.digits:
         digits = len(str(shard_count - 1))
         raise DestinationError(
@@ -115,7 +115,7 @@ def refuse_unfit(pattern: ShardPattern, shard_count: int) -> None:
 
 
 def refuse_full(pattern: ShardPattern, needed_bytes: int, free_bytes: int) -> None:
-    """Raise DestinationError unless there is room for the shards."""
+    """Raise DestinationError unless the free space holds the shards."""
     if free_bytes < needed_bytes:
         raise DestinationError(
             f"{os.path.abspath(pattern.folder)} has {counted(free_bytes, 'byte')} free, and the shards need up to "

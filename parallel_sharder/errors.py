@@ -1,12 +1,11 @@
-"""What can stop a run.
+"""Errors: what can stop a run, one class a kind of failure, each with its exit code.
 
-Each class knows its exit code, so the command line maps an error to a status without a table of its own. A message
-names the path, key or shard, the value, the limit, and what to do next. A single bad sample is no error: it is a
-`model.Problem` in the record, and the run goes on.
+A message names the path, key or shard, the value, the limit, and what to do next. A single bad sample is no error: it
+is a `model.Problem` in the record, and the run goes on.
 
-Messages are written with options as they are typed, `--on-bad`. Who calls the library reads the field instead,
-`on_bad`: see `worded`. Each line of a message is an argument of its own: what is a newline within one has come with a
-name from the data, and is escaped (see text).
+Messages are written with options as they are typed, `--on-bad`. A caller of the library reads the field's name instead,
+`on_bad` (see `worded`). Each line of a message is an argument of its own. A newline within an argument comes from a
+name in the data, and is escaped (see text).
 """
 
 from __future__ import annotations
@@ -22,14 +21,14 @@ from parallel_sharder.text import printable
 
 _OPTION = re.compile(r"(?<![\w/=.'\"-])(?:--([a-z][a-z0-9-]*)|DEST\b)")
 _FIELDS = {None: "dest", "for": "readers", "no-shuffle": "shuffle=False"}
-"""The fields whose names are not the option's; DEST is verify's and index's."""
+"""The fields whose names are not the option's; None stands for DEST, the argument of verify and of index."""
 
 _typed = ContextVar("typed", default=False)
 
 
 @contextlib.contextmanager
 def options_as_typed() -> Iterator[None]:
-    """Within, messages name options as they are typed; it is entered by the command line."""
+    """Have messages name options as they are typed, inside the block; the command line enters it."""
     token = _typed.set(True)
     try:
         yield
@@ -38,31 +37,31 @@ def options_as_typed() -> Iterator[None]:
 
 
 def worded(message: str) -> str:
-    """The message with the names its reader knows: `--on-bad` on the command line, `on_bad` in the library."""
+    """Return the message with options named as its reader types them: on the command line `--on-bad`, else `on_bad`."""
     if _typed.get():
         return message
     return _OPTION.sub(lambda match: _FIELDS.get(match[1]) or match[1].replace("-", "_"), message)
 
 
 NO_MEMORY_STATUS = 71
-"""The exit code of a worker process that has no memory to go on; 71 is "system error" among those of sysexits.h."""
+"""The exit code of a worker process that has run out of memory; 71 means "system error" in sysexits.h."""
 
 _OUT_OF_MEMORY = "out of memory"
 
 
 class SharderError(Exception):
-    """A run that cannot go on. Its arguments are lines for the user, whole sentences and remedy included."""
+    """A run that cannot go on. Its arguments are lines for the user, in whole sentences, with the remedy."""
 
     exit_code = 1
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """The lines of the message, with the names that its reader knows, and printable."""
+        """The lines of the message, with options named as their reader types them, and printable."""
         return tuple(printable(worded(line)) for line in self.args)
 
     @property
     def in_one_line(self) -> str:
-        """The message where it becomes a part of another, or of a note."""
+        """The message in one line, to be a part of another message or of a note."""
         return " ".join(map(str.strip, self.lines))
 
     def __str__(self) -> str:
@@ -70,7 +69,7 @@ class SharderError(Exception):
 
 
 class OptionsError(SharderError):
-    """Choices that cannot be: every complaint at once, one a line."""
+    """Options that are not valid: every complaint at once, one a line."""
 
     exit_code = 2
 
@@ -79,7 +78,7 @@ class OptionsError(SharderError):
 
     @property
     def complaints(self) -> tuple[str, ...]:
-        """Each complaint, with the option or field that it is about."""
+        """Each complaint, with the name of its option or field."""
         return self.lines
 
     @property
@@ -89,11 +88,11 @@ class OptionsError(SharderError):
 
 
 class SourceError(SharderError):
-    """A data set that was not found, or that contradicts itself."""
+    """A data set that was not found, that cannot be read, or that contradicts itself."""
 
 
 def unreadable(path: object, error: OSError, remedy: str = "Download or copy it again.") -> SourceError:
-    """The error that the file at `path` of the source cannot be read; `remedy` is for all causes but permissions."""
+    """Return the error for a file of the source that cannot be read; `remedy` serves all causes but permissions."""
     cause = error.strerror or str(error)
     if isinstance(error, PermissionError):
         remedy = "Give this user the right to read it, and to search the folders above it (chmod u+rX for the owner)."
@@ -109,27 +108,27 @@ class DestinationError(SharderError):
 
 
 def unwritable(what: object, cause: OSError | str, remedy: str = "") -> DestinationError:
-    """The error that `what`, a path mostly, cannot be written, with the cause; `remedy` is what to do, in sentences."""
+    """Return the error that `what`, mostly a path, cannot be written, with the cause; `remedy` is whole sentences."""
     reason = cause if isinstance(cause, str) else cause.strerror or cause
     return DestinationError(f"{what} cannot be written: {reason}.{' ' if remedy else ''}{remedy}")
 
 
 class DestinationGoneError(DestinationError):
-    """A destination that is not there any more as it was when the run began."""
+    """A destination whose folder or journal was removed or replaced since the run began."""
 
 
 class ManifestError(SharderError):
-    """A manifest that cannot be read, or is damaged."""
+    """A manifest that is missing, cannot be read, or is damaged."""
 
 
 class WorkerError(SharderError):
-    """Work that cannot be done, because the worker processes that try it die."""
+    """A task that cannot be done, because the worker processes that try it die."""
 
 
 class Death(Exception):  # noqa: N818 - it stops a run only if the task is not done by another worker
-    """The error of one task whose worker has died, or had no memory to go on.
+    """The error of one task whose worker has died, or has run out of memory.
 
-    `cause` says why, for people: "killed by SIGKILL", "out of memory", or "exit status 1".
+    `cause` is the reason, for people: "killed by SIGKILL", "out of memory", or "exit status 1".
     """
 
     def __init__(self, cause: str) -> None:
@@ -138,23 +137,23 @@ class Death(Exception):  # noqa: N818 - it stops a run only if the task is not d
 
     @classmethod
     def of_process(cls, exit_code: int) -> Death:
-        """The death of a process with this exit code, negative for a signal."""
+        """Return the death of a process with this exit code, negative for a signal."""
         if exit_code == NO_MEMORY_STATUS:
             return cls(_OUT_OF_MEMORY)
         return cls(f"killed by {signal.Signals(-exit_code).name}" if exit_code < 0 else f"exit status {exit_code}")
 
     @classmethod
     def without_memory(cls, error: MemoryError) -> Death:
-        """What counts as one: the function has raised `error`, which is the cause that Python knows."""
+        """Return the death of a task whose function has raised `error`, which becomes the death's __cause__."""
         death = cls(_OUT_OF_MEMORY)
         death.__cause__ = error
         return death
 
 
 class SampleError(Exception):
-    """One sample that cannot be stored as it should be; becomes a `model.Problem`, never stops a run by itself.
+    """One sample that cannot be stored as it should be; it becomes a `model.Problem`, and does not stop the run.
 
-    `kind` is one of those that leave a sample out.
+    `kind` is a Kind that leaves a sample out.
     """
 
     def __init__(self, kind: Kind, path: str, detail: str) -> None:
@@ -165,4 +164,4 @@ class SampleError(Exception):
 
 
 class StoppedError(Exception):
-    """Raised in a worker that was told to stop; whoever told it knows why."""
+    """Raised in a worker that was told to stop; the process that told it knows the reason."""

@@ -1,6 +1,6 @@
-"""Kinds: what can be the matter with a file of the source, and whether the shards lack something because of it.
+"""Kinds of problems: what can be wrong with a file of the source, and whether the shards lack something because of it.
 
-Errors and values alike name a kind, so this module is below both, and imports nothing of ours.
+Errors and values alike name a kind. So this module lies below both, and imports nothing of the package.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import enum
 
 
 class Kind(enum.StrEnum):
-    """What can be the matter with a file of the source; the value is what summaries and JSON show."""
+    """What can be wrong with a file of the source; summaries and JSON show the value."""
 
     NOT_AN_IMAGE = "not-an-image"
     ORPHAN_XML = "orphan-xml"
@@ -30,17 +30,17 @@ class Kind(enum.StrEnum):
 
     @property
     def meaning(self) -> str:
-        """What the kind says, for people."""
+        """The kind's meaning in words, for people."""
         return _MEANINGS[self]
 
     @property
     def leaves_out_sample(self) -> bool:
-        """Whether one image of the source is missing from the shards because of it, unless it is kept all the same."""
+        """Whether the shards lack one image of the source because of it, unless --on-bad keep stores the image."""
         return self in _LEAVES_OUT_SAMPLE
 
     @property
     def leaves_out_class(self) -> bool:
-        """Whether a class of the source is missing from the shards because of it; how many images, nobody knows."""
+        """Whether the shards lack a class of the source because of it; how many images the class has is not known."""
         return self in _LEAVES_OUT_CLASS
 
 

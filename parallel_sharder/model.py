@@ -1,8 +1,8 @@
-"""The values that pass between the modules, and all that crosses a process.
+"""The model: the frozen values that pass between the modules, and between processes.
 
-Frozen, and without behaviour beyond what follows from their own fields. A Listing and a Plan hold numpy columns and
-stay in the coordinator; a Chunk, a ShardRecord and a Problem cross to a worker and back, so this module does not
-import numpy: a worker has no use for it.
+They have no behaviour beyond what follows from their own fields. A Listing and a Plan hold numpy columns and stay in
+the coordinator; a Chunk crosses to a worker, and a ShardRecord with its Problems comes back. Workers do without numpy,
+so this module does not import it.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ IMAGE_ENDINGS = frozenset((
     ".jpeg", ".jpg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff",
     ".avif", ".heic", ".heif", ".jp2", ".j2k", ".jxl",
 ))  # fmt: skip
-"""In lower case: what names of images end in, whoever has renamed or converted them. None is longer than IMAGE_SUFFIX,
-which the plan relies on. What a file holds is seen when it is read."""
+"""The endings, in lower case, that names of images have after somebody has renamed or converted them. None is longer
+than IMAGE_SUFFIX, on which the plan relies. What a file holds is found when it is read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One file of the source with which something is the matter; `key` is "" where the file is no sample's.
+    """One file of the source in which something is wrong; `key` is "" where the file belongs to no sample.
 
-    `kept` tells of a broken sample that it is stored all the same, because the user wants it so. The text is for
-    people: it is made printable here, whatever names and values it has from the data.
+    `kept` is true of a broken sample that was stored nevertheless, by --on-bad keep. The text is for people: it can
+    hold names and values from the data, and is made printable here.
     """
 
     kind: Kind
@@ -57,26 +57,26 @@ class Problem:
 
     @property
     def leaves_out_sample(self) -> bool:
-        """Whether one image of the source is missing from the shards because of it."""
+        """Whether the shards lack one image of the source because of it."""
         return self.kind.leaves_out_sample and not self.kept
 
     @property
     def leaves_out_class(self) -> bool:
-        """Whether a class of the source is missing from the shards because of it; how many images, nobody knows."""
+        """Whether the shards lack a class of the source because of it; how many images the class has is not known."""
         return self.kind.leaves_out_class
 
     @property
     def leaves_out(self) -> bool:
-        """Whether something of the source is missing from the shards because of it."""
+        """Whether the shards lack an image or a class of the source because of it."""
         return self.leaves_out_sample or self.leaves_out_class
 
 
 @dataclass(frozen=True, slots=True)
 class Deviation:
-    """Something in a finished set that is not as it should be, in the file at `path`.
+    """A fault of a finished set, in the file at `path`.
 
-    `offset` counts bytes of the tar before compression, None where there is no such place; `key` is "" where it is not
-    about one sample. The text is made printable here, as a Problem's is.
+    `offset` counts bytes of the tar before compression, and is None where the fault has no such place; `key` is ""
+    where the fault is not of one sample. The text is made printable here, as a Problem's is.
     """
 
     path: str
@@ -95,7 +95,7 @@ def _make_printable(value: Problem | Deviation, *fields: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ImageClass:
-    """One class of the set: its label in the chosen order, its name for people, and the ID that the source has for it.
+    """One class of the set: its label in the chosen order, its name for people, and its ID in the source.
 
     ImageNet's names are the words of synsets, and its IDs are WordNet's.
     """
@@ -106,9 +106,9 @@ class ImageClass:
 
 
 class Place(NamedTuple):
-    """Where files of the source are: a folder, or an archive.
+    """A folder or an archive in which files of the source are.
 
-    `path` is what is opened; `name` is what people are told, which is another for what was unpacked into a spool.
+    `path` is the path that is opened. Messages show `name`, which differs for files that were unpacked into a spool.
     """
 
     path: str
@@ -116,7 +116,7 @@ class Place(NamedTuple):
 
 
 class Archive(NamedTuple):
-    """An archive of the source as it was when it was indexed: its size in bytes, its time in nanoseconds since 1970."""
+    """An archive of the source when it was indexed: size in bytes, modification time in nanoseconds since 1970."""
 
     path: str
     size: int
@@ -134,10 +134,10 @@ class Role(enum.StrEnum):
 class Part:
     """One column of files of a Listing: row i is the file that sample i has for this role.
 
-    The file lies in `places[place[i]]` of the Listing, has `size[i]` bytes, and is called `keys[i]` and an ending:
-    `endings[ending[i]]`, or the only one of `endings` throughout where `ending` is None. `place` and `size` are -1
-    where a sample has no such file. Where places are archives, `extent` says where in them (see columns.Extents); it is
-    None for loose files.
+    The file lies in `places[place[i]]` of the Listing and has `size[i]` bytes. Its name is `keys[i]` with the ending
+    `endings[ending[i]]`; where `ending` is None, `endings` has one entry, which is the ending of all names. `place` and
+    `size` are -1 where a sample has no such file. Where places are archives, `extent` has the places of the files in
+    them (see columns.Extents); it is None for loose files.
     """
 
     role: Role
@@ -148,7 +148,7 @@ class Part:
     ending: Bytes | None = None
 
     def pack(self, rows: Int32s) -> PackedPart:
-        """The files of these rows, for a Chunk."""
+        """Return the files of these rows, for a Chunk."""
         further = (b"" if column is None else column.take(rows, 0).tobytes() for column in (self.extent, self.ending))
         return PackedPart(
             self.role, self.endings, self.place.take(rows).tobytes(), self.size.take(rows).tobytes(), *further
@@ -156,9 +156,10 @@ class Part:
 
 
 class PackedPart(NamedTuple):
-    """What a Chunk has of a Part, as bytes: native int32 places, int64 sizes and extents, and a byte for each ending.
+    """A Chunk's rows of a Part, as bytes: native int32 places, int64 sizes and extents, and a byte for each ending.
 
-    They mean what they mean in the Part. `extent` is empty for loose files, and `ending` where all have the same.
+    The fields mean what they mean in the Part. `extent` is empty for loose files; `ending` is empty where all names
+    have the same ending.
     """
 
     role: Role
@@ -171,11 +172,12 @@ class PackedPart(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Listing:
-    """What there is: one row a sample, as columns, sorted by key (bytewise).
+    """The samples of a source: one row a sample, as columns, sorted by key (bytewise).
 
     Row i is the sample `keys[i]`, of class `classes[class_index[i]]`; its files are rows i of the `parts`, one part a
-    role. `class_index` is -1 throughout where `classes` is empty (test). `archives` are those that the run relies on.
-    `found` names what was found and where, `notices` are sentences on what people should know of it.
+    role. `class_index` is -1 in all rows where `classes` is empty (test). `archives` are the archives that the run
+    relies on. `found` has the name and the place of each thing that was found; `notices` are sentences about these, for
+    people.
     """
 
     found: tuple[tuple[str, str], ...]
@@ -189,7 +191,7 @@ class Listing:
     notices: tuple[str, ...] = ()
 
     def part(self, role: Role) -> Part:
-        """The column of the files with this role. Raises KeyError if the source has none."""
+        """Return the column of the files with this role. Raises KeyError if the source has none."""
         return {part.role: part for part in self.parts}[role]
 
     def __len__(self) -> int:
@@ -197,16 +199,16 @@ class Listing:
 
     @property
     def left_out(self) -> int:
-        """Images of the source that are no rows, for a reason that `problems` gives."""
+        """How many images of the source have no row; `problems` has the reasons."""
         return sum(problem.leaves_out_sample for problem in self.problems)
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """The order of the samples and where to cut it.
+    """The order of the samples, and the cuts between the shards.
 
-    `order` holds the rows of the Listing in the order they are stored. Shard i holds `order[cuts[i]:cuts[i + 1]]`
-    and has at most `shard_bytes[i]` bytes before compression, end blocks included.
+    `order` holds the rows of the Listing in the order in which they are stored. Shard i holds
+    `order[cuts[i]:cuts[i + 1]]`, and has at most `shard_bytes[i]` bytes before compression, end blocks included.
     """
 
     order: Int32s
@@ -215,15 +217,15 @@ class Plan:
 
     @property
     def shard_count(self) -> int:
-        """How many shards; their numbers are 0 to this, less one."""
+        """How many shards there are; they are numbered from 0 on."""
         return len(self.cuts) - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What all chunks of a run share: the tables that a Chunk's columns point into, and how shards are written.
+    """What all chunks of a run share: the tables that a Chunk's columns point into, and the options of writing.
 
-    `form` and `on_bad` are Options' choices; `md5` asks for the MD5 of each shard.
+    `form` is Options.annotations, and `on_bad` is Options.on_bad; `md5` asks for the MD5 of each shard.
     """
 
     places: tuple[Place, ...]
@@ -235,7 +237,7 @@ class Job:
     md5: bool = False
 
     def pack(self) -> bytes:
-        """The job as compressed msgpack: made once a run, sent with each chunk, and unpacked once by each worker."""
+        """Return the job as compressed msgpack: packed once a run, sent with each chunk, unpacked once a worker."""
         rows = [dataclasses.astuple(row) for row in self.classes]
         places = [tuple(map(os.fsencode, place)) for place in self.places]
         rest = self.compression, self.compression_threads, self.form, self.on_bad, self.md5
@@ -243,7 +245,7 @@ class Job:
 
     @classmethod
     def unpack(cls, packed: bytes) -> Job:
-        """The inverse of `pack`."""
+        """Return the job that `pack` has packed."""
         places, rows, compression, threads, form, on_bad, md5 = msgpack.unpackb(zlib.decompress(packed))
         unpacked = tuple(Place(*map(os.fsdecode, place)) for place in places)
         classes = tuple(ImageClass(*row) for row in rows)
@@ -254,9 +256,9 @@ class Job:
 class Chunk:
     """One shard's work: a contiguous slice of the shuffled order, as packed columns.
 
-    `path` is the shard's final name. `job` is a packed Job. `keys` holds the keys NUL-padded to `key_width` bytes;
-    `class_index` is native int32, and means what it means in a Listing; each of `parts` is one of the Listing's.
-    `mends` says that what has the shard's name was recorded as finished, and is replaced if it is a damaged copy.
+    `path` is the shard's final path. `job` is a packed Job. `keys` holds the keys, each NUL-padded to `key_width`
+    bytes; `class_index` is native int32, and means what it means in a Listing; `parts` are slices of the Listing's.
+    With `replaces_damaged`, a file that has the shard's name and is a damaged copy of the shard is replaced.
     """
 
     number: int
@@ -266,18 +268,18 @@ class Chunk:
     keys: bytes
     class_index: bytes
     parts: tuple[PackedPart, ...]
-    mends: bool = False
+    replaces_damaged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ShardRecord:
     """One finished shard: whole, synced, and under its final name.
 
-    `tar_bytes` counts the tar before compression, `file_bytes` the file; `xxh3_128` is the file's digest in hex.
-    `left_out` holds the positions within the chunk of the samples that are not in the shard, in order, and
-    `problems` says why. `md5` is the file's, in hex, "" if it was not asked for. `json_bytes` (native uint32) are the
-    sizes of the samples' JSONs: all that the plan does not know of where each member is. `mended` are the counts of
-    mended.Mended, empty for another form of annotations.
+    `tar_bytes` is the size of the tar before compression, `file_bytes` that of the file; `xxh3_128` is the file's
+    digest in hex. `left_out` holds the positions, within the chunk, of the samples that are not in the shard, in order;
+    `problems` has the reasons. `md5` is the file's MD5 in hex, "" if it was not asked for. `json_bytes` (native uint32)
+    holds the size of each sample's JSON: with the plan, that is enough to compute the offset of each member. `mended`
+    holds the counts of samples.mended.Mended, and is empty where annotations have another form than boxes.
     """
 
     number: int
@@ -294,5 +296,5 @@ class ShardRecord:
 
     @property
     def is_provisional(self) -> bool:
-        """Whether samples are missing that may be there the next time: not broken, but unreadable or just changing."""
+        """Whether it lacks samples that another run may store: those were not broken, but unreadable or changing."""
         return any(problem.kind in (Kind.UNREADABLE, Kind.CHANGED) for problem in self.problems)

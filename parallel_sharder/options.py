@@ -1,6 +1,7 @@
-"""The choices of a run: frozen, validated, each default with its reason.
+"""Options: the choices of a conversion, of verify and of index; frozen, and validated when they are made.
 
-All that is wrong is said at once. Nothing here looks at the disk: what is there is the scan's to say.
+All complaints are raised at once, in one OptionsError. This module does not look at the disk: whether paths exist, the
+scan and the destination say.
 """
 
 from __future__ import annotations
@@ -29,34 +30,34 @@ Labels = Literal["devkit", "sorted"]
 LABELS: tuple[Labels, ...] = get_args(Labels)
 
 LayoutName = Literal["tree", "kaggle", "archives", "zip"]
-"""tree: unpacked, as most people do; kaggle: as Kaggle's zip unpacks; archives, zip: as downloaded."""
+"""tree: the official archives, unpacked; kaggle: Kaggle's zip, unpacked; archives, zip: the downloads themselves."""
 LAYOUTS: tuple[LayoutName, ...] = get_args(LayoutName)
 
 StartMethod = Literal["forkserver", "spawn", "fork"]
-"""multiprocessing's, of which a system may not have all."""
+"""The start methods of multiprocessing; a system may lack some."""
 
 Reader = Literal["wids", "dali", "energon", "timm", "openclip"]
 """The readers that indexes can be written for; see the package `indexes`."""
 INDEXES: tuple[Reader, ...] = get_args(Reader)
 
 SEEKING: tuple[Reader, ...] = ("dali", "energon")
-"""Those of them that go to a place in a shard, which a compressed one does not have."""
+"""The readers that seek in a shard, which is not possible in a compressed one."""
 
 Annotations = Literal["original", "boxes", "none"]
-"""The form of a sample's JSON. original: xmltodict's, as the reference script has it. boxes: one shape for all samples,
-see the module samples.boxes. none: label and words alone; annotations are not read."""
+"""The form of a sample's JSON. original: xmltodict's output, as the reference script stores it. boxes: one shape for
+all samples, see samples.boxes. none: label and words alone; annotations are not read."""
 ANNOTATIONS: tuple[Annotations, ...] = get_args(Annotations)
 WITHOUT_ANNOTATIONS = frozenset({"none"})
 """The forms for which no annotation is read."""
 
 OnBad = Literal["skip", "keep", "fail"]
-"""What becomes of broken samples. skip: left out and listed. keep: the image is stored as it is, and a broken
-annotation counts as none. fail: the first one stops the run."""
+"""What is done with broken samples. skip: they are left out and listed. keep: the image is stored as it is, and a
+broken annotation counts as none. fail: the first one stops the run."""
 ON_BAD: tuple[OnBad, ...] = get_args(OnBad)
 
 DEFAULT_DEST = "imagenet_{split}-%06d.tar"
 DEFAULT_MAXSIZE = 10**9
-"""Of the reference script. Larger shards shuffle worse and lose more to a broken transfer; smaller ones cost opens."""
+"""The reference script's. Larger shards shuffle worse and lose more to a broken transfer; smaller ones cost opens."""
 
 SEED_LIMIT = 2**64
 WORKERS_LIMIT = 10_000
@@ -68,14 +69,15 @@ _SIZE = re.compile(r"([0-9]{1,30}(?:\.[0-9]{1,30})?(?:e\+?[0-9]{1,2})?)\s*([kmgt
 class Options:
     """What to convert, to where, and how; see the README's table of options, which has the same names.
 
-    `dest` is a pattern or a folder; a "~" that begins a path is the home folder. `workers` None means the cores this
-    process may use, 0 this process itself. `maxsize` is in bytes of the tar before compression, a number or text like
-    "1GB" (see parse_size). `shuffle` False keeps the order of the keys. `layout` None finds it. `check_archives`
-    compares the official archives with their published MD5 before anything is written. `start_method` None takes a safe
-    one. `overwrite` starts anew where an earlier run has recorded its shards; `check` reads what that has left, and
-    keeps only shards of the recorded digest. `index` are readers that want an index, "all", or "none"; that of wids is
-    the manifest, which is there in any case, and `md5` adds each shard's MD5 to it. `card` asks for a dataset card,
-    README.md, of all sets in the folder. Raises OptionsError, which holds every complaint.
+    `dest` is a pattern or a folder; a "~" that begins a path is the home folder. `workers` None means as many as the
+    cores that this process may use; 0 means that this process does the work. `maxsize` is in bytes of the tar before
+    compression, a number or text like "1GB" (see parse_size). `shuffle` False keeps the order of the keys. `layout`
+    None has the layout found. `check_archives` compares the official archives with their published MD5 before anything
+    is written. `start_method` None chooses a safe method. `overwrite` removes the shards that an earlier run has
+    recorded, and starts anew; `check` reads them, and keeps only those that have the recorded digest. `index` names the
+    readers that need an index, or is "all" or "none". The index of wids is the manifest, which is always written; `md5`
+    adds each shard's MD5 to it. `card` asks for a dataset card, README.md, of all sets in the folder. Raises
+    OptionsError, which holds every complaint.
     """
 
     root: str | Path = "."
@@ -102,18 +104,18 @@ class Options:
     card: bool = False
 
     _start: ClassVar[str] = ""
-    """The folder that a relative `dest` starts from; "" is the current one, whichever that is."""
+    """The folder that a relative `dest` starts from; "" is the current folder at the time of use."""
 
     def __post_init__(self) -> None:
         complaints = _expand(self, "root", "dest", "xml_root", "meta")
         _make_whole(self, "workers", "maxcount", "shards", "seed")
         try:
-            size = size_in(self.maxsize)
+            size = whole_size(self.maxsize)
             object.__setattr__(self, "maxsize", size)
             complaints.append(_outside("--maxsize", size, 1, 2**60))
         except ValueError as error:
             complaints.append(f"--maxsize: {error}")
-        object.__setattr__(self, "index", names_in(self.index))
+        object.__setattr__(self, "index", split_names(self.index))
         complaints += _not_flags(self, "shuffle", "check_archives", "overwrite", "check", "md5", "card")
         complaints += self._complaints()
         _refuse(complaints)
@@ -125,7 +127,7 @@ class Options:
         return dataclasses.replace(pattern, folder=os.path.join(self._start, pattern.folder))
 
     def anchored(self) -> Options:
-        """The same choices, whose relative `dest` holds if the process changes its directory."""
+        """Return the same choices with a `dest` that stays the same place when the process changes its directory."""
         if os.path.isabs(self.pattern.folder):
             return self
         anchored = copy.copy(self)
@@ -134,12 +136,12 @@ class Options:
 
     @property
     def readers(self) -> tuple[Reader, ...]:
-        """Those of INDEXES that `index` means."""
-        return _readers(names_in(self.index))
+        """The readers of INDEXES that `index` means."""
+        return _readers(split_names(self.index))
 
     @property
     def choices(self) -> dict[str, Any]:
-        """Those that the bytes of the shards follow from, by name: what a resumed run must agree in."""
+        """The choices that the bytes of the shards depend on, by name; a run is resumed only with the same ones."""
         return {
             "split": self.split,
             "labels": self.labels,
@@ -167,13 +169,13 @@ class Options:
         ]
         if self.seed and not self.shuffle:
             complaints.append(
-                f"--seed {self.seed} is for the shuffle, and --no-shuffle wants none; leave one of them out"
+                f"--seed {self.seed} is for the shuffle, and --no-shuffle turns that off; leave one of them out"
             )
         if self.check and self.overwrite:
             complaints.append("--check keeps what is whole, and --overwrite keeps nothing; leave one of them out")
         if self.annotations in WITHOUT_ANNOTATIONS and self.xml_root is not None:
-            complaints.append("--xml-root tells where annotations are, and --annotations none wants none")
-        index = names_in(self.index)
+            complaints.append("--xml-root names the annotations' folder, and --annotations none reads no annotations")
+        index = split_names(self.index)
         complaints += _not_readers("--index", index, (*INDEXES, "all", "none"))
         if not is_path(self.dest) or not isinstance(self.split, str):
             return complaints
@@ -195,8 +197,8 @@ class Options:
 class VerifyOptions:
     """What to verify: `dest` is a folder of finished sets, a pattern of shards, or a manifest.
 
-    With `source`, the raw data set's folder, samples are compared with it. `xml_root`, `meta`, `layout` and `workers`
-    are as in Options. Raises OptionsError, which holds every complaint.
+    With `source`, the raw data set's folder, the samples are compared with the source. `xml_root`, `meta`, `layout` and
+    `workers` mean what they mean in Options. Raises OptionsError, which holds every complaint.
     """
 
     dest: str | Path
@@ -214,7 +216,7 @@ class VerifyOptions:
         complaints.append(_not_among("--layout", self.layout, (None, *LAYOUTS)))
         for option, value in (("--xml-root", self.xml_root), ("--meta", self.meta), ("--layout", self.layout)):
             if value is not None and self.source is None:
-                complaints.append(f"{option} tells where a part of the source is; name that with --source")
+                complaints.append(f"{option} is for a comparison with the source; name the source with --source")
         _refuse(complaints)
 
 
@@ -222,8 +224,8 @@ class VerifyOptions:
 class IndexOptions:
     """What to index: `dest` is a folder of shards, or a pattern; `readers` are some of INDEXES, or "all".
 
-    `md5` adds the MD5 of each shard to the index for wids, for which all of it is read. `workers` is as in Options.
-    Raises OptionsError, which holds every complaint.
+    `md5` adds the MD5 of each shard to the index for wids; for that, each shard is read in full. `workers` means what
+    it means in Options. Raises OptionsError, which holds every complaint.
     """
 
     dest: str | Path
@@ -235,20 +237,23 @@ class IndexOptions:
         complaints = _expand(self, "dest", dest="DEST")
         _make_whole(self, "workers")
         complaints.append(_outside("--workers", self.workers, 0, WORKERS_LIMIT))
-        readers = names_in(self.readers)
+        readers = split_names(self.readers)
         complaints += _not_readers("--for", readers, (*INDEXES, "all"))
         object.__setattr__(self, "readers", _readers(readers))
         complaints += _not_flags(self, "md5")
         if self.md5 and "wids" not in self.readers:
-            complaints.append("--md5 is for the index of wids; name that with --for")
+            complaints.append("--md5 is for the index of wids; add wids to --for")
         if "energon" in self.readers and is_path(self.dest) and is_pattern(os.fspath(self.dest)):
-            complaints.append("energon's index is of all shards in a folder; name that as DEST, not a pattern")
+            complaints.append("energon's index is of all shards in a folder; name the folder as DEST, not a pattern")
         complaints.append(_not_a_pattern(self.dest))
         _refuse(complaints)
 
 
 def parse_size(text: str) -> int:
-    """Bytes from `1e9`, `500MB` (powers of 1,000) or `1GiB` (powers of 1,024). Raises ValueError for anything else."""
+    """Return the bytes that `1e9`, `500MB` (powers of 1,000) or `1GiB` (powers of 1,024) means.
+
+    Raises ValueError for other text.
+    """
     match = _SIZE.fullmatch(text.strip())
     if match is None or (match[3] and not match[2]):
         raise ValueError(f"{text!r} is not a size; write bytes like 1000000000, 1e9, 500MB or 1GiB")
@@ -258,9 +263,9 @@ def parse_size(text: str) -> int:
 
 
 def _expand(options: Any, *fields: str, **names: str) -> list[str]:
-    """Put the home folder for a "~" that begins one of these paths; complaints about what is no path.
+    """Replace a "~" that begins one of these paths by the home folder, and return complaints about what is no path.
 
-    `names` are what complaints call a field that is not given by the option of its name.
+    `names` has what complaints call a field that does not have the name of its option.
     """
     complaints = []
     for field in fields:
@@ -284,7 +289,10 @@ def _make_whole(options: Any, *fields: str) -> None:
 
 
 def _not_flags(options: Any, *fields: str) -> list[str]:
-    """Make numpy's truth values in these fields Python's; complaints about what is none. None of them comes typed."""
+    """Replace numpy's truth values in these fields by Python's, and return complaints about other values.
+
+    The complaints name the fields, not options: the command line gives only truth values.
+    """
     complaints = []
     for field in fields:
         value = getattr(options, field)
@@ -296,7 +304,7 @@ def _not_flags(options: Any, *fields: str) -> list[str]:
 
 
 def is_path(value: Any) -> bool:
-    """Whether that is text, or a Path or the like of it, which the system can take."""
+    """Return whether the value is text or a path-like object, and valid as a path on this system."""
     try:
         return isinstance(os.fspath(value), str) and b"\0" not in os.fsencode(value)
     except (TypeError, UnicodeEncodeError):
@@ -304,7 +312,7 @@ def is_path(value: Any) -> bool:
 
 
 def _not_a_pattern(dest: str | Path) -> str:
-    """The complaint about what would name shards, if it does not."""
+    """Return the complaint about a `dest` that is meant as a pattern of shards and is not valid; else ""."""
     try:
         if is_path(dest) and is_pattern(os.fspath(dest)):
             ShardPattern.parse(os.fspath(dest))
@@ -314,13 +322,13 @@ def _not_a_pattern(dest: str | Path) -> str:
 
 
 def _refuse(complaints: Sequence[str]) -> None:
-    """Raise OptionsError with those that say something."""
+    """Raise OptionsError with the complaints that are not empty, if there are any."""
     if any(complaints):
         raise OptionsError([*filter(None, complaints)])
 
 
-def size_in(value: Any) -> Any:
-    """A size as people write it: 1e9, or text that parse_size takes; other types as they are.
+def whole_size(value: Any) -> Any:
+    """Return the bytes that a number such as 1e9, or a text for parse_size, means; values of other types unchanged.
 
     Raises ValueError for other text.
     """
@@ -331,7 +339,7 @@ def size_in(value: Any) -> Any:
 
 
 def whole(value: Any) -> Any:
-    """The int that a whole number of any type is, numpy's too; other values as they are."""
+    """Return a whole number of any type, numpy's included, as an int; other values unchanged."""
     try:
         return value if isinstance(value, bool) else operator.index(value)
     except TypeError:
@@ -344,8 +352,8 @@ def _not_among(option: str, value: str | None, allowed: tuple[str | None, ...]) 
     return f"{option} {value!r} is not one of {', '.join(filter(None, allowed))}"
 
 
-def names_in(names: str | Sequence[str]) -> tuple[str, ...]:
-    """The names, each once; in text they are separated by commas."""
+def split_names(names: str | Sequence[str]) -> tuple[str, ...]:
+    """Return the names, each once; text is split at its commas."""
     given = [*filter(None, names.split(","))] if isinstance(names, str) else names
     if not isinstance(given, Sequence):
         return (given,)
@@ -354,7 +362,7 @@ def names_in(names: str | Sequence[str]) -> tuple[str, ...]:
 
 def _not_readers(option: str, names: tuple[str, ...], allowed: tuple[str, ...]) -> list[str]:
     if "none" in names and len(names) > 1:
-        return [f"{option} {','.join(map(str, names))}: none goes with nothing else"]
+        return [f"{option} {','.join(map(str, names))}: none cannot be combined with others"]
     return [_not_among(option, name, allowed) for name in names or ("",)]
 
 

@@ -1,8 +1,8 @@
-"""The pattern: the names that `--dest` gives to the shards of a set, and what the name of a shard says, anybody's.
+"""The pattern: the names that `--dest` gives to the shards of a set, and the parts of any shard's name.
 
 A pattern is a path with one `%0Nd` for the shard number and an ending that chooses the compression. Everything that
-is derived from it (shard names, brace pattern, name of the set) is derived here and nowhere else. Names are text: this
-module looks at no file.
+is derived from it (shard names, brace pattern, name of the set) is derived here and nowhere else. This module handles
+text, and looks at no file.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from typing import NamedTuple
 from parallel_sharder.setfiles import SetFiles
 
 COMPRESSIONS = {".tar.gz": "gzip", ".tgz": "gzip", ".tar.zst": "zstd", ".tar": "none"}
-"""What each ending means; longer endings first, because ".tar" is looked for last."""
+"""The compression that each ending means; ".tar" is last because it is looked for last."""
 
 _SHARD = re.compile(rf"(?!\.)(.*?)([0-9]+)({'|'.join(map(re.escape, COMPRESSIONS))})")
 _NUMBER = re.compile(r"%0([1-9][0-9]?)d")
 _ARCHIVE = re.compile(r"\.(?:tar|tgz|zip)(?:\.\w+)?$", re.IGNORECASE)
 
 _DIGITS = 6
-"""Of the shard number, where nobody says it: enough for any set, and what the default --dest has."""
+"""The width of the shard number where the user gives none: enough for any set, and the width in the default --dest."""
 
 _FOREIGN_NUMBER = re.compile(
     r"%(?:\(\w*\))?[-+#0]*[0-9]*[dioux]|%s|\{[^{}]*\}|[*?]+|#+|\$\w+|(?<![0-9])00+[0-9]*$", re.IGNORECASE
@@ -44,7 +44,7 @@ class ShardPattern:
 
     @classmethod
     def parse(cls, dest: str, split: str = "train") -> ShardPattern:
-        """The pattern that `dest` means: a pattern itself, or a folder; "{split}" in it stands for the split.
+        """Return the pattern that `dest` means, which is a pattern or a folder; "{split}" in it stands for the split.
 
         Raises ValueError, with the remedy, for a path that is neither.
         """
@@ -76,7 +76,7 @@ class ShardPattern:
 
     @classmethod
     def of_set(cls, name: str, first: str) -> ShardPattern | None:
-        """The pattern of the set of this name whose shard 0 is called `first`; None if no set has both."""
+        """Return the pattern of the set called `name` whose shard 0 is called `first`; None if the two contradict."""
         for parts in _partings(name, first):
             if not parts.number.strip("0"):
                 with contextlib.suppress(ValueError):
@@ -85,40 +85,40 @@ class ShardPattern:
 
     @property
     def compression(self) -> str:
-        """Which compression the ending means: "none", "gzip" or "zstd"."""
+        """The compression that the ending means: "none", "gzip" or "zstd"."""
         return COMPRESSIONS[self.suffix]
 
     @property
     def set_name(self) -> str:
-        """The name of the whole set: the prefix without the dash or so before the number."""
+        """The name of the whole set: the prefix without the dash, underscore or dot before the number."""
         return set_name(self.prefix)
 
     @property
     def files(self) -> SetFiles:
-        """The names of what lies beside the shards."""
+        """The paths of the files beside the shards."""
         return SetFiles(self.folder, self.set_name)
 
     def path(self, number: int) -> str:
-        """The final name of shard `number`."""
+        """Return the final path of shard `number`."""
         return os.path.join(self.folder, f"{self.prefix}{number:0{self.digits}d}{self.suffix}")
 
     def braces(self, shard_count: int) -> str:
-        """All shards as one brace pattern, as shells and webdataset expand it; the one shard's path if there is one."""
+        """Return all shards as one brace pattern, which shells and webdataset expand; one shard's path as it is."""
         return braces([self.path(0), self.path(shard_count - 1)])
 
     @property
-    def shards(self) -> str:
+    def shard_names(self) -> str:
         """A regular expression for the file names of this pattern's shards, of any number."""
         return re.escape(self.prefix) + "[0-9]+" + re.escape(self.suffix)
 
     @property
-    def names(self) -> str:
-        """A regular expression for the file names of this pattern's shards, of any number, and what is beside them."""
-        return f"{self.shards}|{self.files.beside_names}"
+    def file_names(self) -> str:
+        """A regular expression for the names of this pattern's shards, of any number, and of the files beside them."""
+        return f"{self.shard_names}|{self.files.beside_names}"
 
 
 def is_pattern(dest: str) -> bool:
-    """Whether that should be a pattern, not a folder or a file: by its last part, for a folder can have a % in it."""
+    """Return whether `dest` is meant as a pattern: its last part has a %. (Names of folders can have one too.)"""
     return "%" in os.path.basename(dest)
 
 
@@ -131,7 +131,7 @@ class ShardName(NamedTuple):
 
 
 def shard_name(name: str, prefix: str | None = None) -> ShardName | None:
-    """The parts of the file name of a shard, anybody's; None if it is no shard's.
+    """Return the parts of the file name of any tool's shard; None if no shard has such a name.
 
     Without a known `prefix`, all digits before the ending are the number.
     """
@@ -142,7 +142,7 @@ def shard_name(name: str, prefix: str | None = None) -> ShardName | None:
 
 
 def braces(paths: Sequence[str]) -> str:
-    """All of `paths`, whose numbers have no gaps, as one brace pattern; the path itself if there is only one."""
+    """Return all of `paths`, whose numbers have no gaps, as one brace pattern; the path itself if there is only one."""
     folder, first = os.path.split(paths[0])
     start, end = shard_name(first), shard_name(os.path.basename(paths[-1]))
     if start is None or end is None or start == end:
@@ -151,19 +151,19 @@ def braces(paths: Sequence[str]) -> str:
 
 
 def set_name(prefix: str) -> str:
-    """The name of the set whose shards' names begin so."""
+    """Return the name of the set whose shards' names begin with `prefix`."""
     return prefix.rstrip("-_.") or "shards"
 
 
-def names_set(name: str, shard: str) -> bool:
-    """Whether a set with such a shard can be called so."""
+def fits_set_name(name: str, shard: str) -> bool:
+    """Return whether a set called `name` can have a shard called `shard`."""
     return any(_partings(name, shard))
 
 
 def _partings(name: str, shard: str) -> Iterator[ShardName]:
-    """The parts of a shard's name with which its set is called `name`, the shortest number first.
+    """Yield each way to part a shard's name that makes `name` the name of its set, the shortest number first.
 
-    The first digits in it can belong to the prefix.
+    The ways differ in how many of the digits belong to the prefix.
     """
     if parts := shard_name(shard):
         for end in reversed(range(len(parts.number))):
@@ -173,7 +173,7 @@ def _partings(name: str, shard: str) -> Iterator[ShardName]:
 
 
 def _suggested(dest: str) -> str:
-    """The pattern that a path which is none seems to mean, without what a shard's name cannot hold."""
+    """Return the pattern that is probably meant by a path that is no pattern; only characters of shards' names stay."""
     folder, name = os.path.split(dest)
     kept = "/".join(part for part in folder.split("/") if not _NUMBER.search(part))
     folder = kept or "/" * folder.startswith("/")
@@ -191,7 +191,7 @@ def _suggested(dest: str) -> str:
 
 
 def _digits(number: str) -> int:
-    """How many digits a number has that is written otherwise than here; the usual ones if that does not say it."""
+    """Return the width of a shard number in a foreign notation; the default width if the notation does not give one."""
     runs = re.findall("[0-9]+", number)
     is_width = runs and number[0] in "%{" and ".." not in number
     digits = int(runs[-1]) if is_width else len(runs[-1]) if runs else number.count("#")

@@ -1,7 +1,7 @@
-"""The plan: in what order the samples are stored, and where that order is cut into shards.
+"""The plan: in which order the samples are stored, and where that order is cut into shards.
 
-Pure: a Listing's keys, the samples' sizes, a seed and limits in, a Plan out. No I/O, no clock, no number of workers, so
-whoever has the same source and the same limits has the same plan.
+A Listing's keys, the samples' sizes, a seed and limits come in, and a Plan goes out. The functions are pure: they use
+no I/O, no clock, and no count of workers. So the plan of the same source, seed and limits is always the same.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from parallel_sharder.tar.ustar import END
 from parallel_sharder.text import counted
 
 _ROWS_AT_A_TIME = 1 << 16
-"""Rows looked up, and keys made into Python objects, at a time: more cost memory, fewer cost time."""
+"""How many rows are looked up, and keys made into Python objects, at a time: more cost memory, fewer cost time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What bounds a shard: bytes of the tar before compression, samples, and the number of shards if it is fixed."""
+    """Limits of a shard, in bytes of the tar before compression and in samples; `shards` fixes the number of shards."""
 
     maxsize: int
     maxcount: int | None = None
@@ -31,11 +31,11 @@ class Limits:
 
 
 def make_plan(keys: Keys, order: Int32s, sample_bytes: Int64s, limits: Limits) -> Plan:
-    """The plan for samples of these keys and sizes (columns of a Listing), to be stored in this order of rows.
+    """Return the plan for samples of these keys and sizes (columns of a Listing), to be stored in this order of rows.
 
-    The fewest shards that stay within the limits, with sample counts that differ by at most one. (Where no count near
-    the fewest fits, because single samples nearly fill a shard, up to 0.1 % more than the fewest.) Raises PlanError for
-    a sample that no shard can hold, and for a fixed number of shards that cannot be.
+    It has the fewest shards that stay within the limits, and their sample counts differ by at most one. (Where no count
+    near the fewest fits, because single samples nearly fill a shard, it has up to 0.1 % more than the fewest.) Raises
+    PlanError for a sample that no shard can hold, and for a fixed number of shards that breaks a limit.
     """
     _refuse_oversized(keys, sample_bytes, limits)
     ends = np.zeros(len(keys) + 1, np.int64)
@@ -59,12 +59,13 @@ def make_plan(keys: Keys, order: Int32s, sample_bytes: Int64s, limits: Limits) -
     return plan
 
 
-def in_order(keys: Keys, seed: int | None) -> Int32s:
-    """The rows of `keys` (sorted) in the order they are stored; `seed` None keeps that of the keys.
+def make_order(keys: Keys, seed: int | None) -> Int32s:
+    """Return the rows of `keys` (sorted) in the order in which they are stored.
 
-    Otherwise by XXH3-64 of the key with `seed`, equal hashes by key. So the order is a function of seed (0 to
-    2**64 - 1) and keys alone, the same on every platform and in every version of Python and numpy, and a sample that is
-    added or removed does not move the others. (XXH3: https://github.com/Cyan4973/xxHash, doc/xxhash_spec.md.)
+    With `seed` None, that is the order of the keys. Otherwise the rows are sorted by XXH3-64 of the key with `seed`,
+    and equal hashes by key. So the order is a function of seed (0 to 2**64 - 1) and keys alone. It is the same on every
+    platform and in every version of Python and numpy, and a sample that is added or removed does not move the others.
+    (XXH3: https://github.com/Cyan4973/xxHash, doc/xxhash_spec.md.)
     """
     if seed is None:
         return np.arange(len(keys), dtype=np.int32)
@@ -76,7 +77,7 @@ def in_order(keys: Keys, seed: int | None) -> Int32s:
 
 
 def _even_cuts(sample_count: int, shard_count: int) -> Int64s:
-    """Where to cut so many samples into so many shards: the first ones get the odd samples."""
+    """Return the cuts that divide the samples evenly; where that leaves a remainder, the first shards get one more."""
     small, odd = divmod(sample_count, shard_count)
     shards = np.arange(shard_count + 1)
     return shards * small + np.minimum(shards, odd)
@@ -91,7 +92,7 @@ def _fewest(sample_count: int, ends: Int64s, limits: Limits) -> int:
         cuts = _even_cuts(sample_count, fewest)
         if np.max(ends[cuts[1:]] - ends[cuts[:-1]]) <= room:
             return fewest
-        fewest += max(1, fewest // 1000)  # one by one where that is quick, and never a million steps
+        fewest += max(1, fewest // 1000)  # steps of 1 are exact; larger ones avoid a million steps
     return sample_count
 
 
@@ -107,7 +108,7 @@ def _refuse_oversized(keys: Keys, sample_bytes: Int64s, limits: Limits) -> None:
 
 
 def _refuse_overfull(plan: Plan, limits: Limits) -> None:
-    """Only a fixed number of shards can make one too large."""
+    """Raise PlanError if a shard is too large, which only a fixed number of shards can cause."""
     samples = int(np.max(np.diff(plan.cuts)))
     if limits.maxcount is not None and samples > limits.maxcount:
         raise PlanError(

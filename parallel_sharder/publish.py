@@ -1,7 +1,8 @@
-"""Publishing: what lies beside finished shards, for people and readers, is written, the manifest last.
+"""Publishing: the files that lie beside finished shards, for people and readers, are written, the manifest last.
 
-Before work starts, what else has the names of these files is refused; before shards are made anew, what is said of the
-old ones is withdrawn. What each file is, and how it is known, is its own module's business (see beside.py).
+Before work starts, foreign files that have their names are refused. Before shards are removed, the files that list them
+are withdrawn. Each kind of file is a `catalog.beside.Beside` in a module of its own, which knows the file's content and
+recognises its own; this module knows only which kinds a run writes, and in which order.
 """
 
 from __future__ import annotations
@@ -27,13 +28,13 @@ from parallel_sharder.stores.digests import digests_of
 
 
 def besides(options: Options) -> tuple[Beside, ...]:
-    """What lies beside the shards if these options are followed, in the order in which it is written."""
+    """Return what these options have written beside the shards, in the order in which it is written."""
     return _besides(options, options.readers, options.card)
 
 
 def _besides(options: Options, readers: Collection[str], card: bool) -> tuple[Beside, ...]:
     files = options.pattern.files
-    readers = [name for name in readers if name != "wids"]  # whose index is the manifest
+    readers = [name for name in readers if name != "wids"]  # the index of wids is the manifest
     return (
         ProblemsFile(files.problems),
         *([ReaderIndexes(options.pattern, options.split, readers)] if readers else []),
@@ -43,15 +44,15 @@ def _besides(options: Options, readers: Collection[str], card: bool) -> tuple[Be
 
 
 def refuse_in_the_way(options: Options) -> None:
-    """Raise DestinationError now, not after hours, if something else has the name of what will be published."""
+    """Raise DestinationError now, not after hours, if a foreign file has the name of one that will be published."""
     for beside in besides(options):
         beside.refuse()
 
 
 def withdraw(options: Options, monitor: Monitor) -> bool:
-    """Remove what is said of the set's shards beside them, wanted now or not, before the shards are removed.
+    """Remove the set from all indexes and the card, and return whether one of them listed it.
 
-    Returns whether anything was said.
+    It is called before shards are removed, and includes files that the options do not ask for.
     """
     with store_of(options.pattern.folder).lock(options.pattern.folder, monitor.waiting):
         withdrawn = [beside.withdraw() for beside in _besides(options, INDEXES, card=True)]
@@ -69,7 +70,7 @@ def publish(
 ) -> tuple[Problem, ...]:
     """Write all that lies beside the shards of `records`, which are in order of number, and return the set's problems.
 
-    Raises DestinationError for what cannot be written, and for what is in the way.
+    Raises DestinationError for a file that cannot be written, and for a foreign file that has its name.
     """
     if options.md5:
         records = _with_md5(records, engine, journal)
@@ -84,10 +85,10 @@ def publish(
 
 @contextlib.contextmanager
 def _folder_for(options: Options, monitor: Monitor) -> Iterator[None]:
-    """Holds the folder's lock inside the block, if what is written says something of other sets in the folder too.
+    """Hold the folder's lock inside the block, if a file that is written covers other sets in the folder too.
 
-    So of two runs that end at once, each sees the other's set. What an interrupt leaves of files that were being
-    written is removed; if the folder is locked, also what others have left.
+    So of two runs that end at once, the second sees the set of the first. When the block raises, unfinished files are
+    removed; if the folder is locked, those that other runs have left are removed too.
     """
     pattern = options.pattern
     is_shared = any(beside.is_shared for beside in besides(options))
@@ -95,7 +96,7 @@ def _folder_for(options: Options, monitor: Monitor) -> Iterator[None]:
         try:
             yield
         except BaseException:
-            store_of(pattern.folder).remove_partials(pattern.folder, pattern.shards)
+            store_of(pattern.folder).remove_partials(pattern.folder, pattern.shard_names)
             for beside in _besides(options, INDEXES, card=True):
                 if is_shared or not beside.is_shared:
                     beside.remove_partials()
@@ -103,11 +104,11 @@ def _folder_for(options: Options, monitor: Monitor) -> Iterator[None]:
 
 
 def _with_md5(records: Sequence[ShardRecord], engine: Engine, journal: Journal) -> list[ShardRecord]:
-    """The records, each with the MD5 of its shard: what was made without is read for it."""
+    """Return the records, each with the MD5 of its shard; shards that were written without MD5 are read for it."""
     without = {record.path: record for record in records if not record.md5}
     for path, md5, xxh3_128 in engine.each(digests_of, without):
         if xxh3_128 != without[path].xxh3_128:
-            raise DestinationError(f"{path} is not as it was finished any more. With --check it is made anew.")
+            raise DestinationError(f"{path} has changed since it was finished. With --check it is made anew.")
         without[path] = dataclasses.replace(without[path], md5=md5)
     journal.record([*without.values()])
     return [without.get(record.path, record) for record in records]

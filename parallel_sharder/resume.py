@@ -1,4 +1,8 @@
-"""Resuming: what of an earlier run's shards is still as the journal has it, and what a run is recognised by."""
+"""Resuming: the fingerprint by which a run recognises an earlier one, and the shards of that run that can stay.
+
+Options, a Listing and a Plan come in, and the fingerprint's entries go out; ShardRecords come in, and those whose files
+are as recorded go out. This module changes nothing. Where the records are kept is the journal's to know.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +29,11 @@ if TYPE_CHECKING:
 
 
 def fingerprint(options: Options, listing: Listing, plan: Plan) -> dict[str, object]:
-    """What the bytes of a set follow from, by the names that people know it by.
+    """Return the entries of the set's fingerprint: all that its bytes depend on, by names for people.
 
-    The source counts by its names, sizes and classes, not by the folder it is in: a set that is mounted elsewhere is
-    still the same set. An archive counts by its time too: what is in it is not looked at again. So does the library
-    that compresses, for another version of it can give other bytes.
+    The source is represented by its names, sizes and classes, not by its folder: a source that is mounted elsewhere is
+    the same source. An archive is also represented by its modification time, because its content is not looked at
+    again. The compression library is an entry, because another version of it can write other bytes.
     """
     source = xxhash.xxh3_128()
     classes = repr([(row.label, row.id, row.name) for row in listing.classes])
@@ -37,7 +41,7 @@ def fingerprint(options: Options, listing: Listing, plan: Plan) -> dict[str, obj
     images, annotations = listing.part(Role.IMAGE), listing.part(Role.ANNOTATION)
     for column in (listing.keys, listing.class_index, images.size, annotations.size):
         source.update(column.tobytes())
-    if images.ending is not None:  # the form with boxes has the file's name
+    if images.ending is not None:  # the form with boxes stores the file's name
         source.update(repr(images.endings).encode() + images.ending.tobytes())
     compression = options.pattern.compression
     return {
@@ -55,7 +59,7 @@ def fingerprint(options: Options, listing: Listing, plan: Plan) -> dict[str, obj
 
 
 def archives_by_entry(listing: Listing) -> dict[str, str]:
-    """The path of each archive of the source, by the entry of the fingerprint that holds its time."""
+    """Return the path of each archive of the source, by the entry of the fingerprint that has its modification time."""
     return {_time_of(archive): archive.path for archive in listing.archives}
 
 
@@ -64,15 +68,16 @@ def _time_of(archive: Archive) -> str:
 
 
 def _exact_time(archive: Archive) -> str:
-    """To the nanosecond, as `touch -d` takes it."""
+    """Return the archive's modification time to the nanosecond, in the form that `touch -d` takes."""
     seconds, nanoseconds = divmod(archive.mtime_ns, 10**9)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09}Z"
 
 
 def intact(records: Iterable[ShardRecord], engine: Engine, check: bool) -> list[ShardRecord]:
-    """Those of `records` that can stay: the file is there with its size and, if `check`, its digest; none provisional.
+    """Return the records of the shards that can stay.
 
-    Workers read the files for their digests.
+    Their files exist with the recorded size and, if `check`, with the recorded digest, and they are not provisional.
+    The engine's workers read the files for the digests.
     """
     there = [record for record in records if _has_size(record) and not record.is_provisional]
     if not check:
@@ -82,7 +87,7 @@ def intact(records: Iterable[ShardRecord], engine: Engine, check: bool) -> list[
 
 
 def refuse_changed_shards(records: Iterable[ShardRecord]) -> None:
-    """Raise DestinationError if a shard is not as it was finished any more: no manifest may list it."""
+    """Raise DestinationError if a shard is missing or has another size than recorded: no manifest may list it."""
     for record in records:
         if not _has_size(record):
             raise DestinationError(

@@ -19,7 +19,7 @@ from typing import Any, NoReturn, Self
 
 from parallel_sharder.errors import DestinationError
 from parallel_sharder.model import ShardRecord
-from parallel_sharder.options import is_path, size_in, whole
+from parallel_sharder.options import is_path, whole, whole_size
 from parallel_sharder.pattern import ShardPattern, is_pattern
 from parallel_sharder.stores import store_of
 from parallel_sharder.tar import ustar
@@ -230,7 +230,7 @@ def _parsed(pattern: str | os.PathLike[str]) -> ShardPattern:
 
 def _size(maxsize: float | str) -> Any:
     try:
-        return size_in(maxsize)
+        return whole_size(maxsize)
     except ValueError as error:
         raise ValueError(f"maxsize {error}") from error
 

@@ -1,7 +1,7 @@
-"""Taking stock: what an earlier run has left, what of it stays, and what goes before shards are made.
+"""Taking stock: which files of an earlier run stay, and which are removed before shards are written.
 
-Only what the journal has a trace of (its size and digest) is removed, and only while it has that trace. Everything that
-stops the run is found before anything is removed.
+A file is removed only if the journal has a trace of it (size and digest), and only while the file has that trace; a
+manifest proves itself by its own digest. Everything that stops the run is found before anything is removed.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from parallel_sharder.publish import withdraw
 from parallel_sharder.resume import intact
 from parallel_sharder.setfiles import SetFiles
 from parallel_sharder.stores import store_of
-from parallel_sharder.stores.traces import identified
+from parallel_sharder.stores.traces import identify
 from parallel_sharder.text import counted, there_are
 
 
 class Stock(NamedTuple):
     """What an earlier run has left.
 
-    `kept` are the records of shards that are as the journal has them; `remade` the paths of those that are not, or lack
-    samples that could not be read then. `mended` are the numbers of shards of which a damaged copy may be there.
-    `withdrawn` says whether indexes or a card listed shards that were removed. `notices` are sentences on the
-    destination that people should know, and no errors.
+    `kept` are the records of the shards that are as recorded. `remade` are the paths of the finished shards that are
+    not, or that lack samples which could not be read then. `damaged` are the numbers of shards under whose names a
+    damaged copy may exist. `withdrawn` is whether indexes or a card listed shards that are removed. `notices` are
+    sentences on the destination that people should know, and no errors.
     """
 
     kept: list[ShardRecord]
     remade: list[str]
-    mended: frozenset[int]
+    damaged: frozenset[int]
     withdrawn: bool
     notices: list[str]
 
@@ -53,10 +53,10 @@ class Stock(NamedTuple):
 
 
 def take_stock(options: Options, plan: Plan, engine: Engine, journal: Journal, monitor: Monitor) -> Stock:
-    """What stays of an earlier run, after what has to be made again has been removed.
+    """Remove the files of an earlier run that have to be made again, and return what is left of that run.
 
-    Raises DestinationError for what has the name of a file of the set and is not the tool's own, or may not be. What is
-    there under the name of a shard that was begun, and that has no record, stays until that is made, to be compared.
+    Raises DestinationError for a file that has the name of a file of the set and that this tool may not have made. A
+    file under the name of a shard that was begun, but not recorded as done, stays: the new shard is compared with it.
     """
     pattern, store = options.pattern, store_of(options.pattern.folder)
     notices = _notices(pattern, journal)
@@ -76,15 +76,15 @@ def take_stock(options: Options, plan: Plan, engine: Engine, journal: Journal, m
 
     withdrawn = bool(not is_complete and journal.taken()) and withdraw(options, monitor)
     for path, identity in ours.items():  # the manifest before the shards
-        store.remove_marked(path, identity)
+        store.remove_identified(path, identity)
     shards = [(each.number, each.path) for each in left if each.number is not None]
-    mended = frozenset(number for number, path in shards if journal.traces(path))
+    damaged = frozenset(number for number, path in shards if journal.traces(path))
     if options.overwrite:
-        store.sync_folder(pattern.folder)  # or they could come back, and nobody's
+        store.sync_folder(pattern.folder)  # or a power cut could bring removed files back, without a record
         journal.begin_anew()
         journal.record(dealt=shards)
-    store.remove_partials(pattern.folder, f"{pattern.names}|{pattern.files.hidden_names}")
-    return Stock(kept, remade, mended, withdrawn, notices)
+    store.remove_partials(pattern.folder, f"{pattern.file_names}|{pattern.files.hidden_names}")
+    return Stock(kept, remade, damaged, withdrawn, notices)
 
 
 def _notices(pattern: ShardPattern, journal: Journal) -> list[str]:
@@ -112,33 +112,33 @@ def _notices(pattern: ShardPattern, journal: Journal) -> list[str]:
 
 
 def _note(journal_path: str, journal: Journal) -> str:
-    """What to say of a journal whose end is not whole, where there is a file of which it has no record."""
+    """Return the note on a journal with a damaged end, which may have named a file that has no record; else ""."""
     if not journal.unread_bytes:
         return ""
     return f" ({journal_path} is damaged: its last {counted(journal.unread_bytes, 'byte')} may have named it.)"
 
 
 def _reads_all(options: Options, journal: Journal) -> bool:
-    """Whether finished shards are read: if asked for, and if their records are what is left of a damaged journal."""
+    """Return whether finished shards are read: with --check, and where the journal was damaged."""
     return options.check or journal.damage is not None
 
 
 def _ours(
     there: Sequence[Taken], files: SetFiles, engine: Engine, journal: Journal, monitor: Monitor
 ) -> dict[str, tuple[int, ...]]:
-    """Those of the files that are as the tool has written them; with their identity."""
+    """Return the path and the identity of each file that is as this tool has written it."""
     identities: dict[str, tuple[int, ...] | None] = {}
     tasks = [(each.path, frozenset(traces)) for each in there if (traces := journal.traces(each.path))]
-    for done, (path, identity) in enumerate(engine.each(identified, tasks), 1):
+    for done, (path, identity) in enumerate(engine.each(identify, tasks), 1):
         identities[path] = identity
         monitor.working("reading shards", done, len(tasks))
     if any(each.path == files.manifest for each in there) and is_manifest(files.manifest):
-        identities[files.manifest] = store_of(files.manifest).mark(files.manifest)
+        identities[files.manifest] = store_of(files.manifest).identity(files.manifest)
     return {each.path: identity for each in there if (identity := identities.get(each.path)) is not None}
 
 
 def _refuse_left(paths: Sequence[str], journal_path: str) -> None:
-    """Raise DestinationError if there are any."""
+    """Raise DestinationError if there are paths: their files are not as recorded."""
     if paths:
         are, them = there_are(paths)
         raise DestinationError(

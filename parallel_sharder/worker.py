@@ -1,9 +1,9 @@
-"""A worker's whole job: one Chunk to its ShardRecord.
+"""The worker: `write_chunk`, which turns one Chunk into a shard and returns its ShardRecord.
 
-A top-level function of plain values, so that any engine can run it. It reads what the chunk lists, in order, and
-writes one shard; a sample that cannot be stored is left out and named in the record. It knows nothing of the plan,
-of other chunks, or of who asked. It imports neither numpy nor scipy, which would cost each worker more memory and
-start-up than all the rest.
+It is a top-level function of frozen values, so that any engine can run it. It reads the files that the chunk lists, in
+order, and writes one shard; a sample that cannot be stored is left out and named in the record. It does not know the
+plan, other chunks, or the engine. It imports neither numpy nor scipy, which would cost each worker more memory and
+start-up time than all the rest.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from parallel_sharder.samples.layout import SampleLayout
 from parallel_sharder.samples.mended import MENDS
 from parallel_sharder.samples.sample import Sample
 from parallel_sharder.stores import store_of
-from parallel_sharder.stores.blob import blobs_of, endings_of
+from parallel_sharder.stores.blob import endings_of, packed_blobs
 from parallel_sharder.stores.readahead import CHECK_EVERY, ReadAhead
 from parallel_sharder.tar.ustar import sum_of
 from parallel_sharder.tar.writer import ShardFile
 
 
 def write_chunk(chunk: Chunk, progress: Progress) -> ShardRecord:
-    """Write the chunk's shard and return what is in it, telling `progress` how far it is.
+    """Write the chunk's shard and return its record; `progress` is told how many samples and bytes are done.
 
-    Raises DestinationError if the shard cannot be written, and StoppedError if `progress` says so; nothing is left
-    under the shard's name then.
+    Raises DestinationError if the shard cannot be written, and StoppedError if `progress` says that the run is stopped.
+    After either, no file of this call is left.
     """
     try:
         return _write(chunk, progress)
@@ -69,7 +69,7 @@ def _write(chunk: Chunk, progress: Progress) -> ShardRecord:
 
 
 def _store(sample: Sample, tools: _Tools, shard: ShardFile) -> Encoded:
-    """Store one sample, and return what was made of it. Raises SampleError if it is not to be stored."""
+    """Store one sample, and return its encoded form. Raises SampleError if the sample cannot be stored."""
     layout, key, class_index, image_bytes = tools.layout, sample.key, sample.class_index, sample.image.length
     key_bytes = key.encode("ascii")
     key_sum = sum_of(key_bytes)
@@ -94,7 +94,7 @@ def _store(sample: Sample, tools: _Tools, shard: ShardFile) -> Encoded:
 
 @dataclass(frozen=True, slots=True)
 class _Tools:
-    """What all chunks of a job are written with."""
+    """The objects that all chunks of a job are written with."""
 
     job: Job
     encoder: Encoder
@@ -111,7 +111,7 @@ def _tools(packed: bytes, key_bytes: int) -> _Tools:
 
 
 class _Stored:
-    """What was stored so far, and what was not."""
+    """Notes of the samples of one shard: which were left out, their problems, sizes of JSON, and what was mended."""
 
     def __init__(self, tools: _Tools) -> None:
         self._on_bad = tools.job.on_bad
@@ -121,13 +121,13 @@ class _Stored:
         self._mended = (0,) * tools.count_of_mends
 
     def note(self, sample: Sample, mended: tuple[int, ...]) -> None:
-        """Note what there is to say of a sample that was stored."""
+        """Note the problems of a sample that was stored, and what was mended in it."""
         self._problems += sample.problems
         if any(mended):
             self._mended = tuple(map(operator.add, self._mended, mended))
 
     def leave_out(self, position: int, sample: Sample, error: SampleError) -> None:
-        """The sample is not. Raises SourceError if the run is to end then."""
+        """Note that a sample was left out. Raises SourceError with --on-bad fail."""
         if self._on_bad == "fail":
             raise SourceError(
                 f"{error.path}: {error.detail} (--on-bad fail). Mend it and start with --overwrite, "
@@ -137,7 +137,7 @@ class _Stored:
         self._problems.append(sample.problem(error))
 
     def completed(self, record: ShardRecord) -> ShardRecord:
-        """The record of the shard with all that."""
+        """Return the record of the shard with these notes added."""
         return dataclasses.replace(
             record,
             left_out=tuple(self._left_out),
@@ -148,13 +148,13 @@ class _Stored:
 
 
 def _shard_file(chunk: Chunk, job: Job) -> ShardFile:
-    file = store_of(chunk.path).create(chunk.path, md5=job.md5, mends=chunk.mends)
+    file = store_of(chunk.path).create(chunk.path, md5=job.md5, replaces_damaged=chunk.replaces_damaged)
     threads = job.compression_threads
     return ShardFile(file, chunk.path, chunk.number, compression=job.compression, compression_threads=threads)
 
 
 def _samples(chunk: Chunk, job: Job) -> Iterator[Sample]:
-    """The chunk's samples, in order."""
+    """Yield the chunk's samples, in order."""
     packed, width = chunk.keys, chunk.key_width
     keys = [packed[start : start + width].rstrip(b"\0").decode("ascii") for start in range(0, len(packed), width)]
     parts = {part.role: part for part in chunk.parts}
@@ -162,8 +162,8 @@ def _samples(chunk: Chunk, job: Job) -> Iterator[Sample]:
         keys,
         endings_of(parts[Role.IMAGE], len(keys)),
         array("i", chunk.class_index),
-        blobs_of(parts[Role.IMAGE], keys, job.places),
-        blobs_of(parts[Role.ANNOTATION], keys, job.places),
+        packed_blobs(parts[Role.IMAGE], keys, job.places),
+        packed_blobs(parts[Role.ANNOTATION], keys, job.places),
         strict=True,
     )
     keeps_broken = job.on_bad == "keep"

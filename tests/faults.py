@@ -110,7 +110,7 @@ def _at(moment: str, strike: Callable[[], None], *, in_worker: bool) -> None:
                 lambda _, done=(), dealt=(): number in [record.number for record in done],
             )
         case "manifest":
-            _before(durable, "publish", strike, lambda _, __, path, *___: path.endswith(".json"))
+            _before(durable, "finish", strike, lambda _, __, path, *___: path.endswith(".json"))
         case _:
             raise ValueError(moment)
 

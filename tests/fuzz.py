@@ -36,7 +36,7 @@ with atheris.instrument_imports(include=["parallel_sharder", "xmltodict", "tarfi
     from parallel_sharder.errors import DestinationError, ManifestError, SampleError, SourceError
     from parallel_sharder.indexes import Shard
     from parallel_sharder.indexes.energon import excluded_in, split_yaml
-    from parallel_sharder.journal.fingerprint import digest_of
+    from parallel_sharder.journal.fingerprint import fingerprint_digest
     from parallel_sharder.journal.journal import Journal, progress_of
     from parallel_sharder.journal.records import MAGIC, contents_of, pack, records_of
     from parallel_sharder.kinds import Kind
@@ -308,7 +308,7 @@ PICTURES = [
 FINGERPRINT = {"seed": 0, "names of shards": "x-0.tar", "shard count": 3}
 NAMES = [f"x-{number}.tar" for number in range(3)]
 PROBLEMS = [{"kind": "changed", "path": "/a", "key": "b", "detail": "why", "kept": False}]
-OF = digest_of(FINGERPRINT)
+OF = fingerprint_digest(FINGERPRINT)
 RECORDS: list[dict[str, Any]] = [
     {"what": "header", "fingerprint": FINGERPRINT},
     {"what": "dealt", "number": 1, "path": "x-1.tar", "of": OF},

@@ -307,7 +307,9 @@ def test_none(raw: Path, tmp_path: Path) -> None:
         path.chmod(0o644)
     verdict = verify_shards(VerifyOptions(dest=tmp_path, source=raw, workers=0))
     assert ((), report.samples) == (verdict.deviations, verdict.compared)
-    with pytest.raises(OptionsError, match="xml_root tells where annotations are, and annotations none wants none"):
+    with pytest.raises(
+        OptionsError, match="xml_root names the annotations' folder, and annotations none reads no annotations"
+    ):
         Options(annotations="none", xml_root=raw)
     with pytest.raises(OptionsError, match="annotations 'coco' is not one of original, boxes, none"):
         Options(annotations="coco")  # type: ignore[arg-type]

@@ -222,7 +222,7 @@ def test_file_systems_without_nameless_files(
 def in_source(dest: Path, place: str) -> str:
     return (
         f"{dest} is {place}where files of the data set belong, and nothing is written there. Choose a folder outside "
-        "of it with --dest."
+        "the data set with --dest."
     )
 
 

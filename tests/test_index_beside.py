@@ -230,7 +230,7 @@ def test_refusals_in_time(raw: Path, tmp_path: Path) -> None:
     options: dict[str, Any] = {"root": raw / "val", "split": "val", "workers": 0}
     with pytest.raises(OptionsError, match="index all: dali and energon cannot seek in compressed shards"):
         Options(dest=str(tmp_path / "x-%02d.tgz"), index=("all",))
-    with pytest.raises(OptionsError, match="index dali,none: none goes with nothing else"):
+    with pytest.raises(OptionsError, match="index dali,none: none cannot be combined with others"):
         Options(index=("dali", "none"))
     with pytest.raises(OptionsError, match="index 'coco' is not one of wids, .*, all, none"):
         Options(index=("coco",))  # type: ignore[arg-type]

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parallel_sharder.errors import DestinationError
-from parallel_sharder.journal.fingerprint import FORMAT, digest_of
+from parallel_sharder.journal.fingerprint import FORMAT, fingerprint_digest
 from parallel_sharder.journal.journal import Journal, Taken, progress_of
 from parallel_sharder.journal.records import MAGIC, pack, records_of
 from parallel_sharder.kinds import Kind
@@ -40,7 +40,7 @@ def of_format(journal: Path, number: int) -> None:
     """
     header, *payloads = (payload for payload, _, _ in records_of(journal.read_bytes()))
     header["fingerprint"]["format"] = number
-    of = digest_of(header["fingerprint"])
+    of = fingerprint_digest(header["fingerprint"])
     if number > 4:
         journal.write_bytes(MAGIC + pack([header, *({**payload, "of": of} for payload in payloads)]))
         return

@@ -197,7 +197,7 @@ def test_digest(content: dict[str, Any]) -> None:
         sound + b"\n",
         json.dumps(content).encode(),
     ):
-        with pytest.raises(ManifestError, match="its content does not give the digest that it ends with"):
+        with pytest.raises(ManifestError, match="its content does not have the digest that it ends with"):
             Manifest.parse(damaged)
 
 
@@ -249,12 +249,12 @@ def test_a_damaged_manifest_is_not_signed_anew(copy: Path) -> None:
     path = copy / "imagenet_train.json"
     path.write_bytes(path.read_bytes().replace(b"thing", b"think"))
     before = path.read_bytes()
-    assert f"{path} is damaged: its content does not give the digest" in refusal(copy, "wids", md5=True)
+    assert f"{path} is damaged: its content does not have the digest" in refusal(copy, "wids", md5=True)
     assert before == path.read_bytes()
 
 
 def test_no_md5_of_a_damaged_shard(copy: Path) -> None:
-    """A shard that is not as it was finished gets no MD5, and is named with both digests."""
+    """A shard that has changed since it was finished gets no MD5, and is named with both digests."""
     before = (copy / "imagenet_train.json").read_bytes()
     shard = copy / "imagenet_train-000001.tar"
     data = bytearray(shard.read_bytes())

@@ -136,11 +136,11 @@ def test_values_as_people_write_them() -> None:
         ({"maxsize": float("inf")}, "maxsize inf is not a whole number"),
         ({"maxsize": float("nan")}, "maxsize nan is not a whole number"),
         ({"index": [["dali"]]}, "index ['dali'] is not one of wids, dali, energon, timm, openclip, all, none"),
-        ({"index": ["none", 5]}, "index none,5: none goes with nothing else"),
+        ({"index": ["none", 5]}, "index none,5: none cannot be combined with others"),
         ({"index": 5}, "index 5 is not one of wids, dali, energon, timm, openclip, all, none"),
         (
             {"shuffle": False, "seed": 3},
-            "seed 3 is for the shuffle, and shuffle=False wants none; leave one of them out",
+            "seed 3 is for the shuffle, and shuffle=False turns that off; leave one of them out",
         ),
         (
             {"check": True, "overwrite": True},
@@ -192,13 +192,13 @@ def test_complaints_name_what_their_reader_knows() -> None:
     assert "\n".join(error.complaints) == str(error)
     with options_as_typed():
         assert ["--maxsize:", "--on-bad", "--seed"] == [complaint.split()[0] for complaint in error.complaints]
-        assert "--no-shuffle wants none" in str(error)
+        assert "--no-shuffle turns that off" in str(error)
     assert error.complaints == pickle.loads(pickle.dumps(error)).complaints
-    with pytest.raises(OptionsError, match="^meta tells where a part of the source is; name that with source$"):
+    with pytest.raises(OptionsError, match="^meta is for a comparison with the source; name the source with source$"):
         VerifyOptions(dest=".", meta="m.mat")
     with pytest.raises(OptionsError, match="^dest: x-%d.tar needs exactly one"):
         VerifyOptions(dest="x-%d.tar")
-    with pytest.raises(OptionsError, match="^md5 is for the index of wids; name that with readers$"):
+    with pytest.raises(OptionsError, match="^md5 is for the index of wids; add wids to readers$"):
         IndexOptions(dest=".", readers="dali", md5=True)
     with pytest.raises(OptionsError, match="^md5 'yes' is neither True nor False$"):
         IndexOptions(dest=".", md5="yes")  # type: ignore[arg-type]

@@ -18,7 +18,7 @@ from parallel_sharder.catalog.yamltext import from_yaml, to_yaml
 from parallel_sharder.errors import OptionsError, SharderError, SourceError
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import Deviation, Problem
-from parallel_sharder.text import code, printable, shards_done, shown, tsv
+from parallel_sharder.text import code, printable, printable_lines, shards_done, tsv
 from tests import made
 
 ODD_NAMES = ["null", "on", "No", "2", "1e3", "0x1f", "2001-01-01", "@a", "*a", "&a", "!a", "x: y", "- a", "#a", "a #b",
@@ -44,7 +44,7 @@ def test_what_is_printable_stays() -> None:
     """Letters of any script, signs and backslashes are as they are, also beside what is escaped."""
     assert r"C:\x é 日本 ❤ 😀" == printable(r"C:\x é 日本 ❤ 😀")
     assert r"é\xff日\x1b[0m" == printable("é\udcff日\x1b[0m")
-    assert "two\nlines\\t" == shown("two\nlines\t")
+    assert "two\nlines\\t" == printable_lines("two\nlines\t")
 
 
 def test_lines_of_a_message_are_its_arguments() -> None:

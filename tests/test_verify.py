@@ -324,7 +324,7 @@ def test_all_deviations_in_json_and_the_first_in_text(folder: Path) -> None:
     [
         ({"dest": "x-%d.tar"}, "dest: x-%d.tar needs exactly one shard number"),
         ({"dest": ".", "workers": -1}, "workers -1 is outside 0 to 10,000"),
-        ({"dest": ".", "meta": "x"}, "meta tells where a part of the source is; name that with source"),
+        ({"dest": ".", "meta": "x"}, "meta is for a comparison with the source; name the source with source"),
     ],
 )
 def test_refused_options(choices: dict[str, Any], complaint: str) -> None:

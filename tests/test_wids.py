@@ -112,7 +112,7 @@ def test_md5_of_a_damaged_shard(raw: Path, tmp_path: Path) -> None:
     shard = tmp_path / "imagenet_val-000000.tar"
     sound = shard.read_bytes()
     shard.write_bytes(sound[:-1] + b"x")
-    with pytest.raises(DestinationError, match=r"is not as it was finished any more. With check it is made anew"):
+    with pytest.raises(DestinationError, match=r"has changed since it was finished. With check it is made anew"):
         convert(dataclasses.replace(options, md5=True))
     convert(dataclasses.replace(options, md5=True, check=True))
     assert sound == shard.read_bytes()

@@ -1,1 +1,1 @@
-"""The catalog: the sets that are in a folder, and what lies beside their shards for people and tools."""
+"""The catalog: the sets in a folder, and the files beside their shards for people and tools."""

@@ -1,8 +1,9 @@
 """The dataset card: README.md of a folder of finished sets, for people and for the Hugging Face hub.
 
-A function of the sets' manifests. Its front matter names the shards of each split and the type of each field, because
-the library `datasets` looks only at the first samples of a set otherwise, and at other files than the shards. Source of
-the front matter: https://github.com/huggingface/hub-docs, datasetcard.md; how `datasets` takes it was tried with 5.2.
+It is a function of the sets' manifests and of which class tables exist. Its front matter names the shards of each split
+and the type of each field; without these, the library `datasets` looks only at the first samples of a set, and also at
+files that are no shards. Source of the front matter: https://github.com/huggingface/hub-docs, datasetcard.md; how
+`datasets` reads it was tried with 5.2.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from parallel_sharder.catalog.beside import Beside, FinishedSet
 from parallel_sharder.catalog.manifest import Manifest
 from parallel_sharder.catalog.sets import sets_in
 from parallel_sharder.catalog.yamltext import to_yaml
-from parallel_sharder.destination import text_at
+from parallel_sharder.destination import readable_text
 from parallel_sharder.errors import DestinationError, unwritable
 from parallel_sharder.pattern import braces, shard_name
 from parallel_sharder.samples.forms import FORMS
@@ -40,7 +41,7 @@ _LABELS = {
 
 
 class CardedSet(NamedTuple):
-    """What a card says of a set, from its manifest; `table` is its class table's file, if that is there."""
+    """What a card says of a set, from its manifest; `table` is the name of its class table, None if there is none."""
 
     name: str
     split: str
@@ -56,7 +57,7 @@ class CardedSet(NamedTuple):
 
     @classmethod
     def of(cls, manifest: Manifest, folder: str) -> CardedSet:
-        """The set in `folder` with this manifest."""
+        """Return what a card says of the set in `folder` with this manifest."""
         table = SetFiles(folder, manifest.name).classes
         return cls(
             manifest.name,
@@ -80,12 +81,12 @@ class CardedSet(NamedTuple):
 
     @property
     def form(self) -> tuple[bool, str]:
-        """What the fields of its samples depend on: only sets that agree in it can be one configuration."""
+        """All that the fields of its samples depend on; only sets that agree in it can share a configuration."""
         return self.has_classes, self.annotations
 
 
 def _glob(name: str) -> str:
-    """A pattern, as `glob` has them, for the shards of the set with this one, and nothing else."""
+    """Return a pattern for `glob` that matches only the shards of the set to which the shard `name` belongs."""
     parts = shard_name(name)
     if parts is None:
         return glob.escape(name)
@@ -93,7 +94,7 @@ def _glob(name: str) -> str:
 
 
 def card(sets: Sequence[CardedSet]) -> bytes:
-    """The card of a folder with these sets."""
+    """Return the card of a folder with these sets."""
     sets = sorted(sets, key=lambda each: (("train", "val", "test").index(each.split), each.name))
     parts = [_front_matter(sets), "# ImageNet (ILSVRC2012) in WebDataset shards", MARK, _splits(sets), _samples(sets)]
     if any(each.has_classes for each in sets):
@@ -132,7 +133,10 @@ def _front_matter(sets: Sequence[CardedSet]) -> str:
 
 
 def _config_names(configurations: Sequence[Sequence[CardedSet]]) -> list[str]:
-    """What the configurations are called: the first default, others by their sets, of characters `datasets` takes."""
+    """Return the configurations' names: the first is "default", the others are named after their sets.
+
+    They consist of characters that `datasets` accepts.
+    """
     names = ["default"]
     for some in configurations[1:]:
         name = re.sub(r"[^\w.-]", "_", "-".join(each.name for each in some))
@@ -142,7 +146,7 @@ def _config_names(configurations: Sequence[Sequence[CardedSet]]) -> list[str]:
 
 
 def _configurations(sets: Sequence[CardedSet]) -> list[list[CardedSet]]:
-    """The sets that `datasets` can read, grouped so that a group has one form, and no split twice."""
+    """Return the sets that `datasets` can read, in groups that have one form each, and no split twice."""
     groups: list[list[CardedSet]] = []
     for each in sets:
         if each.suffix == ".tar.zst":
@@ -157,7 +161,7 @@ def _configurations(sets: Sequence[CardedSet]) -> list[list[CardedSet]]:
 
 
 def _features(has_classes: bool, annotations: str) -> list[dict[str, Any]]:
-    """The types of a sample's fields, as `datasets` writes them."""
+    """Return the types of a sample's fields, as `datasets` writes them."""
     label = [{"name": "cls", "dtype": "int64"}] if has_classes else []
     return [
         {"name": "__key__", "dtype": "string"},
@@ -235,7 +239,7 @@ def _loading(first: CardedSet) -> str:
 
 
 def _python(text: str) -> str:
-    """The text as a literal, in double quotes where the two languages agree on it."""
+    """Return the text as a Python literal, in double quotes where JSON's literal is the same."""
     return json.dumps(text) if text.isascii() else ascii(text)
 
 
@@ -258,7 +262,7 @@ class Card(Beside):
 
     def refuse(self) -> None:
         """Raise DestinationError if the folder has a README.md that is not of this tool's making."""
-        text = text_at(self._files.card)
+        text = readable_text(self._files.card)
         if text is not None and MARK not in text:
             raise DestinationError(
                 f"{self._files.card} is there, and this tool has not made it. Nothing is overwritten: move it out of "
@@ -267,7 +271,7 @@ class Card(Beside):
 
     def withdraw(self) -> bool:
         """Leave the set out of the folder's card; return whether the set was in one of this tool's."""
-        text = text_at(self._files.card) or ""
+        text = readable_text(self._files.card) or ""
         if MARK not in text or code(f"{self._files.name}.json") not in text:
             return False
         try:
@@ -303,5 +307,5 @@ class Card(Beside):
 
 
 def _is_card(path: str) -> bool:
-    """Whether the file is a card of this tool's making."""
-    return not os.path.islink(path) and MARK in (text_at(path) or "")
+    """Return whether this tool has made the card at `path`."""
+    return not os.path.islink(path) and MARK in (readable_text(path) or "")

@@ -1,8 +1,9 @@
-"""The manifest: the index of a finished set, written last, and read only if it is as this tool writes it.
+"""The manifest: the list of a finished set's shards, written last, and read only if it is as this tool writes it.
 
-A wids index (`wids-shard-index-v1`), so that wids and webdataset read it as it is, with further keys for people and
+It is a wids index (`wids-shard-index-v1`), so that wids and webdataset can read it, with further keys for people and
 tools. It is a function of the source, the choices and the tool's version: what differs from run to run (times, rates,
-workers) is in the summary, never here. Only this module and `manifestshape` know it as JSON: others get a Manifest.
+workers) is in the summary, never here. Bytes come in and go out as a Manifest: only this module and `manifest_shape`
+know the JSON.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any, NamedTuple
 import xxhash
 
 from parallel_sharder import __version__
-from parallel_sharder.catalog.manifest_shape import DIGEST, TOOL, fault_in, is_ours, totals_of
+from parallel_sharder.catalog.manifest_shape import DIGEST, TOOL, is_ours, manifest_fault, totals_of
 from parallel_sharder.errors import ManifestError
 from parallel_sharder.model import ImageClass, ShardRecord
 from parallel_sharder.samples.mended import Mended
@@ -24,7 +25,7 @@ from parallel_sharder.stores import store_of
 
 
 class ListedShard(NamedTuple):
-    """A shard of the set: its file's name, and what is in it; digests are in hex, `md5` is "" if it is not known."""
+    """A shard of the set: its file's name, counts and digests in hex; `md5` is "" if it is not known."""
 
     name: str
     samples: int
@@ -35,7 +36,7 @@ class ListedShard(NamedTuple):
 
     @classmethod
     def of(cls, record: ShardRecord, with_md5: bool) -> ListedShard:
-        """The shard that a record is of."""
+        """Return the shard of a record, with the record's MD5 or without."""
         name = os.path.basename(record.path)
         md5 = record.md5 if with_md5 else ""
         return cls(name, record.samples, record.file_bytes, record.tar_bytes, record.xxh3_128, md5)
@@ -51,7 +52,7 @@ class ListedClass(NamedTuple):
 
 
 class Totals(NamedTuple):
-    """What the shards add up to."""
+    """The sums over all shards."""
 
     samples: int
     shards: int
@@ -60,7 +61,7 @@ class Totals(NamedTuple):
 
 
 class Choices(NamedTuple):
-    """The options that the bytes of the shards follow from, as Options has them; `seed` None is no shuffling."""
+    """The options that the bytes of the shards depend on, as in Options; `seed` None means no shuffling."""
 
     split: str
     labels: str
@@ -74,12 +75,11 @@ class Choices(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A set's manifest. Each field has a value that can be, and those that follow from others agree with them.
+    """A set's manifest. Each field has a valid value, and values that follow from others agree with them.
 
-    `shards` are in order of number, and at least one; `classes` in order of label. `mended` is None where annotations
-    have another form than boxes. What older versions did not write has its default: that is "original" for the
-    annotations of the options, and no MD5. `content` is the JSON behind it but for the digest, with the entries of
-    later versions too.
+    `shards` are in order of number, and there is at least one; `classes` are in order of label. `mended` is None where
+    annotations have another form than boxes. Values that older versions did not write have their defaults: "original"
+    as annotations, and no MD5. `content` is the JSON without its digest; it includes entries of later versions.
     """
 
     name: str
@@ -100,10 +100,10 @@ class Manifest:
         classes: Sequence[tuple[ImageClass, int]],
         mended: Mended | None,
     ) -> Manifest:
-        """The manifest of the set of `shards`, in order of number, that this version of the tool has made.
+        """Return the manifest of the set of `shards`, in order of number, that this version of the tool has made.
 
-        `choices` are Options.choices; `classes` come with the number of their stored samples. Source of the wids keys:
-        webdataset 0.2.x, wids/wids_specs.py; the reader wants `wids_version`, and `url` and `nsamples` of each shard.
+        `choices` are Options.choices; each of `classes` has the number of its stored samples. Source of the wids keys:
+        webdataset 0.2.x, wids/wids_specs.py; the reader needs `wids_version`, and `url` and `nsamples` of each shard.
         """
         entries = [_entry(shard) for shard in shards]
         table = sorted(classes, key=lambda row: row[0].label)
@@ -120,13 +120,13 @@ class Manifest:
                 {"label": row.label, "wnid": row.id, "name": row.name, "count": int(count)} for row, count in table
             ],
         }
-        return cls._of(content)
+        return cls._from_content(content)
 
     @classmethod
     def read(cls, path: str) -> Manifest | None:
-        """The manifest at `path`, as `parse` gives it, or None if what is there is JSON, but not one of ours.
+        """Return the manifest at `path` as `parse` returns it: None if the file is JSON, but no manifest of this tool.
 
-        Raises ManifestError if it is missing or cannot be read too.
+        Raises ManifestError as `parse` does, and if the file is missing or cannot be read.
         """
         try:
             data = store_of(path).read(path)
@@ -138,10 +138,10 @@ class Manifest:
 
     @classmethod
     def parse(cls, data: bytes) -> Manifest | None:
-        """The manifest that these bytes are, or None if they are JSON, but not one of ours.
+        """Return the manifest with these bytes, or None if they are JSON, but no manifest of this tool.
 
-        Raises ManifestError if it is damaged: not JSON, not to the byte what its digest was made of, or with a value
-        that cannot be; then the message says where.
+        Raises ManifestError if the manifest is damaged: it is not JSON, it differs from what its digest was made of, or
+        a value is not valid, which the message names.
         """
         try:
             content = json.loads(data)
@@ -155,14 +155,14 @@ class Manifest:
         except RecursionError:
             holds = False
         if not holds:
-            raise ManifestError("is damaged: its content does not give the digest that it ends with")
-        if found := fault_in(content):
+            raise ManifestError("is damaged: its content does not have the digest that it ends with")
+        if found := manifest_fault(content):
             raise ManifestError(f"is damaged: {found}")
-        return cls._of(content)
+        return cls._from_content(content)
 
     @classmethod
-    def _of(cls, content: Mapping[str, Any]) -> Manifest:
-        """The manifest with this content, in which all is as it should be."""
+    def _from_content(cls, content: Mapping[str, Any]) -> Manifest:
+        """Return the manifest with this content, which is valid."""
         choices = {name: value for name, value in content["options"].items() if name in Choices._fields}
         totals = content["totals"]
         return cls(
@@ -192,34 +192,34 @@ class Manifest:
         return f"{TOOL} {self.tool_version}"
 
     def to_bytes(self) -> bytes:
-        """The manifest as text in JSON. Its last entry is the digest of all before it, which makes damage noticed."""
+        """Return the manifest as JSON. Its last entry is the digest of all entries before it, which shows damage."""
         return signed(self.content)
 
     def with_md5(self, digests: Mapping[str, tuple[str, str]]) -> Manifest:
-        """The same with the MD5 of each shard, of which MD5 and XXH3-128 are given by its name.
+        """Return the manifest with the MD5 of each shard; `digests` has MD5 and XXH3-128 by the shard's name.
 
-        Raises ManifestError for a shard that has not the digest that the manifest has.
+        Raises ManifestError for a shard whose XXH3-128 is not the manifest's.
         """
         entries = []
         for shard, entry in zip(self.shards, self.content["shardlist"], strict=True):
             md5, xxh3_128 = digests[shard.name]
             if xxh3_128 != shard.xxh3_128:
                 raise ManifestError(
-                    f"has {shard.xxh3_128} as digest (XXH3-128) of {shard.name}, and the file has {xxh3_128}: it is "
-                    "not as it was finished. No MD5 was written. Copy it again, or convert again with --check, which "
-                    "makes it anew."
+                    f"has {shard.xxh3_128} as digest (XXH3-128) of {shard.name}, and the file has {xxh3_128}: it has "
+                    "changed since it was finished. No MD5 was written. Copy the shard again, or convert again with "
+                    "--check, which makes it anew."
                 )
             rest = {field: value for field, value in entry.items() if field != "md5sum"}
             entries.append(_with_md5(rest, md5))
-        return Manifest._of({**self.content, "shardlist": entries})
+        return Manifest._from_content({**self.content, "shardlist": entries})
 
     def is_copy_at(self, path: str) -> bool:
-        """Whether `path` has another name than the set's: the file there is a copy, and stands for no set."""
+        """Return whether `path` has another name than the set's: then the file is a copy, and counts as no set."""
         return os.path.basename(path) != f"{self.name}.json"
 
 
 def signed(content: Mapping[str, Any]) -> bytes:
-    """The text of the manifest with this content, and with the digest of it."""
+    """Return the bytes of the manifest with this content, and with the content's digest."""
     rest = _undigested(content)
     return _text({**rest, DIGEST: xxhash.xxh3_128_hexdigest(_text(rest))})
 
@@ -240,7 +240,7 @@ def _entry(shard: ListedShard) -> dict[str, Any]:
 
 
 def _with_md5(entry: Mapping[str, Any], md5: str) -> dict[str, Any]:
-    """The entry of a shard with its MD5 where wids has it, behind the size of the file."""
+    """Return the entry of a shard with its MD5 in wids' position, after the size of the file."""
     parted: dict[str, Any] = {}
     for field, value in entry.items():
         parted[field] = value
@@ -250,14 +250,14 @@ def _with_md5(entry: Mapping[str, Any], md5: str) -> dict[str, Any]:
 
 
 def _mended(counts: object) -> Mended | None:
-    """What a manifest says of it; what is no count counts as none."""
+    """Return the counts of what was mended; a value that is no count is 0."""
     if not isinstance(counts, dict):
         return None
     return Mended(**{name: counts[name] for name in Mended._fields if type(counts.get(name)) is int})
 
 
 def is_manifest(path: str) -> bool:
-    """Whether what is at `path` is a manifest of this tool that holds its own digest."""
+    """Return whether the file at `path` is a sound manifest of this tool, and no link."""
     try:
         return not os.path.islink(path) and Manifest.read(path) is not None
     except ManifestError:

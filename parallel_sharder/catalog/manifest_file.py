@@ -1,4 +1,4 @@
-"""The manifest of the set that a run has made: put together from what the run knows, and written last."""
+"""The manifest's file: the manifest of the set that a run has made, from the run's records, written last."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from parallel_sharder.samples.mended import Mended, mended_in_all
 
 
 class ManifestFile(RecordedFile):
-    """The set's manifest: once it is there, the set is finished."""
+    """The file with the set's manifest; once it exists, the set is finished."""
 
     def content(self, finished: FinishedSet) -> bytes:
-        """The manifest's bytes."""
+        """Return the manifest's bytes."""
         return finished.manifest.to_bytes()
 
     def is_own(self, path: str, journal: Journal) -> bool:
-        """A manifest that holds its own digest is the tool's, whatever the journal has."""
+        """Return whether it is a sound manifest of this tool, recorded or not, or as the journal has it recorded."""
         return is_manifest(path) or super().is_own(path, journal)
 
 
 def manifest_of(options: Options, listing: Listing, plan: Plan, records: Sequence[ShardRecord]) -> Manifest:
-    """The manifest of the set of these records, which are in order of number, with the count of each class."""
+    """Return the manifest of the set of these records, which are in order of number."""
     stored = np.ones(len(listing), np.bool_)
     for record in records:
         stored[plan.order[plan.cuts[record.number] :][list(record.left_out)]] = False

@@ -1,7 +1,7 @@
-"""The shape of a manifest: what its JSON holds, field by field, and what has to agree in it.
+"""The shape of a manifest: which fields its JSON has, with which values, and which of them have to agree.
 
-JSON comes in, and a fault in words goes out, with its place; "" if there is none. Fields that are not known may be
-there too: later versions add some. "annotations" may be missing among the options, and the MD5 of a shard.
+JSON comes in, and the first fault goes out in words, with its place; "" if there is none. Unknown fields are allowed,
+because later versions add some. Among the options "annotations" may be missing, and in a shard its MD5.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from parallel_sharder.catalog.schema import (
     Shape,
     Value,
     fault,
-    instead,
     matching,
     one_of,
     optional,
     or_null,
     whole_number,
+    wrong_value,
 )
 from parallel_sharder.model import WNID
 from parallel_sharder.options import ANNOTATIONS, LABELS, ON_BAD, SEED_LIMIT, SPLITS
@@ -34,7 +34,7 @@ DIGEST = "xxh3_128"
 
 
 def is_ours(content: Mapping[str, Any]) -> bool:
-    """Whether that is, or was, a manifest of this tool."""
+    """Return whether the JSON is a manifest of this tool, sound or damaged."""
     tool = content.get("tool")
     return DIGEST in content or (isinstance(tool, dict) and tool.get("name") == TOOL)
 
@@ -79,42 +79,42 @@ _SHAPE: Shape = {
 }
 
 
-def fault_in(content: Mapping[str, Any]) -> str:
-    """What cannot be in the JSON of a manifest, by itself or beside the rest, and where; "" if there is nothing."""
+def manifest_fault(content: Mapping[str, Any]) -> str:
+    """Return the first fault in the JSON of a manifest, in its fields or in how they agree, and its place; else ""."""
     checks = _fault_in_fields, _fault_in_names, _fault_in_totals, _fault_in_classes
     return next(filter(None, (check(content) for check in checks)), "")
 
 
 def _fault_in_fields(content: Mapping[str, Any]) -> str:
-    """Each field is there, with a value that can be."""
+    """Return the first field that is missing or has a value that is not valid, in words; else ""."""
     return fault(content, _SHAPE)
 
 
 def _fault_in_names(content: Mapping[str, Any]) -> str:
-    """Shards have the names that a pattern gives, from number 0 on, and the set is called as these say."""
+    """Return a fault unless the shards have a pattern's names, from number 0 on, which fit the set's name."""
     if not content["shardlist"]:
         return "shardlist is empty, and a set has shards"
     name, first = content["name"], content["shardlist"][0]["url"]
     pattern = ShardPattern.of_set(name, first)
     if pattern is None:
-        return instead("shardlist[0].url", first, f"the name of shard 0 of the set {json.dumps(name[:60])}")
+        return wrong_value("shardlist[0].url", first, f"the name of shard 0 of the set {json.dumps(name[:60])}")
     for number, entry in enumerate(content["shardlist"]):
         if entry["url"] != pattern.path(number):
-            return instead(f"shardlist[{number}].url", entry["url"], json.dumps(pattern.path(number)))
+            return wrong_value(f"shardlist[{number}].url", entry["url"], json.dumps(pattern.path(number)))
     return ""
 
 
 def _fault_in_totals(content: Mapping[str, Any]) -> str:
-    """Totals are the sums of what is counted."""
+    """Return a fault unless the totals are the sums over the shards."""
     totals = content["totals"]
     for name, total in totals_of(content["shardlist"]).items():
         if totals[name] != total:
-            return instead(f"totals.{name}", totals[name], f"{total}, as the shards have it")
+            return wrong_value(f"totals.{name}", totals[name], f"{total}, as the shards have it")
     return ""
 
 
 def totals_of(shards: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    """What the entries of all shards add up to."""
+    """Return the sums over the entries of all shards."""
     return {
         "samples": sum(entry["nsamples"] for entry in shards),
         "shards": len(shards),
@@ -124,10 +124,10 @@ def totals_of(shards: Sequence[Mapping[str, Any]]) -> dict[str, int]:
 
 
 def _fault_in_classes(content: Mapping[str, Any]) -> str:
-    """Each class is there once, in the order of the labels."""
+    """Return a fault unless each class is listed once, in the order of the labels."""
     for number, (before, row) in enumerate(pairwise(content["classes"]), 1):
         if row["label"] <= before["label"]:
-            return instead(f"classes[{number}].label", row["label"], f"above {before['label']}, the one before it")
+            return wrong_value(f"classes[{number}].label", row["label"], f"above {before['label']}, the one before it")
     wnids = sorted(row["wnid"] for row in content["classes"])
     twice = [wnid for wnid, other in pairwise(wnids) if wnid == other]
     return f"classes has {twice[0]} twice" if twice else ""

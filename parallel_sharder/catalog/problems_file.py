@@ -1,4 +1,4 @@
-"""The list of problems beside a finished set: what the file holds is in problems.py."""
+"""The problems' file: the list of problems beside a finished set; its lines are made in `problems`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from parallel_sharder.catalog.problems import problem_lines
 
 
 class ProblemsFile(RecordedFile):
-    """The list of the set's problems; a set without problems has none."""
+    """The file with the set's problems; a set without problems has no such file."""
 
     def content(self, finished: FinishedSet) -> bytes:
-        """A line for each problem."""
+        """Return a line for each problem."""
         return problem_lines(finished.problems)

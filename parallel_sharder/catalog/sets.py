@@ -1,7 +1,7 @@
 """The sets of shards in a folder, found by their manifests, wids indexes, journals and the names of their shards.
 
-`sets_in` is the only finder: it says what is there, and of which state, in order of name; what a command makes of a set
-in that state is the command's. Reads manifests and indexes, and no shard and no journal.
+`sets_in` is the only finder: it returns the sets and their states, in order of name. What a command does with a set in
+a state is left to the command. This module reads manifests and wids indexes, but no shard and no journal.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from parallel_sharder.stores import store_of
 
 
 class State(Enum):
-    """How far a set is."""
+    """Whether a set is finished, or not, or not of this tool."""
 
     FINISHED = "it has a sound manifest of this tool"
     UNFINISHED = "it has a journal, or shards and a damaged manifest, and no sound one"
@@ -31,7 +31,7 @@ class State(Enum):
 
 
 class CountedShard(NamedTuple):
-    """A shard as a manifest, or a wids index of others, lists it; `file_bytes` is 0 where that does not say it."""
+    """A shard as a manifest, or another tool's wids index, lists it; `file_bytes` is 0 where the size is not listed."""
 
     name: str
     samples: int
@@ -40,10 +40,10 @@ class CountedShard(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class FoundSet:
-    """A set that something in the folder is of.
+    """A set of which the folder has a file.
 
-    `manifest` is None unless the set is finished. `listed` are the shards that the manifest, or a wids index of others
-    in its place, lists; `there` are the files that are called as the set's shards are, sorted, as far as names say it.
+    `manifest` is None unless the set is finished. `listed` are the shards that the manifest lists, or another tool's
+    wids index in its place. `there` are the existing files that have names of the set's shards, sorted.
     """
 
     files: SetFiles
@@ -59,54 +59,56 @@ class FoundSet:
 
 
 def sets_in(folder: str) -> list[FoundSet]:
-    """The sets in a folder, by name. Raises OSError if the folder cannot be listed.
+    """Return the sets in a folder, sorted by name. Raises OSError if the folder cannot be listed.
 
-    A manifest under another name than its set's is a copy, and one that is damaged counts where there are shards of its
-    name; else neither stands for a set.
+    A manifest under another name than its set's is a copy, and counts as no set. A damaged manifest makes a set
+    unfinished, but only where a journal or shards of its name exist.
     """
     there: dict[str, list[str]] = defaultdict(list)
-    indexes: dict[str, _Index] = {}
+    list_files: dict[str, _ListFile] = {}
     for file in sorted(store_of(folder).names(folder)):
         if parts := shard_name(file):
             there[set_name(parts.prefix)].append(file)
         if file.endswith(MANIFEST_SUFFIX):
-            indexes[file.removesuffix(MANIFEST_SUFFIX)] = _index_at(os.path.join(folder, file))
+            list_files[file.removesuffix(MANIFEST_SUFFIX)] = _list_file_at(os.path.join(folder, file))
     begun = {each.name for each in journals_in(folder)}
     sets = []
-    for name in sorted({*there, *begun, *(name for name, index in indexes.items() if index.listed)}):
-        index = indexes.get(name, _Index())
-        if index.manifest is not None:
+    for name in sorted({*there, *begun, *(name for name, file in list_files.items() if file.listed)}):
+        found = list_files.get(name, _ListFile())
+        if found.manifest is not None:
             state = State.FINISHED
         else:
-            state = State.UNFINISHED if name in begun or index.is_damaged else State.FOREIGN
-        sets.append(FoundSet(SetFiles(folder, name), state, index.manifest, index.listed, tuple(there.get(name, ()))))
+            state = State.UNFINISHED if name in begun or found.is_damaged else State.FOREIGN
+        sets.append(FoundSet(SetFiles(folder, name), state, found.manifest, found.listed, tuple(there.get(name, ()))))
     return sets
 
 
-class _Index(NamedTuple):
-    """What a file with the name of a manifest is."""
+class _ListFile(NamedTuple):
+    """A file with the name of a manifest: the manifest, or the shards that a wids index lists, or neither."""
 
     manifest: Manifest | None = None
     listed: tuple[CountedShard, ...] = ()
     is_damaged: bool = False
 
 
-def _index_at(path: str) -> _Index:
+def _list_file_at(path: str) -> _ListFile:
     try:
         manifest = Manifest.read(path)
         if manifest is None:
-            return _Index(listed=tuple(_listed(json_at(path) or {})))
+            return _ListFile(listed=tuple(_listed(json_at(path) or {})))
     except ManifestError:
-        return _Index(is_damaged=True)
-    except DestinationError:  # it went, or changed, between the two
-        return _Index()
+        return _ListFile(is_damaged=True)
+    except DestinationError:  # the file was removed or changed between the two reads
+        return _ListFile()
     if manifest.is_copy_at(path):
-        return _Index()
-    return _Index(manifest, tuple(CountedShard(each.name, each.samples, each.file_bytes) for each in manifest.shards))
+        return _ListFile()
+    return _ListFile(
+        manifest, tuple(CountedShard(each.name, each.samples, each.file_bytes) for each in manifest.shards)
+    )
 
 
 def _listed(content: Mapping[str, Any]) -> Iterator[CountedShard]:
-    """The shards of a wids index that lie beside it."""
+    """Yield the shards that a wids index lists in its own folder."""
     entries = content.get("shardlist") if is_wids(content) else None
     for entry in entries if isinstance(entries, list) else ():
         if not fault(entry, _ENTRY) and "/" not in entry["url"]:
@@ -115,18 +117,18 @@ def _listed(content: Mapping[str, Any]) -> Iterator[CountedShard]:
 
 
 _ENTRY: Shape = {"url": Value("a name", lambda value: isinstance(value, str)), "nsamples": whole_number(0)}
-"""What others have in a wids index of each shard, and more."""
+"""The fields of a shard that every tool's wids index has; others may follow."""
 
 
 def is_wids(content: Mapping[str, Any]) -> bool:
-    """Whether that is what a wids index says."""
+    """Return whether the JSON is a wids index."""
     return content.get("__kind__") == "wids-shard-index-v1"
 
 
 def json_at(path: str) -> dict[str, Any] | None:
-    """The JSON object in a file; None if there is no file, or something else in it.
+    """Return the JSON object in the file at `path`; None if there is no file, or no such object in it.
 
-    Raises DestinationError if it cannot be read.
+    Raises DestinationError if the file cannot be read.
     """
     try:
         content = json.loads(store_of(path).read(path))

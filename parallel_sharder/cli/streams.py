@@ -7,7 +7,7 @@ import io
 import os
 import sys
 
-from parallel_sharder.text import shown
+from parallel_sharder.text import printable_lines
 
 
 def open_standard_files() -> None:
@@ -36,4 +36,4 @@ def print_result(text: str) -> None:
 def complain(message: str) -> None:
     """Print a message to standard error, if anybody listens."""
     with contextlib.suppress(OSError):
-        print(f"parallel-sharder: {shown(message)}", file=sys.stderr, flush=True)
+        print(f"parallel-sharder: {printable_lines(message)}", file=sys.stderr, flush=True)

@@ -24,7 +24,7 @@ import xxhash
 
 from parallel_sharder.catalog.sets import json_at
 from parallel_sharder.catalog.yamltext import from_yaml, to_yaml
-from parallel_sharder.destination import text_at
+from parallel_sharder.destination import readable_text
 from parallel_sharder.errors import DestinationError, SourceError
 from parallel_sharder.indexes import Shard
 from parallel_sharder.indexes.energon_table import Rows, Table, key_end, rows_of
@@ -195,7 +195,7 @@ class Energon(ReaderIndex):
         """What people have excluded in split.yaml, which stays so. Raises DestinationError for another file."""
         path = os.path.join(self._meta, "split.yaml")
         try:
-            return excluded_in(text_at(path) or "{}")
+            return excluded_in(readable_text(path) or "{}")
         except ValueError as error:
             raise DestinationError(f"{path} is there, and {error}. Mend it, or move it out of the way.") from error
 

@@ -18,7 +18,7 @@ from parallel_sharder.indexes.indexed import Indexed
 from parallel_sharder.indexes.sets import ShardSet, listed_sets, refuse_unfinished, split_in
 from parallel_sharder.monitor.monitor import Monitor, telling
 from parallel_sharder.options import INDEXES, SEEKING, IndexOptions
-from parallel_sharder.pattern import ShardName, ShardPattern, is_pattern, names_set, set_name, shard_name
+from parallel_sharder.pattern import ShardName, ShardPattern, fits_set_name, is_pattern, set_name, shard_name
 from parallel_sharder.stores import store_of
 
 
@@ -67,7 +67,7 @@ def _sets_at(dest: str, readers: Collection[str]) -> tuple[str, list[ShardSet]]:
         found = sets_in(folder)
     except OSError as error:
         raise DestinationError(f"{folder} cannot be read: {error.strerror}. Name the folder of the shards.") from error
-    listed = [each for each in listed_sets(found) if names_set(each.set.name, each.set.names[0])]
+    listed = [each for each in listed_sets(found) if fits_set_name(each.set.name, each.set.names[0])]
     prefix = pattern.prefix if pattern else None
     names = sorted(name for each in found for name in each.there)
     shards = {name: parts for name in names if (parts := shard_name(name, prefix))}

@@ -16,7 +16,7 @@ from parallel_sharder.catalog.sets import FoundSet
 from parallel_sharder.errors import DestinationError, ManifestError
 from parallel_sharder.indexes import Shard
 from parallel_sharder.journal.journal import past_of, progress_of
-from parallel_sharder.pattern import ShardPattern, names_set, shard_name
+from parallel_sharder.pattern import ShardPattern, fits_set_name, shard_name
 from parallel_sharder.setfiles import SetFiles, journals_in
 from parallel_sharder.stores import store_of
 from parallel_sharder.text import shards_done
@@ -44,7 +44,7 @@ class ShardSet:
     def made(cls, pattern: ShardPattern, split: str, shard_count: int) -> ShardSet:
         """The set that a conversion makes; with no shards, what it could own."""
         names = tuple(os.path.basename(pattern.path(number)) for number in range(shard_count))
-        return cls(pattern.set_name, split, names, pattern.shards)
+        return cls(pattern.set_name, split, names, pattern.shard_names)
 
     def owns(self, name: str) -> bool:
         """Whether that is, or was, the name of a shard of this set."""
@@ -78,7 +78,7 @@ def listed_sets(found: Iterable[FoundSet], is_known: Callable[[str], bool] = lam
 
 def _rank(found: FoundSet) -> tuple[bool, bool, str]:
     """What is lower is believed first."""
-    return found.manifest is None, not names_set(found.name, found.listed[0].name), found.name
+    return found.manifest is None, not fits_set_name(found.name, found.listed[0].name), found.name
 
 
 def _split(found: FoundSet) -> str:

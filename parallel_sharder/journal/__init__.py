@@ -1,1 +1,1 @@
-"""The journal: which files of a set are dealt and done, its records and their bytes, and what a run is known by."""
+"""The journal: its entries, their bytes, its locked file, and the fingerprint by which it recognises a run."""

@@ -1,14 +1,14 @@
-"""The journal's entries: what each of its records says, from values to maps by field name and back. Opens nothing.
+"""The journal's entries: what each of its records means. Values become maps by field name, and back; no file is opened.
 
     {"what": "header", "fingerprint": ...}                      what the set is made from and with
-    {"what": "dealt", "number": ..., "path": ..., "of": ...}    the name of a shard is about to be taken
-    {"what": "dealt", "path": ..., "trace": ..., "of": ...}     a file beside the shards is about to hold what has the
-                                                                trace {"size": ..., "xxh3_128": ...}
+    {"what": "dealt", "number": ..., "path": ..., "of": ...}    a shard is about to be written under this name
+    {"what": "dealt", "path": ..., "trace": ..., "of": ...}     a file beside the shards is about to be written; it will
+                                                                have the trace {"size": ..., "xxh3_128": ...}
     {"what": "done", ..., "of": ...}                            a shard is whole, synced, and has its name: the fields
                                                                 of its ShardRecord by name
 
-A path is the file's name alone. `of` is the digest of the fingerprint, so that an entry proves whose it is even where
-the header is lost. A field that an entry has not has its default; one that is not known here makes it unknown.
+A path is the file's name alone. `of` is the digest of the fingerprint, so that an entry proves to which set it belongs
+even where the header is lost. A field that an entry lacks has its default. An entry with an unknown field is unknown.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ _TYPES: Mapping[str, type] = {
     "json_bytes": bytes,
     "mended": list,
 }
-"""What each field of a ShardRecord is in a journal."""
+"""The type of each field of a ShardRecord in a journal."""
 
 
 class Dealt(NamedTuple):
-    """The file called `name` is about to be written: shard `number`, or None for one beside the shards."""
+    """The file called `name` is about to be written: shard `number`, or a file beside the shards if that is None."""
 
     name: str
     number: int | None = None
@@ -49,18 +49,18 @@ class Dealt(NamedTuple):
 
 
 class Done(NamedTuple):
-    """A shard is done; the path of its `record` is the file's name alone."""
+    """A shard is done; its `record` has the file's name alone as path."""
 
     record: ShardRecord
 
 
 def header(fingerprint: Fingerprint) -> Payload:
-    """The first record of the journal of a set with this fingerprint."""
+    """Return the first record of the journal of a set with this fingerprint."""
     return {"what": "header", "fingerprint": fingerprint}
 
 
 def packed(entry: Dealt | Done, of: bytes) -> Payload:
-    """The entry as a record; `of` is the digest of the set's fingerprint."""
+    """Return the payload of the entry's record; `of` is the digest of the set's fingerprint."""
     if isinstance(entry, Done):
         name = os.path.basename(entry.record.path)
         return {"what": "done", **dataclasses.asdict(dataclasses.replace(entry.record, path=name)), "of": of}
@@ -74,7 +74,7 @@ def packed(entry: Dealt | Done, of: bytes) -> Payload:
 
 
 def unpacked(payload: Payload) -> Dealt | Done | None:
-    """What a record says, if it is no header; None if this version does not know such a record."""
+    """Return the entry of a record that is no header; None if this version does not know such a record."""
     match payload:
         case {"what": "dealt", "number": int(number), "path": str(name), "of": _, **rest} if not rest:
             return Dealt(name, number)
@@ -91,7 +91,7 @@ def unpacked(payload: Payload) -> Dealt | Done | None:
 
 
 def _record(fields: dict[str, Any]) -> ShardRecord | None:
-    """The record with these fields; those that ShardRecord has a default for need not be there."""
+    """Return the ShardRecord with these fields, or None if they are not valid; fields with a default may be missing."""
     if not all(isinstance(value, _TYPES.get(name, ())) for name, value in fields.items()):
         return None
     try:

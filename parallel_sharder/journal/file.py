@@ -1,8 +1,8 @@
-"""The journal's file: opened and locked, read once, and appended to durably, wherever the set's store has it.
+"""The journal's file: it is opened and locked, read once, and appended to durably, in the store of the set.
 
-What comes in and goes out are payloads (see records); what they mean, this module does not know. A torn tail, which a
-crash can leave, is cut off when something is appended. Nothing is changed before that, and nothing that is no journal
-is opened.
+Payloads come in and go out (see records); this module does not know what they mean. A torn record at the end, which a
+crash can leave, is cut off when something is appended; before that, nothing is changed. A file that is no journal is
+refused.
 """
 
 from __future__ import annotations
@@ -21,15 +21,16 @@ from parallel_sharder.stores import store_of
 from parallel_sharder.stores.store import Log
 
 LOCK_SECONDS = 1.0
-"""How long to wait for the lock: forked workers of a killed run hold it for the moment that they take to notice."""
+"""How long to wait for the lock: forked workers of a killed run hold it until they notice that the run is dead."""
 
 REMEDY = "Mend that, or choose another folder with --dest."
 
 
 class JournalFile:
-    """The file at `path`, which is made if there is none, and locked until `close`; `contents` is what it held then.
+    """The file at `path`, which is created if missing, and locked until `close`.
 
-    Raises DestinationError if another process holds it, and if it is something else than a journal. The methods raise
+    `contents` is what the file held when it was opened; `unread_bytes` is the size of what follows its last whole
+    record. Raises DestinationError if another process holds the file, and if it is no journal. The methods raise
     OSError.
     """
 
@@ -51,25 +52,25 @@ class JournalFile:
             raise
 
     def append(self, payloads: Iterable[Payload]) -> None:
-        """Write the payloads behind the last whole record, in one write and one sync."""
+        """Write the payloads after the last whole record, in one write and one sync."""
         data = _packed(payloads, is_new=not self._end)
         self._log.append(data, self._end)
         self._end += len(data)
 
     def begin_anew(self, payloads: Iterable[Payload]) -> None:
-        """Have the file hold these payloads and nothing else."""
+        """Overwrite the file with these payloads."""
         self._end = 0
         self.append(payloads)
         store_of(self._folder).sync_folder(self._folder)
 
     def replace(self, payloads: Iterable[Payload]) -> None:
-        """Put another file, which holds these payloads, in the place of this one, at once and for good."""
+        """Replace the file by one that holds these payloads, atomically and durably."""
         data = _packed(payloads, is_new=True)
         self._log.replace(data)
         self._end = len(data)
 
     def keep_aside(self) -> str:
-        """Copy the file as it is, and return the path of the copy; the same bytes are kept once."""
+        """Copy the file as it is, and return the path of the copy; the same bytes are copied only once."""
         data = self._log.read()
         files = SetFiles.at_journal(self._path)
         for number in count(1):
@@ -77,7 +78,7 @@ class JournalFile:
             with contextlib.suppress(FileExistsError):
                 store_of(aside).put(aside, data)
                 return aside
-        raise AssertionError  # count never ends
+        raise AssertionError  # not reached: count is infinite
 
     @property
     def has_its_folder(self) -> bool:
@@ -90,7 +91,7 @@ class JournalFile:
         return self._log.has_its_name
 
     def not_synced(self) -> str:
-        """Returns what the store does not sync there: "files", "folders", "files and folders", or "", as is usual."""
+        """Return what the store cannot sync there: "files", "folders", "files and folders", or usually ""."""
         return self._log.not_synced()
 
     def close(self) -> None:
@@ -121,7 +122,7 @@ def _open_and_lock(path: str) -> Log:
 
 
 def unopenable(path: str, error: OSError) -> DestinationError:
-    """The error that a journal cannot be opened at `path`, with the remedy."""
+    """Return the error that a journal cannot be opened at `path`, with the remedy."""
     if error.errno == errno.ELOOP and os.path.islink(path):
         return DestinationError(
             f"{path} is a link, and nothing is written through one. Move it out of the way, or choose another --dest."
@@ -130,8 +131,9 @@ def unopenable(path: str, error: OSError) -> DestinationError:
 
 
 def refuse_foreign_journal(path: str) -> None:
-    """Raise DestinationError if what is at `path` is something else than a journal. Why it cannot be opened is not said
-    here.
+    """Raise DestinationError if `path` is a link, or a file that is no journal.
+
+    Other reasons why the journal cannot be opened are left to JournalFile.
     """
     if os.path.islink(path):
         raise unopenable(path, OSError(errno.ELOOP, ""))
@@ -144,7 +146,7 @@ def refuse_foreign_journal(path: str) -> None:
 
 
 def refuse_foreign_contents(path: str, contents: Contents) -> None:
-    """Raise DestinationError if the file at `path`, which holds that, is no journal."""
+    """Raise DestinationError if the file at `path`, which has these contents, is no journal."""
     if contents.state is State.FOREIGN:
         raise DestinationError(
             f"{path} is there, and it is no journal of this tool, or nothing in it is whole. Nothing is overwritten: "

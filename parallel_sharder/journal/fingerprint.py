@@ -1,7 +1,7 @@
-"""The fingerprint: what a set is made from and with, by the names that people know it by; and how two differ, in words.
+"""The fingerprint: what a set is made from and with, by names for people; and the difference of two, in words.
 
-A run continues what another has begun only if their fingerprints agree in every entry. This module compares values:
-what the entries are is for `resume`, and where they are kept for `journal`.
+A run continues the set of an earlier run only if their fingerprints agree in every entry. This module only compares:
+`resume` chooses the entries, and `journal.journal` keeps them.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ import xxhash
 from parallel_sharder.errors import DestinationError
 
 FORMAT = 5
-"""Of the journal and of what it promises about the shards, such as which files are stored; part of the fingerprint."""
+"""The format of the journal and of its promises about the shards, such as which files are stored. It is an entry of the
+fingerprint."""
 
 Fingerprint = Mapping[str, Any]
 """What a set is made from and with, by name."""
 
 
-def digest_of(fingerprint: Fingerprint) -> bytes:
-    """What stands for a fingerprint in the records; empty for what no fingerprint of ours is."""
+def fingerprint_digest(fingerprint: Fingerprint) -> bytes:
+    """Return the digest of a fingerprint, which stands for it in the records; b"" for a value that cannot be packed."""
     try:
         return xxhash.xxh3_128_digest(msgpack.packb(sorted(fingerprint.items(), key=lambda item: str(item[0]))))
     except (TypeError, ValueError):  # nested too deeply, say
@@ -31,9 +32,9 @@ def digest_of(fingerprint: Fingerprint) -> bytes:
 
 
 def refuse_other(path: str, before: Fingerprint, now: Fingerprint, archives: Mapping[str, str]) -> None:
-    """Raise DestinationError if the journal at `path` is of another set, saying what changed.
+    """Raise DestinationError, with what changed, if the journal at `path` is of another set.
 
-    `archives` are the paths of the source's archives, by the entries of their times in the fingerprint.
+    `archives` has the paths of the source's archives, by the names of the entries that have their modification times.
     """
     formats = [each if isinstance(each, int) else 0 for each in (before.get("format"), now.get("format"))]
     if formats[0] != formats[1]:
@@ -57,12 +58,12 @@ def refuse_other(path: str, before: Fingerprint, now: Fingerprint, archives: Map
 
 
 def _in_words(name: str, value: Any) -> str:
-    """The value of an entry of the fingerprint; an archive that is not of the set has no time."""
+    """Return the value of an entry in words. None means "none", or for an archive's time that it was not used."""
     return str(value) if value is not None else "not used" if name.startswith("time of ") else "none"
 
 
 def _lost_times(changes: Mapping[str, tuple[Any, Any]], archives: Mapping[str, str]) -> list[str]:
-    """The lines that say how the set continues if times of archives are all that changed, which copying loses."""
+    """Return the remedy if only modification times of archives changed, which copying loses; else no lines."""
     if not all(name in archives and was for name, (was, _) in changes.items()):
         return []
     one = len(changes) == 1
@@ -75,6 +76,6 @@ def _lost_times(changes: Mapping[str, tuple[Any, Any]], archives: Mapping[str, s
 
 
 def _changes(before: Fingerprint, now: Fingerprint) -> dict[str, tuple[Any, Any]]:
-    """What each entry that differs was, and is now."""
+    """Return the value before and the value now of each entry that differs, by name."""
     names = dict.fromkeys((*before, *now))
     return {name: (before.get(name), now.get(name)) for name in names if before.get(name) != now.get(name)}

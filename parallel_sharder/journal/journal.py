@@ -1,10 +1,9 @@
-"""The journal: which files of a set are dealt and done, so that a resumed run knows what it may keep.
+"""The journal: which files of a set are dealt and done, so that a resumed run knows which it may keep.
 
-What a record says is an entry (see `entries`); of a file, the last one counts. For the file and its lock see
-`file`, for the bytes `records`. A file of that name that is not ours is never changed; of a damaged journal a
-copy is kept.
+Each record is an entry (see `entries`); of the entries of one file, the last counts. `file` has the file and its lock,
+`records` the bytes. A foreign file with the journal's name is never changed, and a copy of a damaged journal is kept.
 
-Only the coordinator writes a journal. It is the lock of its destination too.
+Only the coordinator writes a journal. The journal's lock is also the lock of the set.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from parallel_sharder.errors import DestinationError, DestinationGoneError, unwr
 from parallel_sharder.journal import entries, records
 from parallel_sharder.journal.entries import Dealt, Done
 from parallel_sharder.journal.file import REMEDY, JournalFile, unopenable
-from parallel_sharder.journal.fingerprint import FORMAT, Fingerprint, digest_of, refuse_other
+from parallel_sharder.journal.fingerprint import FORMAT, Fingerprint, fingerprint_digest, refuse_other
 from parallel_sharder.journal.records import Contents, Payload, State
 from parallel_sharder.model import ShardRecord
 from parallel_sharder.pattern import ShardPattern
@@ -30,7 +29,7 @@ from parallel_sharder.stores.traces import Trace
 
 
 class Damage(NamedTuple):
-    """What has become of a damaged journal: where it is kept, how much of it is lost, how many shards it still has."""
+    """A damaged journal: the path of its copy, how many bytes of it are lost, and how many shards it still has."""
 
     kept_as: str
     lost_bytes: int
@@ -38,7 +37,7 @@ class Damage(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """A name that the tool has taken, or was about to: the path, and the number if it is a shard's."""
+    """A file that the tool has written or was about to write: its path, and its number if it is a shard."""
 
     path: str
     number: int | None
@@ -47,12 +46,13 @@ class Taken(NamedTuple):
 class Journal:
     """The open journal at `path`, locked; `done` holds the record of each finished shard by its number.
 
-    A new one gets `fingerprint` as its header, of which "names of shards" and "shard count" say which names a record
-    can have. Raises DestinationError if another run holds it, if it is something else or holds what it cannot, and if
-    its fingerprint is another one, saying what changed; nothing is written then. With `overwrite` another fingerprint
-    will do (`is_same` tells), and `begin_anew` has to follow. `archives` has the path of each file whose time is an
-    entry of the fingerprint, by the entry's name. `unread_bytes` are those behind the last whole record; `damage` is
-    None unless more is wrong than that.
+    A new journal gets `fingerprint` as its header; the entries "names of shards" and "shard count" determine which
+    names its records can have. Raises DestinationError if another run holds the journal, if the file is no journal or
+    has a record that is not valid, and, with what changed, if its fingerprint is another one; nothing is written then.
+    With `overwrite`, another fingerprint is accepted (`is_same` is false then), and `begin_anew` has to follow.
+    `archives` has the path of each archive whose modification time is an entry of the fingerprint, by the entry's name.
+    `unread_bytes` is the size of what follows the last whole record. `damage` is None unless the journal has more
+    faults than that.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Journal:
         self._folder = os.path.dirname(path) or "."
         self._files = SetFiles.at_journal(path)
         self._fingerprint = dict(fingerprint)
-        self._of = digest_of(fingerprint)
+        self._of = fingerprint_digest(fingerprint)
         self._archives = dict(archives or {})
         self._dealt: dict[str, int | None] = {}
         self._traces: dict[str, set[Trace]] = defaultdict(set)
@@ -81,7 +81,7 @@ class Journal:
             raise
 
     def begin_anew(self) -> None:
-        """Forget all records. The files that they tell of should be gone, or are nobody's from now on."""
+        """Forget all records. Their files should have been removed: those that still exist are foreign from now on."""
         try:
             self._dealt.clear()
             self._traces.clear()
@@ -95,9 +95,9 @@ class Journal:
     def record(self, done: Sequence[ShardRecord] = (), dealt: Sequence[tuple[int, str]] = ()) -> None:
         """Record which shards are whole, synced and under their final names, and which are about to be written.
 
-        Of the latter the number and the path. All in one write and one sync, of which each costs milliseconds on some
-        disks. Raises DestinationGoneError if something is done, and the folder or the journal is not the one that was
-        opened.
+        `dealt` has the number and the path of each of the latter. All is recorded with one write and one sync, because
+        each takes milliseconds on some disks. Raises DestinationGoneError if a shard is done, and the folder or the
+        journal is not the one that was opened.
         """
         if done or self.done:
             self.refuse_gone()
@@ -110,7 +110,7 @@ class Journal:
             self._note_dealt(entry)
 
     def record_beside(self, path: str, trace: Trace) -> None:
-        """Record that a file beside the shards is about to be written at `path`, and what it will hold."""
+        """Record that a file beside the shards is about to be written at `path`, and the trace that it will have."""
         self.refuse_gone()
         entry = Dealt(os.path.basename(path), None, trace)
         if trace not in self._traces[entry.name]:
@@ -118,9 +118,9 @@ class Journal:
             self._note_dealt(entry)
 
     def taken(self) -> list[Taken]:
-        """Which names the tool has taken, or was about to: those beside the shards first, then shards by number.
+        """Return the files that the tool has written or was about to write: those beside the shards, then the shards.
 
-        So removing them in this order never leaves a manifest without its shards.
+        Shards are in order of number. Removal in this order never leaves a manifest without its shards.
         """
         beside = [name for path in self._files.beside if (name := os.path.basename(path)) in self._dealt]
         shards = sorted((number, name) for name, number in self._dealt.items() if number is not None)
@@ -128,7 +128,7 @@ class Journal:
         return [Taken(os.path.join(self._folder, name), number) for number, name in names]
 
     def traces(self, path: str) -> Collection[Trace]:
-        """All that the tool has ever written, or was about to write, under the name of `path`, as recorded."""
+        """Return the recorded traces of all files that the tool has written, or was about to write, at `path`."""
         return self._traces.get(os.path.basename(path), ())
 
     def refuse_gone(self) -> None:
@@ -147,7 +147,7 @@ class Journal:
             )
 
     def not_synced(self) -> str:
-        """What the file system refuses to sync there: "files", "folders", "files and folders", or "", as is usual.
+        """Return what the store cannot sync there: "files", "folders", "files and folders", or usually "".
 
         Raises OSError if syncing fails.
         """
@@ -166,7 +166,7 @@ class Journal:
         self.close()
 
     def _read_past(self, contents: Contents, overwrite: bool) -> None:
-        """Read what the file held; nothing is written before all that can be refused has been."""
+        """Read what the file held. All refusals are raised before anything is written."""
         header = _header_of(contents)
         self.is_same = header is None or header == self._fingerprint
         if header is not None and header.get("format") != FORMAT and not overwrite and len(contents.records) > 1:
@@ -182,9 +182,9 @@ class Journal:
             self.begin_anew()
 
     def _replay(self, contents: Contents, fingerprint: Fingerprint) -> None:
-        """Note all records, which are of a set with this fingerprint. Raises DestinationError if one cannot be."""
+        """Note all records of the set with this fingerprint. Raises DestinationError for a record that is not valid."""
         names = _Names(self._files, fingerprint)
-        has_header, of = _header_of(contents) is not None, digest_of(fingerprint)
+        has_header, of = _header_of(contents) is not None, fingerprint_digest(fingerprint)
         for found in contents.payloads[has_header:]:
             payload = {"of": of, **found} if contents.state is State.OLD else found
             if payload.get("of") != of and not has_header:
@@ -211,7 +211,7 @@ class Journal:
                 )
 
     def _refuse_stray(self, name: str, number: int | None, is_of_set: bool) -> None:
-        """Raise DestinationError for a record of a file that is none of the set's: it is nobody's to touch."""
+        """Raise DestinationError for a record of a file that is not the set's: such a file must not be touched."""
         if not is_of_set:
             as_number = "" if number is None else f" as number {number}"
             raise DestinationError(
@@ -234,9 +234,9 @@ class Journal:
         self._traces[name].add(Trace(record.file_bytes, record.xxh3_128))
 
     def _write_anew(self) -> None:
-        """Put a journal of what was whole in the place of the damaged one.
+        """Replace the damaged journal by one of its whole records.
 
-        What that had besides is not known, so all other names of the set are as dealt: what they have is compared.
+        The lost records are not known. So all other names of the set are noted as dealt, and their files are compared.
         """
         for entry in _Names(self._files, self._fingerprint).all:
             if entry.name not in self._dealt:
@@ -246,7 +246,7 @@ class Journal:
         )
 
     def _known(self) -> Iterator[Dealt | Done]:
-        """All that is known, as entries."""
+        """Yield all that is noted, as entries."""
         for name, number in self._dealt.items():
             if number is None:
                 for trace in self._traces.get(name) or (None,):
@@ -263,7 +263,7 @@ class Journal:
 
 
 class _Names:
-    """The names that the files of a set can have: of shards, by number, and of what lies beside them, without one."""
+    """The names that the files of a set can have: shards with their numbers, and files beside them without."""
 
     def __init__(self, files: SetFiles, fingerprint: Fingerprint) -> None:
         self._beside = [os.path.basename(path) for path in files.beside]
@@ -273,13 +273,13 @@ class _Names:
 
     @property
     def all(self) -> Iterator[Dealt]:
-        """All of them, as if they were dealt."""
+        """All names, each as an entry that it was dealt."""
         yield from map(Dealt, self._beside)
         if self._pattern is not None:
             yield from (Dealt(self._pattern.path(number), number) for number in range(self._shard_count))
 
     def has(self, name: str, number: int | None) -> bool:
-        """Whether the file with this number, None for one beside the shards, is called so."""
+        """Return whether `name` is that of shard `number`, or, if that is None, of a file beside the shards."""
         if number is None:
             return name in self._beside
         return self._pattern is not None and 0 <= number < self._shard_count and name == self._pattern.path(number)
@@ -291,7 +291,7 @@ def _header_of(contents: Contents) -> Fingerprint | None:
 
 
 class Past(NamedTuple):
-    """What a journal says of the run that began it: the names of what was dealt, and the numbers of shards done."""
+    """What a journal has of the run that began it: its fingerprint, the names that were dealt, and the shards done."""
 
     fingerprint: Fingerprint
     names: frozenset[str]
@@ -299,7 +299,7 @@ class Past(NamedTuple):
 
 
 def past_of(path: str) -> Past | None:
-    """What the journal at `path` says; None if there is none, or nothing was begun. Does not want the lock."""
+    """Return what the journal at `path` has, without its lock; None if there is no journal, or nothing was dealt."""
     try:
         contents = records.contents_of(store_of(path).read(path))
     except OSError:
@@ -320,7 +320,7 @@ def past_of(path: str) -> Past | None:
 
 
 def progress_of(path: str) -> tuple[int, int] | None:
-    """How many shards the journal at `path` has as done, of how many; None if there is none."""
+    """Return how many shards are done by the journal at `path`, and how many there are; None without a journal."""
     past = past_of(path)
     shards = past and past.fingerprint.get("shard count")
     return (len(past.done), shards) if past and isinstance(shards, int) else None

@@ -1,11 +1,11 @@
-"""The journal's bytes: from a file to its records and back, whatever has become of the file. Opens nothing.
+"""The journal's records: from a file's bytes to its whole records, even if it is damaged, and back to bytes.
 
     file    = magic record ...
     record  = mark length checksum payload     4 bytes; length and CRC-32 of the payload as big-endian uint32
     payload = msgpack of a map
 
-Behind a damaged record the next one is looked for by its mark. Up to format 4 a payload was a list, whose positions
-have their names here; up to format 3 there was neither magic nor mark.
+After a damaged record, the next one is found by its mark. Up to format 4 a payload was a list; the names of its
+positions are here. Up to format 3 there was neither magic nor mark. This module opens no file.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ _OLD_DONE = (
     "mended",
 )  # fmt: skip
 _OLD_PROBLEM = "kind", "path", "key", "detail", "kept"
-"""What stood at each position of a list, up to format 4."""
+"""The names of the positions of a list, up to format 4."""
 
 Payload = Mapping[str, Any]
-"""What a record says, by the names of its fields."""
+"""The fields of a record, by name."""
 
 _LOOKED_THROUGH = 100
-"""How many times the bytes of a file may be summed up in the search for records: who writes marks on purpose could have
-that take for ever."""
+"""How many times its size of a file's bytes may pass the checksum in the search for records. Without a limit, a file
+full of marks, made on purpose, would take for ever."""
 
 
 class State(Enum):
-    """What a file is that has the name of a journal."""
+    """What a file with the name of a journal is."""
 
     NEW = "empty, or hardly begun"
-    SOUND = "a journal; behind its last record there may be one that a crash has torn"
-    DAMAGED = "a journal in which something else is than a crash can leave"
+    SOUND = "a journal; after its last record there may be one that a crash has torn"
+    DAMAGED = "a journal with damage that no crash can leave"
     OLD = "a journal of format 3 or earlier"
     FOREIGN = "something else"
 
@@ -60,7 +60,7 @@ class Record(NamedTuple):
 
 
 class Contents(NamedTuple):
-    """What a journal's file holds: all whole records, and how many bytes before the last one's end are none."""
+    """What a journal's file holds: its whole records, and how many of its bytes belong to none, but for a torn end."""
 
     state: State
     records: tuple[Record, ...]
@@ -68,17 +68,17 @@ class Contents(NamedTuple):
 
     @property
     def end(self) -> int:
-        """Where the last whole record ends."""
+        """The offset at which the last whole record ends."""
         return self.records[-1].end if self.records else 0
 
     @property
     def payloads(self) -> list[dict[str, Any]]:
-        """Those of the records."""
+        """The payloads of the records."""
         return [record.payload for record in self.records]
 
 
 def contents_of(data: bytes) -> Contents:
-    """What the bytes of a file hold that has the name of a journal."""
+    """Return the state and the records of a file with the name of a journal, from its bytes."""
     if MAGIC.startswith(data):
         return Contents(State.NEW, ())
     records = tuple(records_of(data))
@@ -96,7 +96,7 @@ def contents_of(data: bytes) -> Contents:
 
 
 def records_of(data: bytes) -> Iterator[Record]:
-    """The whole records in a journal's bytes: each as it is, also behind damaged ones."""
+    """Yield the whole records in a journal's bytes, also those after damaged ones."""
     start, looked_through = len(MAGIC) if data.startswith(MAGIC) else data.find(_MARK), 0
     while 0 <= start <= len(data) - _FRAME.size and looked_through <= _LOOKED_THROUGH * len(data):
         mark, size, checksum = _FRAME.unpack_from(data, start)
@@ -111,7 +111,7 @@ def records_of(data: bytes) -> Iterator[Record]:
 
 
 def pack(payloads: Iterable[Payload]) -> bytes:
-    """These payloads as records."""
+    """Return the bytes of records with these payloads."""
     packed = [msgpack.packb(payload) for payload in payloads]
     return b"".join(_FRAME.pack(_MARK, len(each), zlib.crc32(each)) + each for each in packed)
 
@@ -129,7 +129,7 @@ def _old_records(data: bytes) -> Iterator[Record]:
 
 
 def _payload(packed: bytes, checksum: int) -> dict[str, Any] | None:
-    """The map that is packed so; None if it is none, or not of this checksum."""
+    """Return the payload that these bytes are; None if they are no payload, or have another checksum."""
     if zlib.crc32(packed) != checksum:
         return None
     try:
@@ -142,9 +142,9 @@ def _payload(packed: bytes, checksum: int) -> dict[str, Any] | None:
 
 
 def _named(payload: list[Any]) -> dict[str, Any]:
-    """A record of format 4 or earlier by the names of today's fields; empty for what is none of these.
+    """Return a payload of format 4 or earlier by the names of today's fields; an empty one for an unknown record.
 
-    Up to format 3 records did not say of which set they are.
+    Up to format 3, records did not have the digest of their set's fingerprint.
     """
     match payload:
         case ["header", fingerprint]:
@@ -162,7 +162,7 @@ def _named(payload: list[Any]) -> dict[str, Any]:
 
 
 def _dealt(number: Any, path: Any, trace: Any) -> dict[str, Any]:
-    """What was dealt: a shard, or a file beside the shards, which had a negative number, and could have a trace."""
+    """Return the fields of an old "dealt" record; files beside shards had a negative number, and some a trace."""
     named = {"path": path} if number in (-1, -2, -3) else {"number": number, "path": path}
     if trace is not None:
         match trace:
@@ -179,7 +179,7 @@ def _problem(fields: Any) -> Any:
 
 
 def is_header(payload: Payload) -> bool:
-    """Whether a record is the one that a journal begins with."""
+    """Return whether the payload is that of a header, with which a journal begins."""
     if payload.keys() != {"what", "fingerprint"} or payload["what"] != "header":
         return False
     fingerprint = payload["fingerprint"]
@@ -187,5 +187,5 @@ def is_header(payload: Payload) -> bool:
 
 
 def _is_torn(rest: bytes) -> bool:
-    """Whether a crash can have left that behind the last record: the beginning of one, or blocks of zeros."""
+    """Return whether a crash can have left these bytes at the end: the beginning of a record, or blocks of zeros."""
     return rest.startswith(_MARK) or _MARK.startswith(rest) or not any(rest)

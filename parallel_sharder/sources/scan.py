@@ -19,7 +19,7 @@ from parallel_sharder.kinds import Kind
 from parallel_sharder.model import ImageClass, Listing, Part, Place, Problem, Role
 from parallel_sharder.sources.contents import Contents, FileColumns
 from parallel_sharder.sources.folders import UNREADABLE, why_unreadable
-from parallel_sharder.stores.blob import blob_at
+from parallel_sharder.stores.blob import make_blob
 from parallel_sharder.text import counted
 
 
@@ -84,7 +84,7 @@ class Files:
         """Return the path of this row's file, as messages show it."""
         extent = () if self.extents is None else self.extents[row].tolist()
         name = str(self.keys[row], "ascii") + (self.usual if self.endings is None else str(self.endings[row]))
-        return blob_at(self.contents[self.place[row]].place, name, int(self.sizes[row]), extent).path
+        return make_blob(self.contents[self.place[row]].place, name, int(self.sizes[row]), extent).path
 
     def refuse_repeats(self) -> None:
         """Raise SourceError if two files have the same key."""

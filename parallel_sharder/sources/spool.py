@@ -33,8 +33,8 @@ class Scratch:
 
     @property
     def index_path(self) -> str | None:
-        """The path at which an archive's index is kept; None if it is not kept."""
-        return self.beside.files.saved_index if self.beside is not None else None
+        """The path at which the index of an archive is kept; None if it is not kept."""
+        return self.beside.files.archive_directory if self.beside is not None else None
 
     def spool(self, *, needed: bool) -> AbstractContextManager[str | None]:
         """Hold an empty, locked file inside the block, and return its path; None if `needed` is False or in a preview.

@@ -1,6 +1,7 @@
-"""Stores: where finished files are and go. One file each; all answer to `store.Store`.
+"""The stores: each kind of storage for finished files answers to `store.Store`; the local disk is the only one so far.
 
-Only they open, rename, sync or lock what is not source.
+`store_of` chooses the store of a path. Only this package opens, renames, syncs or locks files that are not the
+source's. It also has the files of the source as `blob`s, and `readahead` for them.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ from parallel_sharder.stores.store import Store
 
 
 def store_of(path: str) -> Store:  # noqa: ARG001  there is one store so far
-    """Returns the store that has what is at `path`: the local disk."""
+    """Return the store to which `path` belongs: the local disk."""
     return _local()
 
 
 @functools.cache
 def _local() -> Store:
-    from parallel_sharder.stores.local import LocalStore  # not before it is wanted: workers import this package
+    from parallel_sharder.stores.local import LocalStore  # imported here because every worker imports this package
 
     return LocalStore()

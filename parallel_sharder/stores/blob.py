@@ -1,8 +1,8 @@
-"""A blob: bytes that lie in a file of the source, read straight into a buffer.
+"""Blobs: the bytes of one file of the source, read straight into a buffer.
 
-A loose file, a stretch of an archive, or an entry of a zip: each has a `length`, is read into a view of just that
-length, and is named by `path` in what people are told. The length is the one the plan was made with: what has another
-by now is a problem of its sample.
+A blob is a loose file, a stretch of an archive, or an entry of a zip. Each has a `length`, is read into a view of
+exactly that length, and has a `path` for messages. The length is the one that the plan was made with: a file that has
+another length now is a problem of its sample, and raises SampleError. Blobs do not know what their bytes mean.
 """
 
 from __future__ import annotations
@@ -27,32 +27,32 @@ from parallel_sharder.text import counted
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 
 _BEYOND = bytearray(1)
-"""Where the byte behind a file's expected end goes, if there is one. Nobody reads it."""
+"""Receives the byte behind a file's expected end, if there is one. It is never read."""
 
 _STORED, _DEFLATED = 0, 8
 _LOCAL_HEADER = struct.Struct("<4sHHHHHIIIHH")
-"""What precedes an entry's name in a zip: APPNOTE.TXT (PKWARE), 4.3.7."""
+"""The header before an entry's name in a zip: APPNOTE.TXT (PKWARE), 4.3.7."""
 
 
 class Blob(Protocol):
-    """Bytes of the source."""
+    """The bytes of one file of the source."""
 
     @property
     def path(self) -> str:
-        """Where they are, for people."""
+        """The path of the file, for people."""
 
     @property
     def length(self) -> int:
-        """How many."""
+        """How many bytes there are."""
 
     def read_into(self, view: memoryview, /) -> None:
-        """Fill `view`, of exactly `length` bytes. Raises SampleError if they cannot be read or are not so many."""
+        """Fill `view`, of exactly `length` bytes. Raises SampleError if it cannot be read or has another length."""
 
     def announce(self) -> None:
-        """Have the system begin to read them, without waiting. What is wrong with them will be seen when read."""
+        """Have the system begin to read the bytes, without waiting. Errors are raised only by reading."""
 
     def read(self) -> bytes:
-        """The bytes, in an object of their own; errors as for `read_into`."""
+        """Return the bytes as a new object. Raises SampleError as `read_into` does."""
 
 
 class LooseFile(NamedTuple):
@@ -69,8 +69,8 @@ class LooseFile(NamedTuple):
             except BlockingIOError:
                 descriptor = open_regular(self.path)
             try:
-                # The further byte tells in the same system call whether the file has grown, which would otherwise take
-                # an fstat. And that it says where to read from tells what is no file: a pipe has no places.
+                # The further byte shows in the same system call whether the file has grown, which would otherwise take
+                # an fstat. A read at an offset fails for what is no regular file: a pipe has no offsets.
                 size = os.preadv(descriptor, (view, _BEYOND), 0)
                 if size < len(view):
                     size = _fill_up(descriptor, view, size)
@@ -108,11 +108,11 @@ class LooseFile(NamedTuple):
 
 
 _loose_file: Callable[[tuple[str, int]], LooseFile] = functools.partial(tuple.__new__, LooseFile)
-"""A LooseFile of its fields, without the function of Python that makes a NamedTuple: there are two for each sample."""
+"""Makes a LooseFile from its fields without a NamedTuple's Python-level constructor: each sample has two of them."""
 
 
 class Stretch(NamedTuple):
-    """`length` bytes from `offset` on of the file `archive`, in which they are called `name`."""
+    """`length` bytes of the file `archive` from `offset` on; `path` names the archive and its member."""
 
     archive: str
     offset: int
@@ -140,9 +140,9 @@ class Stretch(NamedTuple):
 
 
 class ZipEntry(NamedTuple):
-    """The entry of a zip whose local header is at `offset`: `length` bytes, in the archive `packed` bytes.
+    """The entry of a zip whose local header is at `offset`: `length` bytes, which take `packed` bytes in the archive.
 
-    `crc` is that of the central directory, and checked.
+    `crc` is the CRC-32 in the central directory; the bytes are checked against it.
     """
 
     archive: str
@@ -183,15 +183,15 @@ class ZipEntry(NamedTuple):
 
     def _inflated(self, packed: bytearray) -> bytes:
         try:
-            # One byte more than there should be, so that no bomb takes more memory than the plan knows of. (isal is a
-            # tenth faster, but leaves the processor in a state in which xxhash takes seven times as long.)
+            # At most one byte more than expected is inflated, so that no bomb takes more memory than the plan allows.
+            # (isal is a tenth faster, but leaves the processor in a state in which xxhash takes seven times as long.)
             return zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, self.length + 1)
         except zlib.error as error:
             raise SampleError(Kind.UNREADABLE, self.path, f"damaged: it cannot be inflated: {error}") from error
 
 
-def blob_at(place: Place, name: str, length: int, extent: Sequence[int] = ()) -> Blob:
-    """The blob `name` of `length` bytes at `place`; `extent` is its row of the Part's, empty for loose files."""
+def make_blob(place: Place, name: str, length: int, extent: Sequence[int] = ()) -> Blob:
+    """Return the blob `name` of `length` bytes at `place`; `extent` is its row of Part.extent, () for loose files."""
     if not extent:
         return LooseFile(f"{place.path}/{name}", length)
     if len(extent) == 1:
@@ -200,18 +200,18 @@ def blob_at(place: Place, name: str, length: int, extent: Sequence[int] = ()) ->
     return ZipEntry(place.path, offset, packed, crc, length, f"{place.name}:{name}")
 
 
-def blob_of(listing: Listing, role: Role, row: int) -> Blob | None:
-    """The file that sample `row` of the Listing has for this role; None if it has none."""
+def listed_blob(listing: Listing, role: Role, row: int) -> Blob | None:
+    """Return the file that sample `row` of the Listing has for this role; None if the sample has none."""
     part = listing.part(role)
     if part.place[row] < 0:
         return None
     name = str(listing.keys[row], "ascii") + part.endings[0 if part.ending is None else part.ending[row]]
     extent = () if part.extent is None else part.extent[row].tolist()
-    return blob_at(listing.places[part.place[row]], name, int(part.size[row]), extent)
+    return make_blob(listing.places[part.place[row]], name, int(part.size[row]), extent)
 
 
-def blobs_of(part: PackedPart, keys: Sequence[str], places: Sequence[Place]) -> Iterator[Blob | None]:
-    """The files of a part of a Chunk, whose `keys` these are; None for each sample that has none."""
+def packed_blobs(part: PackedPart, keys: Sequence[str], places: Sequence[Place]) -> Iterator[Blob | None]:
+    """Yield the files of a part of the Chunk that has these `keys`, one a sample; None for a sample without a file."""
     endings, place_column, sizes = endings_of(part, len(keys)), array("i", part.place), array("q", part.size)
     if not part.extent:
         folders = [place.path for place in places]
@@ -221,16 +221,16 @@ def blobs_of(part: PackedPart, keys: Sequence[str], places: Sequence[Place]) -> 
     numbers = iter(array("q", part.extent))
     extents = zip(*[numbers] * (len(part.extent) // 8 // len(keys)), strict=True)
     for key, ending, place, size, extent in zip(keys, endings, place_column, sizes, extents, strict=True):
-        yield blob_at(places[place], key + ending, size, extent) if place >= 0 else None
+        yield make_blob(places[place], key + ending, size, extent) if place >= 0 else None
 
 
 def endings_of(part: PackedPart, count: int) -> Iterable[str]:
-    """What follows the key in the names of a part's `count` files."""
+    """Return the endings that follow the keys in the names of a part's `count` files."""
     return map(part.endings.__getitem__, part.ending) if part.ending else itertools.repeat(part.endings[0], count)
 
 
 def _unreadable(path: str, error: OSError) -> SampleError:
-    """The problem of a sample that cannot be read; `error` itself is raised if the fault is not the file's."""
+    """Return the error of a sample whose file cannot be read; raise `error` itself if the fault is not the file's."""
     if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
         raise error
     if error.errno in (errno.ESPIPE, errno.ENXIO):
@@ -245,7 +245,7 @@ def _read(blob: Blob) -> bytes:
 
 
 def _open(path: str) -> int:
-    """The file's descriptor. It may be a pipe's by now, which is not waited for; reading it will fail."""
+    """Open the file without waiting, and return its descriptor. If it has become a pipe, reading it will fail."""
     try:
         return os.open(path, _FLAGS)
     except BlockingIOError:
@@ -262,9 +262,9 @@ def _announce(path: str, offset: int, length: int) -> None:
 
 
 def _fill_up(descriptor: int, view: memoryview, size: int) -> int:
-    """Read until `view`, which holds the first `size` bytes, is full or the file ends; the bytes that were read in all.
+    """Read until `view`, which holds the first `size` bytes, is full or the file ends; return the bytes read in all.
 
-    Network file systems may give less at a time than was asked for.
+    Network file systems may return fewer bytes at a time than were asked for.
     """
     while size < len(view):
         read = os.preadv(descriptor, (view[size:], _BEYOND), size)
@@ -275,9 +275,9 @@ def _fill_up(descriptor: int, view: memoryview, size: int) -> int:
 
 
 def _fill_from(path: str, view: memoryview, offset: int) -> int:
-    """Read into `view` from `offset` on, until it is full or the file ends; the bytes read."""
+    """Read into `view` from `offset` on, until it is full or the file ends, and return the bytes read."""
     size = 0
-    # Opened each time: that costs a microsecond, and no descriptor has to be looked after.
+    # The file is opened each time: that takes a microsecond, and no descriptor has to be kept and closed.
     descriptor = _open(path)
     try:
         while size < len(view):

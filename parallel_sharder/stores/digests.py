@@ -1,7 +1,7 @@
-"""Digests of whole files: a path in, digests in hex out.
+"""Digests of whole files: a path comes in, digests in hex go out.
 
-Functions of one file each, which a worker can be given: they read it from its first byte to its last, a megabyte at a
-time, and nothing that is no regular file.
+Each function reads one file from its first byte to its last, a megabyte at a time, so an engine's worker can run it.
+Only regular files are read.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _READ_BYTES = 1 << 20
 
 
 def digest_if_readable(path: str) -> tuple[str, str]:
-    """The path of a file, and its XXH3-128, in hex; that is empty, which is no file's, if the file cannot be read."""
+    """Return the path of a file and its XXH3-128 in hex, or "", which no file has, if the file cannot be read."""
     digest = xxhash.xxh3_128()
     try:
         _read_through(path, digest)
@@ -26,7 +26,7 @@ def digest_if_readable(path: str) -> tuple[str, str]:
 
 
 def digests_of(path: str) -> tuple[str, str, str]:
-    """The path of a file, its MD5 and its XXH3-128, in hex. Raises OSError if it cannot be read."""
+    """Return the path of a file, its MD5 and its XXH3-128, in hex. Raises OSError if it cannot be read."""
     md5, xxh3_128 = hashlib.md5(usedforsecurity=False), xxhash.xxh3_128()
     _read_through(path, md5, xxh3_128)
     return path, md5.hexdigest(), xxh3_128.hexdigest()

@@ -1,9 +1,9 @@
-"""A shard's file on the local disk: written from front to back, through one buffer, and hashed on the way.
+"""DirectFile: a shard's file on the local disk, written from front to back through one buffer, and hashed on the way.
 
-It has a temporary name until it is finished (see durable). On a file system of a block device it is written past the
-page cache (O_DIRECT), which would only copy the bytes once more and throw out what others need: on ext4 that takes an
-eighth to a quarter off the CPU time of a whole conversion (benchmarks.output). Network and memory file systems say yes
-to O_DIRECT and become slower, or say no; they are written as usual.
+The file has a temporary name until it is finished (see durable). On a file system of a block device it is written past
+the page cache (O_DIRECT). The page cache would only copy the bytes once more and evict what others need; without it, a
+whole conversion on ext4 takes an eighth to a quarter less CPU time (benchmarks.output). Network and memory file systems
+accept O_DIRECT and become slower, or refuse it; there the file is written as usual.
 """
 
 from __future__ import annotations
@@ -19,25 +19,27 @@ import xxhash
 from parallel_sharder.stores import durable, traces
 
 BUFFER_BYTES = 2 * 1024 * 1024
-"""Written at a time. Half of it takes a sixteenth more CPU time, a quarter of it more still (benchmarks.output)."""
+"""How many bytes are written at a time. Half of it takes a sixteenth more CPU time, a quarter more still
+(benchmarks.output)."""
 
 HUGE_PAGE_BYTES = 2 * 1024 * 1024
-"""Of x86 and, with pages of 4 KB, of ARM; where they have another size, memory is merely not a huge page."""
+"""The size of a huge page on x86 and, with pages of 4 KB, on ARM. With another size the buffer is in normal pages."""
 
 ALIGNMENT_BYTES = 4096
-"""What memory, place and length of a write past the page cache are multiples of: the device's block, or a multiple of
-it. For devices with larger blocks durable.write_all goes back to the page cache."""
+"""The address, offset and length of a write past the page cache are multiples of it. It is the device's block size, or
+a multiple of that. For devices with larger blocks, durable.write_all returns to the page cache."""
 
 
 class DirectFile:
-    """A new file that will be `path`. `size` counts the bytes it has been given; `md5` asks for that digest too.
+    """A new file that will be `path`, as `store.Writer` and `Store.create` describe it.
 
-    With `mends`, what has that name and is a damaged copy of the new file is replaced by it; nothing else is.
+    `size` is the number of bytes written so far; `md5` asks for the MD5 too. With `replaces_damaged`, a file that has
+    the name and is a damaged copy of the new file is replaced; no other file is.
     """
 
-    def __init__(self, path: str, *, md5: bool = False, mends: bool = False) -> None:
+    def __init__(self, path: str, *, md5: bool = False, replaces_damaged: bool = False) -> None:
         self._path = path
-        self._mends = mends
+        self._replaces_damaged = replaces_damaged
         self._descriptor, self._temporary = durable.create(path)
         is_block_device = os.major(os.fstat(self._descriptor).st_dev) != 0
         self._is_direct = is_block_device and durable.set_direct(self._descriptor, True)
@@ -58,7 +60,7 @@ class DirectFile:
         return "" if self._md5 is None else self._md5.hexdigest()
 
     def reserve(self, size: int) -> memoryview | None:
-        """Room for the next `size` bytes, to be filled and then `advance`d over; None if that is more than fits."""
+        """Return room for the next `size` bytes, to be filled and then `advance`d over; None if it is too much."""
         end = self._filled + size
         if end > BUFFER_BYTES:
             self._write_out()
@@ -68,7 +70,7 @@ class DirectFile:
         return self._buffer[self._filled : end]
 
     def advance(self, size: int) -> None:
-        """Take the first `size` bytes of what was reserved as the next of the file."""
+        """Append the first `size` of the reserved bytes to the file."""
         end = self._filled + size
         new = self._buffer[self._filled : end]
         self._digest.update(new)  # while they are in the cache
@@ -78,31 +80,33 @@ class DirectFile:
         self.size += size
 
     def write(self, data: bytes | memoryview) -> None:
-        """Append any bytes, copied."""
+        """Append a copy of the data, of any length."""
         view = memoryview(data)
         while view:
             some = view[: BUFFER_BYTES - ALIGNMENT_BYTES]
             room = self.reserve(len(some))
-            assert room is not None  # noqa: S101 - so little is always had
+            assert room is not None  # noqa: S101 - it is smaller than the buffer
             room[:] = some
             self.advance(len(some))
             view = view[len(some) :]
 
     def finish(self) -> None:
-        """Write the rest, sync, and give the file its final name. After an OSError the file is gone.
+        """Write the rest, sync, and give the file its final name. After an OSError the new file is removed.
 
-        That is FileExistsError if something else has the name; one that holds the same bytes is kept.
+        Raises FileExistsError if a different file has the name; a file of the same bytes is kept.
         """
         try:
             self._write_out()
-            if self._is_direct:  # the rest is no whole block
+            if self._is_direct:  # because the rest is no whole block
                 durable.set_direct(self._descriptor, False)
                 self._is_direct = False
             self._write_out()
         except BaseException:
             self.abort()
             raise
-        durable.publish(self._descriptor, self._temporary, self._path, self._is_damaged if self._mends else None)
+        durable.finish(
+            self._descriptor, self._temporary, self._path, self._is_damaged if self._replaces_damaged else None
+        )
 
     def _is_damaged(self, path: str) -> bool:
         return traces.is_damaged_copy(path, self._temporary)
@@ -116,7 +120,7 @@ class DirectFile:
         durable.remove(self._temporary)
 
     def _write_out(self) -> None:
-        """Write what the buffer holds, but for what is no whole block if only such can be written."""
+        """Write the buffer's bytes; past the page cache only whole blocks, and the rest stays in the buffer."""
         rest = self._filled % ALIGNMENT_BYTES if self._is_direct else 0
         end = self._filled - rest
         durable.write_all(self._descriptor, self._buffer[:end])
@@ -125,10 +129,10 @@ class DirectFile:
 
 
 def _memory(size: int) -> memoryview:
-    """So many bytes that begin at a huge page, and lie in it where the system has such.
+    """Return `size` bytes of memory that begin where a huge page can, and lie in huge pages where the system has them.
 
-    Instead of 512 pages the device is then told of one: a tenth off the CPU time of a conversion (benchmarks.output).
-    Of what is reserved only the pages that are written to take memory.
+    The device is then given one page instead of 512, which takes a tenth off the CPU time of a conversion
+    (benchmarks.output). Of the reserved memory, only the pages that are written to are used.
     """
     whole = mmap.mmap(-1, size + HUGE_PAGE_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     with contextlib.suppress(OSError, AttributeError):  # not everywhere

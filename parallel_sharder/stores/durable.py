@@ -1,9 +1,9 @@
-"""Files that are whole or not there: the one place that knows how a file gets its final name.
+"""Durable files: the one place that knows how a file gets its final name, so that it is whole or does not exist.
 
-Written under a temporary name beside the final one, synced, renamed, and the folder synced. Whatever happens before
-the rename leaves nothing under the final name; whatever happens after it leaves the whole file. The rename is one that
-fails where the name is taken, so a file that somebody else puts there at any moment stays; only what `is_ours` says is
-the tool's own gives way.
+A file is written under a temporary name beside the final one, synced and renamed; then its folder is synced. A crash
+before the rename leaves nothing under the final name; a crash after it leaves the whole file. The rename fails where
+the name is taken. So a file that somebody else puts there at any moment stays; only a file for which `is_own` returns
+true is replaced.
 """
 
 from __future__ import annotations
@@ -22,40 +22,40 @@ from parallel_sharder.stores import regular
 PARTIAL_SUFFIX = ".partial"
 
 TAKEN = "has that name, and nothing is overwritten: move it out of the way"
-"""What is said of a name under which there is what the tool has not made."""
+"""The end of a message about a path at which there is a file that the tool has not made."""
 
 _AT_FDCWD, _NOREPLACE, _EXCHANGE = -100, 1, 2
-"""Of renameat2, which Python does not have; from linux/fcntl.h and linux/fs.h."""
+"""Arguments of renameat2, which Python lacks; from linux/fcntl.h and linux/fs.h."""
 
 _C = ctypes.CDLL(None, use_errno=True)
 
 _COMPARED_BYTES = 1 << 20
 
 _CANNOT = frozenset((errno.ENOSYS, errno.EINVAL, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP))
-"""What systems and file systems answer that cannot rename or link in this way: old ones, NFS, FAT, some FUSE."""
+"""The errors of systems and file systems that cannot rename or link in this way: old ones, NFS, FAT, some FUSE."""
 
 _NO_SYNC = frozenset((errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP))
-"""What a file system answers that syncs nothing of that kind (SMB for folders, some FUSE); all else is a failure."""
+"""The errors of file systems that cannot sync a file or a folder (SMB for folders, some FUSE); others are failures."""
 
 
 def create(path: str) -> tuple[int, str]:
-    """A new file beside `path`: its descriptor, open for writing, and its temporary name.
+    """Create a file beside `path`, and return its descriptor, open for writing, and its temporary path.
 
     The name begins with a dot, which no pattern of shards matches, and is random, so two runs never share a file. Where
-    the file system has locks, the file is locked as long as it is open: so `remove_partials` of another run knows it.
+    the file system has locks, the file is locked while it is open, so that `remove_partials` of other runs keeps it.
     """
     while True:
         temporary = _temporary(path)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         with contextlib.suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)  # nobody else holds that for longer than to look
+            fcntl.flock(descriptor, fcntl.LOCK_EX)  # other runs hold it only for a moment, in remove_partials
         if is_at(descriptor, temporary):
             return descriptor, temporary
-        os.close(descriptor)  # another run was quicker than the lock, and has taken it for one that was left
+        os.close(descriptor)  # another run has removed the file as a leftover, before it was locked
 
 
 def is_at(descriptor: int, path: str) -> bool:
-    """Whether what is at `path` is the file that this descriptor has open."""
+    """Return whether the file at `path` is the one that the descriptor has open."""
     try:
         return os.path.samestat(os.lstat(path), os.fstat(descriptor))
     except FileNotFoundError:
@@ -67,16 +67,16 @@ def _temporary(path: str) -> str:
     return os.path.join(folder, f".{name}.{secrets.token_hex(4)}{PARTIAL_SUFFIX}")
 
 
-def publish(descriptor: int, temporary: str, path: str, is_ours: Callable[[str], bool] | None = None) -> None:
-    """Give the file its final name: data synced first, the folder last. Closes `descriptor`, come what may.
+def finish(descriptor: int, temporary: str, path: str, is_own: Callable[[str], bool] | None = None) -> None:
+    """Sync the data, give the file its final name, and sync the folder. Closes `descriptor` in any case.
 
-    What has the name already stays if it is a file of the same bytes, and is replaced if `is_ours` says so of its path;
-    else FileExistsError is raised. After any error but one of syncing the folder, the file is gone; after that one it
-    is there, and whole, but might not outlast a power cut.
+    A file that already has the name stays if it holds the same bytes, and is replaced if `is_own` of its path is true;
+    else FileExistsError is raised. After an error the new file is removed. Only if syncing the folder fails does it
+    stay: it is whole then, but may not survive a power cut.
     """
     try:
         sync(descriptor, path)
-        _give_name(temporary, path, is_ours)
+        _give_name(temporary, path, is_own)
     except BaseException:
         discard(descriptor, temporary)
         raise
@@ -84,21 +84,21 @@ def publish(descriptor: int, temporary: str, path: str, is_ours: Callable[[str],
     sync_folder(os.path.dirname(path) or ".")
 
 
-def _give_name(temporary: str, path: str, is_ours: Callable[[str], bool] | None) -> None:
+def _give_name(temporary: str, path: str, is_own: Callable[[str], bool] | None) -> None:
     try:
         rename_new(temporary, path)
     except FileExistsError:
         before = identity(path)
         if is_same(temporary, path):
             os.unlink(temporary)
-        elif is_ours is not None and is_ours(path):
+        elif is_own is not None and is_own(path):
             _replace(temporary, path, before)
         else:
             raise
 
 
 def is_same(made: str, there: str) -> bool:
-    """Whether what is `there` is a file that holds to the byte what our own file `made` does; it is synced then."""
+    """Return whether the file at `there` holds the same bytes as our file at `made`; if so, sync the former."""
     try:
         descriptor = regular.open_regular(there, os.O_RDONLY | os.O_NOFOLLOW)
     except OSError:
@@ -114,29 +114,29 @@ def is_same(made: str, there: str) -> bool:
 
 
 def rename_new(old: str, new: str) -> bool:
-    """Rename a file to a name that nothing has; whether the system itself has made sure of that.
+    """Rename a file to a free name, and return whether the system itself refuses a name that is taken.
 
     Raises FileExistsError if the name is taken. Where the file system can neither rename without replacing nor link,
-    it is looked at before: who comes between that and the renaming is overwritten.
+    this function looks for the name first: a file that appears between the look and the rename is overwritten.
     """
     for rename in (_rename_without_replacing, _link_and_unlink):
         try:
             rename(old, new)
         except FileExistsError as error:
-            raise taken(new) from error
+            raise name_taken(new) from error
         except OSError as error:
             if error.errno not in _CANNOT:
                 raise
         else:
             return True
     if os.path.lexists(new):
-        raise taken(new)
+        raise name_taken(new)
     os.rename(old, new)
     return False
 
 
 def keeps_names(path: str) -> bool:
-    """Whether the file system of the folder of `path` can be told not to replace a file when one is renamed."""
+    """Return whether the file system of the folder of `path` can rename a file without replacing another."""
     descriptor, temporary = create(path)
     try:
         new = _temporary(path)
@@ -158,24 +158,27 @@ def _link_and_unlink(old: str, new: str) -> None:
 
 
 def _replace(temporary: str, path: str, before: tuple[int, ...] | None) -> None:
-    """Put the file in the place of what is at `path` and was `before`: if it is another by now, it stays."""
+    """Replace the file at `path`, whose identity was `before`. Raises FileExistsError if it is another file by now."""
     try:
         _renameat2(temporary, path, _EXCHANGE)
     except OSError as error:
         if error.errno not in _CANNOT:
             raise
         if identity(path) != before:
-            raise taken(path) from error
+            raise name_taken(path) from error
         os.rename(temporary, path)
         return
     if identity(temporary) != before:
         _renameat2(temporary, path, _EXCHANGE)
-        raise taken(path)
+        raise name_taken(path)
     os.unlink(temporary)
 
 
 def identity(path: str) -> tuple[int, ...] | None:
-    """What changes when another file gets the name, or the file another content; None if there is none."""
+    """Return the identity of the file at `path`, or None if there is none.
+
+    It changes when another file gets the name, and when the file gets another content.
+    """
     try:
         status = os.lstat(path)
     except FileNotFoundError:
@@ -184,7 +187,7 @@ def identity(path: str) -> tuple[int, ...] | None:
 
 
 def _renameat2(old: str, new: str, flags: int) -> None:
-    """The system call. Raises OSError as it fails, with ENOSYS where there is none."""
+    """Make the system call renameat2. Raises OSError if the call fails, with ENOSYS where the system lacks it."""
     call = getattr(_C, "renameat2", None)
     if call is None:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), old)
@@ -193,13 +196,13 @@ def _renameat2(old: str, new: str, flags: int) -> None:
         raise OSError(number, os.strerror(number), new if number == errno.EEXIST else old)
 
 
-def taken(path: str) -> FileExistsError:
-    """The error that what the tool has not made has the name `path`."""
+def name_taken(path: str) -> FileExistsError:
+    """Return the error that a file which the tool has not made has the name `path`."""
     return FileExistsError(errno.EEXIST, f"{regular.kind_at(path) or 'something else'} {TAKEN}", path)
 
 
 def make_folder(path: str) -> list[str]:
-    """Make the folder at `path` and those above it that are missing, each durably; those that were made."""
+    """Make the folder at `path` and the missing folders above it, each durably; return those that were made."""
     missing = []
     while not os.path.isdir(path or "."):
         missing.append(path)
@@ -208,21 +211,21 @@ def make_folder(path: str) -> list[str]:
         try:
             os.mkdir(folder)
         except FileExistsError:
-            if not os.path.isdir(folder):  # or somebody has made it meanwhile
+            if not os.path.isdir(folder):  # else another process has made it meanwhile
                 raise
         sync_folder(os.path.dirname(folder) or ".")
     return missing[::-1]
 
 
 def remove_folders(made: Sequence[str]) -> None:
-    """Remove those that `make_folder` has made, if there is nothing in them."""
+    """Remove the folders that `make_folder` has made, if they are empty."""
     for folder in reversed(made):
-        with contextlib.suppress(OSError):  # there is something in it, as there should be
+        with contextlib.suppress(OSError):  # the folder is not empty
             os.rmdir(folder)
 
 
 def sync_folder(folder: str) -> bool:
-    """Make the names in `folder` survive a power cut; whether its file system does that at all."""
+    """Make the names in `folder` survive a power cut; return whether its file system can sync folders."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         return sync(descriptor, folder)
@@ -231,25 +234,25 @@ def sync_folder(folder: str) -> bool:
 
 
 def sync(descriptor: int, path: str, *, data_only: bool = False) -> bool:
-    """Make the data of the open file at `path` survive a power cut; whether its file system does that at all.
+    """Make the data of the open file at `path` survive a power cut; return whether its file system can sync it.
 
-    `data_only` leaves out its times. Where nothing is synced, nothing can be done about it here, and whoever asked can
-    say so. Raises OSError if it fails.
+    `data_only` does not sync the file's times. A file system that cannot sync is no error here: the caller can report
+    it. Raises OSError if syncing fails.
     """
     try:
         (os.fdatasync if data_only else os.fsync)(descriptor)
     except OSError as error:
         if error.errno in _NO_SYNC:
             return False
-        error.filename = path  # which the system does not say
+        error.filename = path  # fsync does not set it
         raise
     return True
 
 
 def discard(descriptor: int, temporary: str) -> None:
-    """Remove a file that `create` made and `publish` has not published."""
+    """Close and remove a file that `create` has made and `finish` has not finished."""
     os.close(descriptor)
-    remove(temporary)  # it may have its final name, if an interrupt came just behind the renaming
+    remove(temporary)  # it may already have its final name, if an interrupt came just after the rename
 
 
 def remove(path: str) -> None:
@@ -258,16 +261,16 @@ def remove(path: str) -> None:
         os.unlink(path)
 
 
-def remove_if(path: str, identity_then: tuple[int, ...] | None) -> None:
-    """Remove the file at `path` if it is still the one that was found to have this identity; None is nobody's."""
+def remove_identified(path: str, identity_then: tuple[int, ...] | None) -> None:
+    """Remove the file at `path` if it still has this identity; None is no file's identity."""
     if identity_then is not None and identity(path) == identity_then:
         remove(path)
 
 
 def remove_partials(folder: str, names: str) -> None:
-    """Remove the temporary files that killed writers have left of files in `folder` whose names match `names`.
+    """Remove the temporary files that killed writers have left, of files in `folder` whose names match `names`.
 
-    Those that are being written stay, whoever writes them: a run with other names can have one that matches.
+    Files that are being written stay, because another run can have a name that matches.
     """
     for path in partials(folder, names):
         with contextlib.suppress(FileNotFoundError):
@@ -276,12 +279,12 @@ def remove_partials(folder: str, names: str) -> None:
 
 
 def _is_locked(path: str) -> bool:
-    """Whether a process has the file open that `create` has made for it; so does what is no file."""
+    """Return whether a process has open the file that `create` has made. True if it is another user's, or no file."""
     try:
         descriptor = regular.open_regular(path, os.O_RDWR | os.O_NOFOLLOW)
     except FileNotFoundError:
         raise
-    except PermissionError:  # it is another user's
+    except PermissionError:  # the file is another user's
         return True
     except OSError as error:
         return error.errno in (errno.EINVAL, errno.ELOOP, errno.EISDIR)
@@ -289,7 +292,7 @@ def _is_locked(path: str) -> bool:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
-    except OSError:  # no locks there
+    except OSError:  # the file system has no locks
         return False
     finally:
         os.close(descriptor)
@@ -297,7 +300,7 @@ def _is_locked(path: str) -> bool:
 
 
 def partials(folder: str, names: str) -> list[str]:
-    """The paths of the temporary files of files in `folder` whose names match `names`."""
+    """Return the paths of the temporary files of those files in `folder` whose names match `names`."""
     partial = re.compile(rf"\.({names})\.[0-9a-f]{{8}}{re.escape(PARTIAL_SUFFIX)}")
     try:
         return [os.path.join(folder, name) for name in os.listdir(folder or ".") if partial.fullmatch(name)]
@@ -306,21 +309,21 @@ def partials(folder: str, names: str) -> list[str]:
 
 
 def set_direct(descriptor: int, wanted: bool) -> bool:
-    """Whether writing past the page cache could be switched on, or off."""
+    """Switch writing past the page cache on or off, and return whether that has changed anything."""
     flag = getattr(os, "O_DIRECT", 0)  # not everywhere
     try:
         flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
         fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | flag if wanted else flags & ~flag)
-    except OSError:  # not on this file system
+    except OSError:  # the file system has no O_DIRECT
         return False
     return bool(flag) and bool(flags & flag) != wanted
 
 
 def write_all(descriptor: int, data: bytes | memoryview) -> None:
-    """Write every byte of `data`; the system may take fewer at a time.
+    """Write every byte of `data`, in as many system calls as that takes.
 
-    What cannot be written past the page cache, because the device has larger blocks or a full disk has taken a part of
-    one, is written through it.
+    If a write past the page cache fails, because the device has larger blocks or a full disk has taken a part of one,
+    the bytes are written through the page cache.
     """
     view = memoryview(data)
     while view:
@@ -331,11 +334,11 @@ def write_all(descriptor: int, data: bytes | memoryview) -> None:
                 raise
 
 
-def write_file(path: str, data: bytes | Iterable[bytes], is_ours: Callable[[str], bool] | None = None) -> None:
+def write_file(path: str, data: bytes | Iterable[bytes], is_own: Callable[[str], bool] | None = None) -> None:
     """Make `path` hold exactly `data`, atomically and durably.
 
-    What has the name already is replaced if `is_ours` says so of its path; else FileExistsError is raised, unless it
-    holds just that.
+    A file that already has the name stays if it holds the same bytes, and is replaced if `is_own` of its path is true;
+    else FileExistsError is raised.
     """
     descriptor, temporary = create(path)
     try:
@@ -344,4 +347,4 @@ def write_file(path: str, data: bytes | Iterable[bytes], is_ours: Callable[[str]
     except BaseException:
         discard(descriptor, temporary)
         raise
-    publish(descriptor, temporary, path, is_ours)
+    finish(descriptor, temporary, path, is_own)

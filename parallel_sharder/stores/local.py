@@ -1,6 +1,7 @@
-"""The local disk, and whatever is mounted as one: a store whose paths are those of files.
+"""LocalStore: the store of the local disk, and of everything that is mounted like one; its paths are paths of files.
 
-How a file gets its name is in `durable`, how shards are written in `direct`, how logs are in `log`, locks in `lock`.
+It only calls the modules that do the work: `durable` gives files their names, `direct` writes shards, `log` appends,
+`lock` locks, `regular` opens files for reading.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from io import FileIO
 from parallel_sharder.stores import durable
 from parallel_sharder.stores.direct import DirectFile
 from parallel_sharder.stores.regular import kind_at, open_regular, read_regular
-from parallel_sharder.stores.store import Building, IsOwn, Log, Mark, Waiting, Writer
+from parallel_sharder.stores.store import Building, Identity, IsOwn, Log, Waiting, Writer
 
 _NO_FILES_WITHOUT_NAMES = frozenset((errno.EISDIR, errno.ENOENT, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP))
-"""What systems and file systems answer that have none (O_TMPFILE): old ones, NFS, some FUSE."""
+"""The errors of systems and file systems without O_TMPFILE: old ones, NFS, some FUSE."""
 
 
 class LocalStore:
@@ -28,7 +29,7 @@ class LocalStore:
         return os.listdir(folder or ".")
 
     def exists(self, path: str) -> bool:
-        """As Store says; a broken link is something too."""
+        """As Store says; a broken link exists too."""
         return os.path.lexists(path)
 
     def is_folder(self, path: str) -> bool:
@@ -44,14 +45,14 @@ class LocalStore:
         return kind_at(path)
 
     def open(self, path: str) -> FileIO:
-        """As Store says; never waits for whoever has put a pipe there."""
+        """As Store says; a pipe is refused without waiting for its other end."""
         return open(path, "rb", buffering=0, opener=open_regular)
 
     def read(self, path: str) -> bytes:
         """As Store says."""
         return read_regular(path)
 
-    def mark(self, path: str) -> Mark | None:
+    def identity(self, path: str) -> Identity | None:
         """As Store says."""
         return durable.identity(path)
 
@@ -59,12 +60,12 @@ class LocalStore:
         """As Store says."""
         return os.stat(path).st_size
 
-    def create(self, path: str, *, md5: bool = False, mends: bool = False) -> Writer:
+    def create(self, path: str, *, md5: bool = False, replaces_damaged: bool = False) -> Writer:
         """As Store says."""
-        return DirectFile(path, md5=md5, mends=mends)
+        return DirectFile(path, md5=md5, replaces_damaged=replaces_damaged)
 
     def build(self, path: str) -> Building:
-        """As Store says; the local file lies beside its final name, and is renamed."""
+        """As Store says; the local file lies beside `path`, and is renamed at the end."""
         return _LocalBuilding(path)
 
     def put(self, path: str, data: bytes | Iterable[bytes], is_own: IsOwn | None = None) -> None:
@@ -75,9 +76,9 @@ class LocalStore:
         """As Store says."""
         durable.remove(path)
 
-    def remove_marked(self, path: str, mark: Mark | None) -> None:
+    def remove_identified(self, path: str, identity: Identity | None) -> None:
         """As Store says."""
-        durable.remove_if(path, mark)
+        durable.remove_identified(path, identity)
 
     def remove_partials(self, folder: str, names: str) -> None:
         """As Store says."""
@@ -92,11 +93,11 @@ class LocalStore:
         durable.remove_folders(made)
 
     def sync_folder(self, folder: str) -> None:
-        """As Store says; where the file system does not sync folders, nothing is done."""
+        """As Store says; where the file system cannot sync folders, this does nothing."""
         durable.sync_folder(folder or ".")
 
     def refuse_unwritable(self, folder: str) -> None:
-        """As Store says; a file without a name is made, where there are such."""
+        """As Store says; it creates a file without a name, where the file system has these (O_TMPFILE)."""
         folder = _nearest(folder)
         try:
             os.close(os.open(folder, os.O_WRONLY | os.O_CLOEXEC | getattr(os, "O_TMPFILE", 0), 0o600))
@@ -113,7 +114,7 @@ class LocalStore:
 
     def log(self, path: str, held: Callable[[float], None]) -> Log:
         """As Store says."""
-        from parallel_sharder.stores.log import LocalLog  # here and below, because workers do without it
+        from parallel_sharder.stores.log import LocalLog  # imported in the methods because workers do without it
 
         return LocalLog(path, held)
 
@@ -130,18 +131,18 @@ class LocalStore:
         return locked_folder(folder, waiting)
 
     def free_bytes(self, folder: str) -> int:
-        """As Store says: what this user may still write."""
+        """As Store says: the bytes that this user may still write."""
         import psutil
 
         return int(psutil.disk_usage(_nearest(folder)).free)
 
     def keeps_names(self, folder: str) -> bool:
-        """As Store says: whether the file system can link files, or rename them without replacing others."""
+        """As Store says: the file system can link files, or rename them without replacing others."""
         return durable.keeps_names(os.path.join(folder, "name"))
 
 
 def _nearest(folder: str) -> str:
-    """Returns the folder, or the nearest above it that there is; a broken link is followed by an OSError."""
+    """Return the folder, or the nearest existing one above it. Raises OSError for a broken link."""
     folder = os.path.abspath(folder)
     while not os.path.lexists(folder):
         folder = os.path.dirname(folder)
@@ -159,7 +160,7 @@ class _LocalBuilding:
 
     def finish(self, is_own: IsOwn) -> None:
         """Make the file safe, and give it its name."""
-        durable.publish(os.dup(self._descriptor), self.local_path, self._path, is_own)
+        durable.finish(os.dup(self._descriptor), self.local_path, self._path, is_own)
 
     def abort(self) -> None:
         """Remove the local file, and the folders that were made for it."""

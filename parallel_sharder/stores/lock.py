@@ -1,5 +1,7 @@
-"""Locks: of one file, and of a folder, for what tells of all sets in it: two runs that end at once must not lose each
-other's part.
+"""Locks: of one file, and of a folder.
+
+A folder is locked while files that cover all sets in it are written: so two runs that end at once do not lose each
+other's part. The lock of a folder is a file in it, which names the process that holds it and is removed afterwards.
 """
 
 from __future__ import annotations
@@ -23,17 +25,17 @@ _NAME = ".folder.lock"
 
 _MARK = "parallel_sharder lock"
 _LIMIT_BYTES = 1000
-"""Of what a lock says: a line in a terminal or two; more is no lock of ours."""
+"""How much of a lock's text is written and read: one or two lines in a terminal."""
 
 _TICK_SECONDS = 0.1
 
 
 @contextlib.contextmanager
 def locked_folder(folder: str, waiting: Callable[[str, float], None]) -> Iterator[None]:
-    """Within, nobody else who asks for it is in the same folder. The file that is locked goes again.
+    """Hold the folder's lock inside the block; wait for it. The locked file is removed at the end.
 
-    While another holds it, `waiting` is told for whom, and for how many seconds already, several times a second. Raises
-    DestinationError if there can be no lock.
+    While another process holds the lock, `waiting` is called several times a second with that process, in words, and
+    with the seconds waited so far. Raises DestinationError if the folder cannot be locked.
     """
     path = os.path.join(folder, _NAME)
     try:
@@ -49,7 +51,9 @@ def locked_folder(folder: str, waiting: Callable[[str, float], None]) -> Iterato
     finally:
         if durable.is_at(descriptor, path):
             durable.remove(path)
-        fcntl.flock(descriptor, fcntl.LOCK_UN)  # workers that were forked meanwhile have the descriptor too
+        fcntl.flock(
+            descriptor, fcntl.LOCK_UN
+        )  # closing is not enough: workers forked meanwhile have the descriptor too
         os.close(descriptor)
 
 
@@ -64,11 +68,11 @@ def _acquire(path: str, waiting: Callable[[str, float], None]) -> int:
 
 
 def open_locked(path: str, held: Callable[[int, float], None]) -> int:
-    """A descriptor of the file at `path`, which is made if there is none, and locked as long as it is open.
+    """Return a descriptor of the file at `path`, which is created if missing, and locked while it is open.
 
-    While another holds the lock, `held` is told of the descriptor, and for how many seconds already, several times a
-    second; what it raises ends the waiting. Raises OSError: with a filename if the file cannot be opened, without one
-    if it cannot be locked.
+    While another process holds the lock, `held` is called several times a second with the descriptor and the seconds
+    waited so far; an exception that it raises ends the waiting. Raises OSError: with a filename if the file cannot be
+    opened, without one if it cannot be locked.
     """
     start = time.monotonic()
     while True:
@@ -82,7 +86,7 @@ def open_locked(path: str, held: Callable[[int, float], None]) -> int:
         except BaseException:
             os.close(descriptor)
             raise
-        os.close(descriptor)  # whoever held it has removed it, or put another in its place
+        os.close(descriptor)  # the process that held the lock has removed or replaced the file
 
 
 def _try_to_lock(descriptor: int) -> bool:
@@ -94,19 +98,19 @@ def _try_to_lock(descriptor: int) -> bool:
 
 
 def _sign(descriptor: int) -> None:
-    """Have the lock say whose it is. Raises OSError for a file that is no lock."""
+    """Write into the lock which process holds it. Raises OSError for a file that is no lock."""
     before = os.pread(descriptor, _LIMIT_BYTES, 0)
     if before and not before.startswith(_MARK.encode()):
         raise OSError(errno.EEXIST, f"{_NAME} is there, and it is no lock of this tool")
     lines = [_MARK, socket.gethostname(), str(os.getpid()), printable(shlex.join(sys.argv))]
     text = "\n".join(lines).encode("utf-8", "replace")[: _LIMIT_BYTES - 1] + b"\n"
-    with contextlib.suppress(OSError):  # no room; it locks all the same
+    with contextlib.suppress(OSError):  # the disk is full; the file is locked nevertheless
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, text, 0)
 
 
 def _holder(descriptor: int) -> str:
-    """Who holds the lock, in words, as far as it says so."""
+    """Return which process holds the lock, in words, as far as the lock's text names it."""
     mark, host, pid, command, *_ = [
         *os.pread(descriptor, _LIMIT_BYTES, 0).decode("utf-8", "replace").split("\n"),
         *[""] * 4,

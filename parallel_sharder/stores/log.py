@@ -1,6 +1,6 @@
-"""A log on the local disk: opened and locked, appended to durably, and known to be still where it was.
+"""LocalLog: a log on the local disk, which is opened and locked, appended to durably, and checked for its place.
 
-What its bytes mean, this module does not know. The system releases the lock when the process ends, however.
+This module does not know what the bytes mean. The system releases the lock when the process ends, in whatever way.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ class LocalLog:
             raise
 
     def read(self) -> bytes:
-        """Returns all that it holds."""
+        """Return all bytes of the log."""
         return os.pread(self._descriptor, os.fstat(self._descriptor).st_size, 0)
 
     def append(self, data: bytes, position: int) -> None:
-        """Cut the file off at this position, and write the data behind it, in one write and one sync."""
+        """Cut the file off at this position, and append the data, in one write and one sync."""
         os.ftruncate(self._descriptor, position)
         os.lseek(self._descriptor, position, os.SEEK_SET)
         durable.write_all(self._descriptor, data)
         durable.sync(self._descriptor, self._path, data_only=True)
 
     def replace(self, data: bytes) -> None:
-        """Put another file, which holds this data, in the place of this one, at once and for good."""
+        """Replace the file by one that holds this data, atomically and durably."""
         replaced, (self._descriptor, temporary) = self._descriptor, durable.create(self._path)
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # or it has none, as create may leave it
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # create may have failed to lock it
             self.append(data, 0)
             os.rename(temporary, self._path)
             durable.sync_folder(self._folder)
@@ -64,7 +64,7 @@ class LocalLog:
         return _place(self._path) == self._place[1]
 
     def not_synced(self) -> str:
-        """Returns what the file system refuses to sync: "files", "folders", "files and folders", or "", as is usual."""
+        """Return what the file system cannot sync: "files", "folders", "files and folders", or usually ""."""
         are_synced = {
             "files": durable.sync(self._descriptor, self._path),
             "folders": durable.sync_folder(self._folder),
@@ -77,19 +77,19 @@ class LocalLog:
 
 
 def is_held(path: str) -> bool:
-    """Whether a process has the log at `path` open."""
+    """Return whether a process has the log at `path` open."""
     try:
         with open(path, "rb", opener=open_regular) as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
-    except OSError:  # not there, or not to be locked
+    except OSError:  # there is no such file, or the file system has no locks
         return False
     return False
 
 
 def _place(path: str) -> tuple[int, int] | None:
-    """Returns what tells a file or folder from all others; None if there is none."""
+    """Return the device and inode of a file or folder; None if there is none."""
     try:
         status = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):

@@ -1,6 +1,7 @@
-"""Opening files that anybody can have put there: never waits, and takes nothing but a regular file.
+"""Regular files: opens files that anybody can have put at a path, never waits, and refuses all but regular files.
 
-A pipe of the name of a shard would have whoever opens it wait for ever, and a device can be read without end.
+A process that opens a pipe with the name of a shard would wait for ever, and a device can be read without end. The
+kinds of other files have their names for people here.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ _KINDS = {
 
 
 def kind_of(mode: int) -> str:
-    """What a file with this mode is, for people; "" for a regular one."""
+    """Return the kind of a file with this mode, for people; "" for a regular file."""
     return "" if stat.S_ISREG(mode) else _KINDS.get(stat.S_IFMT(mode), "something else")
 
 
 def kind_at(path: str) -> str:
-    """What is at `path` if it is neither a regular file nor a folder, for people; "" also if nothing is there."""
+    """Return the kind of what is at `path`, for people; "" for a regular file, for a folder, and if nothing exists."""
     try:
         mode = os.stat(path).st_mode
     except OSError:
@@ -33,14 +34,14 @@ def kind_at(path: str) -> str:
 
 
 def open_regular(path: str, flags: int = os.O_RDONLY, folder: int | None = None) -> int:
-    """A descriptor of the regular file at `path`, opened without waiting for anybody to write to it or read it.
+    """Open the regular file at `path` and return its descriptor; never wait for the other end of a pipe.
 
-    Raises OSError as os.open does, and one that says what it is for anything else than a regular file.
+    Raises OSError as os.open does, and for a file of another kind, which the error names.
     """
     flags |= os.O_CLOEXEC
     try:
         descriptor = os.open(path, flags | os.O_NONBLOCK, 0o666, dir_fd=folder)
-    except BlockingIOError:  # whoever shares the file (Samba, an NFS server) has a lease on it, and has to give that up
+    except BlockingIOError:  # a file server (Samba, NFS) has a lease on the file, and has to release it first
         mode = os.stat(path, dir_fd=folder).st_mode
         if not stat.S_ISREG(mode):
             raise _no_file(path, mode) from None
@@ -57,7 +58,7 @@ def open_regular(path: str, flags: int = os.O_RDONLY, folder: int | None = None)
 
 
 def read_regular(path: str) -> bytes:
-    """All bytes of the regular file at `path`. Raises OSError as `open_regular` does."""
+    """Return all bytes of the regular file at `path`. Raises OSError as `open_regular` does."""
     with open(open_regular(path), "rb") as file:
         return file.read()
 

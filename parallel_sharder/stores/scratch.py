@@ -1,7 +1,7 @@
-"""Scratch: local files of one run, which nobody but the run reads, and which are removed when it ends.
+"""Scratch files: local files of one run, which only that run reads, and which are removed when it ends.
 
-Whoever has one holds a lock on it for as long. So what killed runs have left can be told from what is in use, and the
-next run removes it.
+The owner of a scratch file holds a lock on it. So files that killed runs have left can be told from files in use, and
+the next run removes them.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from parallel_sharder.stores import durable
 
 
 class ScratchFile:
-    """A new, empty file at `path`: a temporary one of `place` (see durable), locked until it is removed.
+    """A new, empty file at `path`: a temporary file beside `place` (see durable), locked until it is removed.
 
-    With `is_private`, nobody but its owner can read it. Raises OSError if it cannot be made and locked.
+    With `is_private`, only its owner can read it. Raises OSError if it cannot be created and locked.
     """
 
     def __init__(self, place: str, *, is_private: bool = False) -> None:
         self._descriptor, self.path = durable.create(place)
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # which create takes only where it can
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # create does not raise if it cannot lock
             if is_private:
                 os.fchmod(self._descriptor, 0o600)
         except BaseException:
@@ -31,7 +31,7 @@ class ScratchFile:
             raise
 
     def remove(self) -> None:
-        """Remove the file; what hinders that is nobody's business any more."""
+        """Remove and close the file. Errors of the removal are ignored."""
         with contextlib.suppress(OSError):
             durable.remove(self.path)
         os.close(self._descriptor)
@@ -53,7 +53,7 @@ class ScratchAppender:
 
 
 def remove_left(place: str) -> None:
-    """Remove the scratch files of `place` that ended runs have left. What hinders that will be said by ScratchFile."""
+    """Remove the scratch files of `place` that ended runs have left. Errors are ignored: ScratchFile raises them."""
     folder, name = os.path.split(place)
     with contextlib.suppress(OSError):
         durable.remove_partials(folder, re.escape(name))

@@ -1,4 +1,4 @@
-"""Traces: the size and digest by which a file that this tool has written is known again. Changes nothing."""
+"""Traces: the size and digest by which a file that this tool has written is recognised. This module changes nothing."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ from parallel_sharder.stores.regular import open_regular
 
 _BLOCK_BYTES = 1 << 20
 _COMPARED_BYTES = 4096
-"""Larger blocks would let one flipped bit damn more of a file; a device loses as many bytes at once, or more."""
+"""The block in which two files are compared. A larger one would count as lost for one flipped bit; a device loses at
+least so many bytes at once."""
 
 
 class Trace(NamedTuple):
-    """What a file holds: so many bytes, of this XXH3-128 in hex."""
+    """The size of a file in bytes, and its XXH3-128 in hex."""
 
     size: int
     xxh3_128: str
 
 
 def trace_of(data: bytes) -> Trace:
-    """The trace of a file that holds just that."""
+    """Return the trace of a file that holds exactly this data."""
     return Trace(len(data), xxhash.xxh3_128_hexdigest(data))
 
 
-def identity_if(path: str, traces: Collection[Trace]) -> tuple[int, ...] | None:
-    """The identity (see durable) of the file at `path` if it has one of the `traces`; None for all else."""
+def traced_identity(path: str, traces: Collection[Trace]) -> tuple[int, ...] | None:
+    """Return the identity (see durable) of the file at `path` if the file has one of the `traces`; else None."""
     try:
         identity = durable.identity(path)
         with open(open_regular(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
@@ -44,16 +45,17 @@ def identity_if(path: str, traces: Collection[Trace]) -> tuple[int, ...] | None:
     return identity if Trace(size, digest.hexdigest()) in traces else None
 
 
-def identified(task: tuple[str, Collection[Trace]]) -> tuple[str, tuple[int, ...] | None]:
-    """A path, and what `identity_if` says of it and of these traces: for workers."""
+def identify(task: tuple[str, Collection[Trace]]) -> tuple[str, tuple[int, ...] | None]:
+    """Return the path of a task, and its `traced_identity` with the task's traces; an engine's workers run it."""
     path, traces = task
-    return path, identity_if(path, traces)
+    return path, traced_identity(path, traces)
 
 
 def is_damaged_copy(there: str, made: str) -> bool:
-    """Whether the file that is `there` was a copy of the one `made`, and has lost something since.
+    """Return whether the file at `there` is a damaged copy of the file at `made`.
 
-    It is no longer than that, and of its blocks that hold anything, more agree than differ.
+    A damaged copy is not longer than the original, and of its blocks that are not all zeros, at least as many agree as
+    differ.
     """
     agreeing = differing = 0
     try:

@@ -19,7 +19,7 @@ from parallel_sharder.kinds import Kind
 from parallel_sharder.model import Deviation, Listing, Role
 from parallel_sharder.monitor.monitor import Monitor
 from parallel_sharder.setfiles import SetFiles
-from parallel_sharder.stores.blob import blob_of
+from parallel_sharder.stores.blob import listed_blob
 from parallel_sharder.verify.listed import Listed
 from parallel_sharder.verify.shard import ShardFindings
 from parallel_sharder.verify.source_sample import (
@@ -136,7 +136,7 @@ def _unknown(manifest_path: str, listing: Listing, left_out: Mapping[str, Listed
 def _source_sample(listing: Listing, row: int, annotations: str) -> SourceSample:
     image_class = listing.classes[listing.class_index[row]] if listing.classes else None
     key = listing.keys[row].decode("ascii")
-    image, xml = (blob_of(listing, role, row) for role in (Role.IMAGE, Role.ANNOTATION))
+    image, xml = (listed_blob(listing, role, row) for role in (Role.IMAGE, Role.ANNOTATION))
     assert image is not None  # noqa: S101 - there is no row without
     return SourceSample(key, image, xml, image_class, annotations)
 
