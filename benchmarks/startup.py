@@ -20,7 +20,7 @@ STARTS = {
     "python": ["-c", "pass"],
     "--help": ["-m", "parallel_sharder", "--help"],
     "verify --help": ["-m", "parallel_sharder", "verify", "--help"],
-    "worker's imports": ["-c", "import parallel_sharder.engines.inside, parallel_sharder.worker"],
+    "worker's imports": ["-c", "import parallel_sharder.engines.worker_process, parallel_sharder.worker"],
 }
 
 

@@ -40,7 +40,7 @@ from parallel_sharder.publish import publish, refuse_in_the_way
 from parallel_sharder.report.preview import Preview
 from parallel_sharder.report.summary import Report
 from parallel_sharder.resume import archives_by_entry, fingerprint, refuse_changed
-from parallel_sharder.samples import sizes
+from parallel_sharder.samples import tar_sizes
 from parallel_sharder.sources.source import Source, SourceOptions, open_source, refuse_left_out
 from parallel_sharder.stock import take_stock
 from parallel_sharder.stores import store_of
@@ -242,4 +242,4 @@ def _scan(options: Options, source: Source, engine: Engine, monitor: Monitor) ->
 def _plan(options: Options, listing: Listing) -> Plan:
     limits = Limits(int(options.maxsize), options.maxcount, options.shards)
     order = in_order(listing.keys, options.seed if options.shuffle else None)  # takes more memory than it gives: first
-    return make_plan(listing.keys, order, sizes.sample_bytes(listing, options.annotations), limits)
+    return make_plan(listing.keys, order, tar_sizes.sample_bytes(listing, options.annotations), limits)

@@ -20,7 +20,7 @@ from parallel_sharder.errors import SampleError, SourceError, StoppedError, unwr
 from parallel_sharder.model import Chunk, Job, Problem, Role, ShardRecord
 from parallel_sharder.samples.form import Encoded, Encoder
 from parallel_sharder.samples.forms import FORMS
-from parallel_sharder.samples.layout import SampleLayout
+from parallel_sharder.samples.members import SampleLayout
 from parallel_sharder.samples.mended import MENDS
 from parallel_sharder.samples.sample import Sample
 from parallel_sharder.stores import store_of

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from parallel_sharder.model import ImageClass
 from parallel_sharder.samples.forms import FORMS
-from parallel_sharder.samples.layout import SampleLayout
+from parallel_sharder.samples.members import SampleLayout
 from parallel_sharder.tar.ustar import PADDING, SIZE_LIMIT_BYTES, HeaderTemplate, sum_of
 
 CLASSES = [ImageClass(7, "it", "n01440764"), ImageClass(10**520, "large", "n2")]

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
-from parallel_sharder.engines import inside, limits
+from parallel_sharder.engines import limits, worker_process
 from parallel_sharder.engines.board import Board
 from parallel_sharder.engines.engine import Engine, Hand
 from parallel_sharder.engines.starting import Fork, ForkServer, Spawn, Starter
@@ -67,7 +67,7 @@ class _Worker:
     def dismiss(self) -> None:
         """Tell it that there are no more tasks."""
         with contextlib.suppress(OSError):  # it has died already
-            self.pipe.send_bytes(inside.DISMISSED)
+            self.pipe.send_bytes(worker_process.DISMISSED)
 
 
 class Processes(Engine):

@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from typing import Protocol
 
-from parallel_sharder.engines import inside
+from parallel_sharder.engines import worker_process
 from parallel_sharder.engines.board import Board
 from parallel_sharder.errors import Death, WorkerError
 
@@ -48,17 +48,17 @@ class Fork:
         """As Starter says."""
         pid = os.fork()
         if pid == 0:
-            inside.run_and_exit(self._live, pipe.fileno(), self._board)
+            worker_process.run_and_exit(self._live, pipe.fileno(), self._board)
         return pid
 
     def _live(self, descriptor: int, board: Board) -> None:
         self._release()
         sys.path[:] = import_path()
-        inside.work(descriptor, board)
+        worker_process.work(descriptor, board)
 
     def wait(self, pid: int) -> int:
         """As Starter says."""
-        return inside.exit_code(pid)
+        return worker_process.exit_code(pid)
 
     def close(self) -> None:
         """As Starter says."""
@@ -73,7 +73,7 @@ class Spawn:
 
     def start(self, pipe: Connection) -> int:
         """As Starter says."""
-        worker = _run_helper("spawn", "", pipe.fileno(), self._board)
+        worker = _run_bootstrap("spawn", "", pipe.fileno(), self._board)
         self._workers[worker.pid] = worker
         return worker.pid
 
@@ -112,7 +112,7 @@ class ForkServer:
     def wait(self, pid: int) -> int:
         """As Starter says."""
         answer = self._ask(pid)
-        return inside.UNKNOWN_STATUS if answer is None else answer
+        return worker_process.UNKNOWN_STATUS if answer is None else answer
 
     def close(self) -> None:
         """As Starter says."""
@@ -126,28 +126,28 @@ class ForkServer:
         self.close()
         self._channel, theirs = socket.socketpair()
         with theirs:
-            self._server = _run_helper("forkserver", self._preload, theirs.fileno(), self._board)
+            self._server = _run_bootstrap("forkserver", self._preload, theirs.fileno(), self._board)
 
     def _ask(self, number: int, descriptors: Sequence[int] = ()) -> int | None:
         """What the server answers; None if it is dead."""
         assert self._channel is not None  # noqa: S101 - _open has set it
         try:
-            socket.send_fds(self._channel, [inside.NUMBER.pack(number)], descriptors)
-            answer = self._channel.recv(inside.NUMBER.size)
+            socket.send_fds(self._channel, [worker_process.NUMBER.pack(number)], descriptors)
+            answer = self._channel.recv(worker_process.NUMBER.size)
         except ConnectionError:
             return None
-        return inside.NUMBER.unpack(answer)[0] if answer else None
+        return worker_process.NUMBER.unpack(answer)[0] if answer else None
 
 
-def _run_helper(method: str, preload: str, descriptor: int, board: int) -> subprocess.Popen[bytes]:
-    """Start a helper process (see the module helper), which has these descriptors. Raises OSError."""
+def _run_bootstrap(method: str, preload: str, descriptor: int, board: int) -> subprocess.Popen[bytes]:
+    """Start a process by the script bootstrap.py, which has these descriptors. Raises OSError."""
     if not sys.executable:
         raise WorkerError(
             "a worker cannot be started: the path of Python, sys.executable, is not known here. Set that, or use "
             "--workers 0."
         )
     flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # as multiprocessing does
-    script = os.path.join(os.path.dirname(__file__), "helper.py")
+    script = os.path.join(os.path.dirname(__file__), "bootstrap.py")
     # -P: what the working folder, or that of the script, holds is not imported in place of what Python brings.
     words = [sys.executable, *flags, "-P", script, method, preload, str(descriptor), str(board), *import_path()]
     return subprocess.Popen(words, pass_fds=(descriptor, board))  # noqa: S603  no shell, and our own words

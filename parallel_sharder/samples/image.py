@@ -2,7 +2,7 @@
 
 The walk over a JPEG's markers follows ITU-T T.81, annex B: each is FF and a code, and those before the image data have
 a length of two bytes, big-endian, which counts itself. What decoders pass over (fill bytes, bytes between two segments)
-is passed over here too. The other formats are in the module formats.
+is passed over here too. The other formats are in the module image_formats.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import struct
 from collections.abc import Iterator
 
 from parallel_sharder.kinds import Kind
-from parallel_sharder.samples import formats
+from parallel_sharder.samples import image_formats
 
 Size = tuple[int, int]
 """Width and height in pixels."""
@@ -73,10 +73,10 @@ def examine(data: memoryview) -> tuple[Kind, str] | None:
 def dimensions(data: memoryview) -> Size | None:
     """Width and height in pixels, from the header of a JPEG, PNG, GIF or BMP; None for anything else.
 
-    Sources: ITU-T T.81 B.2.2 (frame header), and those in the module formats.
+    Sources: ITU-T T.81 B.2.2 (frame header), and those in the module image_formats.
     """
     if data[:2] != _START:
-        return formats.dimensions(data)
+        return image_formats.dimensions(data)
     frame, _ = _walk(data)
     height, width = _two_at(data, frame + 5) if frame else (0, 0)
     return (width, height) if width and height else None
@@ -88,7 +88,7 @@ _CUT_OFF = "a JPEG that is cut off: it has no end marker"
 def _other(data: memoryview) -> tuple[Kind, str]:
     if not data:
         return Kind.BAD_IMAGE, "an empty file"
-    name, fault = formats.examine(data)
+    name, fault = image_formats.examine(data)
     if fault:
         return Kind.BAD_IMAGE, f"not a whole {name}: {fault}"
     return (Kind.OTHER_FORMAT, name) if name else (Kind.BAD_IMAGE, "not an image: no image format begins so")

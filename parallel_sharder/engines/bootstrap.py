@@ -23,7 +23,7 @@ def main(method: str, preload: str, descriptor: str, board: str, *path: str) -> 
     try:
         _import_package(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
         from parallel_sharder.engines.board import Board
-        from parallel_sharder.engines.inside import run_and_exit, serve, work
+        from parallel_sharder.engines.worker_process import run_and_exit, serve, work
 
         if method == "forkserver" and preload:
             importlib.import_module(preload)
