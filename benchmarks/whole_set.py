@@ -70,7 +70,7 @@ listing = Listing(
 )
 del number, annotated
 times.append(time.monotonic())
-plan = make_plan(listing.keys, in_order(listing.keys, 0), tar_sizes.sample_bytes(listing), Limits(10**9))
+plan = make_plan(listing.keys, in_order(listing.keys, 0), tar_sizes.largest_sample_bytes(listing), Limits(10**9))
 times.append(time.monotonic())
 pattern = ShardPattern.parse("/shards/x-%06d.tar")
 job = Job(listing.places, classes, "none", 1, "original", "skip")

@@ -242,4 +242,4 @@ def _scan(options: Options, source: Source, engine: Engine, monitor: Monitor) ->
 def _plan(options: Options, listing: Listing) -> Plan:
     limits = Limits(int(options.maxsize), options.maxcount, options.shards)
     order = in_order(listing.keys, options.seed if options.shuffle else None)  # takes more memory than it gives: first
-    return make_plan(listing.keys, order, tar_sizes.sample_bytes(listing, options.annotations), limits)
+    return make_plan(listing.keys, order, tar_sizes.largest_sample_bytes(listing, options.annotations), limits)

@@ -35,7 +35,7 @@ def test_annotations_are_read_or_not(name: str) -> None:
     """A form for which none is read does not count with them, and does not look at them."""
     xml = Held(b"<annotation><a>b</a></annotation>")
     sample = Sample("k", ".JPEG", 0, Held(bytes(4)), xml, True)
-    sample.place = memoryview(bytearray(4))
+    sample.image_room = memoryview(bytearray(4))
     FORMS[name].encoder([CRANE]).encode(sample)
     is_read = name not in options.WITHOUT_ANNOTATIONS
     assert is_read == xml.is_read

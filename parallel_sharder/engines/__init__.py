@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Iterator
 
 from parallel_sharder.engines.engine import Engine
-from parallel_sharder.engines.limits import stopping_in_words
+from parallel_sharder.engines.limits import explaining_errors
 
 
 @contextlib.contextmanager
@@ -19,7 +19,7 @@ def running(workers: int | None, start_method: str | None = None, preload: str =
     Within, what ends the command without words of its own (a worker's death, missing memory, another limit of the
     machine, an OSError) ends in a SharderError that says why.
     """
-    with stopping_in_words():
+    with explaining_errors():
         if workers is None:
             from parallel_sharder.engines import cores  # not before it is wanted: workers import this module
 

@@ -19,7 +19,7 @@ _REMEDY = "Use fewer --workers, or --workers 0, or raise the limit."
 
 
 @contextlib.contextmanager
-def stopping_in_words() -> Iterator[None]:
+def explaining_errors() -> Iterator[None]:
     """Within, what the system refuses, and a worker's death, ends in a SharderError that says why."""
     try:
         yield
@@ -52,7 +52,7 @@ def explain(error: Exception) -> None:
             error.args = (*lines, f"{last.removesuffix('.')}. {limit}")
 
 
-def no_worker(error: OSError) -> WorkerError:
+def unstartable(error: OSError) -> WorkerError:
     """What to raise if `error` keeps a worker process from being started."""
     limit = _processes() if error.errno == errno.EAGAIN else _limit(error) or "Use --workers 0."
     where = f"{error.filename}: " if error.filename else ""

@@ -53,7 +53,7 @@ def open_engine(workers: int, start_method: str | None = None, preload: str = ""
         memory = Board.create(workers + TASKS_AHEAD)
         return Processes(workers, start_method or "forkserver", preload, memory)
     except OSError as error:
-        raise limits.no_worker(error) from error
+        raise limits.unstartable(error) from error
 
 
 @dataclass(eq=False)
@@ -215,7 +215,7 @@ class Processes(Engine):
                 packed = pickle.dumps((hand.function, hand.task, hand.slot))
                 worker = self._idle.pop() if self._idle else self._start_worker()
             except Exception as error:
-                hand.fail(limits.no_worker(error) if isinstance(error, OSError) else error)
+                hand.fail(limits.unstartable(error) if isinstance(error, OSError) else error)
                 continue
             worker.hand = hand
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it has died, as select will say

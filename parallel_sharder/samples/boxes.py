@@ -21,7 +21,7 @@ from parallel_sharder.samples.form import IMAGE, LABEL, Encoded, Field, JsonFiel
 from parallel_sharder.samples.image import Size
 from parallel_sharder.samples.mended import Mended
 from parallel_sharder.samples.sample import Sample
-from parallel_sharder.samples.shapes import MET
+from parallel_sharder.samples.shapes import KNOWN_SHAPES
 
 JSON_FIELDS = (
     JsonField("cls", "integer", {"dtype": "int64"}, "the label of the image's class", of_a_class=True),
@@ -108,7 +108,7 @@ class _Encoder:
 
 
 def _described(sample: Sample, xml: bytes) -> Described:
-    return MET.describe(xml) or annotation.describe(annotation.parse(xml, sample.xml_path))
+    return KNOWN_SHAPES.describe(xml) or annotation.describe(annotation.parse(xml, sample.xml_path))
 
 
 def unannotated_json(filename: str, image_class: ImageClass | None, size: Size) -> bytes:
@@ -142,16 +142,16 @@ def boxes_json(
         filenames="%s" in named, folders=bool(wnid) and described.folder == wnid.removeprefix("n"), sizes=without_size
     )
     for each in described.objects:
-        placed = _mended_box(each, size)
-        if placed.detail:
-            odd.append((Kind.BAD_BOX, placed.detail))
-            mended = mended.plus(placed.mended)
-        if placed.box is None:
+        checked = _checked_box(each, size)
+        if checked.detail:
+            odd.append((Kind.BAD_BOX, checked.detail))
+            mended = mended.plus(checked.mended)
+        if checked.box is None:
             continue
         name = each.name or ""
         if not WNID.fullmatch(name):
             name, mended = wnid, mended._replace(names=mended.names + 1)
-        objects.append(_Object(placed.box, name, labels.get(name, -1), each.truncated == "1", each.difficult == "1"))
+        objects.append(_Object(checked.box, name, labels.get(name, -1), each.truncated == "1", each.difficult == "1"))
     return Encoded((_text(filename, image_class, size, objects, annotated=True),), tuple(odd), mended)
 
 
@@ -169,7 +169,7 @@ class _Object(NamedTuple):
     difficult: bool
 
 
-class _Placed(NamedTuple):
+class _CheckedBox(NamedTuple):
     """A box that is sound, or None if it is dropped; what was mended, and what to tell of it."""
 
     box: tuple[int, int, int, int] | None
@@ -177,23 +177,23 @@ class _Placed(NamedTuple):
     detail: str = ""
 
 
-def _mended_box(each: DescribedObject, size: Size) -> _Placed:
+def _checked_box(each: DescribedObject, size: Size) -> _CheckedBox:
     width, height = size
     sides = [_number(text) for text in (each.xmin, each.ymin, each.xmax, each.ymax)]
     xmin, ymin, xmax, ymax = sides
     if xmin is None or ymin is None or xmax is None or ymax is None:
-        return _Placed(None, Mended(dropped=1), "a box without four numbers: dropped")
+        return _CheckedBox(None, Mended(dropped=1), "a box without four numbers: dropped")
     if 0 <= xmin < xmax <= width and 0 <= ymin < ymax <= height:
-        return _Placed((xmin, ymin, xmax, ymax))
+        return _CheckedBox((xmin, ymin, xmax, ymax))
     detail = f"xmin, ymin, xmax, ymax {sides} in {width} x {height}"
     left, right = sorted((xmin, xmax))
     top, bottom = sorted((ymin, ymax))
     box = max(left, 0), max(top, 0), min(right, width), min(bottom, height)
     if box[0] >= box[2] or box[1] >= box[3]:
-        return _Placed(None, Mended(dropped=1), f"{detail}: dropped")
+        return _CheckedBox(None, Mended(dropped=1), f"{detail}: dropped")
     swapped, clamped = xmin > xmax or ymin > ymax, box != (left, top, right, bottom)
     done = " and ".join(word for word, is_so in (("swapped", swapped), ("clamped", clamped)) if is_so)
-    return _Placed(box, Mended(swapped=int(swapped), clamped=int(clamped)), f"{detail}: {done}")
+    return _CheckedBox(box, Mended(swapped=int(swapped), clamped=int(clamped)), f"{detail}: {done}")
 
 
 def _number(text: str | None) -> int | None:

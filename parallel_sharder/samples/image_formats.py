@@ -12,18 +12,18 @@ import struct
 from collections.abc import Callable
 from typing import NamedTuple
 
-Size = Callable[[bytes], tuple[int, int]]
-Fault = Callable[[bytes], str]
+ReadSize = Callable[[bytes], tuple[int, int]]
+FindFault = Callable[[bytes], str]
 
 
-def _at(form: str, offset: int) -> Size:
+def _at(packing: str, offset: int) -> ReadSize:
     """A function that reads width and height where they stand in a header."""
-    return lambda data: struct.unpack_from(form, data, offset)
+    return lambda data: struct.unpack_from(packing, data, offset)
 
 
-def _rows_first(form: str, offset: int) -> Size:
+def _rows_first(packing: str, offset: int) -> ReadSize:
     """The same where height is before width."""
-    return lambda data: struct.unpack_from(form, data, offset)[::-1]
+    return lambda data: struct.unpack_from(packing, data, offset)[::-1]
 
 
 def _sound(_: bytes) -> str:
@@ -121,8 +121,8 @@ class _Format(NamedTuple):
     name: str
     magic: bytes
     header_bytes: int
-    fault: Fault = _sound
-    size: Size | None = None
+    fault: FindFault = _sound
+    size: ReadSize | None = None
 
 
 _FORMATS = (
@@ -161,30 +161,30 @@ _MEASURED = frozenset(("PNG", "GIF", "BMP"))
 
 def examine(data: memoryview) -> tuple[str, str]:
     """The name of the format that a file's bytes begin as, and what keeps it from being whole; "" for none."""
-    form = _format_of(data)
-    if form is None:
+    found = _format_of(data)
+    if found is None:
         return "", ""
-    if len(data) < form.header_bytes:
-        return form.name, f"it has {len(data)} bytes, and a header has at least {form.header_bytes}"
+    if len(data) < found.header_bytes:
+        return found.name, f"it has {len(data)} bytes, and a header has at least {found.header_bytes}"
     whole = bytes(data)
-    if fault := form.fault(whole):
-        return form.name, fault
-    if form.size is not None:
-        width, height = form.size(whole)
+    if fault := found.fault(whole):
+        return found.name, fault
+    if found.size is not None:
+        width, height = found.size(whole)
         if width <= 0 or height <= 0:
-            return form.name, f"its size is {width} x {height} pixels"
-    return form.name, ""
+            return found.name, f"its size is {width} x {height} pixels"
+    return found.name, ""
 
 
 def dimensions(data: memoryview) -> tuple[int, int] | None:
     """Width and height in pixels, from the header of a PNG, GIF or BMP; None for anything else."""
-    form = _format_of(data)
-    if form is None or form.size is None or form.name not in _MEASURED or len(data) < form.header_bytes:
+    found = _format_of(data)
+    if found is None or found.size is None or found.name not in _MEASURED or len(data) < found.header_bytes:
         return None
-    width, height = form.size(bytes(data[: form.header_bytes]))
+    width, height = found.size(bytes(data[: found.header_bytes]))
     return (width, height) if 0 < width < 10**9 and 0 < height < 10**9 else None
 
 
 def _format_of(data: memoryview) -> _Format | None:
     head = bytes(data[:_MAGIC_BYTES])
-    return next((form for form in _FORMATS if re.match(form.magic, head, re.DOTALL)), None)
+    return next((each for each in _FORMATS if re.match(each.magic, head, re.DOTALL)), None)

@@ -14,7 +14,7 @@ from parallel_sharder.samples.form import IMAGE, LABEL, Field, label_text
 from parallel_sharder.tar.ustar import BLOCK_BYTES, PADDING, SIZE_DIGITS, SIZE_LIMIT_BYTES, HeaderTemplate, sum_of
 
 
-class SampleLayout:
+class SampleMembers:
     """Lays out samples of these fields, in a set with these classes and keys of at most `key_bytes`."""
 
     def __init__(self, fields: Sequence[Field], classes: Sequence[ImageClass], key_bytes: int) -> None:

@@ -17,7 +17,7 @@ from parallel_sharder.samples import annotation
 from parallel_sharder.samples.form import IMAGE, LABEL, Encoded, Field, JsonField
 from parallel_sharder.samples.none import plain_json
 from parallel_sharder.samples.sample import Sample
-from parallel_sharder.samples.shapes import MET
+from parallel_sharder.samples.shapes import KNOWN_SHAPES
 
 
 @functools.cache
@@ -74,7 +74,7 @@ class _Encoder:
         return sample.annotated(self._annotated) or self._plain[sample.class_index]
 
     def _annotated(self, sample: Sample, xml: bytes) -> Encoded:
-        filled = MET.fill(xml, sample.key, self._ends[sample.class_index])
+        filled = KNOWN_SHAPES.fill(xml, sample.key, self._ends[sample.class_index])
         if filled is not None:
             return Encoded((filled,))
         document = annotation.parse(xml, sample.xml_path)

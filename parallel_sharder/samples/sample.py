@@ -18,7 +18,7 @@ from parallel_sharder.stores.blob import Blob
 
 T = TypeVar("T")
 
-_NO_PLACE = memoryview(b"")
+_NO_ROOM = memoryview(b"")
 
 
 class Sample:
@@ -28,7 +28,7 @@ class Sample:
     are those that were noted so far.
     """
 
-    __slots__ = ("_ending", "_is_read", "_keeps_broken", "class_index", "image", "key", "place", "problems", "xml")
+    __slots__ = ("_ending", "_is_read", "_keeps_broken", "class_index", "image", "image_room", "key", "problems", "xml")
 
     def __init__(
         self, key: str, ending: str, class_index: int, image: Blob, xml: Blob | None, keeps_broken: bool
@@ -37,7 +37,7 @@ class Sample:
         self.class_index = class_index
         self.image = image
         self.xml = xml
-        self.place = _NO_PLACE
+        self.image_room = _NO_ROOM
         self.problems: tuple[Problem, ...] = ()
         self._ending = ending
         self._keeps_broken = keeps_broken
@@ -81,18 +81,18 @@ class Sample:
         """Have the image in its place. Raises SampleError if it cannot be read, or is broken."""
         if self._is_read:
             return
-        self.image.read_into(self.place)
+        self.image.read_into(self.image_room)
         self._is_read = True
-        found = examine(self.place)
+        found = examine(self.image_room)
         if found is not None:
             self._note_image(found)
 
     def measured(self) -> Size:
         """The same, and its width and height in pixels, which must be there; 0 by 0 for a broken one that is kept."""
-        self.image.read_into(self.place)
+        self.image.read_into(self.image_room)
         self._is_read = True
-        size = dimensions(self.place)
-        found = examine(self.place)
+        size = dimensions(self.image_room)
+        found = examine(self.image_room)
         if found is not None or size is None:
             self._note_image(found, "" if size else "its width and height cannot be found in its header")
         return size or (0, 0)

@@ -122,7 +122,7 @@ class Shapes:
         return None
 
 
-MET = Shapes()
+KNOWN_SHAPES = Shapes()
 """The shapes that this process has met."""
 
 

@@ -19,7 +19,7 @@ _ROWS_AT_A_TIME = 1 << 16
 """In small steps all in between stays in the processor's cache; in one it would take five times the column's memory."""
 
 
-def sample_bytes(listing: Listing, form: str = "original") -> Int64s:
+def largest_sample_bytes(listing: Listing, form: str = "original") -> Int64s:
     """For each row of the Listing the most bytes its members take in a tar, headers and padding included.
 
     Raises PlanError for an image that is too large for any tar header.

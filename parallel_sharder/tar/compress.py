@@ -82,7 +82,7 @@ def open_stream(compression: str, sink: Sink, threads: int) -> Stream:
     return compressor.stream_writer(cast("IO[bytes]", sink), closefd=False)
 
 
-def library(compression: str) -> str:
+def library_version(compression: str) -> str:
     """The library that `compression` ("gzip" or "zstd") is done by, and its versions, which the bytes follow from."""
     if compression == "gzip":
         import isal
@@ -96,7 +96,7 @@ def library(compression: str) -> str:
 _gzip_streams: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
-def leave(stream: Stream) -> None:
+def abandon(stream: Stream) -> None:
     """Give a stream up that cannot be closed, because its threads have ended or are those of another process.
 
     Python would close it when nobody has it any more, and wait for these threads; so it is kept forever.
@@ -106,9 +106,9 @@ def leave(stream: Stream) -> None:
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(stream))
 
 
-def _leave_all() -> None:
+def _abandon_all() -> None:
     for stream in [*_gzip_streams]:
-        leave(stream)
+        abandon(stream)
 
 
-os.register_at_fork(after_in_child=_leave_all)
+os.register_at_fork(after_in_child=_abandon_all)

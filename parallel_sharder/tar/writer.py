@@ -58,7 +58,7 @@ class ShardFile:
         self._file = file
         self._open = True
         self._elsewhere: memoryview | None = None
-        self._scratch = memoryview(b"")
+        self._reused = memoryview(b"")
         self._stream: compress.Stream | None = None
         if compression != "none":
             self._stream = compress.open_stream(compression, compress.Sink(self._store), compression_threads)
@@ -97,7 +97,7 @@ class ShardFile:
                 raise
             if room is not None:
                 return room
-        self._elsewhere = self._scratch_of(size)
+        self._elsewhere = self._reused_memory(size)
         return self._elsewhere
 
     def take(self, size: int) -> None:
@@ -144,7 +144,7 @@ class ShardFile:
         if self._stream is None:
             self._file.abort()
         else:
-            compress.leave(self._stream)
+            compress.abandon(self._stream)
             self._file.abandon()
 
     def __enter__(self) -> Self:
@@ -155,13 +155,13 @@ class ShardFile:
     ) -> None:
         self.abort()
 
-    def _scratch_of(self, size: int) -> memoryview:
+    def _reused_memory(self, size: int) -> memoryview:
         """Memory of `size` bytes, which is used again unless it is large."""
         if size > _REUSED_BYTES:
             return memoryview(bytearray(size))
-        if len(self._scratch) < size:
-            self._scratch = memoryview(bytearray(size))
-        return self._scratch[:size]
+        if len(self._reused) < size:
+            self._reused = memoryview(bytearray(size))
+        return self._reused[:size]
 
     def _append(self, data: memoryview) -> None:
         try:
