@@ -1,7 +1,8 @@
-"""The form `boxes`: the JSON has one shape for every sample, annotated or not, so that any strict schema holds it.
+"""The form `boxes`: the JSON has the same fields for every sample, annotated or not, so that a strict schema fits all.
 
-JSON_FIELDS has its fields, their units and their meaning. What is wrong with ImageNet's annotations is mended and
-counted, see mended.Mended. The names of the fields are those of COCO and torchvision where these have one.
+JSON_FIELDS lists the fields with their types, units and meanings. A field is named as in COCO and torchvision where
+these have it. Faults of ImageNet's annotations are mended and counted (see mended.Mended). The encoder gets the sample
+and returns the JSON's bytes; it needs the image's width and height only where the annotation lacks them.
 """
 
 from __future__ import annotations
@@ -47,16 +48,16 @@ JSON_FIELDS = (
     ),
     JsonField("difficult", "list of integers", {"list": "int8"}, "of each object 1 if it is hard to recognise, else 0"),
 )
-"""In the order in which they are stored. Those of a class are not there in a set without classes (test)."""
+"""The fields of the JSON in the order in which they are stored. A set without classes (test) lacks those of a class."""
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,15}(?:\.[0-9]*)?|\.[0-9]+)")
-"""Nothing that is written out is longer than it was: the limit of the field relies on that."""
+"""A number in an annotation. Its integer is never longer than its text: the limit of the field relies on this."""
 
 _ENDING_BYTES = max(map(len, IMAGE_ENDINGS))
 
 
 class BoxesForm:
-    """As form.Form says."""
+    """The Form by the name `boxes`."""
 
     meaning = "one shape for all samples, see below"
     json_fields: Sequence[JsonField] = JSON_FIELDS
@@ -66,8 +67,8 @@ class BoxesForm:
     def fields(self, has_classes: bool) -> tuple[Field, ...]:
         """As form.Form says.
 
-        An object takes 90 bytes of XML at least (its tags), and 39 of JSON, the digits of its box aside, which are no
-        more than in the XML.
+        The JSON is never longer than the XML and the JSON without annotation together: an object takes at least 90
+        bytes of XML, its tags, and 39 of JSON, both without the digits of its box, which are no more than in the XML.
         """
         json_field = Field("json", _class_bytes, Role.ANNOTATION, 1, annotation.SIZE_LIMIT_BYTES)
         return (LABEL, IMAGE, json_field) if has_classes else (IMAGE, json_field)
@@ -112,7 +113,7 @@ def _described(sample: Sample, xml: bytes) -> Described:
 
 
 def unannotated_json(filename: str, image_class: ImageClass | None, size: Size) -> bytes:
-    """The JSON of a sample without annotation, whose image has this name and this size."""
+    """Return the JSON of a sample without annotation, whose image has this name and size (width, height)."""
     return _text(filename, image_class, size, [], annotated=False)
 
 
@@ -123,9 +124,10 @@ def boxes_json(
     image_size: Size,
     labels: Mapping[str, int],
 ) -> Encoded:
-    """The JSON of a sample with this annotation, or with none; `labels` are those of all classes by ID.
+    """Return the JSON of a sample with this annotation, or with none.
 
-    `filename` is the image's; `image_size` is the file's own, for a sample whose annotation has none.
+    `filename` is the image's. `image_size` is the image's own, and is used where the annotation has no size. `labels`
+    maps the ID of each class to its label.
     """
     if described is None:
         return Encoded((unannotated_json(filename, image_class, image_size),), (), Mended())
@@ -156,7 +158,7 @@ def boxes_json(
 
 
 def annotated_size(described: Described) -> Size | None:
-    """The annotation's width and height in pixels; None if one is missing, or nothing that a size can be."""
+    """Return the annotation's width and height in pixels; None unless both are positive numbers below 10**9."""
     width, height = _number(described.width), _number(described.height)
     return (width, height) if width and height and 0 < width < 10**9 and 0 < height < 10**9 else None
 
@@ -170,7 +172,7 @@ class _Object(NamedTuple):
 
 
 class _CheckedBox(NamedTuple):
-    """A box that is sound, or None if it is dropped; what was mended, and what to tell of it."""
+    """A box that is sound, or None if it is dropped; the counts of what was mended, and a message about it."""
 
     box: tuple[int, int, int, int] | None
     mended: Mended = Mended()
@@ -203,7 +205,7 @@ def _number(text: str | None) -> int | None:
 
 
 def _text(name: str, image_class: ImageClass | None, size: Size, objects: list[_Object], *, annotated: bool) -> bytes:
-    """As json.dumps writes it, of which lists of numbers are what Python prints."""
+    """Return what json.dumps writes for these fields. It writes a list of numbers as Python prints it."""
     lists = (
         f'"boxes": {[[*each.box] for each in objects]}, "names": {json.dumps([each.name for each in objects])}, '
         f'"labels": {[each.label for each in objects]}, "truncated": {[int(each.truncated) for each in objects]}, '
