@@ -157,7 +157,7 @@ def learn(xml: bytes) -> Shape | None:
 
 
 def _places(described: Described) -> tuple[int | None, tuple[int, int] | None, tuple[Box, ...]]:
-    """Return the groups of what `annotation.oddities` checks. Raises ValueError for a text that is not one whole value."""
+    """Return the groups of what `annotation.oddities` checks. Raises ValueError if a text is not one whole value."""
     filename = None if described.filename is None else _group(described.filename)
     if described.width is None or described.height is None:
         return filename, None, ()

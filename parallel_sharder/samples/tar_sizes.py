@@ -65,6 +65,6 @@ def _refuse_oversized(listing: Listing) -> None:
     largest = int(np.argmax(sizes))
     if sizes[largest] >= ustar.SIZE_LIMIT_BYTES:
         raise PlanError(
-            f"{str(listing.keys[largest], 'ascii')} has {sizes[largest]:,} bytes; a tar that all readers can read holds "
-            f"files below {ustar.SIZE_LIMIT_BYTES:,}. Remove it from the set."
+            f"{str(listing.keys[largest], 'ascii')} has {sizes[largest]:,} bytes; a tar that all readers can read "
+            f"holds files below {ustar.SIZE_LIMIT_BYTES:,}. Remove it from the set."
         )
