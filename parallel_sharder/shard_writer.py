@@ -51,7 +51,7 @@ class ShardWriter:
     ResourceWarning, if it ends, or if nothing refers to the writer any more, before `close`.
 
     Threads may share a writer: samples are stored in the order of the calls. Processes may not: a process that has
-    inherited a writer by a fork can neither write nor close (ValueError), and needs its own writer with another pattern.
+    inherited a writer by a fork can neither write nor close (ValueError); it needs its own writer with another pattern.
     """
 
     def __init__(
