@@ -4,8 +4,8 @@ python -m benchmarks.whole_set [--images 1281167] [--workers 2] [--shards 1000] 
 
 Real files, as many as the set has and of a few hundred bytes each, are converted and verified against the source;
 --folder keeps the set. Then 1.28 and 14 million rows (as many as ImageNet-21k has) are planned and dealt without files,
-and of the former the indexes for all readers are written. Peak memory is the coordinator's, as the system counts it
-(VmHWM).
+and the indexes of all readers are written for the 1.28 million. Peak memory is the coordinator's, as the system counts
+it (VmHWM).
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ print_with_peak({
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=IMAGES)
     parser.add_argument("--workers", type=int, default=2)
