@@ -4,8 +4,8 @@ python -m benchmarks.archives [--images 12000] [--runs 5] [--workers 1 2] [--mem
 
 First, the same set is converted from its tree and from its archives, in alternating runs, with the files in the page
 cache. What a further sample takes is the slope between the whole set and a quarter of it. Then an archive of --members
-members of a few hundred bytes is converted, and the same command is run again, which reads the saved index of the
-archive. Peak memory is the coordinator's.
+members of a few hundred bytes is converted, and the same command is run again, which reads the index of the archive
+that the first run has kept. Peak memory is the coordinator's.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _TEMPLATE = ustar.HeaderTemplate()
 
 
 def pack(raw: Path, root: Path) -> None:
-    """The official archives of the set at `raw`."""
+    """Make the official archives of the set at `raw`."""
     root.mkdir()
     folders = sorted((raw / "train").iterdir())
     with (root / "ILSVRC2012_img_train.tar").open("wb") as train:
@@ -61,7 +61,7 @@ def pack(raw: Path, root: Path) -> None:
 
 
 def make_tiny(root: Path, members: int) -> None:
-    """Archives of so many members, of a few hundred bytes, in 1,000 classes, annotated as the real set is."""
+    """Make archives of `members` members of a few hundred bytes, in 1,000 classes, annotated as the real set is."""
     root.mkdir(parents=True)
     draw = random.Random(0)
     with (
@@ -104,7 +104,7 @@ def _pack_devkit(root: Path, raw: Path) -> None:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=12_000)
     parser.add_argument("--runs", type=int, default=5)
@@ -136,7 +136,7 @@ def main() -> None:
 
 
 def race(images: int, workers: list[int], runs: int, folder: Path) -> list[dict[str, float | str]]:
-    """A row for each source and number of workers."""
+    """Return a row for each source and number of workers."""
     sizes = images, images // 4
     for size in sizes:
         raw = kept_set(folder, size)

@@ -24,11 +24,11 @@ from parallel_sharder import Options, convert
 from parallel_sharder.tar.compress import GZIP_LEVEL, ZSTD_LEVEL, Sink, open_stream
 
 WRITE_BYTES = 128 * 1024
-"""About a sample."""
+"""About the size of a sample."""
 
 
 def ours(compression: str) -> Callable[[bytes], int]:
-    """The size after parallel_sharder's own stream."""
+    """Return a function that compresses with parallel_sharder's own stream, and returns the size."""
 
     def size(data: bytes) -> int:
         written = 0
@@ -47,7 +47,7 @@ def ours(compression: str) -> Callable[[bytes], int]:
 
 
 def pythons(level: int) -> Callable[[bytes], int]:
-    """The size after Python's gzip."""
+    """Return a function that compresses with Python's gzip, and returns the size."""
 
     def size(data: bytes) -> int:
         out = io.BytesIO()
@@ -68,7 +68,7 @@ COMPRESSORS = {
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--runs", type=int, default=5)

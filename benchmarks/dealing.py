@@ -29,12 +29,12 @@ ROWS = 1_281_167
 
 
 def answer(chunk: Chunk, _: Progress) -> ShardRecord:
-    """Returns what a worker answers when it has written a shard."""
+    """Return what a worker answers when it has written a shard."""
     return ShardRecord(chunk.number, chunk.path, len(chunk.keys) // chunk.key_width, 10**9, 10**9, "0" * 32)
 
 
 def listing_of(rows: int) -> Listing:
-    """Returns a listing of so many rows like those of ImageNet."""
+    """Return a listing of this number of rows, which are like those of ImageNet."""
     classes = tuple(ImageClass(n, f"class {n}", f"n{n:08d}") for n in range(1000))
     index = np.arange(rows, dtype=np.int32) % 1000
     keys = np.array([b"n%08d_%05d" % (row % 1000, row // 1000) for row in range(rows)])
@@ -45,7 +45,7 @@ def listing_of(rows: int) -> Listing:
 
 
 def measure(workers: int, samples: int, chunks: int, folder: Path) -> dict[str, float]:
-    """Coordinator's CPU time and wall time for a chunk."""
+    """Return the coordinator's CPU time and the wall time for a chunk."""
     from benchmarks import dealing  # this module, by the name under which workers find it
 
     listing = listing_of(ROWS)
@@ -58,7 +58,7 @@ def measure(workers: int, samples: int, chunks: int, folder: Path) -> dict[str, 
 
     def timed(some: Iterator[Chunk]) -> Iterator[Chunk]:
         for number, chunk in enumerate(some):
-            if number == 2 * workers:  # all are started, and have work
+            if number == 2 * workers:  # all workers are started, and have work
                 times.append((time.process_time(), time.monotonic()))
             yield chunk
         times.append((time.process_time(), time.monotonic()))
@@ -81,7 +81,7 @@ def measure(workers: int, samples: int, chunks: int, folder: Path) -> dict[str, 
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workers", type=int, nargs="+", default=[2, 16, 128, 1000])
     parser.add_argument("--samples", type=int, default=8400)

@@ -9,7 +9,7 @@ cost is given in microseconds of CPU time a sample, as a share of what a sample 
 
 Afterwards: `parallel-sharder index` with a worker for each core, and the readers' tools, run on the same shards, which
 are in the page cache. The tools are those in the folder --tools or on the path. wds2idx takes one shard at a time, so
-it is run for one after the other. Ratios are medians of the ratios run by run.
+it is run for each shard in turn. Ratios are medians of the ratios run by run.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ PREPARE = ["prepare", "--non-interactive", "--no-progress", "--split-ratio", "1,
 
 
 def run(words: Sequence[str], folder: Path | None = None) -> tuple[Figures, int]:
-    """Run a command, in `folder` if one is named; returns its times, and its peak memory in bytes."""
+    """Run a command, in `folder` if one is named, and return its times, and its peak memory in bytes."""
     start = time.monotonic()
     process = subprocess.Popen(words, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     assert process.stderr is not None
@@ -53,7 +53,7 @@ def run(words: Sequence[str], folder: Path | None = None) -> tuple[Figures, int]
 
 
 def same_pass(root: Path, out: Path, samples: int, runs: int, usual_us: float) -> list[dict[str, Any]]:
-    """A row for each variant of --index, on the set at `root`."""
+    """Return a row for each variant of --index, on the set at `root`."""
     words = [*COMMAND, "--root", str(root), "--dest", str(out), "--workers", "1", "--quiet"]
     words += ["--shards", str(-(-samples // SAMPLES_A_SHARD))]
     run(words)
@@ -68,7 +68,7 @@ def same_pass(root: Path, out: Path, samples: int, runs: int, usual_us: float) -
 
 
 def afterwards(shards: Path, runs: int, tools: str | None) -> list[dict[str, Any]]:
-    """Returns a row for each reader's tool that is there, run on the shards in this folder, and one for ours."""
+    """Return a row for each reader's tool that is installed, run on the shards in this folder, against ours."""
     names = sorted(path.name for path in shards.glob("*.tar"))
     cases: dict[str, tuple[str, Callable[[str], list[list[str]]]]] = {
         "wds2idx": ("dali", lambda tool: [[tool, name, name.replace(".tar", ".idx")] for name in names]),
@@ -79,7 +79,7 @@ def afterwards(shards: Path, runs: int, tools: str | None) -> list[dict[str, Any
     for tool, (reader, commands) in cases.items():
         path = shutil.which(tool, path=f"{tools}:{os.environ['PATH']}" if tools else None)
         if path is None:
-            print(f"{tool} is not there and left out", file=sys.stderr)
+            print(f"{tool} is not installed and is left out", file=sys.stderr)
             continue
         pairs = []
         for _ in range(runs + 1):
@@ -110,7 +110,7 @@ def _clear(folder: Path) -> None:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     words = parser(__doc__, images=12_000, runs=7)
     words.add_argument("--samples", type=int, default=100_000, help="of the set that is indexed in the same pass")
     words.add_argument("--tools", help="the folder of wds2idx, energon and widsindex")

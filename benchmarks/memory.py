@@ -24,7 +24,7 @@ from benchmarks.tools.make_imagenet import kept_set
 
 
 def peak_bytes(pid: int | str) -> int:
-    """Returns the most bytes that a living process has had in memory, or 0 if the process has ended."""
+    """Return the most bytes that a living process has had in memory, or 0 if the process has ended."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:
@@ -34,7 +34,7 @@ def peak_bytes(pid: int | str) -> int:
 
 
 def peaks(root: Path, dest: str, workers: int) -> dict[str, int]:
-    """The peaks of one conversion, the largest of its workers."""
+    """Return the peaks of the processes of one conversion; of the workers it is the largest."""
     words = f"--root {root} --dest {dest} --workers {workers} --maxsize 50MB --quiet".split()
     found = {"coordinator": 0, "fork server": 0, "worker": 0}
     process = psutil.Popen([sys.executable, "-m", "parallel_sharder", *words], stdout=subprocess.DEVNULL)
@@ -56,7 +56,7 @@ def peaks(root: Path, dest: str, workers: int) -> dict[str, int]:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=4000)
     parser.add_argument("--workers", type=int, default=2)

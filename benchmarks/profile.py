@@ -3,7 +3,7 @@
 python -m benchmarks.profile [--images 4000] [--runs 11] [--plot FILE] [--folder DIR]
 
 Each phase of a worker's work is run by itself, over all samples of one set, in one process, with the files in the page
-cache; then the whole work is run. `rest` is what the phases leave of the whole: calls between them, the board, chance.
+cache; then the whole work is run. `rest` is the whole less the phases: calls between them, the board, and chance.
 The figures are CPU time (user and system), medians of alternating rounds. --plot draws FILE with matplotlib.
 """
 
@@ -40,7 +40,7 @@ T = TypeVar("T")
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=4000)
     parser.add_argument("--runs", type=int, default=11)
@@ -93,26 +93,26 @@ class _InMemory(Sample):
         self._text = sample.xml.read() if sample.xml else None
 
     def annotated(self, read: Callable[[Sample, bytes], T]) -> T | None:
-        """What `read` makes of the text."""
+        """Return what `read` returns for the text."""
         return None if self._text is None else read(self, self._text)
 
     def read_image(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 class _Made:
-    """Encodes samples to what has been made of them, in turn."""
+    """An encoder that returns, in turn, what was encoded before."""
 
     def __init__(self, made: Iterable[Encoded]) -> None:
         self._made = iter(made)
 
     def encode(self, _: Sample) -> Encoded:
-        """The next."""
+        """Return the next."""
         return next(self._made)
 
 
 class _Nowhere:
-    """A file that is never written: only its buffer is there."""
+    """A file that has a buffer and is never written."""
 
     md5 = xxh3_128 = ""
 
@@ -122,32 +122,32 @@ class _Nowhere:
         self.size = 0
 
     def reserve(self, size: int) -> memoryview:
-        """Room."""
+        """Return room in the buffer."""
         if self._filled + size > len(self._buffer):
             self._filled = 0
         return self._buffer[self._filled : self._filled + size]
 
     def advance(self, size: int) -> None:
-        """The next room is behind."""
+        """Move the next room behind this one."""
         self._filled += size
 
     def write(self, data: bytes | memoryview) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def finish(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     abort = abandon = finish
 
 
 def _phases(chunk: Chunk, out: Path) -> dict[str, Callable[[], Any]]:
-    """Each phase, doing over all samples what the worker does, and nothing else."""
+    """Return the phases by name. Each does for all samples what the worker does in this phase, and nothing else."""
     tools = worker._tools(chunk.job, chunk.key_width)
     samples = [*worker._samples(chunk, tools.job)]
     view = direct._memory(BUFFER_BYTES)
     sizes = [sample.image.length for sample in samples]
     largest = max((sample.image for sample in samples), key=lambda image: image.length)
-    largest.read_into(view[: largest.length])  # an image, for what looks at one
+    largest.read_into(view[: largest.length])  # an image, for the phases that look at one
 
     def names() -> None:
         for _ in worker._samples(chunk, tools.job):
@@ -155,7 +155,7 @@ def _phases(chunk: Chunk, out: Path) -> dict[str, Callable[[], Any]]:
 
     def read() -> None:
         start = 0
-        for sample, size in zip(samples, sizes, strict=True):  # one behind the other, as in the Output's buffer
+        for sample, size in zip(samples, sizes, strict=True):  # one behind the other, as in a shard's buffer
             start = start if start + size <= BUFFER_BYTES else 0
             sample.image.read_into(view[start : start + size])
             start += size
@@ -176,7 +176,7 @@ def _phases(chunk: Chunk, out: Path) -> dict[str, Callable[[], Any]]:
             behind = view[size - 2 : size].tobytes()
             view[size - 2 : size] = b"\xff\xd9"
             examine(view[:size])
-            view[size - 2 : size] = behind  # or that would be the end of larger ones
+            view[size - 2 : size] = behind  # otherwise larger images would end here
 
     def lay_out() -> None:
         with_made = dataclasses.replace(tools, encoder=_Made(made))
@@ -197,7 +197,7 @@ def _phases(chunk: Chunk, out: Path) -> dict[str, Callable[[], Any]]:
             for size in sizes:
                 room = shard.reserve(size)
                 assert room is not None
-                room[::4096] = room[::4096]  # pages of its own, as what is read into them has
+                room[::4096] = room[::4096]  # touch each page, as reading into it does
                 shard.advance(size)
             shard.finish()
 
@@ -216,7 +216,7 @@ def _phases(chunk: Chunk, out: Path) -> dict[str, Callable[[], Any]]:
 
 class _NoDigest:
     def update(self, data: Any) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 def _plot(medians: dict[str, float], path: Path) -> None:

@@ -30,10 +30,10 @@ class _NoDigest:
     """Stands for a shard's digest, and hashes nothing."""
 
     def update(self, data: Any) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def hexdigest(self) -> str:
-        """No digest."""
+        """Return no digest."""
         return ""
 
 

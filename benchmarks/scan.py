@@ -1,4 +1,4 @@
-"""How long do scan and plan take, and how much memory, for so many entries?
+"""How long do scan and plan take, and how much memory, for a set of this size?
 
 python -m benchmarks.scan [--images 1281167] [--workers 2] [--folder FOLDER]
 
@@ -36,7 +36,7 @@ print_with_peak({
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=IMAGES)
     parser.add_argument("--workers", type=int, default=2)

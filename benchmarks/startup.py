@@ -20,12 +20,12 @@ STARTS = {
     "python": ["-c", "pass"],
     "--help": ["-m", "parallel_sharder", "--help"],
     "verify --help": ["-m", "parallel_sharder", "verify", "--help"],
-    "worker's imports": ["-c", "import parallel_sharder.engines.inside, parallel_sharder.worker"],
+    "worker's imports": ["-c", "import parallel_sharder.engines.worker_process, parallel_sharder.worker"],
 }
 
 
 def run(words: list[str]) -> tuple[float, int]:
-    """Seconds of wall time, and the peak memory in kilobytes."""
+    """Run Python with these words, and return the wall time in seconds and the peak memory in kilobytes."""
     start = time.monotonic()
     process = subprocess.Popen([sys.executable, *words], stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
@@ -37,7 +37,7 @@ def run(words: list[str]) -> tuple[float, int]:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=11)
     arguments = parser.parse_args()

@@ -5,8 +5,8 @@ python -m benchmarks.throughput [--images 12000] [--runs 5] [--workers 1 2] [--p
 All programs get the same files, in alternating runs, each in a process of its own; benchmarks/tools/peers.py says what
 each program does. Warm: the files are in the page cache. Cold: they are not, but their names and inodes are, because
 only root can make the system forget those. CPU time is user and system time of all processes of a run. What a further
-sample takes is the slope between the whole set and a quarter of it, so that start-up does not count in; start-up is
-what the slope leaves over. The last columns are parallel_sharder's time divided by that of each program: at 0.2 it
+sample takes is the slope between the whole set and a quarter of it, so that start-up is not counted; start-up is
+what the slope does not explain. The last columns are parallel_sharder's time divided by that of each program: at 0.2 it
 takes a fifth. Figures are medians, and ratios are medians of the ratios run by run.
 """
 
@@ -21,7 +21,7 @@ COLD_PEERS = ("ours", "raw copy", "read only")
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     words = parser(__doc__, images=12_000, runs=5)
     words.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     words.add_argument("--peers", nargs="+", choices=PEERS, help="default: all, or those that only copy if --cold")

@@ -4,8 +4,8 @@ python -m benchmarks.whole_set [--images 1281167] [--workers 2] [--shards 1000] 
 
 Real files, as many as the set has and of a few hundred bytes each, are converted and verified against the source;
 --folder keeps the set. Then 1.28 and 14 million rows (as many as ImageNet-21k has) are planned and dealt without files,
-and of the former the indexes for all readers are written. Peak memory is the coordinator's, as the system counts it
-(VmHWM).
+and the indexes of all readers are written for the 1.28 million. Peak memory is the coordinator's, as the system counts
+it (VmHWM).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _ROWS = (
     + """
 import numpy as np
 from functools import partial
-from parallel_sharder.samples import sizes
+from parallel_sharder.samples import tar_sizes
 from parallel_sharder.engines import open_engine
 from parallel_sharder.indexes.beside import ReaderIndexes
 from parallel_sharder.model import ShardRecord
@@ -70,7 +70,7 @@ listing = Listing(
 )
 del number, annotated
 times.append(time.monotonic())
-plan = make_plan(listing.keys, make_order(listing.keys, 0), sizes.sample_bytes(listing), Limits(10**9))
+plan = make_plan(listing.keys, make_order(listing.keys, 0), tar_sizes.largest_sample_bytes(listing), Limits(10**9))
 times.append(time.monotonic())
 pattern = ShardPattern.parse("/shards/x-%06d.tar")
 job = Job(listing.places, classes, "none", 1, "original", "skip")
@@ -98,7 +98,7 @@ print_with_peak({
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=IMAGES)
     parser.add_argument("--workers", type=int, default=2)

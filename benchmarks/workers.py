@@ -19,7 +19,7 @@ from parallel_sharder.engines.cores import usable_cores
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     words = parser(__doc__, images=12_000, runs=5)
     counts = sorted({2**power for power in range(8) if 2**power < 2 * usable_cores()} | {2 * usable_cores()})
     words.add_argument("--workers", type=int, nargs="+", default=counts)

@@ -19,7 +19,7 @@ from parallel_sharder.report.preview import Preview
 from parallel_sharder.report.summary import Report
 from parallel_sharder.resume import archives_by_entry, fingerprint, refuse_changed_shards, refuse_changed_source
 from parallel_sharder.run import Run, opened
-from parallel_sharder.samples.sizes import sample_bytes
+from parallel_sharder.samples.tar_sizes import largest_sample_bytes
 from parallel_sharder.sources.source import Source, SourceOptions, open_source, refuse_left_out
 from parallel_sharder.stock import take_stock
 from parallel_sharder.stores import store_of
@@ -98,7 +98,7 @@ def plan_of(listing: Listing, options: Options) -> Plan:
     """Return the plan for what is listed. Raises PlanError, and DestinationError for a pattern with too few digits."""
     limits = Limits(int(options.maxsize), options.maxcount, options.shards)
     order = make_order(listing.keys, options.seed if options.shuffle else None)  # first, because it takes most memory
-    plan = make_plan(listing.keys, order, sample_bytes(listing, options.annotations), limits)
+    plan = make_plan(listing.keys, order, largest_sample_bytes(listing, options.annotations), limits)
     refuse_unfit(options.pattern, plan.shard_count)
     return plan
 

@@ -46,7 +46,7 @@ def fingerprint(options: Options, listing: Listing, plan: Plan) -> dict[str, obj
     compression = options.pattern.compression
     return {
         **{_time_of(archive): _exact_time(archive) for archive in listing.archives},
-        **({} if compression == "none" else {"compressor": compress.library(compression)}),
+        **({} if compression == "none" else {"compressor": compress.library_version(compression)}),
         "format": FORMAT,
         "names of shards": os.path.basename(options.pattern.path(0)),
         **options.choices,

@@ -1,7 +1,8 @@
-"""ShardWriter, for use by itself: samples of anybody's in, a row of shards out that rotates at a size or a count.
+"""ShardWriter, for use without a conversion: it writes any samples to numbered shards of a limited size or count.
 
-Samples are checked against what readers can give back (see `encode`), shards are made by tarwriter. One process writes,
-from as many threads as it likes; what ends a writer, and what does not, is said in its docstring.
+Each sample is a mapping. `encode` checks that readers will return it unchanged, and returns its members; tar/writer.py
+writes the shards. The records of finished shards are kept in `records`. One process writes, from any number of threads.
+The docstring of ShardWriter says what ends a writer. No manifest, journal or index is written.
 """
 
 from __future__ import annotations
@@ -29,27 +30,28 @@ MAXSIZE_LIMIT_BYTES = 2**60
 """The largest `maxsize`, as for a conversion."""
 
 COMPRESSION_THREADS_LIMIT = 200
-"""zstd takes 256 at most, and no machine gains by so many."""
+"""The most threads that can be asked for. zstd allows 256, and no machine gains by so many."""
 
 
 class ShardWriter:
     """Writes samples to numbered shards: `with ShardWriter("x-%06d.tar") as shards: shards.write(sample)`.
 
     `pattern` holds one `%0Nd`; its ending (.tar, .tgz, .tar.gz, .tar.zst) chooses the compression. A shard is closed
-    before the sample that would take it past `maxsize` bytes (everything in the tar counted, before compression; a
-    number, or text like "1GB") or `maxcount` samples. Numbers begin with `start_shard`. `mtime`, in whole seconds since
-    1970, is every member's. Raises ValueError that names the argument, the value and the limit.
+    before the sample that would take it past `maxsize` bytes (a number, or text like "1GB"; everything in the tar
+    counts, before compression) or past `maxcount` samples. The first number is `start_shard`. `mtime` is the
+    modification time of every member, in whole seconds since 1970. Raises ValueError, which names the argument, the
+    value and the limit.
 
-    Missing folders are made. A shard that exists already is an error (DestinationError), never overwritten. `records`
-    has the finished shards, which stay whatever follows.
+    Missing folders are made. A shard that exists already is never overwritten, but raises DestinationError. `records`
+    has the records of the finished shards, which stay whatever follows.
 
-    A ValueError of `write` leaves the writer as it was: the sample is not stored, and others can follow. Any other
-    exception ends it, and so do `close` and leaving the `with` block; to write then is a ValueError. An exception, in
-    `write` or in the block, also removes the shard in hand. So does Python, with a ResourceWarning, if it ends or if
-    nobody has the writer any more before `close`.
+    A ValueError of `write` leaves the writer unchanged: the sample is not stored, and others can follow. Any other
+    exception ends the writer, and so do `close` and the end of the `with` block; `write` then raises ValueError. An
+    exception in `write` or in the block also removes the unfinished shard. Python removes it too, with a
+    ResourceWarning, if it ends, or if nothing refers to the writer any more, before `close`.
 
-    Threads may share a writer: samples are stored in the order of the calls. Processes may not: one that has inherited
-    a writer by a fork can neither write nor close (ValueError), and needs one of its own, with another pattern.
+    Threads may share a writer: samples are stored in the order of the calls. Processes may not: a process that has
+    inherited a writer by a fork can neither write nor close (ValueError); it needs its own writer with another pattern.
     """
 
     def __init__(
@@ -83,8 +85,9 @@ class ShardWriter:
         they are, text as UTF-8, an int as ASCII digits, and under a name ending in "json" any value as JSON. Keys must
         be unique in the set; only an immediate repeat is noticed.
 
-        Raises ValueError naming the key, the field and the rule for what readers would not give back as it was, and
-        for a writer that has ended; OSError or DestinationError, which end it, if the shard cannot be written.
+        Raises ValueError if readers would not return the sample unchanged; the message names the key, the field and the
+        rule. Raises ValueError if the writer has ended. Raises OSError or DestinationError, which end the writer, if
+        the shard cannot be written.
         """
         self._refuse_other_process()
         members = encode(sample)
@@ -101,9 +104,9 @@ class ShardWriter:
                 raise
 
     def close(self) -> None:
-        """Finish the last shard. Writing nothing makes no shard. To close again does nothing.
+        """Finish the last shard, if there is one. A second call does nothing.
 
-        Raises OSError or DestinationError if the shard cannot be finished; it is removed then.
+        Raises OSError or DestinationError if the shard cannot be finished; the shard is then removed.
         """
         self._refuse_other_process()
         with self._lock:
@@ -180,7 +183,7 @@ class ShardWriter:
         self._number += 1
 
     def _give_up(self, reason: str) -> None:
-        """Remove the shard in hand, and keep why nothing can follow; the first reason counts."""
+        """Remove the unfinished shard, and keep the reason why nothing can follow; the first reason stays."""
         self._end = self._end or reason
         if self._shard is not None:
             shard = self._shard
@@ -201,7 +204,7 @@ class ShardWriter:
 
 
 def _abandon(shard: ShardFile, process: int) -> None:
-    """Remove a shard whose writer is gone, or will be because Python ends."""
+    """Remove a shard whose writer no longer exists, or whose interpreter ends."""
     if os.getpid() == process:
         shard.abandon()
         warnings.warn(f"{shard.path} is not made, because its writer was not closed", ResourceWarning, stacklevel=2)
@@ -217,7 +220,7 @@ def _taken(path: str) -> str:
 
 
 def _parsed(pattern: str | os.PathLike[str]) -> ShardPattern:
-    """The pattern, with its folder as an absolute path: the process may change its own."""
+    """Return the pattern with an absolute folder, because the process may change its working folder."""
     if not is_path(pattern):
         raise ValueError(f"pattern {pattern!r} is not a path")
     text = os.fspath(pattern)
@@ -236,7 +239,7 @@ def _size(maxsize: float | str) -> Any:
 
 
 def _checked(name: str, value: Any, lowest: int, highest: int | None = None) -> int:
-    """The argument as an int. Raises ValueError if it is no whole number, or outside of the limits."""
+    """Return the argument as an int. Raises ValueError if it is no whole number, or is outside the limits."""
     number = whole(value)
     if not isinstance(number, int) or isinstance(number, bool):
         raise ValueError(f"{name} {value!r} is not a whole number")
@@ -248,7 +251,7 @@ def _checked(name: str, value: Any, lowest: int, highest: int | None = None) -> 
 
 
 def encode(sample: Mapping[str, Any]) -> list[Member]:
-    """The members of a WebDataset sample, checked against what the readers can give back; see ShardWriter.write."""
+    """Return the members of a WebDataset sample. Raises ValueError as ShardWriter.write does."""
     if not isinstance(sample, Mapping):
         raise ValueError(f"a sample is a mapping from names to values, not {type(sample).__name__}")
     key = sample.get("__key__")
@@ -265,7 +268,7 @@ def encode(sample: Mapping[str, Any]) -> list[Member]:
 
 
 def _refuse_key(key: str) -> None:
-    """Raise ValueError for a key that tars unpack elsewhere, or that readers split or pass over."""
+    """Raise ValueError for a key that unpacks outside its folder, or that readers split or skip."""
     if not _is_plain(key):
         raise ValueError(f"{key!r}: a key is ASCII without white space and control characters")
     *folders, base = key.split("/")

@@ -20,7 +20,7 @@ from parallel_sharder.errors import SampleError, SourceError, StoppedError, unwr
 from parallel_sharder.model import Chunk, Job, Problem, Role, ShardRecord
 from parallel_sharder.samples.form import Encoded, Encoder
 from parallel_sharder.samples.forms import FORMS
-from parallel_sharder.samples.layout import SampleLayout
+from parallel_sharder.samples.members import SampleMembers
 from parallel_sharder.samples.mended import MENDS
 from parallel_sharder.samples.sample import Sample
 from parallel_sharder.stores import store_of
@@ -70,21 +70,21 @@ def _write(chunk: Chunk, progress: Progress) -> ShardRecord:
 
 def _store(sample: Sample, tools: _Tools, shard: ShardFile) -> Encoded:
     """Store one sample, and return its encoded form. Raises SampleError if the sample cannot be stored."""
-    layout, key, class_index, image_bytes = tools.layout, sample.key, sample.class_index, sample.image.length
+    members, key, class_index, image_bytes = tools.members, sample.key, sample.class_index, sample.image.length
     key_bytes = key.encode("ascii")
     key_sum = sum_of(key_bytes)
     xml = sample.xml
-    room = shard.room(layout.limit(class_index, image_bytes, 0 if xml is None else xml.length))
-    before = layout.before(key_bytes, key_sum, class_index, image_bytes)
+    room = shard.room(members.limit(class_index, image_bytes, 0 if xml is None else xml.length))
+    before = members.before(key_bytes, key_sum, class_index, image_bytes)
     start = len(before)
     end = start + image_bytes
-    sample.place = room[start:end]
+    sample.image_room = room[start:end]
     encoded = tools.encoder.encode(sample)
     contents, odd, _ = encoded
     if odd:
         sample.note_odd(odd)
     sample.read_image()
-    behind = layout.behind(key_bytes, key_sum, image_bytes, contents)
+    behind = members.behind(key_bytes, key_sum, image_bytes, contents)
     size = end + len(behind)
     room[:start] = before
     room[end:size] = behind
@@ -98,7 +98,7 @@ class _Tools:
 
     job: Job
     encoder: Encoder
-    layout: SampleLayout
+    members: SampleMembers
     count_of_mends: int
 
 
@@ -106,8 +106,8 @@ class _Tools:
 def _tools(packed: bytes, key_bytes: int) -> _Tools:
     job = Job.unpack(packed)
     form = FORMS[job.form]
-    layout = SampleLayout(form.fields(bool(job.classes)), job.classes, key_bytes)
-    return _Tools(job, form.encoder(job.classes), layout, len(MENDS.get(job.form, ())))
+    members = SampleMembers(form.fields(bool(job.classes)), job.classes, key_bytes)
+    return _Tools(job, form.encoder(job.classes), members, len(MENDS.get(job.form, ())))
 
 
 class _Stored:

@@ -244,7 +244,7 @@ def test_verify_and_index_never_load_what_writes_shards(method: str) -> None:
     command = [sys.executable, "-W", "ignore", "-c", code]
     done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path(__file__).parents[1])
     names = set(done.stdout.split())
-    assert {"parallel_sharder.verify.sets", "parallel_sharder.engines.inside"} <= names
+    assert {"parallel_sharder.verify.sets", "parallel_sharder.engines.worker_process"} <= names
     assert set() == names & {"parallel_sharder.tar.writer", "parallel_sharder.worker", "parallel_sharder.stores.direct"}
 
 

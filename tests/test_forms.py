@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from parallel_sharder import options
 from parallel_sharder.model import ImageClass, Role
-from parallel_sharder.samples import forms
 from parallel_sharder.samples.forms import FORMS, LABELLED_FIELDS
 from parallel_sharder.samples.sample import Sample
 from tests.test_sample import Held
@@ -17,10 +14,9 @@ CRANE = ImageClass(429, "crane", "n02012849")
 
 
 def test_forms_are_the_choices() -> None:
-    """The names of options are those of the table, and of the files of the folder."""
-    folder = Path(forms.__file__).parent
-    files = {path.stem for path in folder.glob("*.py")} - {"__init__", "form"}
-    assert set(options.ANNOTATIONS) == set(FORMS) == files
+    """The names of options are those of the table, and each form is in the file with its name."""
+    assert set(options.ANNOTATIONS) == set(FORMS)
+    assert [f"parallel_sharder.samples.{name}" for name in FORMS] == [type(form).__module__ for form in FORMS.values()]
     assert set(FORMS) > options.WITHOUT_ANNOTATIONS
 
 
@@ -39,7 +35,7 @@ def test_annotations_are_read_or_not(name: str) -> None:
     """A form for which none is read does not count with them, and does not look at them."""
     xml = Held(b"<annotation><a>b</a></annotation>")
     sample = Sample("k", ".JPEG", 0, Held(bytes(4)), xml, True)
-    sample.place = memoryview(bytearray(4))
+    sample.image_room = memoryview(bytearray(4))
     FORMS[name].encoder([CRANE]).encode(sample)
     is_read = name not in options.WITHOUT_ANNOTATIONS
     assert is_read == xml.is_read

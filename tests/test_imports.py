@@ -42,7 +42,7 @@ FLOORS = (
 of its own room, or of a lower floor.
 """
 
-ENCODERS = {f"samples.{name}" for name in ("forms", "original", "boxes", "none", "layout", "shapes")}
+ENCODERS = {f"samples.{name}" for name in ("forms", "original", "boxes", "none", "members", "shapes")}
 
 NEVERS = {
     "verify": {"tar.writer", "worker", "shard_writer", *ENCODERS},  # a witness shares no code with whom it judges
@@ -206,7 +206,7 @@ def test_scipy_and_xml_have_one_home() -> None:
             {"numpy", "scipy", "tqdm", "xmltodict", "psutil"},
         ),
         ("import parallel_sharder; dir(parallel_sharder)", {"numpy", "scipy", "tqdm", "xmltodict", "psutil"}),
-        ("import parallel_sharder.engines.inside", {"numpy", "scipy", "tqdm", "psutil", "argparse"}),
+        ("import parallel_sharder.engines.worker_process", {"numpy", "scipy", "tqdm", "psutil", "argparse"}),
         ("import parallel_sharder.verify.shard", {"numpy", "scipy", "tqdm", "psutil"}),
         ("import parallel_sharder.sources.tar_contents", {"numpy", "scipy", "tqdm", "psutil", "xmltodict"}),
         ("import parallel_sharder.sources.imagenet.kaggle_contents", {"numpy", "scipy", "tqdm", "psutil", "xmltodict"}),

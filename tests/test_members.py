@@ -1,4 +1,4 @@
-"""The layout of samples, against the headers that are made one by one."""
+"""The members of samples, against the headers that are made one by one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from parallel_sharder.model import ImageClass
 from parallel_sharder.samples.forms import FORMS
-from parallel_sharder.samples.layout import SampleLayout
+from parallel_sharder.samples.members import SampleMembers
 from parallel_sharder.tar.ustar import PADDING, SIZE_LIMIT_BYTES, HeaderTemplate, sum_of
 
 CLASSES = [ImageClass(7, "it", "n01440764"), ImageClass(10**520, "large", "n2")]
@@ -27,10 +27,10 @@ def expected(*members: tuple[str, bytes]) -> bytes:
 def test_layout_is_that_of_single_headers(key: str, class_index: int, image: bytes, json: bytes) -> None:
     """For any key, class and contents, the bytes around the image are those of members that are written one by one."""
     classes = CLASSES if class_index >= 0 else []
-    layout = SampleLayout(FORMS["original"].fields(bool(classes)), classes, len(key))
+    members = SampleMembers(FORMS["original"].fields(bool(classes)), classes, len(key))
     name = key.encode()
-    found = layout.before(name, sum_of(name), class_index, len(image)) + image
-    found += layout.behind(name, sum_of(name), len(image), (json,))
+    found = members.before(name, sum_of(name), class_index, len(image)) + image
+    found += members.behind(name, sum_of(name), len(image), (json,))
     label = [(f"{key}.cls", b"%d" % classes[class_index].label)] if classes else []
     assert expected(*label, (f"{key}.jpg", image), (f"{key}.json", json)) == found
 
@@ -38,19 +38,19 @@ def test_layout_is_that_of_single_headers(key: str, class_index: int, image: byt
 @pytest.mark.parametrize("form", FORMS)
 def test_limit_is_above_the_form(form: str) -> None:
     """A sample without annotation stays within its limit, and each byte of annotation adds to it, but for too large."""
-    layout = SampleLayout(FORMS[form].fields(has_classes=True), CLASSES, 3)
-    before = layout.before(b"abc", sum_of(b"abc"), 1, 1000)
-    behind = layout.behind(b"abc", sum_of(b"abc"), 1000, (b"{}",))
-    assert len(before) + 1000 + len(behind) <= layout.limit(1, 1000, 0)
+    members = SampleMembers(FORMS[form].fields(has_classes=True), CLASSES, 3)
+    before = members.before(b"abc", sum_of(b"abc"), 1, 1000)
+    behind = members.behind(b"abc", sum_of(b"abc"), 1000, (b"{}",))
+    assert len(before) + 1000 + len(behind) <= members.limit(1, 1000, 0)
     times = FORMS[form].fields(has_classes=True)[-1].times
-    assert layout.limit(1, 1000, 0) + times * 100 == layout.limit(1, 1000, 100)
-    assert layout.limit(1, 1000, 2**40) == layout.limit(1, 1000, 2**50)
+    assert members.limit(1, 1000, 0) + times * 100 == members.limit(1, 1000, 100)
+    assert members.limit(1, 1000, 2**40) == members.limit(1, 1000, 2**50)
 
 
 def test_names_and_sizes_that_no_header_holds() -> None:
     """They are refused, as by a single header."""
-    layout = SampleLayout(FORMS["none"].fields(has_classes=False), (), 100)
+    members = SampleMembers(FORMS["none"].fields(has_classes=False), (), 100)
     with pytest.raises(ValueError, match="not ASCII of 1 to 100 bytes"):
-        layout.before(b"k" * 97, 0, -1, 1)
+        members.before(b"k" * 97, 0, -1, 1)
     with pytest.raises(ValueError, match="8,589,934,592 bytes are 8,589,934,592 or more"):
-        layout.before(b"k", 0, -1, SIZE_LIMIT_BYTES)
+        members.before(b"k", 0, -1, SIZE_LIMIT_BYTES)

@@ -40,7 +40,7 @@ class Held:
 
 def sample_of(image: bytes, xml: Held | None = None, *, keeps_broken: bool = False) -> Sample:
     sample = Sample("k", ".JPEG", -1, Held(image), xml, keeps_broken)
-    sample.place = memoryview(bytearray(len(image)))
+    sample.image_room = memoryview(bytearray(len(image)))
     return sample
 
 
@@ -53,7 +53,7 @@ def test_image_is_read_once() -> None:
     sample = sample_of(PICTURE)
     sample.read_image()
     sample.read_image()
-    assert PICTURE == sample.place
+    assert PICTURE == sample.image_room
     assert () == sample.problems
     sample = sample_of(PICTURE)
     width, height = sample.measured()

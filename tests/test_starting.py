@@ -28,7 +28,7 @@ from parallel_sharder import (
     preview,
     verify_shards,
 )
-from parallel_sharder.engines import inside, processes, starting
+from parallel_sharder.engines import processes, starting, worker_process
 from parallel_sharder.errors import SampleError
 from parallel_sharder.options import StartMethod
 from parallel_sharder.stores.blob import LooseFile
@@ -417,13 +417,13 @@ def test_fork_server_that_is_left_alone() -> None:
     """It ends without a word when the coordinator was killed between question and answer."""
     ours, its = socket.socketpair()
     with ours, its:
-        ours.sendall(inside.NUMBER.pack(os.getpid()))
+        ours.sendall(worker_process.NUMBER.pack(os.getpid()))
         ours.close()
         descriptor = its.fileno()
         script = (
             "from parallel_sharder.engines.board import Board\n"
-            "from parallel_sharder.engines import inside\n"
-            f"inside.run_and_exit(inside.serve, {descriptor}, Board.at(Board.create(1)))\n"
+            "from parallel_sharder.engines import worker_process\n"
+            f"worker_process.run_and_exit(worker_process.serve, {descriptor}, Board.at(Board.create(1)))\n"
         )
         done = subprocess.run(
             [sys.executable, "-c", script], pass_fds=[descriptor], capture_output=True, text=True, timeout=60,

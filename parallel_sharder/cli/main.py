@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from parallel_sharder.cli.parsers import COMMAND, AnyOptions, parse
 from parallel_sharder.cli.signals import InterruptedBySignal, raising_signals
 from parallel_sharder.cli.streams import complain, open_standard_files, print_result
-from parallel_sharder.engines.limits import stopping_in_words
+from parallel_sharder.engines.limits import explaining_errors
 from parallel_sharder.errors import SharderError, options_as_typed
 from parallel_sharder.options import IndexOptions, Options, VerifyOptions
 from parallel_sharder.text import shards_done
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options: AnyOptions | None = None
     try:
         arguments, options = parse(list(sys.argv[1:] if argv is None else argv))
-        with raising_signals(), stopping_in_words():
+        with raising_signals(), explaining_errors():
             return _run(options, arguments)
     except SharderError as error:
         complain(str(error))

@@ -1,6 +1,7 @@
-"""Engines: where the work is done. One file each; all answer to `engine.Engine`. None knows what the work is.
+"""Engines: each runs functions on tasks, in processes or in this process, and knows neither functions nor tasks.
 
-Each command opens one by `running`, and what stops the command then ends in words.
+Each engine is one file that answers to `engine.Engine`. Each command opens one engine by `running`, which also turns
+what stops the command into a SharderError with a sentence.
 """
 
 from __future__ import annotations
@@ -9,19 +10,19 @@ import contextlib
 from collections.abc import Iterator
 
 from parallel_sharder.engines.engine import Engine
-from parallel_sharder.engines.limits import stopping_in_words
+from parallel_sharder.engines.limits import explaining_errors
 
 
 @contextlib.contextmanager
 def running(workers: int | None, start_method: str | None = None, preload: str = "") -> Iterator[Engine]:
-    """An engine for one command: a worker a core for None; the rest is as open_engine says.
+    """Hold an engine for one command inside the block, as open_engine returns it; None means a worker for each core.
 
-    Within, what ends the command without words of its own (a worker's death, missing memory, another limit of the
-    machine, an OSError) ends in a SharderError that says why.
+    An error inside the block that does not explain itself (a worker's death, missing memory, another limit of the
+    machine, an OSError) becomes a SharderError that says why.
     """
-    with stopping_in_words():
+    with explaining_errors():
         if workers is None:
-            from parallel_sharder.engines import cores  # not before it is wanted: workers import this module
+            from parallel_sharder.engines import cores  # only when it is needed: workers import this module
 
             workers = cores.usable_cores()
         with open_engine(workers, start_method, preload) as engine:
@@ -29,10 +30,10 @@ def running(workers: int | None, start_method: str | None = None, preload: str =
 
 
 def open_engine(workers: int, start_method: str | None = None, preload: str = "") -> Engine:
-    """The engine for so many workers: this process for 0, processes otherwise.
+    """Return an engine with this number of workers: this process for 0, otherwise processes.
 
-    `preload` names the module that tasks need most: where workers are copies of a server, the server imports it once.
-    Raises WorkerError if there can be no engine.
+    `preload` names the module that tasks need most: if workers are copies of a server, the server imports it once.
+    Raises WorkerError if the engine cannot be made.
     """
     if workers == 0:
         from parallel_sharder.engines.inline import Inline

@@ -1,9 +1,9 @@
-"""The board: the channel of engines whose workers see the coordinator's memory.
+"""The board: memory that the coordinator and its workers share, in which workers tell how far they are.
 
-Some 64-bit words that all of them see: one flag, by which the coordinator tells every worker to stop, and for each slot
-(one task in hand) the samples and the bytes that its function has told. The words need no lock: a slot's are written by
-the worker that does its task, and by the coordinator once the task is done or its worker dead; the flag is written by
-the coordinator.
+It has 64-bit words: one flag, by which the coordinator tells all workers to stop, and two words for each slot (one task
+in hand), with the samples and the bytes that the task's function has told. The words need no lock, because each has
+one writer at a time. The flag is written by the coordinator. A slot is written by the worker that does its task, and by
+the coordinator after the task is done or the worker has died.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ import tempfile
 
 
 class Board:
-    """The words, in `memory` that is all zero to begin with."""
+    """The board in `memory`, which is all zero at first."""
 
     def __init__(self, memory: mmap.mmap) -> None:
         self._words = memoryview(memory).cast("Q")
 
     @classmethod
     def at(cls, descriptor: int) -> Board:
-        """The board in the file that `create` has made; all processes that have it open see the same."""
+        """Return the board in the file that `create` has made. All processes that have the file open share it."""
         return cls(mmap.mmap(descriptor, 0))
 
     @staticmethod
     def create(slots: int) -> int:
-        """The descriptor of a file without a name that holds a board of so many slots.
+        """Return the descriptor of a file without a name that holds a board with this number of slots.
 
-        The file is in memory if that can be, and else a temporary one. Raises OSError if there can be neither.
+        The file is in memory if possible, and otherwise a temporary file. Raises OSError if neither can be made.
         """
         zeros = bytes(8 * (1 + 2 * slots))
-        with contextlib.suppress(AttributeError, OSError):  # not on this system, or not in this container
+        with contextlib.suppress(AttributeError, OSError):  # this system, or this container, has no such files
             return _filled(os.memfd_create("parallel_sharder"), zeros)
         with contextlib.suppress(OSError):
             return _filled(_temporary("/dev/shm"), zeros)  # noqa: S108
@@ -41,19 +41,19 @@ class Board:
 
     @property
     def stopped(self) -> bool:
-        """Whether every worker is to stop."""
+        """Whether all workers are to stop."""
         return bool(self._words[0])
 
     def stop(self) -> None:
-        """Tell every worker to stop."""
+        """Tell all workers to stop."""
         self._words[0] = 1
 
     def slot(self, number: int) -> Slot:
-        """The slot with this number, from 0."""
+        """Return the slot with this number; the first is 0."""
         return Slot(self._words, number)
 
     def told(self) -> tuple[int, int]:
-        """Samples and bytes over all slots."""
+        """Return the sums of samples and of bytes over all slots."""
         return sum(self._words[1::2]), sum(self._words[2::2])
 
 
@@ -76,13 +76,16 @@ class Slot:
 
 
 def _temporary(folder: str | None) -> int:
-    """The descriptor of a temporary file that has no name any more; None is the system's folder for such files."""
+    """Return the descriptor of a temporary file without a name. None is the system's folder for temporary files."""
     with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
         return os.dup(file.fileno())
 
 
 def _filled(descriptor: int, data: bytes) -> int:
-    """The descriptor, after `data` has been written to it: memory that is not there kills whoever touches it."""
+    """Return the descriptor, after `data` has been written to it.
+
+    That reserves the memory: a process is killed if it uses shared memory that the system cannot provide.
+    """
     try:
         if os.write(descriptor, data) == len(data):
             return descriptor

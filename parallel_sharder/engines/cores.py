@@ -1,7 +1,7 @@
-"""What this process may use of the machine it runs on.
+"""The cores that this process may use, and the limits that control groups set for it.
 
-`os.cpu_count()` is the wrong answer in a container, under a batch system, and under `taskset`: more workers than
-cores to run them on only take turns.
+`os.cpu_count()` returns too many in a container, under a batch system, and under `taskset`, and more workers than
+usable cores only take turns. This module reads /proc and /sys/fs/cgroup, and where they are missing there is no limit.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _CGROUPS = Path("/sys/fs/cgroup")
 
 
 def usable_cores() -> int:
-    """The cores this process may use: its affinity, or the cgroup's CPU quota where that is smaller; at least 1."""
+    """Return the number of cores that this process may use, by its affinity and by its CPU quota; at least 1."""
     # psutil knows the affinity too, but not where /proc is hidden.
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else psutil.cpu_count()
     quota = cgroup_quota(_MEMBERSHIP, _CGROUPS)
@@ -26,21 +26,21 @@ def usable_cores() -> int:
 
 
 def cgroup_quota(membership: Path = _MEMBERSHIP, cgroups: Path = _CGROUPS) -> float:
-    """The CPU time a second that the control groups leave this process, in cores; infinity where none is set.
+    """Return the CPU quota of this process in cores, the smallest of its control groups; infinity if none is set.
 
-    `membership` is /proc/<pid>/cgroup, `cgroups` the mounted hierarchy; both versions are read. The quota of every
-    ancestor counts. (Formats: Linux, Documentation/admin-guide/cgroup-v2.rst and scheduler/sched-bwc.rst.)
+    `membership` is /proc/<pid>/cgroup, and `cgroups` is the mounted hierarchy; versions 1 and 2 are read. The quota of
+    each ancestor counts. (Formats: Linux, Documentation/admin-guide/cgroup-v2.rst and scheduler/sched-bwc.rst.)
     """
     return min(map(_quota, _groups("cpu", membership, cgroups)), default=math.inf)
 
 
 def cgroup_processes(membership: Path = _MEMBERSHIP, cgroups: Path = _CGROUPS) -> float:
-    """The processes and threads that the control groups allow, the smallest limit; infinity where there is none."""
+    """Return the smallest limit of the control groups on processes and threads; infinity if none is set."""
     return min(map(_processes, _groups("pids", membership, cgroups)), default=math.inf)
 
 
 def _groups(controller: str, membership: Path, cgroups: Path) -> Iterator[Path]:
-    """The folders of the control groups that this controller has this process in, with their ancestors."""
+    """Yield the folders of the control groups to which this process belongs for a controller, with their ancestors."""
     try:
         lines = membership.read_text().splitlines()
     except OSError:

@@ -1,12 +1,12 @@
-"""The engine's interface: tasks in, outcomes out, wherever and by whatever the work is done.
+"""The engine's interface: tasks come in, and outcomes are returned, wherever the work is done.
 
             run               begin                       succeed, fail
     caller ------> Run: slots ------> engine: any worker -------------> Run ------> Outcome
 
-A Run keeps a bounded number of tasks in hand, each in a slot. An engine does what `begin` asks for, answers each Hand
-once, from any thread, and carries what functions tell by their Progress. Functions and tasks are frozen values, and a
-function has a name that can be imported; so they can cross to another process or host. An engine knows neither what
-the tasks are nor which functions there are.
+A Run keeps a bounded number of tasks in hand, each in a slot. For each Hand that `begin` gets, an engine calls the
+function on a worker, and then `succeed` or `fail`, once and from any thread. It also carries what functions tell by
+their Progress. Functions and tasks are frozen values, and a function has a name that can be imported; so both can be
+sent to another process or host. An engine knows neither what the tasks are nor which functions exist.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ R = TypeVar("R")
 
 
 class Where(NamedTuple):
-    """Where a task was done: the host, "" for this one, and the slot that it had there."""
+    """Where a task was done: the host ("" is this one) and the task's slot."""
 
     host: str
     slot: int
 
 
 class Outcome(NamedTuple, Generic[T, R]):
-    """A task, what its function has returned, or the Death of the worker that had it, and where that was."""
+    """A task, the result of its function or the Death of its worker, and where the task was done."""
 
     task: T
     result: R | Death
@@ -44,7 +44,7 @@ class Outcome(NamedTuple, Generic[T, R]):
 
 
 class Hand(Generic[T, R]):
-    """A task in an engine's hands. The engine calls `succeed` or `fail`, once, from whatever thread."""
+    """A task that an engine has in hand. The engine calls `succeed` or `fail`, once, from any thread."""
 
     def __init__(self, function: Callable[[T, Progress], R], task: T, slot: int, done: SimpleQueue[Hand[T, R]]) -> None:
         self.function, self.task, self.slot = function, task, slot
@@ -54,24 +54,24 @@ class Hand(Generic[T, R]):
         self._error: BaseException | None = None
 
     def succeed(self, result: R, host: str = "") -> None:
-        """The function has returned that, on that host."""
+        """Take the result that the function has returned on this host."""
         self._host = host
         self._results.append(result)
         self._done.put(self)
 
     def fail(self, error: BaseException, host: str = "") -> None:
-        """The function has raised that, or its worker has died, or the engine cannot go on."""
+        """Take the error that the function has raised, the worker's Death, or what keeps the engine from going on."""
         self._host = host
         self._error = error
         self._done.put(self)
 
     @property
     def results(self) -> Sequence[R]:
-        """What the function has returned, if it has."""
+        """The result of the function, or nothing."""
         return self._results
 
     def outcome(self) -> Outcome[T, R]:
-        """The outcome of a task that is done. Raises what its function has raised."""
+        """Return the outcome of a task that is done. Raises the function's error."""
         if self._error is not None and not isinstance(self._error, Death):
             raise self._error
         result = self._results[0] if self._error is None else self._error
@@ -79,9 +79,9 @@ class Hand(Generic[T, R]):
 
 
 class Run(Generic[T, R]):
-    """One function's work on tasks, at most `engine.slots` of them in hand at a time.
+    """The work of one function on tasks; at most `engine.slots` tasks are in hand at a time.
 
-    It is iterated over, or over its `rounds`. Both raise what the function has raised.
+    The caller iterates either over the Run or over its `rounds`. Both raise the function's error.
     """
 
     def __init__(self, engine: Engine, function: Callable[[T, Progress], R], tasks: Iterable[T]) -> None:
@@ -91,12 +91,12 @@ class Run(Generic[T, R]):
         self._next: deque[T] = deque()
         self._free = list(range(engine.slots))
         self._hands: dict[int, Hand[T, R]] = {}
-        # concurrent.futures.wait would do, but looks at every task each time, which for a thousand workers costs
-        # milliseconds a task, and takes locks, which an interrupt at the wrong moment leaves taken for ever.
+        # concurrent.futures.wait would serve too. But it looks at every task each time, which costs milliseconds a task
+        # with a thousand workers; and it takes locks, which an interrupt at the wrong moment leaves locked for ever.
         self._done: SimpleQueue[Hand[T, R]] = SimpleQueue()
 
     def __iter__(self) -> Iterator[Outcome[T, R]]:
-        """The outcomes, in the order in which the tasks are done. The next tasks are begun before any is yielded."""
+        """Yield the outcomes in the order in which the tasks are done. Before each, free slots get the next tasks."""
         while True:
             self._begin(self._pull(len(self._free)))
             if not self._hands:
@@ -108,14 +108,14 @@ class Run(Generic[T, R]):
                 yield hand.outcome()
 
     def rounds(self, seconds: float) -> Iterator[tuple[list[Outcome[T, R]], list[T]]]:
-        """What is done since the last round, and the tasks that are begun when the caller asks for the next round.
+        """Yield the outcomes since the last round, and the tasks that begin when the caller asks for the next round.
 
-        A round comes when a task is done, and after so many seconds at the latest; both of its lists can be empty.
-        Until the caller asks for the next round, the results of this one are among those that are `unhandled`.
+        A round comes when a task is done, or after this number of seconds; both of its lists can be empty. Until the
+        caller asks for the next round, the results of this round are `unhandled`.
         """
         done: list[Hand[T, R]] = []
         while True:
-            room = len(self._free) + sum(len(hand.results) for hand in done)  # a task that died may be put back
+            room = len(self._free) + sum(len(hand.results) for hand in done)  # a dead worker's task may be put back
             new = self._pull(room)
             if not (done or new or self._hands):
                 return
@@ -125,11 +125,11 @@ class Run(Generic[T, R]):
             done = self._take(seconds) if self._hands else []
 
     def put_back(self, task: T) -> None:
-        """Have this task done again, before those that have not been begun."""
+        """Have this task done again, before tasks that have not begun."""
         self._next.append(task)
 
     def unhandled(self) -> list[R]:
-        """The results that were in no round, or in the last: after an error, what would be lost."""
+        """Return the results that were in no round or in the last one: after an error they would be lost."""
         return [result for hand in [*self._hands.values()] for result in hand.results]
 
     def in_hand(self) -> list[T]:
@@ -147,7 +147,7 @@ class Run(Generic[T, R]):
             self._engine.begin(hand)
 
     def _take(self, seconds: float | None) -> list[Hand[T, R]]:
-        """Those that are done, at least one of them; none when so many seconds have passed."""
+        """Wait for a task that is done, and return all that are; return none after this number of seconds."""
         taken: list[Hand[T, R]] = []
         with contextlib.suppress(Empty):
             taken.append(self._done.get(timeout=seconds))
@@ -164,15 +164,15 @@ class Run(Generic[T, R]):
 
 
 class Engine(ABC):
-    """Where work is done. Leaving its context ends the workers first: by an exception, within two seconds.
+    """What does the work. As a context manager it ends the workers on exit: after an exception, within two seconds.
 
-    `stop` and `close` can be called again, and then do nothing.
+    A second call of `stop` or `close` does nothing.
     """
 
     workers: int
-    """How many tasks can be worked on at the same time by others than this process."""
+    """The number of tasks on which processes other than this one can work at the same time."""
     slots: int
-    """How many tasks it takes in hand: those that are worked on, and a few that wait."""
+    """The number of tasks in hand: those that are worked on, and a few that wait."""
 
     def __enter__(self) -> Self:
         return self
@@ -185,15 +185,15 @@ class Engine(ABC):
         self.close()
 
     def run(self, function: Callable[[T, Progress], R], tasks: Iterable[T]) -> Run[T, R]:
-        """The work of `function` on `tasks`, which begins when the Run is iterated over.
+        """Return the work of `function` on `tasks`, which begins when the caller iterates over the Run.
 
-        A Run that is left before its end may still have tasks in hand. Nobody hears how they end, and what they tell
-        is counted with what the tasks of the next Run tell.
+        A Run that the caller leaves before its end may still have tasks in hand. Their outcomes are dropped, and what
+        they tell is added to what the tasks of the next Run tell.
         """
         return Run(self, function, tasks)
 
     def each(self, function: Callable[[T], R], tasks: Iterable[T]) -> Iterator[R]:
-        """`function` of each of `tasks`, as they are done. Raises the Death of one too."""
+        """Yield the results of `function` for `tasks`, as they are done. Raises its errors, and Deaths too."""
         for _, result, _ in self.run(call, (partial(function, task) for task in tasks)):
             if isinstance(result, Death):
                 raise result
@@ -201,25 +201,25 @@ class Engine(ABC):
 
     @abstractmethod
     def begin(self, hand: Hand[T, R]) -> None:
-        """Have `hand.function` called with `hand.task` and a Progress, and the hand told how that has ended."""
+        """Have `hand.function` called with `hand.task` and a Progress, and then `hand.succeed` or `hand.fail`."""
 
     @abstractmethod
     def clear(self, slot: int) -> None:
-        """Forget what the task in this slot has told: it is done."""
+        """Forget what the task in this slot has told, because it is done."""
 
     @abstractmethod
     def told(self) -> tuple[int, int]:
-        """Samples and bytes over all tasks in hand, as they have told last."""
+        """Return the sums of samples and of bytes that the tasks in hand have told last."""
 
     @abstractmethod
     def stop(self) -> None:
-        """Begin no further task, tell every function to stop, and end the workers, within two seconds."""
+        """Begin no further task, tell all functions to stop, and end the workers within two seconds."""
 
     @abstractmethod
     def close(self) -> None:
-        """End the workers once they have done what is in hand. Nothing can be begun afterwards."""
+        """End the workers once the tasks in hand are done. No task can begin afterwards."""
 
 
 def call(task: Callable[[], R], _: Progress) -> R:
-    """The result of a task that is a call by itself: a function with its arguments, by functools.partial."""
+    """Return the result of a task that is a call: a function with its arguments, made by functools.partial."""
     return task()

@@ -1,4 +1,8 @@
-"""The in-line engine: one thread of this process, for debugging, small sets, and places without processes."""
+"""The in-line engine: one thread of this process does the tasks, one after the other.
+
+It serves debugging, small sets, and places where no process can be started. A worker cannot die here, but MemoryError
+is a Death as in a worker. A function that does not ask its Progress whether to stop is waited for.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +16,9 @@ from parallel_sharder.errors import Death
 
 
 class Inline(Engine):
-    """One task at a time, in a thread, so that the coordinator can show progress meanwhile.
+    """Does one task at a time, in a thread, so that the coordinator can show progress meanwhile.
 
-    Where no thread can be started, `begin` does the task itself, and no progress is shown meanwhile.
+    If no thread can be started, `begin` does the task itself, and no progress is shown meanwhile.
     """
 
     workers = 0
@@ -36,7 +40,7 @@ class Inline(Engine):
         else:
             self._hands.put(hand)
 
-    def clear(self, slot: int) -> None:  # noqa: ARG002 - there is one
+    def clear(self, slot: int) -> None:  # noqa: ARG002 - there is only one slot
         """As Engine says."""
         self._counts.tell(0, 0)
 
@@ -45,7 +49,7 @@ class Inline(Engine):
         return self._counts.samples, self._counts.written_bytes
 
     def stop(self) -> None:
-        """As Engine says; but a function that does not ask whether to stop is waited for."""
+        """As Engine says, but wait for a function that does not ask whether to stop, however long it takes."""
         self._counts.stopped = True
         self.close()
 
@@ -56,7 +60,7 @@ class Inline(Engine):
             self._thread.join()
 
     def _work(self) -> None:
-        """The thread: tasks, until there is none."""
+        """Do tasks in the thread, until None comes instead of a task."""
         while (hand := self._hands.get()) is not None:
             if not self._counts.stopped:
                 self._do(hand)
@@ -66,7 +70,7 @@ class Inline(Engine):
             result = hand.function(hand.task, self._counts)
         except MemoryError as error:
             hand.fail(Death.without_memory(error))
-        except BaseException as error:  # it is raised where the outcome is wanted
+        except BaseException as error:  # `Hand.outcome` raises it
             hand.fail(error)
         else:
             hand.succeed(result)

@@ -1,7 +1,7 @@
-"""Limits of the machine, in words: which one was reached, what its value is, and what to do.
+"""Limits of the machine, explained: which limit an error is due to, what its value is, and what to do.
 
-Of such a limit the system says "Resource temporarily unavailable", and Python often less. What stops a run without
-words of its own gets them here.
+When a limit is reached, the system says "Resource temporarily unavailable", and Python often says less. This module
+takes such an error, and returns or raises a SharderError with a sentence, or adds a sentence to one.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ _REMEDY = "Use fewer --workers, or --workers 0, or raise the limit."
 
 
 @contextlib.contextmanager
-def stopping_in_words() -> Iterator[None]:
-    """Within, what the system refuses, and a worker's death, ends in a SharderError that says why."""
+def explaining_errors() -> Iterator[None]:
+    """Turn an error of the system or a worker's Death, raised inside the block, into a SharderError that says why."""
     try:
         yield
     except SharderError as error:
@@ -41,7 +41,7 @@ def stopping_in_words() -> Iterator[None]:
 
 
 def explain(error: Exception) -> None:
-    """Add to the message of a SharderError which limit has caused it, if one has."""
+    """Add to the message of a SharderError the limit that has caused it, if a limit has."""
     if isinstance(error, SharderError) and not isinstance(error, OptionsError):
         cause = error.__cause__
         while isinstance(cause, SharderError | Death):
@@ -52,15 +52,15 @@ def explain(error: Exception) -> None:
             error.args = (*lines, f"{last.removesuffix('.')}. {limit}")
 
 
-def no_worker(error: OSError) -> WorkerError:
-    """What to raise if `error` keeps a worker process from being started."""
+def unstartable(error: OSError) -> WorkerError:
+    """Return the error to raise if `error` keeps a worker process from being started."""
     limit = _processes() if error.errno == errno.EAGAIN else _limit(error) or "Use --workers 0."
     where = f"{error.filename}: " if error.filename else ""
     return WorkerError(f"a worker cannot be started: {where}{error.strerror or error}. {limit}")
 
 
 def _limit(error: BaseException | None) -> str:
-    """The limit that is behind an error, and what to do, in sentences; nothing if there is none."""
+    """Return the limit that has caused an error, and what to do, in sentences; "" if no limit has."""
     number = error.errno if isinstance(error, OSError) else None
     if number == errno.EMFILE:
         return f"The limit on a process's open files is {_value(resource.RLIMIT_NOFILE):,} (ulimit -n). {_REMEDY}"
@@ -77,9 +77,9 @@ def _limit(error: BaseException | None) -> str:
 
 
 def _processes() -> str:
-    from parallel_sharder.engines import cores  # not before it is wanted: it takes workers longer than all else
+    from parallel_sharder.engines import cores  # only when it is needed: its import takes longer than all others
 
-    user = math.inf if os.geteuid() == 0 else _value(resource.RLIMIT_NPROC)  # which does not bind root
+    user = math.inf if os.geteuid() == 0 else _value(resource.RLIMIT_NPROC)  # the limit does not bind root
     group = cores.cgroup_processes()
     if user < group:
         return f"The limit on a user's processes and threads is {user:,} (ulimit -u). {_REMEDY}"
@@ -92,7 +92,7 @@ def _file_size() -> str:
     if (limit := _value(resource.RLIMIT_FSIZE)) < math.inf:
         most = f"{limit // 1024:,} KB (ulimit -f)"
         return f"The limit on the size of a file is {most}. Raise it, or use a smaller --maxsize."
-    return "The file system takes no larger file. Use a smaller --maxsize."
+    return "The file system cannot hold a larger file. Use a smaller --maxsize."
 
 
 def _memory() -> str:
@@ -103,6 +103,6 @@ def _memory() -> str:
 
 
 def _value(kind: int) -> float:
-    """The value of a limit of this process."""
+    """Return the value of a limit of this process; infinity if it is not set."""
     value = resource.getrlimit(kind)[0]
     return math.inf if value == resource.RLIM_INFINITY else value

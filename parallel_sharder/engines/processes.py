@@ -1,15 +1,15 @@
-"""The process engine: workers are processes of this host, and may die.
+"""The engine of processes: its workers are processes of this host, and may die.
 
 A thread of the coordinator holds a pipe to each worker and waits on all pipes at once. A pipe ends with its worker, so
-a death is noticed when it happens, and is the outcome of the one task that died with it; a fresh worker replaces it.
-(The standard pools are otherwise: multiprocessing.Pool loses the task and waits for ever, ProcessPoolExecutor ends
-every worker.)
+a death is noticed when it happens. It is the outcome of the one task that the worker had, and a new worker replaces
+the dead one. (The standard pools do not: multiprocessing.Pool loses the task and waits for ever, ProcessPoolExecutor
+ends all workers.)
 
             begin                  pipe                            pipe
     caller ------> waiting hands ------> worker: function(task, ...) ------> the hand
 
-Works with every start method (see starting). The default is forkserver: fork copies a coordinator with threads and
-locks in unknown states.
+It works with each start method (see starting.py). The default is forkserver, because fork copies a coordinator with
+threads and with locks in unknown states.
 """
 
 from __future__ import annotations
@@ -27,55 +27,55 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
-from parallel_sharder.engines import inside, limits
+from parallel_sharder.engines import limits, worker_process
 from parallel_sharder.engines.board import Board
 from parallel_sharder.engines.engine import Engine, Hand
 from parallel_sharder.engines.starting import Fork, ForkServer, Spawn, Starter
 from parallel_sharder.errors import Death
 
 TASKS_AHEAD = 2
-"""Tasks in hand beyond one for each worker: with none a worker would wait for the coordinator between two tasks, with
-many the coordinator's memory would grow with the set."""
+"""The tasks in hand beyond one for each worker. With none, a worker waits for the coordinator between two tasks; with
+many, the coordinator's memory grows with the set."""
 
 GRACE_SECONDS = 1.5
-"""What a worker that was told to stop has for its current sample; then it is killed. Two seconds are promised."""
+"""The time for its current sample that a worker has when it is told to stop; then it is killed. 2 s are promised."""
 
 LAST_SECONDS = 0.3
-"""What the dispatching thread has to reap workers that it has killed; then it is given up."""
+"""The time that the dispatching thread has to reap the workers that it has killed; then it is given up."""
 
 
 def open_engine(workers: int, start_method: str | None = None, preload: str = "") -> Processes:
-    """An engine of `workers` processes, started by "forkserver" (the default), "spawn" or "fork".
+    """Return an engine of `workers` processes, started by "forkserver" (the default), "spawn" or "fork".
 
-    The fork server imports the module `preload` for all of them. Raises WorkerError if there cannot be an engine.
+    A fork server imports the module `preload` once for all workers. Raises WorkerError if the engine cannot be made.
     """
     try:
         memory = Board.create(workers + TASKS_AHEAD)
         return Processes(workers, start_method or "forkserver", preload, memory)
     except OSError as error:
-        raise limits.no_worker(error) from error
+        raise limits.unstartable(error) from error
 
 
 @dataclass(eq=False)
 class _Worker:
-    """One process, and the task that it has in hand."""
+    """A worker process, the pipe to it, and the task that it has in hand."""
 
     pid: int
     pipe: Connection
     hand: Hand[Any, Any] | None = None
 
     def dismiss(self) -> None:
-        """Tell it that there are no more tasks."""
+        """Tell the worker that there are no more tasks."""
         with contextlib.suppress(OSError):  # it has died already
-            self.pipe.send_bytes(inside.DISMISSED)
+            self.pipe.send_bytes(worker_process.DISMISSED)
 
 
 class Processes(Engine):
-    """At most `workers` processes, started when there is work for them.
+    """Runs tasks in at most `workers` processes, which are started when there is work for them.
 
-    `memory` is the descriptor of the board's, which belongs to the engine from now on. A task that finds no worker,
-    because none can be started, fails with WorkerError. The caller and the dispatching thread share no lock, which an
-    interrupt could leave taken for ever: a deque and a few flags, each set by one of them, are enough.
+    `memory` is the descriptor of the board's file, which belongs to the engine from now on. If no worker can be started
+    for a task, the task fails with WorkerError. The caller and the dispatching thread share no lock, because an
+    interrupt could leave it locked for ever. They share a deque and a few flags, and only one of them sets each flag.
     """
 
     def __init__(self, workers: int, start_method: str, preload: str, memory: int) -> None:
@@ -99,7 +99,7 @@ class Processes(Engine):
         )  # fmt: skip
 
     def begin(self, hand: Hand[Any, Any]) -> None:
-        """As Engine says. Raises what has ended the dispatching thread, if something has."""
+        """As Engine says. Raises the error that has ended the dispatching thread, if there is one."""
         if self._failure is not None:
             raise self._failure
         if self._thread is None:
@@ -126,9 +126,10 @@ class Processes(Engine):
         self.close()
 
     def close(self) -> None:
-        """As Engine says: idle workers end at once, busy ones after their task, or GRACE_SECONDS after `stop`.
+        """As Engine says: idle workers end at once, busy workers after their task, or GRACE_SECONDS after `stop`.
 
-        If the thread has not ended them by then, they are killed all the same, and the thread ends with this process.
+        If the dispatching thread has not ended them by then, this thread kills them, and the dispatching thread is left
+        to end with this process.
         """
         first, self._closing = not self._closing, True
         if self._thread is None:
@@ -143,9 +144,9 @@ class Processes(Engine):
         self._thread = None
 
     def _kill(self) -> None:
-        """End every worker at once, whatever it does."""
+        """Kill all workers at once, whatever they do."""
         for worker in list(self._crew):
-            with contextlib.suppress(ProcessLookupError):  # it is dead, and who has started it knows
+            with contextlib.suppress(ProcessLookupError):  # the worker has ended, and has been reaped
                 os.kill(worker.pid, signal.SIGKILL)
 
     def _wake(self) -> None:
@@ -153,25 +154,25 @@ class Processes(Engine):
             self._wake_writer.send_bytes(b"")
 
     def _close(self) -> None:
-        """Close what this process has open for the workers, once they have ended."""
+        """Close what this process has open for the workers, after they have ended."""
         self._starter.close()
         self._release()
 
     def _run(self) -> None:
-        """The thread: `_dispatch`, and what must be done however that ends."""
-        # A worker inherits the mask of the thread that starts it: signals that reach the whole group, as Ctrl-C does,
-        # never reach workers, not even while they start; the coordinator alone decides what they mean.
+        """Run the dispatching thread: `_dispatch`, and what must be done however `_dispatch` ends."""
+        # A worker inherits the signal mask of the thread that starts it. So signals to the whole process group, such as
+        # Ctrl-C, never reach a worker, not even while it starts; only the coordinator decides what they mean.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
         try:
             self._dispatch()
-        except Exception as error:  # without memory, say; nobody must wait for an answer for ever
+        except Exception as error:  # memory is short, for example; no caller must wait for ever
             self._fail(error)
         while self._crew:
             self._starter.wait(self._crew.pop().pid)
         self._close()
 
     def _dispatch(self) -> None:
-        """Hand out tasks, receive answers and deaths, until the engine closes and all is answered."""
+        """Hand out tasks, and receive answers and deaths, until the engine closes and all tasks are answered."""
         deadline = float("inf")
         while True:
             self._hand_out()
@@ -181,7 +182,7 @@ class Processes(Engine):
                 deadline = time.monotonic() + GRACE_SECONDS
             if time.monotonic() > deadline:
                 self._kill()
-            # No time limit while all is well; whoever closes the engine wakes this up.
+            # Without `stop` there is no time limit: `begin` and `close` wake this thread.
             ready = self._selector.select(0.1 if self._board.stopped else None)
             for key, _ in ready:
                 if key.data is None:
@@ -192,7 +193,7 @@ class Processes(Engine):
             worker.dismiss()
 
     def _fail(self, error: Exception) -> None:
-        """Give up: this error is the answer to every task."""
+        """Give up: kill the workers, and answer every task with this error."""
         self._failure = error
         self._kill()
         for worker in self._crew:
@@ -201,7 +202,7 @@ class Processes(Engine):
         self._fail_waiting(error)
 
     def _fail_waiting(self, error: Exception) -> None:
-        with contextlib.suppress(IndexError):  # both threads may be here, and each hand is taken by one of them
+        with contextlib.suppress(IndexError):  # both threads may do this at once, and each hand is taken by one
             while True:
                 self._waiting.popleft().fail(error)
 
@@ -209,16 +210,16 @@ class Processes(Engine):
         while self._waiting and (self._idle or len(self._crew) < self.workers):
             try:
                 hand = self._waiting.popleft()
-            except IndexError:  # `stop` has come in between
+            except IndexError:  # `stop` has cleared the deque meanwhile
                 return
             try:
                 packed = pickle.dumps((hand.function, hand.task, hand.slot))
                 worker = self._idle.pop() if self._idle else self._start_worker()
             except Exception as error:
-                hand.fail(limits.no_worker(error) if isinstance(error, OSError) else error)
+                hand.fail(limits.unstartable(error) if isinstance(error, OSError) else error)
                 continue
             worker.hand = hand
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it has died, as select will say
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # select will report the death
                 worker.pipe.send_bytes(packed)
 
     def _start_worker(self) -> _Worker:
@@ -231,8 +232,9 @@ class Processes(Engine):
         return worker
 
     def _release(self) -> None:
-        """Close the coordinator's ends of all pipes, and the board's file. In a forked worker too: that the other end
-        is closed is how a worker sees that the coordinator has ended.
+        """Close the coordinator's ends of all pipes, and the board's file.
+
+        A forked worker does so too: workers notice that the coordinator has ended when no process has these ends open.
         """
         for end in (*self._pipes, self._wake_reader, self._wake_writer):
             end.close()
@@ -240,9 +242,9 @@ class Processes(Engine):
         os.close(self._memory)
 
     def _receive(self, worker: _Worker) -> None:
-        """The answer of a worker, or its death."""
+        """Receive the answer of a worker, or its death, and hand it on."""
         try:
-            succeeded, answer = pickle.loads(worker.pipe.recv_bytes())  # noqa: S301  it is the worker's
+            succeeded, answer = pickle.loads(worker.pipe.recv_bytes())  # noqa: S301  our worker has sent it
         except (EOFError, OSError):
             self._crew.remove(worker)
             if worker in self._idle:

@@ -1,7 +1,7 @@
-"""Progress: what the function of a task is handed, to tell how far it is, and to ask whether to go on.
+"""Progress: the object by which the function of a task tells how far it is, and asks whether to stop.
 
-The function runs wherever its engine lets it run, and knows nothing of that place. How the numbers reach the
-coordinator, and the wish to stop reaches the function, is the engine's business.
+The engine hands one to each function that it calls. The function does not know in which process or on which host it
+runs; the engine carries the numbers to the coordinator, and the order to stop to the function.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ class Progress(Protocol):
     """The channel of one task."""
 
     def tell(self, samples: int, written_bytes: int) -> None:
-        """So much of the task is done. Each call replaces what was told before."""
+        """Tell how many samples and bytes of the task are done. Each call replaces the numbers of the last one."""
 
     @property
     def stopped(self) -> bool:
-        """Whether the function should raise StoppedError, because nobody wants its result any more."""
+        """Whether the function should raise StoppedError, because its result is not wanted any more."""
 
 
 class Counts:
-    """A Progress within one process: its attributes are what was told last, and whether to stop."""
+    """A Progress for one process. Its attributes are the numbers that were told last, and whether to stop."""
 
     def __init__(self) -> None:
         self.samples = self.written_bytes = 0

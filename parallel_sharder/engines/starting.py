@@ -1,12 +1,13 @@
-"""Starting workers, by fork, by spawn, or through a fork server. Each gets one end of a pipe, and the board.
+"""Starting workers: by fork, by spawn, or through a fork server. Each worker gets one end of a pipe, and the board.
 
-multiprocessing starts processes too, but does more than workers need, and each of these things can fail: it imports the
-caller's `__main__` again, which a script without a guard and code from standard input do not survive; it puts the
-working folder first in the import path, so that any copy.py there is run; it makes a socket in TMPDIR, whose path may
-be too long; and it refuses to start anything from a daemonic process.
+A worker by fork is a copy of this process, with the locks of its other threads. A worker by spawn is a new interpreter,
+which imports all that it needs. A worker by forkserver is a copy of a server that has imported what most tasks need,
+and has done nothing else.
 
-The methods differ in what a worker is a copy of. fork: of this process, locks of other threads included. spawn: of
-nothing; it imports all it needs. forkserver: of a server that has imported what most tasks need, and done nothing else.
+multiprocessing starts processes too, but does four things that workers do not need and that can fail. It imports the
+caller's `__main__` again, which breaks a script without a guard and code from standard input. It puts the working
+folder first in the import path, so that a copy.py there is run. It makes a socket in TMPDIR, whose path may be too
+long. It refuses to start a process from a daemonic process.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from typing import Protocol
 
-from parallel_sharder.engines import inside
+from parallel_sharder.engines import worker_process
 from parallel_sharder.engines.board import Board
 from parallel_sharder.errors import Death, WorkerError
 
@@ -28,17 +29,17 @@ class Starter(Protocol):
     """One way to start workers."""
 
     def start(self, pipe: Connection) -> int:
-        """The process ID of a new worker, which has this end of a pipe. Raises OSError if there can be none."""
+        """Start a worker with this end of a pipe, and return its process ID. Raises OSError if that fails."""
 
     def wait(self, pid: int) -> int:
-        """The exit code of a worker that ends, negative for a signal."""
+        """Wait for a worker to end, and return its exit code, negative for a signal."""
 
     def close(self) -> None:
-        """End what is left besides workers."""
+        """End the processes that are not workers."""
 
 
 class Fork:
-    """Workers are copies of this process. `release()` closes, in the copy, what belongs to other workers."""
+    """Starts workers as copies of this process. In a copy, `release()` closes what belongs to other workers."""
 
     def __init__(self, board: Board, release: Callable[[], None]) -> None:
         self._board = board
@@ -48,24 +49,24 @@ class Fork:
         """As Starter says."""
         pid = os.fork()
         if pid == 0:
-            inside.run_and_exit(self._live, pipe.fileno(), self._board)
+            worker_process.run_and_exit(self._live, pipe.fileno(), self._board)
         return pid
 
     def _live(self, descriptor: int, board: Board) -> None:
         self._release()
         sys.path[:] = import_path()
-        inside.work(descriptor, board)
+        worker_process.work(descriptor, board)
 
     def wait(self, pid: int) -> int:
         """As Starter says."""
-        return inside.exit_code(pid)
+        return worker_process.exit_code(pid)
 
     def close(self) -> None:
         """As Starter says."""
 
 
 class Spawn:
-    """Workers are processes of their own from the beginning. `board` is the descriptor of theirs."""
+    """Starts each worker as a new interpreter. `board` is the descriptor of the board's file."""
 
     def __init__(self, board: int) -> None:
         self._board = board
@@ -73,7 +74,7 @@ class Spawn:
 
     def start(self, pipe: Connection) -> int:
         """As Starter says."""
-        worker = _run_helper("spawn", "", pipe.fileno(), self._board)
+        worker = _run_bootstrap("spawn", "", pipe.fileno(), self._board)
         self._workers[worker.pid] = worker
         return worker.pid
 
@@ -86,9 +87,9 @@ class Spawn:
 
 
 class ForkServer:
-    """Workers are copies of a server, which is started with the first of them, and again if it has died.
+    """Starts workers as copies of a server, which is started before the first worker, and again if it has died.
 
-    The server imports the module `preload` first, if one is named.
+    `board` is the descriptor of the board's file. The server first imports the module `preload`, if it is named.
     """
 
     def __init__(self, board: int, preload: str) -> None:
@@ -112,56 +113,56 @@ class ForkServer:
     def wait(self, pid: int) -> int:
         """As Starter says."""
         answer = self._ask(pid)
-        return inside.UNKNOWN_STATUS if answer is None else answer
+        return worker_process.UNKNOWN_STATUS if answer is None else answer
 
     def close(self) -> None:
         """As Starter says."""
         if self._channel is not None:
             self._channel.close()
         if self._server is not None:
-            self._server.kill()  # it has nothing to lose
+            self._server.kill()  # it keeps no state that could be lost
             self._server.wait()
 
     def _open(self) -> None:
         self.close()
         self._channel, theirs = socket.socketpair()
         with theirs:
-            self._server = _run_helper("forkserver", self._preload, theirs.fileno(), self._board)
+            self._server = _run_bootstrap("forkserver", self._preload, theirs.fileno(), self._board)
 
     def _ask(self, number: int, descriptors: Sequence[int] = ()) -> int | None:
-        """What the server answers; None if it is dead."""
+        """Ask the server, and return its answer; None if the server is dead."""
         assert self._channel is not None  # noqa: S101 - _open has set it
         try:
-            socket.send_fds(self._channel, [inside.NUMBER.pack(number)], descriptors)
-            answer = self._channel.recv(inside.NUMBER.size)
+            socket.send_fds(self._channel, [worker_process.NUMBER.pack(number)], descriptors)
+            answer = self._channel.recv(worker_process.NUMBER.size)
         except ConnectionError:
             return None
-        return inside.NUMBER.unpack(answer)[0] if answer else None
+        return worker_process.NUMBER.unpack(answer)[0] if answer else None
 
 
-def _run_helper(method: str, preload: str, descriptor: int, board: int) -> subprocess.Popen[bytes]:
-    """Start a helper process (see the module helper), which has these descriptors. Raises OSError."""
+def _run_bootstrap(method: str, preload: str, descriptor: int, board: int) -> subprocess.Popen[bytes]:
+    """Start a process that runs bootstrap.py with these descriptors. Raises OSError if that fails."""
     if not sys.executable:
         raise WorkerError(
-            "a worker cannot be started: the path of Python, sys.executable, is not known here. Set that, or use "
-            "--workers 0."
+            "a worker cannot be started: the path of Python is not known, because sys.executable is not set. Set it, "
+            "or use --workers 0."
         )
     flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # as multiprocessing does
-    script = os.path.join(os.path.dirname(__file__), "helper.py")
-    # -P: what the working folder, or that of the script, holds is not imported in place of what Python brings.
+    script = os.path.join(os.path.dirname(__file__), "bootstrap.py")
+    # -P: modules in the working folder, or in that of the script, are not imported in place of the library's.
     words = [sys.executable, *flags, "-P", script, method, preload, str(descriptor), str(board), *import_path()]
-    return subprocess.Popen(words, pass_fds=(descriptor, board))  # noqa: S603  no shell, and our own words
+    return subprocess.Popen(words, pass_fds=(descriptor, board))  # noqa: S603  no shell is used, and the words are our own
 
 
 def import_path() -> list[str]:
-    """Where workers import from: as this process does, but what Python has put first for the script comes last.
+    """Return the import path for workers: that of this process, with the folders of the script and the user last.
 
-    That is the working folder or the script's own; a copy.py or queue.py in it would be imported in place of the
-    library's. What is only there, such as modules that tests bring, is found all the same.
+    Python puts the working folder or the script's folder first, and a copy.py or queue.py in it would be imported in
+    place of the library's. Modules that are only there, such as those of tests, are still found.
     """
     try:
         here = os.getcwd()
-    except OSError:  # it has been removed
+    except OSError:  # the working folder has been removed
         here = "/"
     script = getattr(sys.modules["__main__"], "__file__", None) or here
     users = {os.path.realpath(folder) for folder in (here, os.path.dirname(script))}

@@ -7,7 +7,7 @@ import numpy as np
 from parallel_sharder.indexes.members import Columns, ShardMembers
 from parallel_sharder.model import Listing, Plan, ShardRecord
 from parallel_sharder.samples.forms import FORMS
-from parallel_sharder.samples.sizes import FieldBytes, member_bytes
+from parallel_sharder.samples.tar_sizes import FieldBytes, member_bytes
 from parallel_sharder.tar import ustar
 
 

@@ -1,1 +1,1 @@
-"""Samples: what is in one, in which form, how large it is, and what its image and annotation hold."""
+"""Samples: the forms in which they are stored, their members and sizes, and checks of images and annotations."""

@@ -1,6 +1,8 @@
-"""Annotations: XML bytes to the dict that a sample's JSON begins with.
+"""An annotation of an image: bytes of XML come in, and the dict with which a sample's JSON begins is returned.
 
-The meaning is xmltodict's, because the reference script's is. Nothing else in the package knows XML.
+The dict is what xmltodict returns, because the reference script uses xmltodict. `describe` picks out the values that
+the form `boxes` stores, and `oddities` lists what is doubtful in an annotation but is stored. A document that cannot be
+parsed is a SampleError. This module opens no file, and no other module has a parser of XML.
 """
 
 from __future__ import annotations
@@ -17,29 +19,29 @@ from parallel_sharder.kinds import Kind
 from parallel_sharder.model import IMAGE_ENDINGS
 
 SIZE_LIMIT_BYTES = 1 << 20
-"""The largest annotation that is read: a real one has under 10 KB, and parsing takes many times its size in memory."""
+"""The largest annotation that is read. A real one has under 10 KB. Parsing takes many times its size in memory."""
 
 JSON_BYTES_PER_XML_BYTE = 6
 """The most that `json.dumps` of a parsed document grows over the document's bytes.
 
 One byte of text (DEL, or a letter in Latin-1) becomes six (`\\u007f`), and no markup grows as much: `<a/>` takes four
-bytes and gives the eleven of `"a": null, `. Only entities and default attributes could pass it, and those are refused.
+bytes and becomes the eleven of `"a": null, `. Only entities and default attributes could grow more; they are refused.
 """
 
 _DEFAULTS = (b"<!ATTLIST", "<!ATTLIST".encode("utf-16-le"), "<!ATTLIST".encode("utf-16-be"))
 
 
 def parse(xml: bytes, path: str) -> dict[str, Any]:
-    """The document as xmltodict gives it: {"annotation": ...}.
+    """Return the document as xmltodict does: {"annotation": ...}.
 
-    Raises SampleError (bad-annotation) with the parser's reason and place for what is not well-formed or not an
-    annotation, and for what would grow beyond its size: entities, default attributes. `path` is only for that.
+    Raises SampleError (bad-annotation) if the document is not well-formed, is not an annotation, or has entities or
+    default attributes, which would grow beyond its size. The error has `path`, and the parser's reason and position.
     """
     try:
         if any(each in xml for each in _DEFAULTS):
             raise ValueError("default attributes are disabled")
         document: dict[str, Any] = xmltodict.parse(xml)
-    except (ExpatError, ValueError, LookupError) as error:  # LookupError: an encoding nobody knows
+    except (ExpatError, ValueError, LookupError) as error:  # LookupError: Python does not know the encoding
         raise SampleError(Kind.BAD_ANNOTATION, path, f"not well-formed XML: {error}") from error
     if not isinstance(document.get("annotation"), dict):
         root = next(iter(document))
@@ -48,7 +50,7 @@ def parse(xml: bytes, path: str) -> dict[str, Any]:
 
 
 class DescribedObject(NamedTuple):
-    """An object of an annotation, as text; None for what it has not, or not as one text."""
+    """The values of one object in an annotation, as text; None for a value that is missing or is not one text."""
 
     name: str | None
     xmin: str | None
@@ -60,7 +62,7 @@ class DescribedObject(NamedTuple):
 
 
 class Described(NamedTuple):
-    """What an annotation says of its image, as text; None for what it has not, or not as one text."""
+    """The values of an annotation, as text; None for a value that is missing or is not one text."""
 
     folder: str | None
     filename: str | None
@@ -70,7 +72,7 @@ class Described(NamedTuple):
 
 
 def describe(document: Mapping[str, Any]) -> Described:
-    """What a parsed document says."""
+    """Return the values of a parsed document."""
     annotation = document["annotation"]
     size = annotation.get("size")
     objects = annotation.get("object")
@@ -92,17 +94,17 @@ def _text(element: Any, name: str) -> str | None:
 
 
 def names_image(name: str, key: str) -> bool:
-    """Whether `name`, with the ending of an image or without, is that of the image `key`."""
+    """Return whether `name`, with the ending of an image or without one, names the image `key`."""
     stem, ending = os.path.splitext(name)
     return key == (stem if ending.lower() in IMAGE_ENDINGS else name)
 
 
 def oddities(document: dict[str, Any], key: str) -> list[tuple[Kind, str]]:
-    """What is worth knowing about an annotation that is stored as it is: another image's name, boxes past the image."""
+    """Return what is doubtful in an annotation that is stored unchanged: another image's name, boxes past the image."""
     annotation = document["annotation"]
     found = []
     name = annotation.get("filename")
-    if isinstance(name, str) and "%" not in name and not names_image(name, key):  # "%s" stands for any
+    if isinstance(name, str) and "%" not in name and not names_image(name, key):  # "%s" stands for any name
         found.append((Kind.OTHER_NAME, f"it names {name}"))
     objects = annotation.get("object")
     for each in objects if isinstance(objects, list) else [objects]:
@@ -110,7 +112,7 @@ def oddities(document: dict[str, Any], key: str) -> list[tuple[Kind, str]]:
             box = [int(each["bndbox"][side]) for side in ("xmin", "ymin", "xmax", "ymax")]
             width, height = int(annotation["size"]["width"]), int(annotation["size"]["height"])
         except (KeyError, TypeError, ValueError):
-            continue  # no box, or none in numbers
+            continue  # there is no box, or its sides are not numbers
         if not (0 <= box[0] < box[2] <= width and 0 <= box[1] < box[3] <= height):
             found.append((Kind.BAD_BOX, f"xmin, ymin, xmax, ymax {box} in {width} x {height}"))
     return found

@@ -1,7 +1,8 @@
-"""The form `boxes`: the JSON has one shape for every sample, annotated or not, so that any strict schema holds it.
+"""The form `boxes`: the JSON has the same fields for every sample, annotated or not, so that a strict schema fits all.
 
-JSON_FIELDS has its fields, their units and their meaning. What is wrong with ImageNet's annotations is mended and
-counted, see mended.Mended. The names of the fields are those of COCO and torchvision where these have one.
+JSON_FIELDS lists the fields with their types, units and meanings. A field is named as in COCO and torchvision where
+these have it. Faults of ImageNet's annotations are mended and counted (see mended.Mended). The encoder gets the sample
+and returns the JSON's bytes; it needs the image's width and height only where the annotation lacks them.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from parallel_sharder.samples.form import IMAGE, LABEL, Encoded, Field, JsonFiel
 from parallel_sharder.samples.image import Size
 from parallel_sharder.samples.mended import Mended
 from parallel_sharder.samples.sample import Sample
-from parallel_sharder.samples.shapes import MET
+from parallel_sharder.samples.shapes import KNOWN_SHAPES
 
 JSON_FIELDS = (
     JsonField("cls", "integer", {"dtype": "int64"}, "the label of the image's class", of_a_class=True),
@@ -47,16 +48,16 @@ JSON_FIELDS = (
     ),
     JsonField("difficult", "list of integers", {"list": "int8"}, "of each object 1 if it is hard to recognise, else 0"),
 )
-"""In the order in which they are stored. Those of a class are not there in a set without classes (test)."""
+"""The fields of the JSON in the order in which they are stored. A set without classes (test) lacks those of a class."""
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,15}(?:\.[0-9]*)?|\.[0-9]+)")
-"""Nothing that is written out is longer than it was: the limit of the field relies on that."""
+"""A number in an annotation. Its integer is never longer than its text: the limit of the field relies on this."""
 
 _ENDING_BYTES = max(map(len, IMAGE_ENDINGS))
 
 
 class BoxesForm:
-    """As form.Form says."""
+    """The Form by the name `boxes`."""
 
     meaning = "one shape for all samples, see below"
     json_fields: Sequence[JsonField] = JSON_FIELDS
@@ -66,8 +67,8 @@ class BoxesForm:
     def fields(self, has_classes: bool) -> tuple[Field, ...]:
         """As form.Form says.
 
-        An object takes 90 bytes of XML at least (its tags), and 39 of JSON, the digits of its box aside, which are no
-        more than in the XML.
+        The JSON is never longer than the XML and the JSON without annotation together: an object takes at least 90
+        bytes of XML, its tags, and 39 of JSON, both without the digits of its box, which are no more than in the XML.
         """
         json_field = Field("json", _class_bytes, Role.ANNOTATION, 1, annotation.SIZE_LIMIT_BYTES)
         return (LABEL, IMAGE, json_field) if has_classes else (IMAGE, json_field)
@@ -108,11 +109,11 @@ class _Encoder:
 
 
 def _described(sample: Sample, xml: bytes) -> Described:
-    return MET.describe(xml) or annotation.describe(annotation.parse(xml, sample.xml_path))
+    return KNOWN_SHAPES.describe(xml) or annotation.describe(annotation.parse(xml, sample.xml_path))
 
 
 def unannotated_json(filename: str, image_class: ImageClass | None, size: Size) -> bytes:
-    """The JSON of a sample without annotation, whose image has this name and this size."""
+    """Return the JSON of a sample without annotation, whose image has this name and size (width, height)."""
     return _text(filename, image_class, size, [], annotated=False)
 
 
@@ -123,9 +124,10 @@ def boxes_json(
     image_size: Size,
     labels: Mapping[str, int],
 ) -> Encoded:
-    """The JSON of a sample with this annotation, or with none; `labels` are those of all classes by ID.
+    """Return the JSON of a sample with this annotation, or with none.
 
-    `filename` is the image's; `image_size` is the file's own, for a sample whose annotation has none.
+    `filename` is the image's. `image_size` is the image's own, and is used where the annotation has no size. `labels`
+    maps the ID of each class to its label.
     """
     if described is None:
         return Encoded((unannotated_json(filename, image_class, image_size),), (), Mended())
@@ -142,21 +144,21 @@ def boxes_json(
         filenames="%s" in named, folders=bool(wnid) and described.folder == wnid.removeprefix("n"), sizes=without_size
     )
     for each in described.objects:
-        placed = _mended_box(each, size)
-        if placed.detail:
-            odd.append((Kind.BAD_BOX, placed.detail))
-            mended = mended.plus(placed.mended)
-        if placed.box is None:
+        checked = _checked_box(each, size)
+        if checked.detail:
+            odd.append((Kind.BAD_BOX, checked.detail))
+            mended = mended.plus(checked.mended)
+        if checked.box is None:
             continue
         name = each.name or ""
         if not WNID.fullmatch(name):
             name, mended = wnid, mended._replace(names=mended.names + 1)
-        objects.append(_Object(placed.box, name, labels.get(name, -1), each.truncated == "1", each.difficult == "1"))
+        objects.append(_Object(checked.box, name, labels.get(name, -1), each.truncated == "1", each.difficult == "1"))
     return Encoded((_text(filename, image_class, size, objects, annotated=True),), tuple(odd), mended)
 
 
 def annotated_size(described: Described) -> Size | None:
-    """The annotation's width and height in pixels; None if one is missing, or nothing that a size can be."""
+    """Return the annotation's width and height in pixels; None unless both are positive numbers below 10**9."""
     width, height = _number(described.width), _number(described.height)
     return (width, height) if width and height and 0 < width < 10**9 and 0 < height < 10**9 else None
 
@@ -169,31 +171,31 @@ class _Object(NamedTuple):
     difficult: bool
 
 
-class _Placed(NamedTuple):
-    """A box that is sound, or None if it is dropped; what was mended, and what to tell of it."""
+class _CheckedBox(NamedTuple):
+    """A box that is sound, or None if it is dropped; the counts of what was mended, and a message about it."""
 
     box: tuple[int, int, int, int] | None
     mended: Mended = Mended()
     detail: str = ""
 
 
-def _mended_box(each: DescribedObject, size: Size) -> _Placed:
+def _checked_box(each: DescribedObject, size: Size) -> _CheckedBox:
     width, height = size
     sides = [_number(text) for text in (each.xmin, each.ymin, each.xmax, each.ymax)]
     xmin, ymin, xmax, ymax = sides
     if xmin is None or ymin is None or xmax is None or ymax is None:
-        return _Placed(None, Mended(dropped=1), "a box without four numbers: dropped")
+        return _CheckedBox(None, Mended(dropped=1), "a box without four numbers: dropped")
     if 0 <= xmin < xmax <= width and 0 <= ymin < ymax <= height:
-        return _Placed((xmin, ymin, xmax, ymax))
+        return _CheckedBox((xmin, ymin, xmax, ymax))
     detail = f"xmin, ymin, xmax, ymax {sides} in {width} x {height}"
     left, right = sorted((xmin, xmax))
     top, bottom = sorted((ymin, ymax))
     box = max(left, 0), max(top, 0), min(right, width), min(bottom, height)
     if box[0] >= box[2] or box[1] >= box[3]:
-        return _Placed(None, Mended(dropped=1), f"{detail}: dropped")
+        return _CheckedBox(None, Mended(dropped=1), f"{detail}: dropped")
     swapped, clamped = xmin > xmax or ymin > ymax, box != (left, top, right, bottom)
     done = " and ".join(word for word, is_so in (("swapped", swapped), ("clamped", clamped)) if is_so)
-    return _Placed(box, Mended(swapped=int(swapped), clamped=int(clamped)), f"{detail}: {done}")
+    return _CheckedBox(box, Mended(swapped=int(swapped), clamped=int(clamped)), f"{detail}: {done}")
 
 
 def _number(text: str | None) -> int | None:
@@ -203,7 +205,7 @@ def _number(text: str | None) -> int | None:
 
 
 def _text(name: str, image_class: ImageClass | None, size: Size, objects: list[_Object], *, annotated: bool) -> bytes:
-    """As json.dumps writes it, of which lists of numbers are what Python prints."""
+    """Return what json.dumps writes for these fields. It writes a list of numbers as Python prints it."""
     lists = (
         f'"boxes": {[[*each.box] for each in objects]}, "names": {json.dumps([each.name for each in objects])}, '
         f'"labels": {[each.label for each in objects]}, "truncated": {[int(each.truncated) for each in objects]}, '

@@ -1,8 +1,8 @@
-"""A form: which members a sample of a set has, and how they are made. Each answer to it is one file of this folder.
+"""The form's interface: which fields the samples of a set have, and how their contents are made.
 
-The plan asks a form for `fields`, of which each says how many bytes it can have at most. A worker asks for an
-`encoder`, and this for what it makes of each sample. The card asks for words and for the types that the Hub wants. No
-other module knows one form from another.
+Each form is one file of this folder; the table of forms is in forms.py. The plan asks a form for `fields`, and each
+field for its largest size. A worker asks for an `encoder`, and the encoder for the contents of each sample. The card
+asks for words, and for the types that the Hub wants. This module reads no annotation and no image.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from parallel_sharder.tar.ustar import SIZE_LIMIT_BYTES
 
 
 class Field(NamedTuple):
-    """One field of a form's samples, and so one member of each in the tar: `<key>.<name>`.
+    """One field of a form's samples; each sample has one member for it in the tar, `<key>.<name>`.
 
-    Its content has at most `class_bytes(image_class, key_bytes)` bytes, and `times` as many more as the sample's file
-    for `role` has. A file above `largest_bytes` is not stored. `is_exact` says that the content has just as many bytes;
-    the sizes of other fields are recorded.
+    Its content has at most `class_bytes(image_class, key_bytes)` bytes, and `times` bytes more for each byte of the
+    sample's file for `role`. A file of more than `largest_bytes` is not stored. `is_exact` says that the content always
+    has this many bytes; the sizes of the other fields are kept in the shard's record.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Field(NamedTuple):
 
 
 def label_text(image_class: ImageClass) -> bytes:
-    """The content of `<key>.cls`."""
+    """Return the content of `<key>.cls`."""
     return b"%d" % image_class.label
 
 
@@ -50,10 +50,10 @@ IMAGE = Field("jpg", _nothing, Role.IMAGE, times=1, is_exact=True)
 
 
 class Encoded(NamedTuple):
-    """What a form makes of one sample.
+    """One sample as its form stores it.
 
-    `contents` are those of the fields behind the image, in order. `odd` is what is worth knowing about the annotation,
-    and no fault. `mended` are the form's counts, see mended.MENDS.
+    `contents` has the content of each field behind the image, in order. `odd` lists what is doubtful in the annotation
+    but no fault. `mended` has the counts that mended.MENDS names for the form.
     """
 
     contents: tuple[bytes, ...]
@@ -62,14 +62,14 @@ class Encoded(NamedTuple):
 
 
 class Encoder(Protocol):
-    """What makes the contents of samples, in a worker."""
+    """The part of a form that a worker has: it makes the contents of samples."""
 
     def encode(self, sample: Sample, /) -> Encoded:
-        """What is stored of the sample. Raises SampleError if it is not to be stored."""
+        """Return what is stored of the sample. Raises SampleError if it is not to be stored."""
 
 
 class JsonField(NamedTuple):
-    """A field of a sample's JSON, for people and for the Hub: its name, its type and its meaning."""
+    """A field of a sample's JSON, as people and the Hub need it. `of_a_class`: sets without classes lack it."""
 
     name: str
     type_name: str
@@ -87,7 +87,7 @@ class Form(Protocol):
 
     @property
     def json_fields(self) -> Sequence[JsonField]:
-        """The fields of the JSON, in order, where all samples have the same; else none."""
+        """The fields of the JSON, in order, if all samples have the same fields; otherwise empty."""
 
     @property
     def has_boxes(self) -> bool:
@@ -95,13 +95,13 @@ class Form(Protocol):
 
     @property
     def datasets_version(self) -> str:
-        """The first version of the library `datasets` that reads the JSON, "" if all do that can be had."""
+        """The first version of the library `datasets` that reads the JSON; "" if every published version does."""
 
     def fields(self, has_classes: bool) -> tuple[Field, ...]:
-        """The fields of a sample in a set with classes, or in one without, in the tar's order."""
+        """Return the fields of a sample in a set with classes, or in one without, in the tar's order."""
 
     def hub_type(self, has_classes: bool) -> Mapping[str, Any]:
-        """The type of the JSON, as the Hub writes it."""
+        """Return the type of the JSON, as the Hub writes it."""
 
     def encoder(self, classes: Sequence[ImageClass]) -> Encoder:
-        """What encodes the samples of a set with these classes."""
+        """Return the encoder for the samples of a set with these classes."""

@@ -1,8 +1,9 @@
-"""What a file under an image's name holds, from its bytes alone: nothing is decoded.
+"""An image file, judged by its bytes alone: whether it is whole, of which format, and how wide and high.
 
-The walk over a JPEG's markers follows ITU-T T.81, annex B: each is FF and a code, and those before the image data have
-a length of two bytes, big-endian, which counts itself. What decoders pass over (fill bytes, bytes between two segments)
-is passed over here too. The other formats are in the module formats.
+Bytes come in; a Kind of problem with its detail, or width and height, are returned. Nothing is decoded. The walk over a
+JPEG's markers follows ITU-T T.81, annex B. A marker is FF and a code; behind a marker that comes before the image data
+stands a length of two bytes, big-endian, which counts itself. Fill bytes, and bytes between two segments, are passed
+over, because decoders do so. The module image_formats has the other formats.
 """
 
 from __future__ import annotations
@@ -12,45 +13,45 @@ import struct
 from collections.abc import Iterator
 
 from parallel_sharder.kinds import Kind
-from parallel_sharder.samples import formats
+from parallel_sharder.samples import image_formats
 
 Size = tuple[int, int]
 """Width and height in pixels."""
 
 _START = b"\xff\xd8"
 _START_CODE, _END_CODE, _SCAN_CODE, _LINES_CODE = 0xD8, 0xD9, 0xDA, 0xDC
-_FRAME_CODES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # tables and a reserved code lie between them
+_FRAME_CODES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # three codes between are tables, or reserved
 
 _ARBITRARY = frozenset((0xDB, *range(0xE0, 0xF0), 0xFE))
-"""Segments that can hold FF and any code: tables of quantisation, what applications put there, and comments."""
+"""Segments that can hold FF and any code: tables of quantisation, data of applications, and comments."""
 
 _SCAN = 0xFF00 | _SCAN_CODE
 _FRAMES = frozenset(0xFF00 | code for code in _FRAME_CODES)
 _PASSED = frozenset(0xFF00 | code for code in (*_ARBITRARY, 0xC4, 0xCC, 0xDD))
-"""Markers of segments that are passed over: these, and the other tables."""
+"""Markers of segments that are passed over: those of _ARBITRARY, and the other tables."""
 
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
-"""A marker that has a length, or begins or ends a file. Image data hold none, because an FF there is followed by 00."""
+"""A marker that has a length, or begins or ends a file. Image data hold none, because 00 follows each FF in them."""
 
 _two_at = struct.Struct(">HH").unpack_from
-"""A marker and a length, or height and width."""
+"""Reads two numbers: a marker and a length, or height and width."""
 
 _SMALL_BYTES = 16 * 1024
-"""Of a file whose image data are looked through to their end. That takes 0.2 us for 1,000 bytes: 3 us here, and 20 us
-for a usual image, which is more than half of all that is done with it."""
+"""The largest file whose image data are searched to their end. The search takes 0.2 us for 1,000 bytes: 3 us for this
+size, and 20 us for a usual image, which would be more than half of all work on it."""
 
 _BLOCK_BYTES = 4096
-"""Where other data begin if a copy has stopped or a file system has mixed blocks up: at a multiple of this."""
+"""Other data begin at a multiple of this if a copy has stopped or a file system has mixed up blocks."""
 _BLOCKS = slice(_BLOCK_BYTES, None, _BLOCK_BYTES)
 
 
 def examine(data: memoryview) -> tuple[Kind, str] | None:
-    """What is the matter with an image file's bytes, or None.
+    """Return the problem of an image file's bytes as its Kind and a detail, or None.
 
-    BAD_IMAGE for an empty file, one that is no image, and one that cannot be whole: a JPEG without a frame header, a
-    size, a scan or an end marker, or in which another JPEG begins before the end (bytes behind it do no harm). The last
-    is found anywhere in files of up to 16 KiB, and in larger ones if it begins at a multiple of 4,096 bytes.
-    OTHER_FORMAT and CMYK are worth knowing, and no fault.
+    BAD_IMAGE is returned for an empty file, for a file that is no image, and for one that cannot be whole: a JPEG
+    without a frame header, a size, a scan or an end marker, or a JPEG in which another one begins before the end marker
+    (bytes behind the end marker do no harm). In files of up to 16 KiB the other JPEG is found anywhere, in larger files
+    if it begins at a multiple of 4,096 bytes. OTHER_FORMAT and CMYK are worth knowing, and no faults.
     """
     if len(data) < 2 or data[0] != 0xFF or data[1] != _START_CODE:
         return _other(data)
@@ -71,12 +72,12 @@ def examine(data: memoryview) -> tuple[Kind, str] | None:
 
 
 def dimensions(data: memoryview) -> Size | None:
-    """Width and height in pixels, from the header of a JPEG, PNG, GIF or BMP; None for anything else.
+    """Return width and height in pixels, from the header of a JPEG, PNG, GIF or BMP; None for anything else.
 
-    Sources: ITU-T T.81 B.2.2 (frame header), and those in the module formats.
+    Sources: ITU-T T.81 B.2.2 (frame header), and the sources named in the module image_formats.
     """
     if data[:2] != _START:
-        return formats.dimensions(data)
+        return image_formats.dimensions(data)
     frame, _ = _walk(data)
     height, width = _two_at(data, frame + 5) if frame else (0, 0)
     return (width, height) if width and height else None
@@ -88,14 +89,14 @@ _CUT_OFF = "a JPEG that is cut off: it has no end marker"
 def _other(data: memoryview) -> tuple[Kind, str]:
     if not data:
         return Kind.BAD_IMAGE, "an empty file"
-    name, fault = formats.examine(data)
+    name, fault = image_formats.examine(data)
     if fault:
         return Kind.BAD_IMAGE, f"not a whole {name}: {fault}"
     return (Kind.OTHER_FORMAT, name) if name else (Kind.BAD_IMAGE, "not an image: no image format begins so")
 
 
 def _walk(data: memoryview) -> tuple[int, int]:
-    """Where the frame header's marker is, and the first scan's; 0 for what is not there."""
+    """Return the positions of the frame header's marker and of the first scan's; 0 for a marker that is missing."""
     position, last, frame, start = 2, len(data) - 4, 0, 0
     while position <= last:
         marker, length = _two_at(data, position)
@@ -117,10 +118,10 @@ def _walk(data: memoryview) -> tuple[int, int]:
 
 
 def _breaks_off(data: memoryview, start: int, frame: int, end: int) -> bool:
-    """Whether the marker that ends at `end` cannot be in this header, or the segment at `start` is cut off.
+    """Return whether the marker that ends at `end` cannot be in this header, or the segment at `start` is cut off.
 
-    Without a start, an end and a second frame header in it, it is one. A table or frame header is cut off if another
-    JPEG begins in it.
+    A header holds no start marker, no end marker and no second frame header. A table or a frame header is cut off if
+    another JPEG begins in it.
     """
     code = data[end - 1]
     if code in (_START_CODE, _END_CODE) or (frame and code in _FRAME_CODES):
@@ -130,7 +131,7 @@ def _breaks_off(data: memoryview, start: int, frame: int, end: int) -> bool:
 
 
 def _may_begin_anew(data: memoryview) -> bool:
-    """Whether a block begins as a JPEG does."""
+    """Return whether a block begins as a JPEG does."""
     firsts = data[_BLOCKS].tobytes()
     block = firsts.find(0xFF)
     while block >= 0 and data[(block + 1) * _BLOCK_BYTES :][:2] != _START:
@@ -139,7 +140,7 @@ def _may_begin_anew(data: memoryview) -> bool:
 
 
 def _fault_behind(data: memoryview, scan: int) -> str:
-    """What is wrong with a JPEG from its first scan on, or nothing."""
+    """Return the fault of a JPEG from its first scan on, or ""."""
     for code, _ in _markers(data, scan):
         if code == _END_CODE:
             return ""
@@ -149,7 +150,7 @@ def _fault_behind(data: memoryview, scan: int) -> str:
 
 
 def _height_behind(data: memoryview, scan: int) -> int:
-    """The height that stands in a DNL marker behind the first scan; 0 if there is none."""
+    """Return the height in a DNL marker behind the first scan; 0 if there is no such marker."""
     for code, position in _markers(data, scan):
         if code == _LINES_CODE and position + 6 <= len(data):
             return data[position + 4] << 8 | data[position + 5]
@@ -159,7 +160,7 @@ def _height_behind(data: memoryview, scan: int) -> int:
 
 
 def _markers(data: memoryview, position: int) -> Iterator[tuple[int, int]]:
-    """The codes of the markers from the one at `position` on, and where they are."""
+    """Yield code and position of each marker, from the one at `position` on."""
     while found := _MARKER.search(data, position):
         position = found.start()
         code = data[position + 1]

@@ -1,6 +1,7 @@
-"""What forms mend in annotations, and how often they did: counts in a shard's record, and in a whole set by name.
+"""Mended annotations: the kinds of faults that forms mend, and how often each was mended.
 
-It knows no encoder, so that whoever reads a manifest or shows a report has none either.
+A shard's record has the counts as a tuple; a manifest and a report have the sums over all shards, by name. This module
+imports no encoder, so that modules that read a manifest or show a report load none either.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from parallel_sharder.model import ShardRecord
 
 
 class Mended(NamedTuple):
-    """How often something was mended, or of a set, how often in all.
+    """How often each kind of fault was mended, in one sample or in several.
 
-    Boxes had minimum and maximum `swapped`, went past the image and were `clamped` to it, or were `dropped` because
-    they have no area, lie outside, or are no numbers (and then count as nothing else). Objects had `names` that are no
-    WordNet ID, dogs' mostly, and got that of the image's class. Annotations had `%s` instead of `filenames`, `folders`
-    without the leading n, and no usable `sizes`.
+    A box counts as `swapped` if its minimum and maximum were exchanged, as `clamped` if it went past the image and was
+    cut to it, and as `dropped` if it has no area, lies outside the image, or its sides are no numbers; a box that is
+    dropped counts as nothing else. `names` counts objects whose name is no WordNet ID (mostly dogs); each got the ID of
+    the image's class. `filenames` counts annotations with `%s` for the file name, `folders` those whose folder lacks
+    the leading n, and `sizes` those without a usable width and height.
     """
 
     swapped: int = 0
@@ -29,18 +31,18 @@ class Mended(NamedTuple):
     sizes: int = 0
 
     def plus(self, other: Mended) -> Mended:
-        """Both together."""
+        """Return the sums of both."""
         return Mended(*map(sum, zip(self, other, strict=True)))
 
 
 MENDS: dict[str, tuple[str, ...]] = {"boxes": Mended._fields}
-"""What is counted, by the form that mends it. Others mend nothing."""
+"""The names of the counts of each form that mends something. Other forms mend nothing."""
 
 
 def mended_in_all(form: str, records: Iterable[ShardRecord]) -> dict[str, int]:
-    """How often each thing was mended for the shards of these records, by name."""
+    """Return the counts of all these records together, by name."""
     totals = dict.fromkeys(MENDS.get(form, ()), 0)
     for record in records:
-        for name, count in zip(totals, record.mended, strict=False):  # none is recorded where nothing was counted
+        for name, count in zip(totals, record.mended, strict=False):  # a record where nothing was counted has none
             totals[name] += count
     return totals

@@ -1,4 +1,7 @@
-"""The form `none`: the JSON has the class and nothing else. Annotations are not read."""
+"""The form `none`: the JSON has the class and nothing else.
+
+Annotations are not read. The JSON is the same for all samples of a class, and is encoded once for each class.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from parallel_sharder.samples.sample import Sample
 
 @functools.cache
 def plain_json(image_class: ImageClass | None) -> bytes:
-    """The JSON of a sample without annotation: one for each class."""
+    """Return the JSON of a sample of this class without annotation."""
     content = {} if image_class is None else {"cls": image_class.label, "cname": image_class.name}
     return json.dumps(content).encode("ascii")
 
@@ -24,7 +27,7 @@ def _json_bytes(image_class: ImageClass | None, _: int) -> int:
 
 
 class NoneForm:
-    """As form.Form says."""
+    """The Form by the name `none`."""
 
     meaning = "`cls` and `cname`"
     json_fields: Sequence[JsonField] = ()

@@ -1,6 +1,7 @@
-"""The form `original`: the JSON is the annotation as xmltodict gives it, and then the class, as the reference script's.
+"""The form `original`: the JSON is the annotation as xmltodict returns it, followed by the class.
 
-A sample without annotation has the class alone. Annotations of a known shape are filled in without parsing them.
+The reference script writes the same JSON. The JSON of a sample without annotation has the class alone. An annotation of
+a known shape (see shapes.py) is filled into its template without being parsed.
 """
 
 from __future__ import annotations
@@ -17,17 +18,17 @@ from parallel_sharder.samples import annotation
 from parallel_sharder.samples.form import IMAGE, LABEL, Encoded, Field, JsonField
 from parallel_sharder.samples.none import plain_json
 from parallel_sharder.samples.sample import Sample
-from parallel_sharder.samples.shapes import MET
+from parallel_sharder.samples.shapes import KNOWN_SHAPES
 
 
 @functools.cache
 def json_end(image_class: ImageClass | None) -> bytes:
-    """What follows the annotation in the JSON of a sample with one, but for the last brace."""
+    """Return what follows the annotation in the JSON of a sample of this class, without the last brace."""
     return b"" if image_class is None else b", " + plain_json(image_class)[1:-1]
 
 
 def annotated_json(document: dict[str, Any], image_class: ImageClass | None) -> bytes:
-    """The JSON of a sample with this annotation, which it changes. Raises RecursionError for one nested too deeply."""
+    """Return the JSON of a sample with this annotation; change `document`. Raises RecursionError for deep nesting."""
     if image_class is not None:
         document["cls"] = image_class.label
         document["cname"] = image_class.name
@@ -39,7 +40,7 @@ def _class_bytes(image_class: ImageClass | None, _: int) -> int:
 
 
 class OriginalForm:
-    """As form.Form says."""
+    """The Form by the name `original`."""
 
     meaning = "the annotation as `xmltodict` gives it, where there is one, with `cls` and `cname`"
     json_fields: Sequence[JsonField] = ()
@@ -74,7 +75,7 @@ class _Encoder:
         return sample.annotated(self._annotated) or self._plain[sample.class_index]
 
     def _annotated(self, sample: Sample, xml: bytes) -> Encoded:
-        filled = MET.fill(xml, sample.key, self._ends[sample.class_index])
+        filled = KNOWN_SHAPES.fill(xml, sample.key, self._ends[sample.class_index])
         if filled is not None:
             return Encoded((filled,))
         document = annotation.parse(xml, sample.xml_path)

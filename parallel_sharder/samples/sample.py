@@ -1,7 +1,7 @@
-"""A sample while it is stored: its files are read when a form asks for them, and what is the matter with them is noted.
+"""A sample while a worker stores it: its files are read when its form asks for them, and their problems are noted.
 
-It belongs to one worker and to one place in one shard. What is broken is a SampleError, or, if the user wants broken
-samples kept, a problem that is noted.
+A Sample is made for one row of a Chunk, and is stored in one shard. A broken file raises SampleError, or becomes a
+problem of the sample if the user keeps broken samples. This module knows neither the tar nor the forms.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from parallel_sharder.stores.blob import Blob
 
 T = TypeVar("T")
 
-_NO_PLACE = memoryview(b"")
+_NO_ROOM = memoryview(b"")
 
 
 class Sample:
     """One row of a Chunk.
 
-    `class_index` is -1 without a class. The image is read into `place`, which is set before a form is asked. `problems`
-    are those that were noted so far.
+    `class_index` is -1 without a class. The image is read into `image_room`, which the worker sets before it asks the
+    form's encoder. `problems` are those that were noted so far.
     """
 
-    __slots__ = ("_ending", "_is_read", "_keeps_broken", "class_index", "image", "key", "place", "problems", "xml")
+    __slots__ = ("_ending", "_is_read", "_keeps_broken", "class_index", "image", "image_room", "key", "problems", "xml")
 
     def __init__(
         self, key: str, ending: str, class_index: int, image: Blob, xml: Blob | None, keeps_broken: bool
@@ -37,7 +37,7 @@ class Sample:
         self.class_index = class_index
         self.image = image
         self.xml = xml
-        self.place = _NO_PLACE
+        self.image_room = _NO_ROOM
         self.problems: tuple[Problem, ...] = ()
         self._ending = ending
         self._keeps_broken = keeps_broken
@@ -45,7 +45,7 @@ class Sample:
 
     @property
     def xml_path(self) -> str:
-        """Where the annotation is, for people."""
+        """The path of the annotation, for people; "" without one."""
         return "" if self.xml is None else self.xml.path
 
     @property
@@ -55,13 +55,14 @@ class Sample:
 
     @property
     def blobs(self) -> tuple[Blob, ...]:
-        """What is read of it, in order."""
+        """The sample's blobs in the order in which they are read."""
         return (self.image,) if self.xml is None else (self.xml, self.image)
 
     def annotated(self, read: Callable[[Sample, bytes], T]) -> T | None:
-        """What `read` makes of the sample and the annotation's bytes; None without annotation.
+        """Return what `read` returns for the sample and the annotation's bytes; None without an annotation.
 
-        A broken annotation that is kept counts as none. Raises SampleError if it cannot be read, or is broken.
+        A broken annotation counts as none if broken samples are kept. Otherwise, or if the annotation cannot be read,
+        SampleError is raised.
         """
         xml = self.xml
         if xml is None:
@@ -78,31 +79,35 @@ class Sample:
             raise
 
     def read_image(self) -> None:
-        """Have the image in its place. Raises SampleError if it cannot be read, or is broken."""
+        """Read the image into its room, unless that is done. Raises SampleError if it cannot be read, or is broken."""
         if self._is_read:
             return
-        self.image.read_into(self.place)
+        self.image.read_into(self.image_room)
         self._is_read = True
-        found = examine(self.place)
+        found = examine(self.image_room)
         if found is not None:
             self._note_image(found)
 
     def measured(self) -> Size:
-        """The same, and its width and height in pixels, which must be there; 0 by 0 for a broken one that is kept."""
-        self.image.read_into(self.place)
+        """Read the image into its room, and return its width and height in pixels.
+
+        An image without width and height is broken. For a broken image that is kept they are 0 and 0. Raises
+        SampleError as `read_image` does.
+        """
+        self.image.read_into(self.image_room)
         self._is_read = True
-        size = dimensions(self.place)
-        found = examine(self.place)
+        size = dimensions(self.image_room)
+        found = examine(self.image_room)
         if found is not None or size is None:
             self._note_image(found, "" if size else "its width and height cannot be found in its header")
         return size or (0, 0)
 
     def problem(self, error: SampleError, *, kept: bool = False) -> Problem:
-        """The error as a problem of this sample."""
+        """Return the error as a problem of this sample."""
         return Problem(Kind(error.kind), error.path, self.key, error.detail, kept)
 
     def note_odd(self, odd: tuple[tuple[Kind, str], ...]) -> None:
-        """Note what is worth knowing about the annotation."""
+        """Note what is doubtful in the annotation, but no fault."""
         self.problems += tuple(Problem(kind, self.xml_path, self.key, detail) for kind, detail in odd)
 
     def _note_image(self, found: tuple[Kind, str] | None, fault: str = "") -> None:
@@ -115,7 +120,7 @@ class Sample:
             self.problems += (Problem(found[0], self.image.path, self.key, found[1]),)
 
     def _keep(self, error: SampleError) -> None:
-        """Note that something is broken, and kept. Raises the error if that is not wanted."""
+        """Note the error of a file that is broken but kept. Raise the error if broken samples are not kept."""
         if not self._keeps_broken:
             raise error
         self.problems += (self.problem(error, kept=True),)

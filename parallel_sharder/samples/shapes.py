@@ -1,13 +1,14 @@
-"""Shapes: annotations that differ only in their values, filled into JSON without parsing them.
+"""Shapes of annotations: documents that differ only in their values become JSON without being parsed.
 
-Nearly all annotations of ImageNet have one of a few dozen shapes: the same tags in the same places, and other words
-between them. A shape is learned once, from xmltodict and json themselves: what they make of a document in which each
-value is a placeholder is the template, and one regular expression that is the document with a group for each value
-tells whether another document has the shape. Filling the template takes 5 µs where parsing takes 80 to 180.
+Nearly all annotations of ImageNet have one of a few dozen shapes: the same tags in the same order, with other words
+between them. A shape is learned once, from one document. Its template is the JSON that xmltodict and json make of this
+document with a placeholder for each value. Its pattern is a regular expression: the document with a group for each
+value. To fill the template takes 5 µs, and to parse the document 80 to 180 µs.
 
-Only what cannot mean anything else is filled: printable ASCII, no attribute, entity, quote, backslash, comment,
-declaration or carriage return anywhere, and nothing odd about name and boxes. All else is left to `annotation.parse`,
-which stays the meaning. What a shape gives for the document it was learned from is compared before it is used.
+Only a document that cannot mean anything else is filled: printable ASCII without attribute, entity, quote, backslash,
+comment, declaration or carriage return, and with nothing doubtful in name and boxes. All others are left to
+`annotation.parse`, which defines the meaning. Before a shape is used, the JSON that it makes of its own document is
+compared with the JSON that the parser makes.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ from parallel_sharder.samples import annotation
 from parallel_sharder.samples.annotation import Described, DescribedObject
 
 SHAPES_LIMIT = 256
-"""Shapes a worker keeps. ImageNet has some 60; a set in which each document has its own would only cost memory."""
+"""Shapes that a worker keeps. ImageNet has some 60. Where each document has its own shape, more only cost memory."""
 
 ALIKE_LIMIT = 4
-"""Shapes kept for one number of tags, all of which a document may have to be tried on."""
+"""Shapes kept for one number of tags. A document may have to be matched with all of them."""
 
 _VALUE = rb"([!#-%(-;=?-\[\]-~]++(?: [!#-%(-;=?-\[\]-~]++)*+)"
-"""Words of printable ASCII but `"&'<>\\`, one space apart: neither XML nor JSON writes them in another way."""
+"""Words of printable ASCII without `"&'<>\\`, one space apart: XML and JSON both write them as they are."""
 
 _LEAF = re.compile(rb"<([A-Za-z_][A-Za-z0-9_.-]*+)>" + _VALUE + rb"</\1>")
 _PLAIN = re.compile(rb"(?:[\t\n !#-%(-;=?-\[\]-~]++|</?[A-Za-z_][A-Za-z0-9_.-]*+/?>)*+")
@@ -36,18 +37,17 @@ _PLACEHOLDER = re.compile("placeholder([0-9]+)x")
 Box = tuple[int, int, int, int]
 """The groups of xmin, ymin, xmax and ymax."""
 
-
 _Source = int | str | None
-"""Where a text comes from: a group, or the shape itself."""
+"""The source of a text: the number of a group, or the text itself, which the shape fixes; None for no text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """One shape: `pattern` matches its documents, with a group a value; `template` takes those and the JSON's end.
+    """One shape: `pattern` matches its documents, with a group for each value; `template` is filled with the values.
 
-    `filename` is the group of the image's name, `size` those of width and height, `boxes` those of xmin, ymin, xmax and
-    ymax of each object; None or empty where the shape has none. `described` and `objects` say what the fields of
-    `annotation.Described`, and of each of its objects, are.
+    The last thing that `template` is filled with is the end of the JSON. `filename` is the group of the image's name,
+    `size` has the groups of width and height, and `boxes` those of each object's box; None or empty where the shape has
+    none. `described` has the sources of the texts of `annotation.Described`, and `objects` those of each object in it.
     """
 
     pattern: re.Pattern[bytes]
@@ -59,13 +59,13 @@ class Shape:
     objects: tuple[tuple[_Source, ...], ...]
 
     def describe(self, values: tuple[bytes, ...]) -> Described:
-        """What `annotation.describe` says of a document with these values."""
+        """Return what `annotation.describe` returns for the document with these values."""
         objects = tuple(DescribedObject(*_texts(sources, values)) for sources in self.objects)
         folder, filename, width, height = _texts(self.described, values)
         return Described(folder, filename, width, height, objects)
 
     def is_odd(self, values: tuple[bytes, ...], key: bytes) -> bool:
-        """Whether there may be something to tell of a document with these values, as `annotation.oddities` does."""
+        """Return whether `annotation.oddities` may find something in the document with these values."""
         if self.filename is not None and values[self.filename] != key:
             return True
         if self.size is None:
@@ -84,16 +84,17 @@ class Shape:
 
 
 class Shapes:
-    """The shapes that were met so far."""
+    """The shapes that were learned so far."""
 
     def __init__(self) -> None:
         self._by_tags: dict[int, list[Shape]] = {}
         self._count = 0
 
     def fill(self, xml: bytes, key: str, end: bytes) -> bytes | None:
-        """The JSON of an unremarkable annotation of the image `key`, with `end` before its last brace; None for others.
+        """Return the JSON of an annotation of the image `key`, with `end` before its last brace.
 
-        A shape that is new is learned, unless there are enough of them.
+        Returns None for a document of no known shape, and for one with something doubtful. A new shape is learned for
+        the documents that follow, up to the limits.
         """
         found = self._find(xml)
         if found is None:
@@ -102,12 +103,12 @@ class Shapes:
         return None if shape.is_odd(values, key.encode("ascii")) else shape.template % (*values, end)
 
     def describe(self, xml: bytes) -> Described | None:
-        """What `annotation.describe` says of an annotation; None for one of no known shape. New ones are learned."""
+        """Return what `annotation.describe` returns; None for no known shape, which is then learned as by `fill`."""
         found = self._find(xml)
         return None if found is None else found[0].describe(found[1])
 
     def _find(self, xml: bytes) -> tuple[Shape, tuple[bytes, ...]] | None:
-        """The shape of a document, and the values in it."""
+        """Return the shape of a document and its values. Learn a shape that is not known, and return None."""
         tags = xml.count(b"<")
         alike = self._by_tags.get(tags, ())
         for shape in alike:
@@ -122,12 +123,12 @@ class Shapes:
         return None
 
 
-MET = Shapes()
-"""The shapes that this process has met."""
+KNOWN_SHAPES = Shapes()
+"""The shapes that this process has learned."""
 
 
 def learn(xml: bytes) -> Shape | None:
-    """The shape of a document; None if it has none that can be filled."""
+    """Return the shape of a document; None if it has no shape that can be filled."""
     if not _PLAIN.fullmatch(xml):
         return None
     literals: list[bytes] = []
@@ -148,7 +149,7 @@ def learn(xml: bytes) -> Shape | None:
     except (SampleError, RecursionError, ValueError):
         return None
     if [int(number) for number in _PLACEHOLDER.findall(template)] != list(range(len(literals) - 1)):
-        return None  # values that change places would need more than a template
+        return None  # a template cannot put values in another order
     filled = _PLACEHOLDER.sub("%b", template.replace("%", "%%")).removesuffix("}") + "%b}"
     shape = Shape(re.compile(_VALUE.join(map(re.escape, literals))), filled.encode("ascii"), *places, *sources)
     match = shape.pattern.fullmatch(xml)
@@ -156,7 +157,7 @@ def learn(xml: bytes) -> Shape | None:
 
 
 def _places(described: Described) -> tuple[int | None, tuple[int, int] | None, tuple[Box, ...]]:
-    """The groups of what `annotation.oddities` looks at. Raises ValueError where that is not one value each."""
+    """Return the groups of what `annotation.oddities` checks. Raises ValueError if a text is not one whole value."""
     filename = None if described.filename is None else _group(described.filename)
     if described.width is None or described.height is None:
         return filename, None, ()

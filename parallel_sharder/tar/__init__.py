@@ -1,1 +1,1 @@
-"""Tar: bytes from values, and a shard out of samples. It opens no file; the writer is handed the one it writes to."""
+"""Tar: the bytes of headers from values, and shards from samples. It opens no file; the caller hands the writer one."""

@@ -1,8 +1,8 @@
-"""Compressed streams over a shard's file, by the libraries that do it best.
+"""Compression of shards: a stream takes the bytes of a tar, and hands compressed bytes to the shard's file.
 
-isal for gzip, zstandard for zstd. Both cut the data into blocks of their own choosing, so the bytes are the same for
-any number of threads, and both write one member or frame, at whose end many readers stop. A given version of a
-library always gives the same bytes; another version may compress otherwise.
+The libraries are isal for gzip and zstandard for zstd. Both cut the data into blocks of a fixed size, so the bytes are
+the same for any number of threads. Both write one gzip member or one zstd frame, because many readers stop at the end
+of the first. One version of a library always writes the same bytes; another version may compress otherwise.
 """
 
 from __future__ import annotations
@@ -15,31 +15,31 @@ from collections.abc import Callable
 from typing import IO, Any, Protocol, cast
 
 GZIP_LEVEL = 1
-"""JPEGs do not shrink: of 0 to 3, level 0 makes them larger, and 2 and 3 cost time for under 0.1 %."""
+"""JPEGs do not shrink. Of the levels 0 to 3, 0 makes them larger, and 2 and 3 cost time to save under 0.1 %."""
 
 GZIP_BLOCK_BYTES = 1 << 20
-"""What one thread compresses at a time. Smaller costs size (each block is flushed), larger costs memory."""
+"""The bytes one thread compresses at a time. Fewer make shards larger (each block is flushed), more cost memory."""
 
 ZSTD_LEVEL = 3
 """The library's default."""
 
 ZSTD_JOB_BYTES = 1 << 20
-"""What one thread compresses at a time: the least there is. The default of 8 MB takes 60 MB more for one thread, and
-JPEGs do not become smaller by it."""
+"""The bytes that one thread compresses at a time: the least that zstd allows. The default of 8 MB takes 60 MB more
+memory for one thread, and does not make JPEGs smaller."""
 
 
 class Stream(Protocol):
-    """What a compressor takes: uncompressed bytes in, and the end of the stream on close."""
+    """A stream that compresses what is written to it, and ends the compressed data when it is closed."""
 
     def write(self, data: memoryview, /) -> int:
-        """Take all of `data` before returning; it may be reused afterwards."""
+        """Take all of `data` before returning; the caller may change it afterwards."""
 
     def close(self) -> None:
-        """End the stream: everything is handed on, nothing can follow."""
+        """End the stream: hand on all that is left. Nothing can be written afterwards."""
 
 
 class Sink:
-    """The writable file that compressors want, made of one function."""
+    """The writable file that compressors need, made from one function."""
 
     closed = False
 
@@ -47,34 +47,34 @@ class Sink:
         self._write = write
 
     def write(self, data: bytes) -> int:
-        """Hand `data` on, all of it."""
+        """Hand all of `data` on, and return its length."""
         self._write(data)
         return len(data)
 
     def flush(self) -> None:
-        """Nothing is held back here."""
+        """Do nothing: all data have been handed on."""
 
     def close(self) -> None:
-        """The file belongs to the shard, which closes it."""
+        """Do nothing: the shard closes its file."""
 
 
 def open_stream(compression: str, sink: Sink, threads: int) -> Stream:
-    """A stream that compresses into `sink` on `threads` threads (at least 1).
+    """Return a stream that compresses into `sink` on `threads` threads (at least 1).
 
-    `compression` is "gzip" or "zstd". The libraries are imported here, so that uncompressed runs do without them.
+    `compression` is "gzip" or "zstd". The libraries are imported here, so that uncompressed runs do not load them.
     """
     if compression == "gzip":
         from isal import igzip_threaded
 
         options: dict[str, Any] = {"compresslevel": GZIP_LEVEL, "threads": threads, "block_size": GZIP_BLOCK_BYTES}
         stream = igzip_threaded.open(sink, "wb", **options)  # type: ignore[no-untyped-call]
-        # Its threads would end with the thread that calls this, and what others write would wait for them forever.
+        # Without this its threads end with the calling thread, and other threads that write later wait forever.
         stream.raw._calling_thread = threading.main_thread()
         _gzip_streams.add(stream)
         return cast("Stream", stream)
     import zstandard
 
-    # With threads=0 zstd would not cut into jobs and give other bytes than with any positive number.
+    # With threads=0 zstd does not cut the data into jobs, and the bytes differ from those with any positive number.
     parameters = zstandard.ZstdCompressionParameters.from_level(
         ZSTD_LEVEL, threads=threads, job_size=ZSTD_JOB_BYTES, write_checksum=True
     )
@@ -82,8 +82,8 @@ def open_stream(compression: str, sink: Sink, threads: int) -> Stream:
     return compressor.stream_writer(cast("IO[bytes]", sink), closefd=False)
 
 
-def library(compression: str) -> str:
-    """The library that `compression` ("gzip" or "zstd") is done by, and its versions, which the bytes follow from."""
+def library_version(compression: str) -> str:
+    """Return name and versions of the library for `compression` ("gzip" or "zstd"): the bytes depend on them."""
     if compression == "gzip":
         import isal
 
@@ -96,19 +96,19 @@ def library(compression: str) -> str:
 _gzip_streams: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
-def leave(stream: Stream) -> None:
-    """Give a stream up that cannot be closed, because its threads have ended or are those of another process.
+def abandon(stream: Stream) -> None:
+    """Give up a stream that cannot be closed, because its threads have ended or belong to another process.
 
-    Python would close it when nobody has it any more, and wait for these threads; so it is kept forever.
+    Python would close the stream once nothing refers to it, and would wait for these threads; so it is kept forever.
     """
     if stream in _gzip_streams:
-        cast("Any", stream).raw.running = False  # which ends them if they are there
+        cast("Any", stream).raw.running = False  # this ends its threads if they run
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(stream))
 
 
-def _leave_all() -> None:
+def _abandon_all() -> None:
     for stream in [*_gzip_streams]:
-        leave(stream)
+        abandon(stream)
 
 
-os.register_at_fork(after_in_child=_leave_all)
+os.register_at_fork(after_in_child=_abandon_all)

@@ -1,7 +1,7 @@
-"""Where the fields of a tar header stand: one table of constants, for whoever writes headers and whoever reads them.
+"""The fields of a tar header: one table of their positions, for modules that write or read headers.
 
-Source: POSIX.1-1988, ustar. A header is one block of BLOCK_BYTES. `block[NAME]` is the name's field. This module
-imports nothing and does nothing, so a reader that uses it shares no code with the writer.
+A header is one block of BLOCK_BYTES, and `block[NAME]` is the field of the name. This module has constants alone and
+imports nothing, so a reader that uses it shares no code with the writer. Source: POSIX.1-1988, ustar.
 """
 
 from __future__ import annotations
@@ -29,4 +29,4 @@ ALL = (
     NAME, MODE, UID, GID, SIZE, MTIME, CHECKSUM, TYPEFLAG, LINKNAME, MAGIC, VERSION, UNAME, GNAME, DEVMAJOR, DEVMINOR,
     PREFIX,
 )  # fmt: skip
-"""In the order in which they stand. Twelve bytes behind the last are unused."""
+"""The fields in their order. The twelve bytes behind the last one are unused."""

@@ -1,7 +1,7 @@
-"""Tar as bytes: pure functions from values to blocks, which open nothing.
+"""Ustar, the format of the shards: pure functions from names and sizes to the bytes of headers and padding.
 
-Plain ustar (POSIX.1-1988) and nothing beyond: no PAX header, no GNU extension, no prefix field, because the readers
-that index shards (wids, DALI, energon) parse only that. Everything written is ASCII.
+It is plain ustar (POSIX.1-1988) without PAX headers, GNU extensions or the prefix field, because the readers that index
+shards (wids, DALI, energon) parse nothing else. All text in a header is ASCII. This module opens nothing.
 """
 
 from __future__ import annotations
@@ -23,15 +23,16 @@ PADDING = tuple(bytes(-size % BLOCK_BYTES) for size in range(BLOCK_BYTES))
 
 
 def member_bytes(size: int) -> int:
-    """How many bytes a member with `size` bytes of data takes: header, data, padding."""
+    """Return the bytes that a member with `size` bytes of data takes: header, data and padding."""
     return BLOCK_BYTES + size + -size % BLOCK_BYTES
 
 
 class HeaderTemplate:
-    """Headers that differ only in name and size; the rest is laid out once.
+    """Makes headers that differ only in name and size; all other fields are laid out once.
 
-    Regular file, mode 0444, uid and gid 0. `mtime` in whole seconds since 1970; `uname` and `gname` ASCII, at most 31
-    bytes. Raises ValueError, naming the field, the value and the limit, for what a header cannot hold.
+    A member is a regular file with mode 0444, uid 0 and gid 0. The modification time `mtime` is in whole seconds since
+    1970; the owner `uname` and the group `gname` are ASCII of at most 31 bytes. Raises ValueError, which names the
+    field, the value and the limit, for a value that a header cannot hold.
     """
 
     def __init__(self, *, mtime: int = 0, uname: str = "bigdata", gname: str = "bigdata") -> None:
@@ -57,13 +58,13 @@ class HeaderTemplate:
         self.constant_sum = sum(block)
 
     def header(self, name: str, size: int) -> bytes:
-        """The 512-byte header of a member `name` (ASCII, 1 to 100 bytes) with `size` bytes of data (below 8 GiB)."""
+        """Return the 512-byte header of the member `name` (ASCII, 1 to 100 bytes) with `size` bytes (below 8 GiB)."""
         if not name.isascii() or not 0 < len(name) <= NAME_LIMIT_BYTES or "\0" in name:
             raise ValueError(f"tar header: the name {name!r} is not ASCII of 1 to {NAME_LIMIT_BYTES} bytes without NUL")
         if not 0 <= size < SIZE_LIMIT_BYTES:
             raise ValueError(f"tar header: {name}: {size} bytes is outside 0 to {SIZE_LIMIT_BYTES - 1}")
         encoded, digits = name.encode("ascii"), b"%011o" % size
-        # The checksum is the plain sum of the bytes: that of the constant ones, and that of name and size.
+        # The checksum is the sum of all bytes: of the constant ones, and of name and size.
         checksum = self.constant_sum + sum_of(encoded + digits)
         return b"%b%b%b%b%06o%b" % (
             encoded.ljust(NAME_LIMIT_BYTES, b"\0"),
@@ -75,20 +76,20 @@ class HeaderTemplate:
         )
 
     def name_end(self, ending: str, key_bytes: int) -> bytes:
-        """What stands between key and size in the headers of members called by a key of so many bytes, and `ending`.
+        """Return the bytes between key and size in a header; the member's name is a key of `key_bytes` and `ending`.
 
-        For whoever joins a header of its parts, which are: the key, this, the size as SIZE_DIGITS octal digits,
-        `before_checksum`, the checksum as six octal digits, `after_checksum`. The checksum is `constant_sum` and the
-        sums of key, ending and digits. That takes a quarter of the time of `header`. Raises ValueError as that does.
+        A caller can join a header from its parts, which takes a quarter of the time of `header`: the key, these bytes,
+        the size as SIZE_DIGITS octal digits, `before_checksum`, the checksum as six octal digits, `after_checksum`. The
+        checksum is `constant_sum` plus the sums of key, ending and digits. Raises ValueError as `header` does.
         """
         self.header("k" * key_bytes + ending, 0)
         return ending.encode("ascii") + bytes(NAME_LIMIT_BYTES - key_bytes - len(ending)) + self._between_name_and_size
 
 
 def sum_of(data: bytes) -> int:
-    """The sum of at most 256 bytes, as headers' checksums are made of it.
+    """Return the sum of at most 256 bytes, for the checksum of a header.
 
-    adler32's low half is a sum modulo 65,521, which so few do not reach; it takes 0.1 µs where sum() takes 1.
+    The low half of adler32 is a sum modulo 65,521, which so few bytes do not reach. It takes 0.1 µs, and sum() takes 1.
     """
     return zlib.adler32(data, 0) & 0xFFFF
 

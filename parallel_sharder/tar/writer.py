@@ -1,8 +1,9 @@
-"""The tar writer: samples in, a shard out.
+"""The writer of tar shards: samples come in, and the ShardRecord of a finished shard is returned.
 
-A ShardFile is one shard on its way to its final name. A sample is given whole, by `write`, or is laid out by the caller
-in the `room` for it, which is the file's own buffer, and is in the shard only from `take` on: one that fails half-way
-leaves no trace. `finish()` is the only success: any other way out leaves no file under a final name.
+A ShardFile is one shard that is being written to a file that the caller has created. A sample comes in whole, by
+`write`; or the caller asks for `room`, which is the file's own buffer, lays the sample out there, and calls `take`. A
+sample is in the shard only after `take`, so one that fails half-way leaves no trace. `finish()` is the only success:
+after anything else there is no file under the final name.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from parallel_sharder.stores.store import Writer
 
 _REUSED_BYTES = 2 * 1024 * 1024
-"""What a sample is laid out in that has no room in the file's buffer is used again up to this size, and else freed."""
+"""Memory for samples that do not fit into the file's buffer is used again up to this size; larger memory is freed."""
 
 
 class Member(NamedTuple):
@@ -29,15 +30,15 @@ class Member(NamedTuple):
 
 
 def sample_bytes(members: Iterable[Member]) -> int:
-    """The bytes a sample takes in the tar: headers, data and padding of its members."""
+    """Return the bytes of a sample in the tar: headers, data and padding of its members."""
     return sum(ustar.member_bytes(len(member.content)) for member in members)
 
 
 class ShardFile:
-    """One shard, written to `file`, which is handed over to it and gets its final name, `path`, by `finish`.
+    """One shard, written to `file`, which belongs to it from now on, and which gets its final name by `finish`.
 
-    As a context manager it removes the unfinished file on the way out, whatever the way. `path` and `number` are only
-    recorded.
+    As a context manager it removes the file on exit, unless the shard is finished. `path` and `number` are used in the
+    record and in messages only.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class ShardFile:
         self._file = file
         self._open = True
         self._elsewhere: memoryview | None = None
-        self._scratch = memoryview(b"")
+        self._reused = memoryview(b"")
         self._stream: compress.Stream | None = None
         if compression != "none":
             self._stream = compress.open_stream(compression, compress.Sink(self._store), compression_threads)
@@ -66,8 +67,8 @@ class ShardFile:
     def write(self, members: Iterable[Member]) -> int:
         """Append one sample and return its bytes in the tar.
 
-        Raises ValueError for a name or size that tar cannot hold; the shard is then as it was before. Raises OSError if
-        the file cannot be written; the shard is then given up.
+        Raises ValueError for a name or size that tar cannot hold; the shard is then unchanged. Raises OSError if the
+        file cannot be written; the shard is then given up.
         """
         self._refuse_closed()
         parts: list[bytes] = []
@@ -81,10 +82,10 @@ class ShardFile:
         return len(data)
 
     def room(self, size: int) -> memoryview:
-        """Room for the next sample, of `size` bytes, in which it is laid out until `take` makes it one of the shard.
+        """Return room of `size` bytes, in which the caller lays out the next sample before it calls `take`.
 
-        Nothing of it is in the shard before, and whoever asks for room again begins anew. Raises OSError as `write`
-        does.
+        Before `take` nothing of the sample is in the shard. A second call before `take` discards the room of the first.
+        Raises OSError as `write` does.
         """
         if not self._open:
             self._refuse_closed()
@@ -93,11 +94,11 @@ class ShardFile:
             try:
                 room = self._file.reserve(size)
             except BaseException:
-                self.abort()  # part of it may be in the file: nothing can follow
+                self.abort()  # the file may hold a part of what was written, and nothing can follow it
                 raise
             if room is not None:
                 return room
-        self._elsewhere = self._scratch_of(size)
+        self._elsewhere = self._reused_memory(size)
         return self._elsewhere
 
     def take(self, size: int) -> None:
@@ -110,10 +111,10 @@ class ShardFile:
         self.tar_bytes += size
 
     def finish(self) -> ShardRecord:
-        """End the archive, sync it, and give it its final name. Raises OSError as `write` does.
+        """End the archive, sync it, give it its final name, and return its record. Raises OSError as `write` does.
 
-        If the name is taken meanwhile, that is FileExistsError; a file of the same bytes is kept, and is the shard.
-        Where the file system refuses to sync at all (SMB for folders, some FUSE), that is passed over.
+        Raises FileExistsError if another file has got the name meanwhile. If that file has the same bytes, it is kept
+        and is the shard. A file system that does not sync at all (SMB for folders, some FUSE) is no error.
         """
         self._refuse_closed()
         self._append(memoryview(ustar.END))
@@ -126,25 +127,25 @@ class ShardFile:
         return ShardRecord(self.number, self.path, *sizes, self._file.xxh3_128, md5=self._file.md5)
 
     def abort(self) -> None:
-        """Remove what has been written, unless `finish` has made it a shard."""
+        """Remove the file, unless the shard is finished or given up already."""
         if not self._open:
             return
         self._open = False
         try:
             if self._stream is not None:
-                self._stream.close()  # ends the threads; what they still store is thrown away
+                self._stream.close()  # this ends its threads; what they still write is discarded
         finally:
             self._file.abort()
 
     def abandon(self) -> None:
-        """Remove what has been written where nobody can wait for the compressor's threads: they may have ended."""
+        """Remove the file as `abort` does, without waiting for the compressor's threads, which may have ended."""
         if not self._open:
             return
         self._open = False
         if self._stream is None:
             self._file.abort()
         else:
-            compress.leave(self._stream)
+            compress.abandon(self._stream)
             self._file.abandon()
 
     def __enter__(self) -> Self:
@@ -155,13 +156,13 @@ class ShardFile:
     ) -> None:
         self.abort()
 
-    def _scratch_of(self, size: int) -> memoryview:
-        """Memory of `size` bytes, which is used again unless it is large."""
+    def _reused_memory(self, size: int) -> memoryview:
+        """Return memory of `size` bytes, which the next call uses again unless it is large."""
         if size > _REUSED_BYTES:
             return memoryview(bytearray(size))
-        if len(self._scratch) < size:
-            self._scratch = memoryview(bytearray(size))
-        return self._scratch[:size]
+        if len(self._reused) < size:
+            self._reused = memoryview(bytearray(size))
+        return self._reused[:size]
 
     def _append(self, data: memoryview) -> None:
         try:

@@ -1,7 +1,8 @@
-"""Inside the processes that an engine starts: a worker, and the fork server, which starts workers.
+"""What runs in a worker process, and in the fork server that starts worker processes.
 
-Imports what every worker needs and nothing else, because each worker that is spawned waits for it. What a task needs
-is imported with its function, by the name that the function has in the pickled task.
+A worker gets pickled tasks by a pipe, calls their functions, and sends pickled answers back. This module imports only
+what every worker needs, because each spawned worker waits for these imports. The module of a task's function is
+imported when the task is unpickled. The process ends when the coordinator dismisses it, or has ended.
 """
 
 from __future__ import annotations
@@ -25,22 +26,22 @@ from parallel_sharder.engines.limits import explain
 from parallel_sharder.errors import NO_MEMORY_STATUS
 
 DISMISSED = b""
-"""Sent to a worker when there are no more tasks."""
+"""The message to a worker that there are no more tasks."""
 
 NUMBER = struct.Struct("q")
-"""What is asked of the fork server, and what it answers. 0, sent with one end of a pipe, asks for a worker that has
-this end: the answer is its process ID, or an errno as a negative number. A process ID asks for its exit code."""
+"""A question to the fork server, or its answer. 0, sent with one end of a pipe, asks for a worker with this end, and
+the answer is the worker's process ID, or an errno as a negative number. A process ID asks for its exit code."""
 
 UNKNOWN_STATUS = 255
-"""The exit code of a process that cannot be waited for, because its parent has died or waits for all by itself."""
+"""The exit code of a process that cannot be waited for: its parent has died, or the system has reaped it."""
 
 
 def work(descriptor: int, board: Board) -> None:
-    """A worker's life: tasks come in by the pipe of this descriptor, answers leave by it, until it is dismissed."""
+    """Be a worker: get tasks and send answers by the pipe of this descriptor, until the worker is dismissed."""
     with contextlib.suppress(EOFError, ConnectionError), Connection(descriptor) as pipe:  # the coordinator may die
         try:
             threading.Thread(target=_die_with_coordinator, args=(descriptor,), daemon=True).start()
-        except RuntimeError as error:  # the limit on threads
+        except RuntimeError as error:  # the limit on threads is reached
             pipe.recv_bytes()
             pipe.send_bytes(pickle.dumps((False, error)))
             return
@@ -49,26 +50,26 @@ def work(descriptor: int, board: Board) -> None:
 
 
 def _answer(packed: bytes, board: Board) -> bytes:
-    """Whether the function of a task succeeded, and what it has returned or raised; all pickled."""
+    """Return, pickled, whether the function of a task has succeeded, and what it has returned or raised."""
     try:
-        function, task, slot = pickle.loads(packed)  # noqa: S301  it is the coordinator's
+        function, task, slot = pickle.loads(packed)  # noqa: S301  the coordinator has sent it
         return pickle.dumps((True, function(task, board.slot(slot))))
     except Exception as error:
-        explain(error)  # its cause does not cross
+        explain(error)  # pickle drops the cause
         return pickle.dumps((False, error))
 
 
 def _die_with_coordinator(descriptor: int) -> None:
-    """End this process when the pipe's other end is closed: nobody would record what it goes on to write."""
+    """End this process when the pipe's other end is closed, because nobody would record what it writes then."""
     waiting = select.poll()
-    waiting.register(descriptor, 0)  # which asks for no event, and is told of the end all the same
+    waiting.register(descriptor, 0)  # this asks for no event, but the end is reported all the same
     waiting.poll()
     os._exit(1)
 
 
 def serve(descriptor: int, board: Board) -> None:
-    """The fork server's life: it answers, by the socket of this descriptor, until the other end is closed."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # inherited as ignored, it would leave no exit code to be had
+    """Be a fork server: answer questions by the socket of this descriptor, until its other end is closed."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # if SIGCHLD were ignored, no exit code could be had
     with contextlib.suppress(ConnectionError), socket.socket(fileno=descriptor) as channel:  # the coordinator may die
         while True:
             question, pipes, _, _ = socket.recv_fds(channel, NUMBER.size, 1)
@@ -79,8 +80,8 @@ def serve(descriptor: int, board: Board) -> None:
 
 
 def _start(channel: socket.socket, pipes: list[int], board: Board) -> int:
-    """Fork a worker; its process ID, or the negative errno of what hinders that."""
-    if not pipes:  # the limit on open files has kept it back
+    """Fork a worker, and return its process ID, or the negative errno if that fails."""
+    if not pipes:  # the limit on open files is reached, and the pipe was not received
         return -errno.EMFILE
     try:
         pid = os.fork()
@@ -94,7 +95,7 @@ def _start(channel: socket.socket, pipes: list[int], board: Board) -> int:
 
 
 def exit_code(pid: int) -> int:
-    """The exit code of a child that ends, negative for a signal."""
+    """Wait for a child to end, and return its exit code, negative for a signal."""
     try:
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     except ChildProcessError:
@@ -102,7 +103,7 @@ def exit_code(pid: int) -> int:
 
 
 def run_and_exit(life: Callable[[int, Board], None], descriptor: int, board: Board) -> NoReturn:
-    """Live that life and end this process, whatever happens: a copy of another must not go on as that."""
+    """Call `life`, and end this process whatever happens: a fork must not go on as the process that it copies."""
     status = 1
     try:
         life(descriptor, board)

@@ -1,8 +1,9 @@
-"""Formats other than JPEG that image libraries (Pillow, OpenCV) read under any name: how their files begin, and whether
-what follows can be. The real set has one PNG.
+"""Image formats other than JPEG: which one a file's bytes begin as, and whether the file can be whole.
 
-Sources: each format's specification; of AVIF and HEIF the brands in ISO/IEC 23008-12 and in AV1 Image File Format.
-Only bytes come in; nothing is decoded.
+These are formats that image libraries (Pillow, OpenCV) read whatever the file's name is. The real set has one PNG.
+Bytes come in; the format's name, a fault, or width and height are returned. Nothing is decoded.
+
+Sources: each format's specification; for AVIF and HEIF the brands in ISO/IEC 23008-12 and in AV1 Image File Format.
 """
 
 from __future__ import annotations
@@ -12,18 +13,18 @@ import struct
 from collections.abc import Callable
 from typing import NamedTuple
 
-Size = Callable[[bytes], tuple[int, int]]
-Fault = Callable[[bytes], str]
+ReadSize = Callable[[bytes], tuple[int, int]]
+FindFault = Callable[[bytes], str]
 
 
-def _at(form: str, offset: int) -> Size:
-    """A function that reads width and height where they stand in a header."""
-    return lambda data: struct.unpack_from(form, data, offset)
+def _at(packing: str, offset: int) -> ReadSize:
+    """Return a function that reads width and height at this offset of a header."""
+    return lambda data: struct.unpack_from(packing, data, offset)
 
 
-def _rows_first(form: str, offset: int) -> Size:
-    """The same where height is before width."""
-    return lambda data: struct.unpack_from(form, data, offset)[::-1]
+def _rows_first(packing: str, offset: int) -> ReadSize:
+    """Return a function that reads height and width at this offset of a header, and returns width and height."""
+    return lambda data: struct.unpack_from(packing, data, offset)[::-1]
 
 
 def _sound(_: bytes) -> str:
@@ -37,7 +38,7 @@ def _png_fault(data: bytes) -> str:
 
 
 def _gif_fault(data: bytes) -> str:
-    """Follows the blocks to the trailer: GIF89a, appendix A."""
+    """Return the fault found by following the blocks to the trailer: GIF89a, appendix A."""
     position, end = 13 + _color_bytes(data[10]), len(data)
     while position < end and data[position] != 0x3B:
         if data[position] == 0x2C:  # an image: its descriptor, colours, and the size of its codes
@@ -57,7 +58,7 @@ def _color_bytes(packed: int) -> int:
 
 
 def _bmp_size(data: bytes) -> tuple[int, int]:
-    """Of the old header of OS/2, with two bytes each, or of the later ones; top-down images have a negative height."""
+    """Return the size in OS/2's old header, of two bytes each, or in a later one: a negative height means top-down."""
     width, height = struct.unpack_from("<HH" if data[14] == 12 else "<ii", data, 18)
     return width, abs(height)
 
@@ -70,7 +71,7 @@ def _bmp_fault(data: bytes) -> str:
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:
-    """Of a lossy, a lossless or an extended file: RFC 6386, 9.1, and RFC 9649, 2.7 and 3.4."""
+    """Return the size of a lossy, a lossless or an extended file: RFC 6386, 9.1, and RFC 9649, 2.7 and 3.4."""
     if data[12:16] == b"VP8 ":
         width, height = struct.unpack_from("<HH", data, 26)
         return width & 0x3FFF, height & 0x3FFF
@@ -88,7 +89,7 @@ def _webp_fault(data: bytes) -> str:
 
 
 def _tiff_fault(data: bytes) -> str:
-    """Looks at the first directory of images: TIFF 6.0, section 2, and BigTIFF, whose numbers are longer."""
+    """Return the fault of the first directory of images: TIFF 6.0, section 2, and BigTIFF, whose numbers are longer."""
     order = "<" if data[:2] == b"II" else ">"
     is_big = data[2] + data[3] == 43
     place, count, entry_bytes = (8, "Q", 20) if is_big else (4, "H", 12)
@@ -103,7 +104,7 @@ def _tiff_fault(data: bytes) -> str:
 
 
 def _box_fault(data: bytes) -> str:
-    """Looks at the box ftyp, which is the first or behind a signature, and has to have something behind it."""
+    """Return the fault of the box ftyp, which is first or follows a signature, and which other data must follow."""
     start = 0 if data[4:8] == b"ftyp" else 12
     end = start + int.from_bytes(data[start : start + 4], "big")
     if data[start + 4 : start + 8] != b"ftyp" or end < start + 16:
@@ -116,26 +117,26 @@ def _beyond(what: str, offset: int, data: bytes) -> str:
 
 
 class _Format(NamedTuple):
-    """How files of a format begin, the bytes of the shortest header, and what is looked at besides."""
+    """A format: how its files begin, the bytes of its shortest header, and what finds a fault and the size."""
 
     name: str
     magic: bytes
     header_bytes: int
-    fault: Fault = _sound
-    size: Size | None = None
+    fault: FindFault = _sound
+    size: ReadSize | None = None
 
 
 _FORMATS = (
     _Format("PNG", rb"\x89PNG\r\n\x1a\n", 33, _png_fault, _at(">II", 16)),
     _Format("GIF", rb"GIF8[79]a", 13, _gif_fault, _at("<HH", 6)),
     _Format("BMP", rb"BM", 26, _bmp_fault, _bmp_size),
-    _Format("WebP", rb"RIFF.{4}WEBP", 30, _webp_fault, _webp_size),  # RIFF holds sound and film too
+    _Format("WebP", rb"RIFF.{4}WEBP", 30, _webp_fault, _webp_size),  # RIFF files hold sound and film too
     _Format("TIFF", rb"II[*+]\0|MM\0[*+]", 8, _tiff_fault),
-    # ftyp lists the formats of a file, and film has it too; AVIF is before HEIF, because its files are of both.
+    # ftyp lists the formats of a file. Films have it too. AVIF comes before HEIF, because its files list both.
     _Format("AVIF", rb".{4}ftyp(?:.{4})*?avi[fs]", 16, _box_fault),
     _Format("HEIF", rb".{4}ftyp(?:.{4})*?(?:hei[cmsx]|hev[cmsx]|mif[12]|msf1)", 16, _box_fault),
     _Format("JPEG 2000", rb"\0\0\0\x0cjP  \r\n\x87\n", 28, _box_fault),
-    _Format("JPEG 2000", rb"\xff\x4f\xff\x51", 24, _sound, _at(">II", 8)),  # the codestream alone
+    _Format("JPEG 2000", rb"\xff\x4f\xff\x51", 24, _sound, _at(">II", 8)),  # the codestream without boxes
     _Format("JPEG XL", rb"\0\0\0\x0cJXL \r\n\x87\n", 28, _box_fault),
     _Format("JPEG XL", rb"\xff\x0a", 4),  # likewise
     _Format("JPEG XR", rb"II\xbc", 8),
@@ -150,41 +151,41 @@ _FORMATS = (
     _Format("SGI", rb"\x01\xda[\x00\x01][\x01\x02]", 512, _sound, _at(">HH", 6)),
     _Format("Sun raster", rb"\x59\xa6\x6a\x95", 32),
 )
-"""In the order in which they are looked for."""
+"""The formats in the order in which they are tried."""
 
 _MAGIC_BYTES = 64
-"""Of a file, to look for how it begins: more would find what is behind the list of formats in ftyp."""
+"""The bytes of a file in which its beginning is searched. With more, bytes behind ftyp's list could match."""
 
 _MEASURED = frozenset(("PNG", "GIF", "BMP"))
-"""The formats whose sizes the form with boxes has. With another one, sets that were made before would not verify."""
+"""The formats whose width and height `boxes` stores. With one more, sets that were made before would not verify."""
 
 
 def examine(data: memoryview) -> tuple[str, str]:
-    """The name of the format that a file's bytes begin as, and what keeps it from being whole; "" for none."""
-    form = _format_of(data)
-    if form is None:
+    """Return the name of the format with whose magic `data` begins, and what shows it is not whole; "" for none."""
+    found = _format_of(data)
+    if found is None:
         return "", ""
-    if len(data) < form.header_bytes:
-        return form.name, f"it has {len(data)} bytes, and a header has at least {form.header_bytes}"
+    if len(data) < found.header_bytes:
+        return found.name, f"it has {len(data)} bytes, and a header has at least {found.header_bytes}"
     whole = bytes(data)
-    if fault := form.fault(whole):
-        return form.name, fault
-    if form.size is not None:
-        width, height = form.size(whole)
+    if fault := found.fault(whole):
+        return found.name, fault
+    if found.size is not None:
+        width, height = found.size(whole)
         if width <= 0 or height <= 0:
-            return form.name, f"its size is {width} x {height} pixels"
-    return form.name, ""
+            return found.name, f"its size is {width} x {height} pixels"
+    return found.name, ""
 
 
 def dimensions(data: memoryview) -> tuple[int, int] | None:
-    """Width and height in pixels, from the header of a PNG, GIF or BMP; None for anything else."""
-    form = _format_of(data)
-    if form is None or form.size is None or form.name not in _MEASURED or len(data) < form.header_bytes:
+    """Return width and height in pixels, from the header of a PNG, GIF or BMP; None for anything else."""
+    found = _format_of(data)
+    if found is None or found.size is None or found.name not in _MEASURED or len(data) < found.header_bytes:
         return None
-    width, height = form.size(bytes(data[: form.header_bytes]))
+    width, height = found.size(bytes(data[: found.header_bytes]))
     return (width, height) if 0 < width < 10**9 and 0 < height < 10**9 else None
 
 
 def _format_of(data: memoryview) -> _Format | None:
     head = bytes(data[:_MAGIC_BYTES])
-    return next((form for form in _FORMATS if re.match(form.magic, head, re.DOTALL)), None)
+    return next((each for each in _FORMATS if re.match(each.magic, head, re.DOTALL)), None)

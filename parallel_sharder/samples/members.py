@@ -1,7 +1,7 @@
-"""The members of a sample: what WebDataset calls the files of one key, and the bytes that stand around their contents.
+"""The members of a sample in the tar: one for each field of its form, `<key>.cls`, `<key>.jpg` and so on.
 
-`<key>.cls`, `<key>.jpg` and what else a form has. Pure: from sizes and contents to bytes. The image is not passed
-through here; it is read straight to where it belongs, between `before` and `behind`.
+Sizes and contents come in; the bytes of headers, contents and padding are returned. Nothing is opened. The image does
+not pass through this module: the caller reads it straight to its place, between `before` and `behind`.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from parallel_sharder.samples.form import IMAGE, LABEL, Field, label_text
 from parallel_sharder.tar.ustar import BLOCK_BYTES, PADDING, SIZE_DIGITS, SIZE_LIMIT_BYTES, HeaderTemplate, sum_of
 
 
-class SampleLayout:
-    """Lays out samples of these fields, in a set with these classes and keys of at most `key_bytes`."""
+class SampleMembers:
+    """Makes the members of samples with these fields, in a set with these classes; keys have at most `key_bytes`."""
 
     def __init__(self, fields: Sequence[Field], classes: Sequence[ImageClass], key_bytes: int) -> None:
         at = fields.index(IMAGE)
-        assert fields[:at] in ((), (LABEL,))  # noqa: S101 - what stands before the image follows from the class
+        assert fields[:at] in ((), (LABEL,))  # noqa: S101 - only the label comes before the image, and follows from the class
         self._template = HeaderTemplate()
         self._before_checksum, self._after_checksum = self._template.before_checksum, self._template.after_checksum
         self._endings = [f".{field.name}" for field in fields]
@@ -33,15 +33,15 @@ class SampleLayout:
         self._largest = max((field.largest_bytes for field in of_annotation), default=0)
 
     def limit(self, class_index: int, image_bytes: int, annotation_bytes: int) -> int:
-        """The most bytes that a sample of this class (-1 for none) and with files of these sizes takes."""
+        """Return the most bytes in the tar of a sample of this class (-1 for none), with files of these sizes."""
         if annotation_bytes > self._largest:
             annotation_bytes = self._largest
         return self._most_bytes[class_index] + image_bytes + self._times * annotation_bytes
 
     def before(self, key: bytes, key_sum: int, class_index: int, image_bytes: int) -> bytes:
-        """What stands before the image's data: the label's member and the image's header.
+        """Return the bytes before the image's data: the label's member and the image's header.
 
-        `key_sum` is `ustar.sum_of(key)`. Raises ValueError for a name or size that no header holds.
+        `key_sum` is `ustar.sum_of(key)`. Raises ValueError for a name or a size that a header cannot hold.
         """
         name_ends = self._name_ends.get(len(key)) or self._ends_for(len(key))
         at, digits = self._at, b"%011o" % image_bytes
@@ -59,7 +59,10 @@ class SampleLayout:
         ))  # fmt: skip
 
     def behind(self, key: bytes, key_sum: int, image_bytes: int, contents: Sequence[bytes]) -> bytes:
-        """What stands behind the image's data, after `before`: its padding, and the members with these contents."""
+        """Return the bytes behind the image's data: its padding, and the members with these contents.
+
+        `before` is called first, for a key of the same length.
+        """
         name_ends, number = self._name_ends[len(key)], self._at
         parts = [PADDING[image_bytes % BLOCK_BYTES]]
         for content in contents:
@@ -77,7 +80,11 @@ class SampleLayout:
         return ends
 
     def _label(self, image_class: ImageClass) -> tuple[bytes, int, bytes]:
-        """Of the label's member the bytes from the size to the checksum, the checksum but for the key, and the rest."""
+        """Return three parts of the label's member.
+
+        They are the bytes from the size up to the checksum, the checksum without the key's sum, and the bytes behind
+        the checksum.
+        """
         text = label_text(image_class)
         digits = b"%011o" % len(text)
         behind = self._after_checksum + text + PADDING[len(text) % BLOCK_BYTES]
@@ -85,5 +92,5 @@ class SampleLayout:
 
 
 def _most_bytes(fields: Sequence[Field], image_class: ImageClass | None, key_bytes: int) -> int:
-    """The most bytes of a sample, but for those that follow from the sizes of its files."""
+    """Return the most bytes of a sample, without the bytes that depend on the sizes of its files."""
     return sum(2 * BLOCK_BYTES + field.class_bytes(image_class, key_bytes) for field in fields)

@@ -1,7 +1,8 @@
-"""The script that a helper process runs: it becomes a worker, or a fork server.
+"""The bootstrap: the script that a new Python process runs to become a worker or a fork server.
 
-It is run by its path, so that nothing but the standard library is imported before sys.path is what it should be, and
-`parallel_sharder` is then the one that the coordinator runs, wherever that was found.
+It is run by its path, so that only the standard library is imported before sys.path is set. Then `parallel_sharder` is
+imported from the folder of the coordinator's own copy, wherever Python has found that one. Its arguments are the start
+method, a module to preload, two descriptors and sys.path.
 """
 
 from __future__ import annotations
@@ -13,17 +14,19 @@ import sys
 
 
 def main(method: str, preload: str, descriptor: str, board: str, *path: str) -> None:
-    """Become what the start method `method` wants, with these descriptors; imports come from `path`.
+    """Become a fork server if `method` is "forkserver", otherwise a worker, and end this process.
 
-    A fork server imports the module `preload`, if one is named, so that its workers need not.
+    `descriptor` is a socket or a pipe to the coordinator, and `board` is the board's file. Imports come from `path`. A
+    fork server imports the module `preload`, if it is named, so that its workers need not import it.
     """
     sys.path[:] = path
-    # If a task needs numpy, that starts a thread a core for linear algebra that nobody asks for; forks lose it.
+    # Otherwise numpy, if a task needs it, starts a thread for each core for linear algebra. No task uses these threads,
+    # and a fork loses them.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         _import_package(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
         from parallel_sharder.engines.board import Board
-        from parallel_sharder.engines.inside import run_and_exit, serve, work
+        from parallel_sharder.engines.worker_process import run_and_exit, serve, work
 
         if method == "forkserver" and preload:
             importlib.import_module(preload)
@@ -35,7 +38,7 @@ def main(method: str, preload: str, descriptor: str, board: str, *path: str) -> 
 
 
 def _import_package(folder: str) -> None:
-    """Import `parallel_sharder` from its folder, which says nothing about where other packages come from."""
+    """Import `parallel_sharder` from its folder. Packages beside that folder are not found by this."""
     init = os.path.join(folder, "__init__.py")
     spec = importlib.util.spec_from_file_location("parallel_sharder", init, submodule_search_locations=[folder])
     assert spec is not None  # noqa: S101 - it is a Python file

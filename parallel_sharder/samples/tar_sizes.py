@@ -1,7 +1,8 @@
-"""How large each sample can be in the tar, from the Listing and the form alone: what the plan counts with.
+"""The sizes of samples in the tar: the most bytes that each sample can have, as columns for the plan.
 
-Exact but for annotated samples, whose JSON is bounded from the XML's size, and for boxes, which have the image's width
-too. A shard is therefore never larger than planned, and about 1 % smaller on ImageNet.
+The Listing and the form alone decide them; no file is read. They are exact with two exceptions: the JSON of an
+annotated sample is bounded by the size of its XML, and the JSON of `boxes` has numbers of unknown length, such as the
+image's width. A shard is therefore never larger than planned, and about 1 % smaller on ImageNet.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from parallel_sharder.samples.forms import FORMS
 from parallel_sharder.tar import ustar
 
 _ROWS_AT_A_TIME = 1 << 16
-"""In small steps all in between stays in the processor's cache; in one it would take five times the column's memory."""
+"""With few rows the intermediate columns stay in the processor's cache; with all, they take five times the memory."""
 
 
-def sample_bytes(listing: Listing, form: str = "original") -> Int64s:
-    """For each row of the Listing the most bytes its members take in a tar, headers and padding included.
+def largest_sample_bytes(listing: Listing, form: str = "original") -> Int64s:
+    """Return for each row of the Listing the most bytes of its members in a tar, headers and padding included.
 
     Raises PlanError for an image that is too large for any tar header.
     """
@@ -45,7 +46,7 @@ class FieldBytes:
         self._file_bytes = None if field.role is None else listing.part(field.role).size
 
     def at(self, rows: slice | Int32s) -> Int64s:
-        """For each of these rows."""
+        """Return the most bytes for each of these rows."""
         content_bytes = self._class_bytes[self._class_index[rows]]
         if self._file_bytes is None:
             return content_bytes
@@ -55,7 +56,7 @@ class FieldBytes:
 
 
 def member_bytes(sizes: Int64s) -> Int64s:
-    """`ustar.member_bytes` of a column."""
+    """Return `ustar.member_bytes` of each size in a column."""
     return ustar.BLOCK_BYTES + sizes + -sizes % ustar.BLOCK_BYTES
 
 
@@ -64,6 +65,6 @@ def _refuse_oversized(listing: Listing) -> None:
     largest = int(np.argmax(sizes))
     if sizes[largest] >= ustar.SIZE_LIMIT_BYTES:
         raise PlanError(
-            f"{str(listing.keys[largest], 'ascii')} has {sizes[largest]:,} bytes; a tar that all readers take holds "
-            f"files below {ustar.SIZE_LIMIT_BYTES:,}. Take it out of the set."
+            f"{str(listing.keys[largest], 'ascii')} has {sizes[largest]:,} bytes; a tar that all readers can read "
+            f"holds files below {ustar.SIZE_LIMIT_BYTES:,}. Remove it from the set."
         )
