@@ -8,7 +8,7 @@
     publish   ShardRecords               -> manifest     the index of the finished set, last         manifest
 
 `coordinator.convert` is that list; `verify` reads what it has made, by checks that share no code with the writer;
-`indexes.index` writes the indexes that single readers want.
+`indexes.command` writes the indexes that single readers want.
 The public names are below; they are imported when they are first used, so that `--help` and a worker process do without
 numpy.
 """
@@ -21,14 +21,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from parallel_sharder.coordinator import convert, preview
     from parallel_sharder.errors import OptionsError, SharderError
-    from parallel_sharder.indexes.index import index_shards
+    from parallel_sharder.indexes.command import index_shards
     from parallel_sharder.indexes.indexed import Indexed
     from parallel_sharder.monitor.monitor import Monitor, Silent
     from parallel_sharder.options import IndexOptions, Options, VerifyOptions
     from parallel_sharder.report.preview import Preview
     from parallel_sharder.report.summary import Report
     from parallel_sharder.shard_writer import ShardWriter
-    from parallel_sharder.verify.sets import verify_shards
+    from parallel_sharder.verify.command import verify_shards
     from parallel_sharder.verify.verdict import Verdict
 
 __version__ = "0.1.0"
@@ -65,9 +65,9 @@ _HOMES = {
     "Verdict": "verify.verdict",
     "VerifyOptions": "options",
     "convert": "coordinator",
-    "index_shards": "indexes.index",
+    "index_shards": "indexes.command",
     "preview": "coordinator",
-    "verify_shards": "verify.sets",
+    "verify_shards": "verify.command",
 }
 
 

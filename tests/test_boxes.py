@@ -25,7 +25,7 @@ from parallel_sharder.samples.image import dimensions
 from parallel_sharder.samples.mended import Mended
 from parallel_sharder.samples.shapes import Shapes
 from parallel_sharder.sources.imagenet.classes import ilsvrc_ids
-from parallel_sharder.verify.form import expected_boxes, fault_in_form
+from parallel_sharder.verify.json_form import expected_boxes, fault_in_form
 from tests import made
 from tests.reference import members_of
 from tests.test_annotation import elements

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from parallel_sharder.verify.reader import Content
-from parallel_sharder.verify.sample import ExpectedSet, faults_in_sample, samples_of
-from parallel_sharder.verify.tar import StoredMember
+from parallel_sharder.verify.sample_check import ExpectedSet, faults_in_sample, samples_of
+from parallel_sharder.verify.shard_reader import Content
+from parallel_sharder.verify.tar_check import StoredMember
 from tests.sealed import FIRST, check_damage, labels_swapped, make, members_in, packed, said, seal, verify, with_member
 from tests.test_bad import picture
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from parallel_sharder.verify.deviations import Deviations
-from parallel_sharder.verify.reader import ShardReader
-from parallel_sharder.verify.tar import TarCheck
+from parallel_sharder.verify.shard_reader import ShardReader
+from parallel_sharder.verify.tar_check import TarCheck
 from tests.sealed import FIRST, SECOND, check_damage, members_in, other_headers, packed, said, seal, verify
 
 

@@ -94,11 +94,11 @@ def _result(
     options: AnyOptions, arguments: argparse.Namespace, monitor: Monitor
 ) -> Preview | Report | Verdict | Indexed:
     if isinstance(options, VerifyOptions):
-        from parallel_sharder.verify.sets import verify_shards
+        from parallel_sharder.verify.command import verify_shards
 
         return verify_shards(options, monitor)
     if isinstance(options, IndexOptions):
-        from parallel_sharder.indexes.index import index_shards
+        from parallel_sharder.indexes.command import index_shards
 
         return index_shards(options, monitor)
     from parallel_sharder import coordinator

@@ -19,8 +19,8 @@ from parallel_sharder.indexes.dali import Dali
 from parallel_sharder.indexes.energon import Energon
 from parallel_sharder.indexes.members import ShardMembers, key_end
 from parallel_sharder.indexes.openclip import OpenClip
-from parallel_sharder.indexes.reader import ReaderIndex
-from parallel_sharder.indexes.sets import ShardSet
+from parallel_sharder.indexes.reader_index import ReaderIndex
+from parallel_sharder.indexes.shard_sets import ShardSet
 from parallel_sharder.indexes.timm import Timm
 from parallel_sharder.indexes.wids import Wids
 from parallel_sharder.options import Reader

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from parallel_sharder.indexes import Shard
-from parallel_sharder.indexes.reader import JsonIndex
+from parallel_sharder.indexes.reader_index import JsonIndex
 
 
 class Timm(JsonIndex):

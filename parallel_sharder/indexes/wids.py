@@ -16,8 +16,8 @@ from parallel_sharder.catalog.sets import is_wids, json_at
 from parallel_sharder.errors import ManifestError
 from parallel_sharder.indexes import Shard
 from parallel_sharder.indexes.members import ShardMembers
-from parallel_sharder.indexes.reader import ReaderIndex, content_before, json_bytes
-from parallel_sharder.indexes.sets import ShardSet
+from parallel_sharder.indexes.reader_index import ReaderIndex, content_before, json_bytes
+from parallel_sharder.indexes.shard_sets import ShardSet
 from parallel_sharder.setfiles import SetFiles
 from parallel_sharder.stores import store_of
 from parallel_sharder.tar.ustar import NAME_LIMIT_BYTES

@@ -21,7 +21,7 @@ from parallel_sharder.samples import annotation
 from parallel_sharder.samples.image import dimensions, examine
 from parallel_sharder.stores.blob import Blob
 from parallel_sharder.verify.deviations import DETAIL_LIMIT
-from parallel_sharder.verify.form import NEEDS_SIZE, expected_json, size_in
+from parallel_sharder.verify.json_form import NEEDS_SIZE, expected_json, size_in
 
 
 class SourceSample(NamedTuple):

@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 import xxhash
 
-from parallel_sharder.verify.form import fault_in_form, fault_in_image, parsed
-from parallel_sharder.verify.reader import Content
-from parallel_sharder.verify.tar import StoredMember
+from parallel_sharder.verify.json_form import fault_in_form, fault_in_image, parsed
+from parallel_sharder.verify.shard_reader import Content
+from parallel_sharder.verify.tar_check import StoredMember
 
 _KEY = re.compile(r"[!-~]{1,99}")
 _KEYS_OF = {

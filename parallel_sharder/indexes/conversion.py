@@ -20,8 +20,8 @@ from parallel_sharder.indexes.computed import computed
 from parallel_sharder.indexes.folder import FolderIndexes, Found, index_shard, indexes_of, remove_partials, unwritten
 from parallel_sharder.indexes.headers import index_headers
 from parallel_sharder.indexes.members import ShardMembers
-from parallel_sharder.indexes.reader import ReaderIndex
-from parallel_sharder.indexes.sets import ListedSet, ShardSet, listed_sets
+from parallel_sharder.indexes.reader_index import ReaderIndex
+from parallel_sharder.indexes.shard_sets import ListedSet, ShardSet, listed_sets
 from parallel_sharder.model import ShardRecord
 from parallel_sharder.monitor.monitor import Monitor
 from parallel_sharder.pattern import ShardPattern

@@ -20,9 +20,9 @@ from parallel_sharder.model import Deviation
 from parallel_sharder.stores import store_of
 from parallel_sharder.text import counted
 from parallel_sharder.verify.deviations import Deviations, EnoughError
-from parallel_sharder.verify.reader import ShardReader
-from parallel_sharder.verify.sample import ExpectedSet, StoredSample, faults_in_sample, samples_of
-from parallel_sharder.verify.tar import TarCheck
+from parallel_sharder.verify.sample_check import ExpectedSet, StoredSample, faults_in_sample, samples_of
+from parallel_sharder.verify.shard_reader import ShardReader
+from parallel_sharder.verify.tar_check import TarCheck
 
 
 @dataclass(frozen=True, slots=True)

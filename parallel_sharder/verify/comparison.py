@@ -21,7 +21,7 @@ from parallel_sharder.monitor.monitor import Monitor
 from parallel_sharder.setfiles import SetFiles
 from parallel_sharder.stores.blob import blob_of
 from parallel_sharder.verify.listed import Listed
-from parallel_sharder.verify.shard import ShardFindings
+from parallel_sharder.verify.shard_check import ShardFindings
 from parallel_sharder.verify.source_sample import (
     ExpectedSample,
     LeftOutSample,

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from parallel_sharder.text import counted
 from parallel_sharder.verify.deviations import Deviations, EnoughError
-from parallel_sharder.verify.reader import READ_BYTES, Content, ShardReader, TooLongError
+from parallel_sharder.verify.shard_reader import READ_BYTES, Content, ShardReader, TooLongError
 
 _BLOCK_BYTES = tarfile.BLOCKSIZE
 

@@ -31,10 +31,10 @@ from parallel_sharder.setfiles import SetFiles
 from parallel_sharder.sources.source import SourceOptions, open_source
 from parallel_sharder.stores import store_of
 from parallel_sharder.text import counted
+from parallel_sharder.verify.comparison import Rows, compare_with_source
 from parallel_sharder.verify.listed import Listed, against_shards, read_listed
-from parallel_sharder.verify.sample import ExpectedSet
-from parallel_sharder.verify.shard import ExpectedShard, ShardFindings, check_shard
-from parallel_sharder.verify.source import Rows, compare_with_source
+from parallel_sharder.verify.sample_check import ExpectedSet
+from parallel_sharder.verify.shard_check import ExpectedShard, ShardFindings, check_shard
 from parallel_sharder.verify.verdict import Verdict
 
 

@@ -15,7 +15,7 @@ from parallel_sharder.errors import DestinationError
 from parallel_sharder.indexes.folder import FolderIndexes, unwritten
 from parallel_sharder.indexes.headers import index_headers
 from parallel_sharder.indexes.indexed import Indexed
-from parallel_sharder.indexes.sets import ShardSet, listed_sets, refuse_unfinished, split_in
+from parallel_sharder.indexes.shard_sets import ShardSet, listed_sets, refuse_unfinished, split_in
 from parallel_sharder.monitor.monitor import Monitor, telling
 from parallel_sharder.options import INDEXES, SEEKING, IndexOptions
 from parallel_sharder.pattern import ShardName, ShardPattern, is_pattern, names_set, set_name, shard_name
