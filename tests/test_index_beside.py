@@ -110,7 +110,7 @@ def test_sets_beside_are_taken_in(raw: Path, tmp_path: Path) -> None:
     options["dest"] = str(tmp_path / "d-%02d.tar")
     with pytest.raises(
         DestinationError,
-        match=r"d-00.tar has the sample ILSVRC.*, which is there twice: .*Without that reader in index",
+        match=r"d-00.tar has the sample ILSVRC.*, which is there twice\. .*Leave that reader out of index",
     ):
         convert(Options(index=("energon",), **options))  # type: ignore[arg-type]
     assert not (tmp_path / ".nv-meta").exists()
@@ -200,7 +200,7 @@ def test_refusals_that_come_early(raw: Path, tmp_path: Path) -> None:
         convert(Options(index=("energon",), **options))
     assert [".nv-meta"] == os.listdir(tmp_path)
     (tmp_path / ".nv-meta").unlink()
-    with pytest.raises(DestinationError, match=r"holds no sample, and DALI refuses .*Without that reader in index"):
+    with pytest.raises(DestinationError, match=r"holds no sample, and DALI refuses .*Leave that reader out of index"):
         convert(Options(index=("dali",), shards=20, **options))
     assert 3 == convert(Options(index=("openclip",), shards=20, **options)).exit_code
 
