@@ -59,7 +59,7 @@ def test_resumed_run_has_the_same_indexes(raw: Path, tmp_path: Path) -> None:
     assert content_of(tmp_path / "once") == content_of(out)
     (out / "imagenet_train-000001.tar").unlink()
     options = Options(root=raw / "train", dest=str(out), shards=3, workers=0)
-    assert "indexes or a dataset card told of shards that went" in convert(options).text()
+    assert "indexes or a dataset card listed shards that were removed" in convert(options).text()
     convert_both(raw, out, "all", md5=True)
     assert content_of(tmp_path / "once") == content_of(out)
     convert_both(raw, out, "none", md5=True)  # takes nothing away
