@@ -32,7 +32,7 @@ from parallel_sharder.journal.file import refuse_foreign_journal
 from parallel_sharder.journal.fingerprint import refuse_other
 from parallel_sharder.journal.journal import Journal, Past, past_of
 from parallel_sharder.model import Chunk, Listing, Plan, ShardRecord
-from parallel_sharder.monitor.monitor import Monitor, telling
+from parallel_sharder.monitor.monitor import Monitor, guarded
 from parallel_sharder.options import Options
 from parallel_sharder.pattern import ShardPattern
 from parallel_sharder.plan import Limits, in_order, make_plan
@@ -56,7 +56,7 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
     stops a run; finished shards and the journal stay, and nothing else does. It can be called from anywhere: workers do
     not import the calling script, so it needs no `if __name__ == "__main__":`.
     """
-    with telling(monitor) as monitor, running(options.workers, options.start_method, write_chunk.__module__) as engine:
+    with guarded(monitor) as monitor, running(options.workers, options.start_method, write_chunk.__module__) as engine:
         anchored = options.anchored()
         try:
             return _convert(anchored, options, engine, monitor)
@@ -197,7 +197,7 @@ def preview(options: Options, monitor: Monitor | None = None) -> Preview:
     Raises SharderError for what is wrong with source, plan or pattern. A destination that is taken or has too little
     room is no error here, because there may be time to mend it; the preview says so, and has `exit_code` 1.
     """
-    with telling(monitor) as monitor, running(options.workers, options.start_method) as engine:
+    with guarded(monitor) as monitor, running(options.workers, options.start_method) as engine:
         source = open_source(SourceOptions.of(options), options.pattern, is_preview=True)
         refuse_in_source(options.pattern, source.folders)
         with source:

@@ -35,7 +35,7 @@ def test_sources_that_differ(folder: Path) -> None:
     findings = {each.key: each for each in verdict.deviations}
     assert {image.stem, xml.stem, more.stem, gone.stem} == set(findings)
     assert f"its image is not that of the source, {image}" == findings[image.stem].detail
-    assert "its json is not what the annotation" in findings[xml.stem].detail
+    assert "its json does not follow from the annotation" in findings[xml.stem].detail
     assert f"{more} is in no shard, and not in the list of problems" == findings[more.stem].detail
     assert "is not in the source" == findings[gone.stem].detail
     shard = findings[image.stem].path
@@ -55,7 +55,7 @@ def test_swapped_labels_of_val_are_found_by_the_source(tmp_path: Path) -> None:
     labels_swapped(out)
     seal(out)
     assert "" == said(verify(tmp_path))
-    assert 2 == said(verify(tmp_path, source=True)).count("its json is not what the class ")
+    assert 2 == said(verify(tmp_path, source=True)).count("its json does not follow from the class ")
 
 
 def test_large_images(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from parallel_sharder.indexes.folder import FolderIndexes, unwritten
 from parallel_sharder.indexes.headers import index_headers
 from parallel_sharder.indexes.indexed import Indexed
 from parallel_sharder.indexes.shard_sets import ShardSet, listed_sets, refuse_unfinished, split_in
-from parallel_sharder.monitor.monitor import Monitor, telling
+from parallel_sharder.monitor.monitor import Monitor, guarded
 from parallel_sharder.options import INDEXES, SEEKING, IndexOptions
 from parallel_sharder.pattern import ShardName, ShardPattern, is_pattern, names_set, set_name, shard_name
 from parallel_sharder.stores import store_of
@@ -41,7 +41,7 @@ def index_shards(options: IndexOptions, monitor: Monitor | None = None) -> Index
     files in the way. Then no index of a whole folder is written.
     """
     start = time.monotonic()
-    with telling(monitor) as monitor, running(options.workers, preload=index_headers.__module__) as engine:
+    with guarded(monitor) as monitor, running(options.workers, preload=index_headers.__module__) as engine:
         folder, sets = _sets_at(os.fspath(options.dest), options.readers)
         paths = [os.path.join(folder, name) for each in sets for name in each.names]
         try:

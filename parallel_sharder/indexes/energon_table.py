@@ -139,7 +139,7 @@ class Table:
         return None
 
     def finish(self, is_own: Callable[[str], bool]) -> None:
-        """Make the table's indexes and give the file its name; an old file is replaced if `is_own` says so of it."""
+        """Make the table's indexes and give the file its name; `is_own` says of an old file if it is replaced."""
         self._database.execute("COMMIT")
         self._database.executescript(_INDEXES)
         self._database.close()

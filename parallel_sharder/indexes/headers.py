@@ -38,7 +38,7 @@ def index_headers(
 
 
 def _index_shard(path: str, *, readers: Collection[str], md5: bool) -> FoundShard:
-    """Read the headers of a shard (for the MD5 the whole shard), and write the indexes beside it."""
+    """Read the headers of a shard (for the MD5 all of it), write the indexes beside it, and return what was found."""
     gc.disable()  # a hundred thousand small values are made, none is garbage, and the search takes a tenth of the time
     try:
         with store_of(path).open(path) as file:

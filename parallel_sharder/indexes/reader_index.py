@@ -101,7 +101,7 @@ class ReaderIndex:
 
     @classmethod
     def is_own(cls, path: str) -> bool:
-        """Return whether the file at `path`, which has the name of such an index, is one and may be replaced."""
+        """Return whether the file at `path`, which has the name of an index, is one and may be replaced."""
         return False
 
     def _owns(self, shard_name: str) -> bool:
@@ -136,7 +136,7 @@ class JsonIndex(ReaderIndex):
 
     @staticmethod
     def is_of_kind(content: Mapping[str, Any]) -> bool:
-        """Return whether the content is that of such a file."""
+        """Return whether the content is that of the reader's index."""
         raise NotImplementedError
 
     @staticmethod
@@ -174,7 +174,7 @@ class JsonIndex(ReaderIndex):
 
     @classmethod
     def is_own(cls, path: str) -> bool:
-        """Return whether the file's content is that of such an index."""
+        """Return whether the file's content is that of the reader's index."""
         content = json_at(path)
         return content is not None and cls.is_of_kind(content)
 

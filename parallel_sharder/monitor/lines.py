@@ -1,7 +1,7 @@
 """The lines that the monitors for terminals and logs share, and how they are printed.
 
-Takes what a monitor is told and returns or prints lines. A line is made printable first, and nobody who reads it is no
-error.
+Takes what a monitor's methods get, and returns or prints lines. A line is made printable first. A stream that cannot be
+written is no error.
 """
 
 from __future__ import annotations

@@ -98,9 +98,9 @@ class _Guarded:
         """Call the other monitor's method."""
         self._hand_on("close")
 
-    def _hand_on(self, method: str, *told: Any) -> None:
+    def _hand_on(self, method: str, *arguments: Any) -> None:
         try:
-            getattr(self._monitor, method)(*told)
+            getattr(self._monitor, method)(*arguments)
         except SharderError:
             raise
         except Exception as error:
@@ -111,17 +111,17 @@ class _Guarded:
 
 
 @contextlib.contextmanager
-def telling(monitor: Monitor | None) -> Iterator[Monitor]:
+def guarded(monitor: Monitor | None) -> Iterator[Monitor]:
     """Yield a monitor that calls the given one, if there is one, and close it at the end of the block.
 
     What the given monitor raises becomes a SharderError, except for what stops Python itself. After an error in the
     block, an error of closing is ignored.
     """
-    guarded = _Guarded(Silent() if monitor is None else monitor)
+    guard = _Guarded(Silent() if monitor is None else monitor)
     try:
-        yield guarded
+        yield guard
     except BaseException:
         with contextlib.suppress(SharderError):
-            guarded.close()
+            guard.close()
         raise
-    guarded.close()
+    guard.close()

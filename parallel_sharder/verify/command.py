@@ -24,7 +24,7 @@ from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import DestinationError, ManifestError, SourceError
 from parallel_sharder.journal.journal import progress_of
 from parallel_sharder.model import Deviation, Listing, Problem
-from parallel_sharder.monitor.monitor import Monitor, telling
+from parallel_sharder.monitor.monitor import Monitor, guarded
 from parallel_sharder.options import WITHOUT_ANNOTATIONS, VerifyOptions
 from parallel_sharder.pattern import ShardPattern, is_pattern, shard_name
 from parallel_sharder.setfiles import SetFiles
@@ -45,7 +45,7 @@ def verify_shards(options: VerifyOptions, monitor: Monitor | None = None) -> Ver
     """
     start = time.monotonic()
     sets = []
-    with telling(monitor) as monitor, running(options.workers, preload=check_shard.__module__) as engine:
+    with guarded(monitor) as monitor, running(options.workers, preload=check_shard.__module__) as engine:
         paths, others = _manifests(os.fspath(options.dest))
         for path in paths:
             sets.append(_verify_set(path, options, engine, monitor))

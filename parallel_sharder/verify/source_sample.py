@@ -121,7 +121,7 @@ def _compare(sample: ExpectedSample) -> Iterator[str]:
         where = f"the annotation {source.xml.path} and " if source.xml is not None else ""
         its_class = source.image_class
         what = f"{its_class.label} ({its_class.name})" if its_class else "none"
-        yield f"its json is not what {where}the class {what} of the source give"
+        yield f"its json does not follow from {where}the class {what} of the source"
 
 
 def _compare_annotation(source: SourceSample) -> Iterator[str]:
