@@ -38,11 +38,11 @@ import numpy as np
 from functools import partial
 from parallel_sharder.samples import tar_sizes
 from parallel_sharder.engines import open_engine
-from parallel_sharder.indexes.beside import ReaderIndexes
+from parallel_sharder.indexes.conversion import ReaderIndexes
 from parallel_sharder.model import ShardRecord
 from parallel_sharder.monitor.monitor import Silent
 from parallel_sharder.options import INDEXES
-from parallel_sharder.indexes.computed import computed
+from parallel_sharder.indexes.computed import computed_members
 from parallel_sharder.deal import make_chunks
 from parallel_sharder.pattern import ShardPattern
 from parallel_sharder.model import ImageClass, Job, Listing, Part, Place, Role
@@ -84,7 +84,7 @@ if len(sys.argv) > 2:
         ShardRecord(n, pattern.path(n), len(some) // 4, 10**9, 10**9, "", json_bytes=some)
         for n, some in enumerate(jsons)
     ]
-    made = [(record, partial(computed, listing, plan, "original", record)) for record in records]
+    made = [(record, partial(computed_members, listing, plan, "original", record)) for record in records]
     readers = [name for name in INDEXES if name != "wids"]
     with open_engine(0, None) as engine:
         ReaderIndexes(pattern, "train", readers).index(made, engine, Silent())

@@ -10,7 +10,7 @@
                                                                                                      indexes/
 
 `coordinator.convert` is that list. `verify/` reads finished sets with code that the writer does not share, and
-`indexes.index` indexes any shards. `report/` and `monitor/` put results and progress into words for `cli/`.
+`indexes.command` indexes any shards. `report/` and `monitor/` put results and progress into words for `cli/`.
 The public names below are imported when they are first used, so that `--help` and a worker process do without numpy.
 """
 
@@ -22,14 +22,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from parallel_sharder.coordinator import convert, preview
     from parallel_sharder.errors import OptionsError, SharderError
-    from parallel_sharder.indexes.index import index_shards
+    from parallel_sharder.indexes.command import index_shards
     from parallel_sharder.indexes.indexed import Indexed
     from parallel_sharder.monitor.monitor import Monitor, Silent
     from parallel_sharder.options import IndexOptions, Options, VerifyOptions
     from parallel_sharder.report.preview import Preview
     from parallel_sharder.report.summary import Report
     from parallel_sharder.shard_writer import ShardWriter
-    from parallel_sharder.verify.sets import verify_shards
+    from parallel_sharder.verify.command import verify_shards
     from parallel_sharder.verify.verdict import Verdict
 
 __version__ = "0.1.0"
@@ -66,9 +66,9 @@ _HOMES = {
     "Verdict": "verify.verdict",
     "VerifyOptions": "options",
     "convert": "coordinator",
-    "index_shards": "indexes.index",
+    "index_shards": "indexes.command",
     "preview": "coordinator",
-    "verify_shards": "verify.sets",
+    "verify_shards": "verify.command",
 }
 
 

@@ -18,7 +18,7 @@ from parallel_sharder.catalog.manifest_file import ManifestFile, manifest_of
 from parallel_sharder.catalog.problems_file import ProblemsFile
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import DestinationError
-from parallel_sharder.indexes.beside import ReaderIndexes
+from parallel_sharder.indexes.conversion import ReaderIndexes
 from parallel_sharder.journal.journal import Journal
 from parallel_sharder.model import Listing, Plan, Problem, ShardRecord
 from parallel_sharder.monitor.monitor import Monitor

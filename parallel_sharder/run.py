@@ -16,7 +16,7 @@ from typing import TypeVar
 from parallel_sharder.engines import running
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import SharderError
-from parallel_sharder.monitor.monitor import Monitor, telling
+from parallel_sharder.monitor.monitor import Monitor, guarded
 from parallel_sharder.options import Options
 
 T = TypeVar("T")
@@ -57,7 +57,7 @@ class Run:
 def opened(options: Options, monitor: Monitor | None, preload: str = "") -> Iterator[Run]:
     """Yield a run with an engine for the module `preload`; what stops it is a SharderError in the caller's words."""
     with (
-        telling(monitor) as monitor,
+        guarded(monitor) as monitor,
         running(options.workers, options.start_method, preload) as engine,
         ExitStack() as stack,
     ):

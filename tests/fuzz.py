@@ -54,10 +54,10 @@ with atheris.instrument_imports(include=["parallel_sharder", "xmltodict", "tarfi
     from parallel_sharder.tar.ustar import HeaderTemplate
     from parallel_sharder.text import code, printable, tsv
     from parallel_sharder.verify.deviations import Deviations
-    from parallel_sharder.verify.form import fault_in_form
-    from parallel_sharder.verify.reader import ShardReader
-    from parallel_sharder.verify.sample import ExpectedSet, faults_in_sample, samples_of
-    from parallel_sharder.verify.tar import TarCheck
+    from parallel_sharder.verify.json_form import fault_in_form
+    from parallel_sharder.verify.sample_check import ExpectedSet, faults_in_sample, samples_of
+    from parallel_sharder.verify.shard_reader import ShardReader
+    from parallel_sharder.verify.tar_check import TarCheck
 
 FRAME = struct.Struct(">II")
 SPLIT = re.compile(r"((?:.*/|)[^.]+)[.]([^/]*)")  # as webdataset does it

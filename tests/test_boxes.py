@@ -25,7 +25,7 @@ from parallel_sharder.samples.image import dimensions
 from parallel_sharder.samples.mended import Mended
 from parallel_sharder.samples.shapes import Shapes
 from parallel_sharder.sources.imagenet.classes import ilsvrc_ids
-from parallel_sharder.verify.form import expected_boxes, fault_in_form
+from parallel_sharder.verify.json_form import expected_boxes, fault_in_form
 from tests import made
 from tests.reference import members_of
 from tests.test_annotation import elements
@@ -323,21 +323,21 @@ def test_verify_looks_at_the_form(raw: Path, tmp_path: Path) -> None:
     (tmp_path / "imagenet_train.json").write_bytes(signed(manifest))
     deviations = verify_shards(VerifyOptions(dest=tmp_path, workers=0)).deviations
     details = [each.detail for each in deviations]
-    assert 63 == len([each for each in details if "has not the fields cls, cname, wnid, filename, width" in each])
+    assert 63 == len([each for each in details if "does not have the fields cls, cname, wnid, filename, width" in each])
 
 
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
-        ({"annotated": 1}, "has not the fields"),
+        ({"annotated": 1}, "does not have the fields"),
         ({"boxes": [[1, 2, 30, 40.0]]}, "has a box that is not four whole numbers"),
         ({"boxes": [[1, 2, 501, 40]]}, "has the box [1, 2, 501, 40] in 500 x 375"),
         ({"boxes": [[30, 2, 1, 40]]}, "has the box [30, 2, 1, 40] in 500 x 375"),
-        ({"labels": [1]}, "has other labels than its names have"),
-        ({"names": []}, "has lists of other lengths"),
-        ({"annotated": False}, "has lists of other lengths than it has boxes, or boxes without an annotation"),
-        ({"difficult": [True]}, "has something else than 0 and 1"),
-        ({"labels": [449.0]}, "has other labels than its names have"),
+        ({"labels": [1]}, "has labels that are not those of its names"),
+        ({"names": []}, "has lists of different lengths"),
+        ({"annotated": False}, "has lists of different lengths, or boxes without an annotation"),
+        ({"difficult": [True]}, "has values other than 0 and 1"),
+        ({"labels": [449.0]}, "has labels that are not those of its names"),
         ({"names": [5]}, "has a name that is no WordNet ID"),
         ({"names": [""]}, "has a name that is no WordNet ID"),
         ({"wnid": "n02012849"}, "has the wnid n02012849, and its class has n01440764"),

@@ -126,7 +126,7 @@ def test_overwriting_withdraws(raw: Path, tmp_path: Path) -> None:
     for split in ("train", "val"):
         run(raw, tmp_path, split)
     again = Options(root=raw, dest=str(tmp_path), overwrite=True, workers=0, shards=2)
-    assert "a dataset card told of shards that went: index and card make them anew" in convert(again).text()
+    assert "a dataset card listed shards that were removed: index and card write them anew" in convert(again).text()
     assert not convert(again).withdrawn
     text = (tmp_path / "README.md").read_text()
     assert "| val | 40 |" in text

@@ -310,8 +310,8 @@ def test_wrong_input(
         ("/data", "Name the data set with --root /data."),
         ("~/data", "Name the data set with --root '~/data'."),
         ("'my data'", "Name the data set with --root 'my data'."),
-        ("/data /shards", "Name the data set with --root /data, and where shards go with --dest /shards."),
-        ("--root /data /shards", "Where shards go is named with --dest /shards."),
+        ("/data /shards", "Name the data set with --root /data, and the destination with --dest /shards."),
+        ("--root /data /shards", "Name the destination with --dest /shards."),
         ("convert --root /data", "Leave convert out."),
         ("covnert", "Leave covnert out."),
         ("verfiy /shards", "Did you mean parallel-sharder verify?"),
@@ -426,7 +426,7 @@ def test_help_and_version() -> None:
         "parallel-sharder verify DEST",
         "parallel-sharder index DEST",
         "130, 143 or 129 stopped by Ctrl-C, SIGTERM or SIGHUP",
-        "Other data sets are not\ntaken; for these there is ShardWriter",
+        "For other data sets use ShardWriter",
     ):
         assert fact in done.stdout
     assert f"parallel-sharder {parallel_sharder.__version__}\n" == run("--version").stdout

@@ -35,8 +35,8 @@ def test_sources_that_differ(folder: Path) -> None:
     findings = {each.key: each for each in verdict.deviations}
     assert {image.stem, xml.stem, more.stem, gone.stem} == set(findings)
     assert f"its image is not that of the source, {image}" == findings[image.stem].detail
-    assert "its json is not what the annotation" in findings[xml.stem].detail
-    assert f"{more} is in no shard, and in no list of problems" == findings[more.stem].detail
+    assert "its json does not follow from the annotation" in findings[xml.stem].detail
+    assert f"{more} is in no shard, and not in the list of problems" == findings[more.stem].detail
     assert "is not in the source" == findings[gone.stem].detail
     shard = findings[image.stem].path
     with tarfile.open(shard) as archive:
@@ -55,7 +55,7 @@ def test_swapped_labels_of_val_are_found_by_the_source(tmp_path: Path) -> None:
     labels_swapped(out)
     seal(out)
     assert "" == said(verify(tmp_path))
-    assert 2 == said(verify(tmp_path, source=True)).count("its json is not what the class ")
+    assert 2 == said(verify(tmp_path, source=True)).count("its json does not follow from the class ")
 
 
 def test_large_images(tmp_path: Path) -> None:
@@ -93,4 +93,4 @@ def test_listed_samples_that_are_in_no_source(tmp_path: Path) -> None:
     problems_path(tmp_path).write_text(listed(tmp_path / "n01440764_0.JPEG", "bad-image"))
     assert "" == said(verify(tmp_path))
     [deviation] = verify(tmp_path, source=True).deviations
-    assert ("n01440764_0", "is listed as left out, and is not in the source") == (deviation.key, deviation.detail)
+    assert ("n01440764_0", "is listed as left out, but is not in the source") == (deviation.key, deviation.detail)

@@ -28,7 +28,7 @@ from parallel_sharder.engines import open_engine, running
 from parallel_sharder.engines.engine import Engine, Where, call
 from parallel_sharder.engines.progress import Progress
 from parallel_sharder.errors import Death, StoppedError, WorkerError
-from parallel_sharder.verify.shard import check_shard
+from parallel_sharder.verify.shard_check import check_shard
 from tests import made
 
 WAYS = {"in line": (0, None), "fork server": (2, "forkserver"), "spawn": (2, "spawn"), "fork": (2, "fork")}
@@ -229,7 +229,7 @@ def test_named_module_is_loaded_by_the_fork_server(method: str) -> None:
 
 VERIFY_AND_INDEX = """
 import sys
-import parallel_sharder.indexes.index, parallel_sharder.verify.sets
+import parallel_sharder.indexes.command, parallel_sharder.verify.command
 from parallel_sharder.engines import open_engine
 with open_engine(1, {method!r}, {preload!r}) as engine:
     [theirs] = engine.each(eval, ["sorted(__import__('sys').modules)"])
@@ -244,7 +244,7 @@ def test_verify_and_index_never_load_what_writes_shards(method: str) -> None:
     command = [sys.executable, "-W", "ignore", "-c", code]
     done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path(__file__).parents[1])
     names = set(done.stdout.split())
-    assert {"parallel_sharder.verify.sets", "parallel_sharder.engines.worker_process"} <= names
+    assert {"parallel_sharder.verify.command", "parallel_sharder.engines.worker_process"} <= names
     assert set() == names & {"parallel_sharder.tar.writer", "parallel_sharder.worker", "parallel_sharder.stores.direct"}
 
 
@@ -268,7 +268,7 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Callable[[],
 TASKS = {
     "convert": "sources.survey.list_class",
     "preview": "sources.survey.list_class",
-    "verify": "verify.sets.check_shard",
+    "verify": "verify.command.check_shard",
     "index": "indexes.headers._index_shard",
 }
 """What the workers of each command are given to do first."""

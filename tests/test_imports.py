@@ -207,7 +207,7 @@ def test_scipy_and_xml_have_one_home() -> None:
         ),
         ("import parallel_sharder; dir(parallel_sharder)", {"numpy", "scipy", "tqdm", "xmltodict", "psutil"}),
         ("import parallel_sharder.engines.worker_process", {"numpy", "scipy", "tqdm", "psutil", "argparse"}),
-        ("import parallel_sharder.verify.shard", {"numpy", "scipy", "tqdm", "psutil"}),
+        ("import parallel_sharder.verify.shard_check", {"numpy", "scipy", "tqdm", "psutil"}),
         ("import parallel_sharder.sources.tar_contents", {"numpy", "scipy", "tqdm", "psutil", "xmltodict"}),
         ("import parallel_sharder.sources.imagenet.kaggle_contents", {"numpy", "scipy", "tqdm", "psutil", "xmltodict"}),
         ("import parallel_sharder.sources.folders", {"numpy", "scipy", "tqdm", "psutil", "xmltodict"}),

@@ -49,7 +49,7 @@ def test_resumed_run_has_the_same_indexes(raw: Path, tmp_path: Path) -> None:
     """Stopped while it writes shards, stopped while it writes indexes, with shards lost: always the same files."""
     convert_both(raw, tmp_path / "once", "all", md5=True)
     out = tmp_path / "out"
-    for stop in ("stores.durable.write_file", "indexes.energon_table.Table.finish", "indexes.beside.index_shard"):
+    for stop in ("stores.durable.write_file", "indexes.energon_table.Table.finish", "indexes.conversion.index_shard"):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(f"parallel_sharder.{stop}", Mock(side_effect=KeyboardInterrupt))
             with pytest.raises(KeyboardInterrupt):
@@ -59,7 +59,7 @@ def test_resumed_run_has_the_same_indexes(raw: Path, tmp_path: Path) -> None:
     assert content_of(tmp_path / "once") == content_of(out)
     (out / "imagenet_train-000001.tar").unlink()
     options = Options(root=raw / "train", dest=str(out), shards=3, workers=0)
-    assert "indexes or a dataset card told of shards that went" in convert(options).text()
+    assert "indexes or a dataset card listed shards that were removed" in convert(options).text()
     convert_both(raw, out, "all", md5=True)
     assert content_of(tmp_path / "once") == content_of(out)
     convert_both(raw, out, "none", md5=True)  # takes nothing away
@@ -110,7 +110,7 @@ def test_sets_beside_are_taken_in(raw: Path, tmp_path: Path) -> None:
     options["dest"] = str(tmp_path / "d-%02d.tar")
     with pytest.raises(
         DestinationError,
-        match=r"d-00.tar has the sample ILSVRC.*, which is there twice: .*Without that reader in index",
+        match=r"d-00.tar has the sample ILSVRC.*, which is there twice\. .*Leave that reader out of index",
     ):
         convert(Options(index=("energon",), **options))  # type: ignore[arg-type]
     assert not (tmp_path / ".nv-meta").exists()
@@ -200,7 +200,7 @@ def test_refusals_that_come_early(raw: Path, tmp_path: Path) -> None:
         convert(Options(index=("energon",), **options))
     assert [".nv-meta"] == os.listdir(tmp_path)
     (tmp_path / ".nv-meta").unlink()
-    with pytest.raises(DestinationError, match=r"holds no sample, and DALI refuses .*Without that reader in index"):
+    with pytest.raises(DestinationError, match=r"holds no sample, and DALI refuses .*Leave that reader out of index"):
         convert(Options(index=("dali",), shards=20, **options))
     assert 3 == convert(Options(index=("openclip",), shards=20, **options)).exit_code
 

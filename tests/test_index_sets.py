@@ -128,7 +128,7 @@ def test_sets_that_are_being_written(shards: Path, tmp_path: Path) -> None:
     folder = whole(shards, tmp_path / "x")
     with (folder / ".imagenet_val.journal").open("wb") as journal:
         fcntl.flock(journal, fcntl.LOCK_EX)
-        assert f"a run is writing there: it holds {folder}/.imagenet_val.journal" in refusal(folder, "timm")
+        assert f"a run is writing this set: it holds {folder}/.imagenet_val.journal" in refusal(folder, "timm")
     index(folder, "timm")
 
 
@@ -159,7 +159,7 @@ def test_other_shards_than_the_manifest_lists(shards: Path, tmp_path: Path) -> N
     before = {path.name for path in folder.iterdir()}
     (folder / "imagenet_train-000009.tar").write_bytes((folder / TRAIN[0]).read_bytes())
     assert (
-        f"{folder}/imagenet_train-000009.tar is called as a shard of the set is, and {folder}/imagenet_train.json does "
+        f"{folder}/imagenet_train-000009.tar has the name of a shard of the set, but {folder}/imagenet_train.json does "
         "not list it. Move it to another folder."
     ) == refusal(folder, "timm")
     (folder / "imagenet_train-000009.tar").unlink()

@@ -19,9 +19,9 @@ from tests import made
 KILLED = {
     "--root {}/archives --dest {}/new --shards 3": "coordinator:publish",
     "--root {}/archives --dest {}/new --dry-run": "coordinator:make_plan",
-    "verify {}/out": "verify.sets:Rows.of",
-    "verify {}/out --source {}/archives": "verify.sets:compare_with_source",
-    "index {}/out --for all": "indexes.index:FolderIndexes",
+    "verify {}/out": "verify.command:Rows.of",
+    "verify {}/out --source {}/archives": "verify.command:compare_with_source",
+    "index {}/out --for all": "indexes.command:FolderIndexes",
 }
 """Commands, and what they are about to call when they are killed."""
 

@@ -15,17 +15,20 @@ LINES: dict[str, tuple[Callable[[Path], str], str]] = {
     "a field less": (lambda path: json.dumps({"key": path.stem, "left_out": True}) + "\n", "its fields are not path"),
     "other types": (lambda path: listed(path, "cmyk", left_out=0), "its fields are not path"),
     "a list": (lambda path: "[]\n", "its fields are not path"),
-    "no JSON": (lambda path: "{\n", "line 1 is not a problem as the tool lists it"),
-    "deep JSON": (lambda path: "[" * 100_000 + "\n", "line 1 is not a problem as the tool lists it"),
+    "no JSON": (lambda path: "{\n", "line 1 is not as the tool writes it"),
+    "deep JSON": (lambda path: "[" * 100_000 + "\n", "line 1 is not as the tool writes it"),
     "a key twice": (lambda path: listed(path, "cmyk", left_out=False).replace('"path"', '"key": "", "path"'), "dumps"),
-    "no end": (lambda path: listed(path, "cmyk", left_out=False)[:-1], "it is not written as json.dumps does"),
+    "no end": (lambda path: listed(path, "cmyk", left_out=False)[:-1], "json.dumps would write it otherwise"),
     "no kind": (lambda path: listed(path, "bad-luck"), "no problem is of the kind 'bad-luck'"),
     "cmyk left out": (lambda path: listed(path, "cmyk"), "left_out is true for cmyk with --on-bad skip"),
     "bad and stored": (lambda path: listed(path, "bad-image", left_out=False), "left_out is false for bad-image"),
-    "no key": (lambda path: listed(path, "cmyk", left_out=False, key="\ud800"), "its key is none that a sample can"),
-    "left out and there": (lambda path: listed(path, "bad-image"), "is listed as left out, and is there"),
-    "not there": (lambda path: listed(path, "cmyk", left_out=False, key="n01440764_0"), "is listed as stored, and is"),
-    "large": (lambda path: listed(path, "cmyk", left_out=False, detail="x" * 5_000_000), "line 1 is not a problem"),
+    "no key": (lambda path: listed(path, "cmyk", left_out=False, key="\ud800"), "no sample can have its key"),
+    "left out and there": (lambda path: listed(path, "bad-image"), "is listed as left out, but is in a shard"),
+    "not there": (lambda path: listed(path, "cmyk", left_out=False, key="n01440764_0"), "is listed as stored, but is"),
+    "large": (
+        lambda path: listed(path, "cmyk", left_out=False, detail="x" * 5_000_000),
+        "line 1 is not as the tool writes it",
+    ),
 }
 
 

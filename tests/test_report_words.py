@@ -74,7 +74,7 @@ manifest  x.json
 indexes   dali, beside the shards
 mended    2 boxes swapped, 1 object name
 problems  2, listed in x.problems.jsonl
-made again, because missing, not as recorded, or with samples unread: 1
+made again, because they were missing, not as recorded, or incomplete: 1
   x-000001.tgz
 note: a \\x1b[31mfile\\n
 image is broken, left out: 1
@@ -115,7 +115,7 @@ def test_preview_of_what_would_be_refused() -> None:
     assert 1 == refused.exit_code
     assert """\
 space       at most 2.9 kB needed, 0 bytes free: too little
-taken       1 of these files is there, the first x-000000.tar: in the way
+taken       1 of these files exists already; the first is x-000000.tar
 in the way  A journal.
             Move it.
 outcome     the run would be refused, because there is too little space and something is in the way""" in (
@@ -139,8 +139,7 @@ def test_verdict_on_an_incomplete_set() -> None:
     verdict = dataclasses.replace(VERDICT, left_out=1, problems=(EMPTY,))
     assert 3 == verdict.exit_code
     assert (
-        "left out  1 sample and 1 class, whose images are not counted\n"
-        "verdict   what is there is sound, and not all is there\n"
+        "left out  1 sample and 1 class, whose images are not counted\nverdict   sound, but incomplete\n"
     ) in verdict.text()
 
 

@@ -133,7 +133,7 @@ def test_damaged_shards_are_made_again(
     damage(shard)
     report = run(raw, tmp_path, check=check)
     assert (str(shard),) == report.remade
-    assert f"made again, because missing, not as recorded, or with samples unread: 1\n  {shard}" in report.text()
+    assert f"made again, because they were missing, not as recorded, or incomplete: 1\n  {shard}" in report.text()
     assert undisturbed == digests(tmp_path)
 
 

@@ -79,12 +79,12 @@ def test_broken_samples_are_as_the_list_of_problems_says(tmp_path: Path, on_bad:
     convert(Options(root=tmp_path / "raw", dest=str(tmp_path / "out"), workers=0, on_bad=on_bad))
     assert "" == said(verify(tmp_path, source=True))
     alone = verify(tmp_path)
-    listed = f"{tmp_path}/out/imagenet_train.problems.jsonl lists 3 images or classes that the conversion left out, "
+    listed = f"{tmp_path}/out/imagenet_train.problems.jsonl lists 3 images or classes that the conversion left out."
     assert 0 == alone.exit_code
-    assert (listed + "and that no shard holds.",) * (on_bad == "skip") == alone.notices
+    assert (listed,) * (on_bad == "skip") == alone.notices
     (tmp_path / "out" / "imagenet_train.problems.jsonl").write_text("{}\n")
     verdict = verify(tmp_path, source=True)
-    assert "imagenet_train.problems.jsonl  None: line 1 is not a problem" in said(verdict)
+    assert "imagenet_train.problems.jsonl  None: line 1 is not as the tool writes it" in said(verdict)
     for key in (first, second):
         without_note = "None: .*is in no shard" if on_bad == "skip" else "[0-9]+: its source .* cannot be compared"
         assert re.search(f"{key} {without_note}", said(verdict))
@@ -141,8 +141,8 @@ def _shards_swapped(out: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "finding"),
     [
-        (_sample_twice, rf"{FIRST} n\d+_\d+ \d+: is there twice: also in .*{FIRST}, at offset 0"),
-        (_sample_in_two_shards, rf"{SECOND} n\d+_\d+ 0: is there twice: also in .*{FIRST}, at offset \d+"),
+        (_sample_twice, rf"{FIRST} n\d+_\d+ \d+: is stored twice, also in .*{FIRST}, at offset 0"),
+        (_sample_in_two_shards, rf"{SECOND} n\d+_\d+ 0: is stored twice, also in .*{FIRST}, at offset \d+"),
         (_shards_swapped, rf"{SECOND}  None: does not follow {FIRST} in the order of the set"),
     ],
 )
@@ -157,7 +157,7 @@ def test_shard_of_another_run(folder: Path) -> None:
     shutil.copy(folder / "other" / FIRST, folder / "out")
     findings = said(verify(folder, source=True))
     assert f"{FIRST}  None: has" in findings
-    assert "is there twice" in findings
+    assert "is stored twice" in findings
     assert "does not follow" in findings
     assert "is in no shard" in findings
 
@@ -167,7 +167,7 @@ def test_lost_and_further_shards(folder: Path) -> None:
     (folder / "out" / FIRST).unlink()
     shutil.copy(folder / "out" / SECOND, folder / "out" / "imagenet_train-000017.tar")
     findings = said(verify(folder)).splitlines()
-    assert "imagenet_train-000017.tar  None: is a shard too many: the manifest does not have it" in findings
+    assert "imagenet_train-000017.tar  None: is a shard too many: the manifest does not list it" in findings
     assert f"{FIRST}  None: is missing" in findings
 
 
@@ -228,16 +228,19 @@ CONTRADICTIONS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
         lambda content: content["totals"].update(tar_bytes=1),
         r"totals\.tar_bytes is 1, and should be",
     ),
-    "MD5": (lambda content: content["shardlist"][0].update(md5sum="0" * 32), r"as digest \(MD5\); the manifest says 0"),
+    "MD5": (
+        lambda content: content["shardlist"][0].update(md5sum="0" * 32),
+        r"has the MD5 \w+; the manifest says 0",
+    ),
     "samples": (lambda content: _with_samples(content, 7), "has 6 samples; the manifest says 7"),
     "class": (lambda content: _first_class(content).update(count=9), "class 449 has 9 samples; the shards hold 4"),
     "other classes": (
         lambda content: _first_class(content).update(wnid="n99999999", name="it"),
-        r"its cls is 449 \(it\), and its json is of class 449 \(thing",
+        r"its cls is 449 \(it\), and its json has the class 449 \(thing",
     ),
     "fewer shards": (
         _without_the_last,
-        "is a shard too many: the manifest does not have it",
+        "is a shard too many: the manifest does not list it",
     ),
     "maxcount": (lambda content: content["options"].update(maxcount=5), "6 as nsamples, and that --maxcount was 5"),
     "maxsize": (lambda content: content["options"].update(maxsize=5), "as tar_bytes, and that --maxsize was 5"),
@@ -250,7 +253,10 @@ CONTRADICTIONS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
         lambda content: content["options"].update(split="test"),
         "has 1,000 classes, and says that --split was te",
     ),
-    "boxes": (lambda content: content["options"].update(annotations="boxes"), "its json has not the fields cls, cname"),
+    "boxes": (
+        lambda content: content["options"].update(annotations="boxes"),
+        "json does not have the fields cls, cname",
+    ),
     "none": (lambda content: content["options"].update(annotations="none"), "and there should be no annotation"),
 }
 
@@ -371,7 +377,9 @@ def test_sets_of_others_beside(folder: Path) -> None:
     verdict = verify(folder)
     assert "" == said(verdict)
     assert ((str(out / "imagenet_train.json"),), 60) == (verdict.manifests, verdict.samples)
-    assert (f"{out} holds shards of cc3m too, and no manifest of theirs to verify them by.",) == verdict.notices
+    assert (
+        f"{out} also holds shards of cc3m, which were not verified, because they have no manifest.",
+    ) == verdict.notices
     assert "note: " + verdict.notices[0] in verdict.text()
     (out / "imagenet_train.json").unlink()
     assert "imagenet_train.json  None: is missing: the set is not finished" in said(verify(folder))

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from parallel_sharder.verify.reader import Content
-from parallel_sharder.verify.sample import ExpectedSet, faults_in_sample, samples_of
-from parallel_sharder.verify.tar import StoredMember
+from parallel_sharder.verify.sample_check import ExpectedSet, faults_in_sample, samples_of
+from parallel_sharder.verify.shard_reader import Content
+from parallel_sharder.verify.tar_check import StoredMember
 from tests.sealed import FIRST, check_damage, labels_swapped, make, members_in, packed, said, seal, verify, with_member
 from tests.test_bad import picture
 
@@ -66,9 +66,9 @@ def _json(value: bytes) -> Callable[[Path], None]:
         (_member_missing, rf"{FIRST} n\d+_\d+ 0: has the members jpg, json; expected were cls, jpg, json"),
         (_members_apart, rf"{FIRST} n\d+_\d+ \d+: has the members json; expected were"),
         (_members_in_another_order, rf"{FIRST} n\d+_\d+ 0: has the members jpg, cls, json"),
-        (labels_swapped, rf"{FIRST} n\d+_\d+ 0: its cls is \d+, which is n\d{{8}}\n"),
-        (_cls_swapped, rf"{FIRST} n\d+_\d+ 0: its cls is \d+ \(thing .*\), and its json is of class \d+ \(thing"),
-        (_cls(b"1001"), rf"{FIRST} n\d+_\d+ 0: its cls is b'1001', which is no label of the manifest's"),
+        (labels_swapped, rf"{FIRST} n\d+_\d+ 0: its cls is \d+, which is the label of n\d{{8}}\n"),
+        (_cls_swapped, rf"{FIRST} n\d+_\d+ 0: its cls is \d+ \(thing .*\), and its json has the class \d+ \(thing"),
+        (_cls(b"1001"), rf"{FIRST} n\d+_\d+ 0: its cls is b'1001', which is no label in the manifest"),
         (_cls(b"007"), "its cls is b'007', which is no label"),
         (_cls(b""), "its cls is b'', which is no label"),
         (_json(b"{"), rf"{FIRST} n\d+_\d+ 0: its json is not a JSON object as json.dumps writes it"),
@@ -87,7 +87,7 @@ def _with(**fields: Any) -> Callable[[bytes], bytes]:
 
 
 JSONS: dict[str, tuple[dict[str, Any], Callable[[bytes], bytes], str]] = {
-    "NaN": ({}, _with(cls=float("nan")), "its json holds the number NaN, and whole numbers are all"),
+    "NaN": ({}, _with(cls=float("nan")), "its json holds the number NaN, and all numbers should be whole"),
     "infinity": ({}, _with(cls=float("inf")), "its json holds the number Infinity"),
     "1.0": ({}, _with(cls=449.0), r"its json holds the number 449\.0"),
     "an exponent": (
@@ -95,8 +95,8 @@ JSONS: dict[str, tuple[dict[str, Any], Callable[[bytes], bytes], str]] = {
         lambda text: re.sub(rb'"cls": ([0-9]+)', rb'"cls": \1e0', text),
         "its json holds the number [0-9]+e0",
     ),
-    "true": ({}, _with(cls=True), r"its json is of class True \("),
-    "text": ({}, _with(cls="449"), r"its json is of class 449 \("),
+    "true": ({}, _with(cls=True), r"its json has the class True \("),
+    "text": ({}, _with(cls="449"), r"its json has the class 449 \("),
     "a key twice": ({}, lambda text: text[:-1] + b', "cls": 449}', "is not a JSON object as json.dumps writes it"),
     "a field more": (
         {},
@@ -104,16 +104,28 @@ JSONS: dict[str, tuple[dict[str, Any], Callable[[bytes], bytes], str]] = {
         "its json has the fields .*wnid; expected were annotation, cls, cname",
     ),
     "fields of boxes": ({}, _with(boxes=[]), "its json has the fields .*boxes; expected were annotation, cls, cname"),
-    "no annotation": ({}, _with(annotation=None), "its json has (the fields|something else than text)"),
-    "numbers of XML": ({}, _with(annotation={"size": {"width": 500}}), "its json has (the fields|something else)"),
-    "none, with boxes": ({"annotations": "none"}, _with(boxes=[]), "has cls, cname, boxes, and there should be no"),
+    "no annotation": ({}, _with(annotation=None), "its json has (the fields|values that are not text)"),
+    "numbers of XML": (
+        {},
+        _with(annotation={"size": {"width": 500}}),
+        "its json has (the fields|values that are not text)",
+    ),
+    "none, with boxes": (
+        {"annotations": "none"},
+        _with(boxes=[]),
+        "has the fields cls, cname, boxes, and there should be no",
+    ),
     "none, with annotation": ({"annotations": "none"}, _with(annotation={}), "and there should be no annotation"),
-    "boxes, with none": ({"annotations": "boxes"}, lambda _: b'{"cls": 1, "cname": "it"}', "has not the fields cls"),
+    "boxes, with none": (
+        {"annotations": "boxes"},
+        lambda _: b'{"cls": 1, "cname": "it"}',
+        "not have the fields cls",
+    ),
     "boxes, without size": ({"annotations": "boxes"}, _with(width=0), "its json has the file .* of 0 x"),
     "large": (
         {},
         _with(annotation={"a": "b" * 8_000_000}),
-        "its json has 8,000,0.. bytes; none has more than 7,340,032",
+        "its json has 8,000,0.. bytes; the largest JSON has 7,340,032",
     ),
 }
 
@@ -145,7 +157,7 @@ def test_images_that_are_none(tmp_path: Path, image: bytes, finding: str, on_bad
     shard = make(tmp_path, on_bad=on_bad)
     with_member(shard, ".jpg", lambda _: image)
     seal(tmp_path / "out")
-    expected = f"its image is broken, and was to be left out: {finding}" if on_bad == "skip" else ""
+    expected = f"its image is broken, and should have been left out: {finding}" if on_bad == "skip" else ""
     assert expected in said(verify(tmp_path))
     assert (1 if expected else 0) == verify(tmp_path).exit_code
 

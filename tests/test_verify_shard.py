@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parallel_sharder.verify import deviations as limits_of_a_check
-from parallel_sharder.verify.reader import ShardReader
-from parallel_sharder.verify.sample import ExpectedSet
-from parallel_sharder.verify.shard import ExpectedShard, check_shard
+from parallel_sharder.verify.sample_check import ExpectedSet
+from parallel_sharder.verify.shard_check import ExpectedShard, check_shard
+from parallel_sharder.verify.shard_reader import ShardReader
 from tests.sealed import FIRST, check_damage, members_in, packed
 
 

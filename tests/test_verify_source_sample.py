@@ -77,7 +77,7 @@ def test_sound_annotations_that_are_listed_as_bad(tmp_path: Path) -> None:
     assert "" == said(verify(tmp_path, source=True))
     xmls[0].write_text(sound)
     [deviation] = verify(tmp_path, source=True).deviations
-    assert f"its annotation is listed as broken, and the source has {xmls[0]}, which is sound" == deviation.detail
+    assert f"its annotation is listed as broken, but the source has {xmls[0]}, which is sound" == deviation.detail
     xmls[0].unlink()
     [deviation] = verify(tmp_path, source=True).deviations
-    assert "its annotation is listed as broken, and the source has none" == deviation.detail
+    assert "its annotation is listed as broken, but the source has none" == deviation.detail

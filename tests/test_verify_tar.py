@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from parallel_sharder.verify.deviations import Deviations
-from parallel_sharder.verify.reader import ShardReader
-from parallel_sharder.verify.tar import TarCheck
+from parallel_sharder.verify.shard_reader import ShardReader
+from parallel_sharder.verify.tar_check import TarCheck
 from tests.sealed import FIRST, SECOND, check_damage, members_in, other_headers, packed, said, seal, verify
 
 
@@ -69,16 +69,16 @@ def _header_broken(out: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "finding"),
     [
-        (_two_in_one, rf"{FIRST}  \d+: has an archive's end, and goes on behind it"),
+        (_two_in_one, rf"{FIRST}  \d+: has an archive's end, and more bytes after it"),
         (_no_end, rf"{FIRST}  \d+: ends with 512 bytes of zeros; a tar ends with 1,024"),
         (_long_end, rf"{FIRST}  \d+: ends with 9,216 bytes of zeros"),
         (other_headers(mode=0o644), rf"{FIRST}  0: the header of n.*.cls has mode 0644"),
         (other_headers(mtime=5, uname="me"), r"has mtime 5, uname 'me'"),
         (other_headers(tar_format=tarfile.GNU_FORMAT), "has bytes that are not plain ustar"),
-        (other_headers(type=tarfile.DIRTYPE), r"0: 'n.*.cls' is no plain file of a ustar archive"),
-        (_pax, r"\d+: 'pax' is no plain file of a ustar archive"),
-        (_padding, rf"{FIRST}  \d+: has other bytes than zero behind n.*.cls"),
-        (_header_broken, rf"{FIRST}  \d+: has neither a whole header nor the archive's end"),
+        (other_headers(type=tarfile.DIRTYPE), r"0: 'n.*.cls' is not a regular file of a ustar archive"),
+        (_pax, r"\d+: 'pax' is not a regular file of a ustar archive"),
+        (_padding, rf"{FIRST}  \d+: has bytes other than zero after n.*.cls"),
+        (_header_broken, rf"{FIRST}  \d+: has neither a whole header here nor the archive's end"),
     ],
 )
 def test_damaged_tars(folder: Path, damage: Callable[[Path], None], finding: str) -> None:

@@ -75,8 +75,8 @@ def test_names_that_a_reader_cannot_take(tmp_path: Path) -> None:
     long, shard = "k" * 98 + ".jpg", tmp_path / "x-00.tar"
     foreign(shard, [long])
     assert (
-        f"{shard} holds {long!r}, of 102 bytes, and wids reads the first 100 of a name. Leave that reader out, or make "
-        "the shard anew without that."
+        f"{shard} holds {long!r}, of 102 bytes, and wids reads the first 100 of a name. Leave that reader out, or put "
+        "another shard in its place."
     ) == refusal(tmp_path, "wids")
     index(tmp_path, "dali", "energon", "timm")
     foreign(shard, [os.fsdecode(b"\xff.jpg")])

@@ -17,7 +17,7 @@ def table(page: str) -> list[list[str]]:
     """The cells of the table of machines: a row of names, then one row for each program, without the ratios."""
     section = page.split("## Two machines\n")[1].split("\n## ")[0]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in re.findall(r"^\|.+\|$", section, re.M)]
-    return [rows[0], *(row for row in rows[2:] if "against" not in row[0])]
+    return [rows[0], *(row for row in rows[2:] if "divided by" not in row[0])]
 
 
 def main() -> None:

@@ -1,1 +1,1 @@
-"""The command line: what is typed becomes options, what comes back becomes text and an exit status."""
+"""The command line: it makes options of the typed words, and text and an exit status of the result."""

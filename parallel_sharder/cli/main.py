@@ -1,9 +1,9 @@
-"""The command line: argv to Options, errors to a sentence and an exit code.
+"""The main function: it runs a command line, prints the result or a sentence for an error, and returns an exit status.
 
 Without a command's name it converts; `verify` verifies, `index` indexes. Exit status: 0 done; 1 stopped by an error, or
-deviations found; 2 wrong command line; 3 finished, some samples left out (verify says so too, of a source); 130
-(SIGINT), 143 (SIGTERM) or 129 (SIGHUP) stopped by a signal. The summary goes to standard output, everything else to
-standard error.
+deviations found; 2 wrong command line; 3 finished, some samples left out (by verify: nothing deviates, but samples of
+the source are left out); 130 (SIGINT), 143 (SIGTERM) or 129 (SIGHUP) stopped by a signal. The result is written to
+standard output, everything else to standard error.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
     from parallel_sharder.monitor.monitor import Monitor
 
 _STARTED = time.time()
-"""A journal that has not been touched since is not of this run."""
+"""The time of the start. A journal that is older is another run's."""
 
 
 @options_as_typed()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (default: the process's own) and return its exit status."""
     open_standard_files()
-    # numpy is not here yet; when it comes, it starts a thread a core for linear algebra that nobody asks for.
+    # numpy is imported later. It would start one thread for each core, for linear algebra that is not used here.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     options: AnyOptions | None = None
     try:
@@ -64,12 +64,12 @@ def _how_to_continue(options: AnyOptions | None) -> str:
     progress = progress_of(path)
     if progress is None or (options.overwrite and os.path.getmtime(path) < _STARTED):
         return "Nothing was written yet."
-    words = [word for word in _as_typed() if word != "--overwrite"]  # which would throw away what is done
+    words = [word for word in _as_typed() if word != "--overwrite"]  # it would remove what is done
     return f"{shards_done(*progress)}. Continue with: {shlex.join(words)}"
 
 
 def _as_typed() -> list[str]:
-    """The command line with its first words: for an installed command Python has its own before them."""
+    """Return the command line as it was typed; of an installed command, Python itself has only the script's path."""
     script = sys.argv[0]
     if os.path.basename(script) != COMMAND:
         return sys.orig_argv
@@ -94,11 +94,11 @@ def _result(
     options: AnyOptions, arguments: argparse.Namespace, monitor: Monitor
 ) -> Preview | Report | Verdict | Indexed:
     if isinstance(options, VerifyOptions):
-        from parallel_sharder.verify.sets import verify_shards
+        from parallel_sharder.verify.command import verify_shards
 
         return verify_shards(options, monitor)
     if isinstance(options, IndexOptions):
-        from parallel_sharder.indexes.index import index_shards
+        from parallel_sharder.indexes.command import index_shards
 
         return index_shards(options, monitor)
     from parallel_sharder import coordinator
@@ -107,7 +107,7 @@ def _result(
 
 
 def _monitor(arguments: argparse.Namespace) -> Monitor:
-    """Returns nobody's monitor for --quiet, a bar for a terminal, and lines of a log for anything else."""
+    """Return the silent monitor for --quiet, the terminal's monitor for a terminal, and the log for anything else."""
     from parallel_sharder.monitor.log import Log
     from parallel_sharder.monitor.monitor import Silent
     from parallel_sharder.monitor.terminal import Terminal

@@ -1,4 +1,8 @@
-"""Parsers: the words of a command line become the options of its command, or an OptionsError of a sentence or two."""
+"""Parsers: they make the words of a command line the options of a command, or raise OptionsError.
+
+Each command has a parser, whose --help is written here. An error is a sentence or two, and proposes what was probably
+meant. The values of options are checked in options.py.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +50,7 @@ _ELSEWHERE = {
     "--quiet": ("q", "silent"),
     "--dry-run": ("n", "preview"),
 }
-"""What options are called in other tools, without hyphens before it, where they are not spelled alike."""
+"""Other tools' names for our options, without the hyphens before them."""
 
 _MEANT = {
     COMMAND: {
@@ -56,7 +60,7 @@ _MEANT = {
     f"{COMMAND} verify": {"--root": "--source", "--dest": "DEST", "--index": f"the command {COMMAND} index DEST"},
     f"{COMMAND} index": {"--index": "--for", "--dest": "DEST", "--root": "DEST"},
 }
-"""Options of one command that are something else in another."""
+"""For each command, options that it does not have, and what to type instead."""
 
 _ARGPARSE = {
     "^argument ": "",
@@ -65,7 +69,7 @@ _ARGPARSE = {
     ": ignored explicit argument ": " takes no value, and has ",
     "^the following arguments are required: (.*)": r"\1 is missing",
 }
-"""Its refusals in our words."""
+"""Regular expressions for argparse's messages, and our words for them."""
 
 _USAGE = """\
 parallel-sharder [option ...]              convert a raw data set
@@ -74,28 +78,28 @@ parallel-sharder [option ...]              convert a raw data set
 
 _EXAMPLES = """\
 examples:
-  the training set, in the folder that holds train/ and ILSVRC2012_devkit_t12/:
+  convert the training set, in the folder that holds train/ and ILSVRC2012_devkit_t12/:
     parallel-sharder --workers 32
-  the validation set, into another folder:
+  convert the validation set, and write the shards to another folder:
     parallel-sharder --root /data/imagenet --split val --dest /shards/imagenet_val-%06d.tar
-  what would be done, without doing it:
+  print what would be done, without doing it:
     parallel-sharder --root /data/imagenet --dry-run
-  labels 0 to 999 as torchvision and timm number them:
+  number labels from 0 to 999, as torchvision and timm do:
     parallel-sharder --root /data/imagenet --labels sorted
-  compressed shards of at most 256 MiB:
+  write compressed shards, of at most 256 MiB before compression:
     parallel-sharder --root /data/imagenet --maxsize 256MiB --dest /shards/train-%06d.tar.zst
-  exactly 128 shards, say for 128 readers:
+  write exactly 128 shards, for example for 128 readers:
     parallel-sharder --root /data/imagenet --maxsize 2GB --shards 128
-  boxes and sizes in one shape, the indexes of all readers, and a dataset card:
+  store boxes and sizes in one shape, and write the indexes of all readers and a dataset card:
     parallel-sharder --root /data/imagenet --dest /shards --annotations boxes --index all --card
-  Kaggle's download, unpacked:
+  convert Kaggle's download, unpacked:
     parallel-sharder --root /data/imagenet-object-localization-challenge
-  from a script:
+  run from a script:
     parallel-sharder --root /data/imagenet --json >summary.json
 
-  finished shards, read again (see parallel-sharder verify --help):
+  verify finished shards (see parallel-sharder verify --help):
     parallel-sharder verify /shards --source /data/imagenet
-  indexes of finished shards, for DALI and others (see parallel-sharder index --help):
+  write indexes of finished shards, for DALI and others (see parallel-sharder index --help):
     parallel-sharder index /shards --for dali,timm
 
 exit status:
@@ -106,31 +110,33 @@ exit status:
 
 _VERIFY_EXAMPLES = """\
 examples:
-  the sets in a folder, against their manifests:
+  compare the sets in a folder with their manifests:
     parallel-sharder verify /shards
-  one set, and each of its samples against the raw data set:
+  compare one set with its manifest, and each of its samples with the raw data set:
     parallel-sharder verify /shards/imagenet_train.json --source /data/imagenet
 
 exit status:
-  0 nothing deviates; 1 deviations were found (they are named), or an error; 2 wrong command line; 3 nothing deviates,
-  and the set is known to lack samples of its --source; 130, 143 or 129 stopped by Ctrl-C, SIGTERM or SIGHUP
+  0 nothing deviates; 1 deviations were found (they are named), or stopped by an error; 2 wrong command line;
+  3 nothing deviates, but samples of --source are known to be left out; 130, 143 or 129 stopped by Ctrl-C, SIGTERM or
+  SIGHUP
 """
 
 
 _INDEX_EXAMPLES = """\
 examples:
-  for NVIDIA DALI and timm, of all shards in a folder:
+  write the indexes for NVIDIA DALI and timm of all shards in a folder:
     parallel-sharder index /shards --for dali,timm
-  for wids, with MD5, of shards that another tool has made:
+  write the index for wids, with MD5, of shards that another tool has made:
     parallel-sharder index '/shards/cc3m-%05d.tar' --for wids --md5
 
 exit status:
-  0 all written; 1 stopped by an error; 2 wrong command line; 130, 143 or 129 stopped by Ctrl-C, SIGTERM or SIGHUP
+  0 all indexes written; 1 stopped by an error; 2 wrong command line; 130, 143 or 129 stopped by Ctrl-C, SIGTERM or
+  SIGHUP
 """
 
 
 def parse(words: list[str]) -> tuple[argparse.Namespace, AnyOptions]:
-    """Returns the words as argparse has them, and the options that they mean.
+    """Return the words as argparse has parsed them, and the options that they mean.
 
     Raises OptionsError with all complaints.
     """
@@ -146,13 +152,16 @@ def parse(words: list[str]) -> tuple[argparse.Namespace, AnyOptions]:
 
 
 def _refuse_unknown_command(words: Sequence[str]) -> None:
-    """Raise OptionsError if the first word should be a command, with the nearest; its options are not this one's."""
+    """Raise OptionsError if the first word looks like a command but is none; the nearest command is named.
+
+    This comes before the options are parsed, because they would be those of the other command.
+    """
     if words and not words[0].startswith("-") and words[0] not in (*_COMMANDS, *SPLITS) and _near_command(words[0]):
         raise OptionsError([_unknown_word(words[:1], COMMAND, False)])
 
 
 def _near_command(word: str) -> str:
-    """The command that was probably meant by `word`, "" for what may be a path."""
+    """Return the command that was probably meant by `word`, or "" if it may be a path."""
     if "/" in word or word.startswith(("~", ".")) or os.path.exists(word):
         return ""
     meant = {"check": "verify", "validate": "verify"}
@@ -164,9 +173,9 @@ T = TypeVar("T", Options, VerifyOptions, IndexOptions)
 
 
 def _made(make: type[T], arguments: argparse.Namespace, *numbers: str) -> T:
-    """The options of this kind that the parsed words give: each field from the option of its name, `numbers` as such.
+    """Return the options of this kind from the parsed words: each field has the value of the option of its name.
 
-    Raises OptionsError with the complaints about all of them.
+    The options in `numbers` become whole numbers. Raises OptionsError with all complaints.
     """
     complaints: list[str] = []
     names = {field.name for field in dataclasses.fields(make)}
@@ -186,7 +195,7 @@ def _made(make: type[T], arguments: argparse.Namespace, *numbers: str) -> T:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose refusals are OptionsErrors of a sentence or two. What is not given is no attribute."""
+    """A parser that raises OptionsError instead of ending the process. Options that are not given are no attributes."""
 
     def __init__(self, prog: str, description: str, examples: str, usage: str | None = None) -> None:
         super().__init__(
@@ -196,12 +205,12 @@ class _Parser(argparse.ArgumentParser):
             epilog=examples,
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
-            argument_default=argparse.SUPPRESS,  # each option's default is the field's
+            argument_default=argparse.SUPPRESS,  # the fields of the options have the defaults
         )
         self.set_defaults(quiet=False, json=False, dry_run=False)
 
     def parsed(self, words: Sequence[str]) -> argparse.Namespace:
-        """The words as argparse has them. Raises OptionsError for one that no option takes, with the nearest."""
+        """Return the parsed words. Raises OptionsError, with the nearest option, for a word that no option takes."""
         arguments, strange = self.parse_known_args(words)
         for word in strange:
             if word in _COMMANDS and self.prog == COMMAND:
@@ -214,13 +223,13 @@ class _Parser(argparse.ArgumentParser):
         return arguments
 
     def error(self, message: str) -> NoReturn:
-        """As argparse calls it."""
+        """Raise OptionsError with argparse's message in our words; argparse calls this."""
         for theirs, ours in _ARGPARSE.items():
             message = re.sub(theirs, ours, message)
         raise OptionsError([f"{message}. {self.prog} --help shows all options."])
 
     def _print_message(self, message: str, file: object = None) -> None:  # noqa: ARG002
-        """As argparse calls it for --help and --version."""
+        """Print --help or --version; argparse calls this."""
         print_result(message.rstrip("\n"))
 
     def _unknown_option(self, word: str) -> str:
@@ -237,7 +246,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _unknown_word(words: Sequence[str], prog: str, has_root: bool) -> str:
-    """What is wrong with the first of the words that belong to no option, and what was probably meant."""
+    """Return what is wrong with the first of the words that belong to no option, and what was probably meant."""
     word, *more = map(shlex.quote, words)
     if prog != COMMAND:
         return f"{word} is one word too many: {prog} takes one DEST."
@@ -251,23 +260,23 @@ def _unknown_word(words: Sequence[str], prog: str, has_root: bool) -> str:
     if near:
         return f"there is no command {word}. Did you mean {prog} {'--help' if near == 'help' else near}?"
     if has_root:
-        return f"{word} belongs to no option. Where shards go is named with --dest {word}."
-    dest = f", and where shards go with --dest {more[0]}" if len(more) == 1 else ""
+        return f"{word} belongs to no option. Name the destination with --dest {word}."
+    dest = f", and the destination with --dest {more[0]}" if len(more) == 1 else ""
     return f"{word} belongs to no option. Name the data set with --root {word}{dest}."
 
 
 def _verify_parser() -> _Parser:
     parser = _Parser(
         "parallel-sharder verify",
-        "Read finished shards again, with other code than wrote them, and name all that deviates from their manifest "
-        "and, with --source, from the raw data set.",
+        "Read finished shards again, with code that is not the writer's. Name everything that deviates from their\n"
+        "manifest and, with --source, from the raw data set.",
         _VERIFY_EXAMPLES,
     )
     parser.add_argument("dest", metavar="DEST", help="a folder of finished sets, a pattern with %%0Nd, or a manifest")
     parser.add_argument("--source", metavar="ROOT", help="the raw data set to compare every sample with")
-    parser.add_argument("--xml-root", metavar="DIR", help="as in the conversion, if it was used there")
-    parser.add_argument("--meta", metavar="FILE", help="as in the conversion, if it was used there")
-    parser.add_argument("--layout", metavar="NAME", help="as in the conversion, if it was used there")
+    parser.add_argument("--xml-root", metavar="PATH", help="same value as in the conversion, if it was used there")
+    parser.add_argument("--meta", metavar="FILE", help="same value as in the conversion, if it was used there")
+    parser.add_argument("--layout", metavar="NAME", help="same value as in the conversion, if it was used there")
     _add_run(parser, "the verdict", "the verdict as JSON, with all deviations")
     return parser
 
@@ -275,7 +284,8 @@ def _verify_parser() -> _Parser:
 def _index_parser() -> _Parser:
     parser = _Parser(
         "parallel-sharder index",
-        "Write the indexes that single readers want beside finished shards, anybody's, from their headers alone.",
+        "Write the indexes that single readers want beside finished shards, whichever tool has made these. Only the\n"
+        "headers of the shards are read.",
         _INDEX_EXAMPLES,
     )
     parser.add_argument("dest", metavar="DEST", help="a folder of shards, or a pattern with %%0Nd")
@@ -285,38 +295,44 @@ def _index_parser() -> _Parser:
         metavar="NAMES",
         help=f"some of {','.join(INDEXES)}, or all (default: wids)",
     )
-    parser.add_argument("--md5", action="store_true", help="add the MD5 of each shard for wids; reads all of it")
+    parser.add_argument(
+        "--md5", action="store_true", help="add the MD5 of each shard for wids, which means reading all of it"
+    )
     _add_run(parser, "the summary", "the summary as JSON")
     return parser
 
 
 def _add_run(parser: _Parser, result: str, as_json: str) -> None:
-    """The options that verify and index share: how they run, and how they tell of it."""
-    parser.add_argument("--workers", metavar="N", help="worker processes; 0 runs in this process (default: the cores)")
-    parser.add_argument("--quiet", action="store_true", help=f"print {result} and errors alone")
+    """Add the options that verify and index share: how they run, and what they print."""
+    parser.add_argument(
+        "--workers",
+        metavar="N",
+        help="number of worker processes; 0 runs in this process (default: the cores it may use)",
+    )
+    parser.add_argument("--quiet", action="store_true", help=f"print only {result} and errors")
     parser.add_argument("--json", action="store_true", help=f"print {as_json}")
 
 
 def _convert_parser() -> _Parser:
     parser = _Parser(
         "parallel-sharder",
-        "Turn a raw ImageNet into WebDataset shards, in parallel, the same bytes every time. Other data sets are not\n"
-        "taken; for these there is ShardWriter, which Python code hands its samples to (see the README).",
+        "Turn a raw ImageNet into WebDataset shards, on all cores, with the same bytes every time.\n"
+        "For other data sets use ShardWriter, which takes samples from Python code (see the README).",
         _EXAMPLES,
         _USAGE,
     )
     source = parser.add_argument_group("source")
     source.add_argument("--root", metavar="DIR", help="the raw data set (default: .)")
-    source.add_argument("--split", metavar="train|val|test", help="which part of it (default: train)")
+    source.add_argument("--split", metavar="train|val|test", help="which part of the data set (default: train)")
     source.add_argument(
         "--labels",
         metavar="devkit|sorted",
-        help="devkit: 1..1000 by ILSVRC2012_ID (default); sorted: 0..999 by sorted wnid, as torchvision and timm",
+        help="devkit: 1..1000 by ILSVRC2012_ID (default); sorted: 0..999 by sorted wnid, as torchvision and timm do",
     )
     source.add_argument(
         "--layout",
         metavar="NAME",
-        help="what to read where there are several: tree or kaggle (unpacked), archives or zip (as downloaded)",
+        help="what to read if a folder has several: tree or kaggle (unpacked), archives or zip (as downloaded)",
     )
     source.add_argument(
         "--check-archives",
@@ -326,46 +342,48 @@ def _convert_parser() -> _Parser:
     source.add_argument(
         "--xml-root",
         metavar="PATH",
-        help="annotations in a tree or tar archive of their own (default: found by itself)",
+        help="where annotations are, if in a tree or tar archive of their own (default: found by itself)",
     )
     source.add_argument(
         "--meta",
         metavar="FILE",
-        help="class list elsewhere: meta.mat, the devkit's archive, or a text of 'wnid words' lines "
-        "(default: found by itself)",
+        help="class list: meta.mat, the devkit's archive, or a text with lines 'wnid words' (default: found by itself)",
     )
     source.add_argument(
         "--on-bad",
         metavar="skip|keep|fail",
-        help="broken samples: leave out and list (default), store the image as it is, or stop at the first",
+        help="broken samples: leave them out and list them (default), store images as they are, or stop at the first",
     )
     shards = parser.add_argument_group("shards")
     shards.add_argument(
         "--dest",
         metavar="PATTERN",
-        help="where shards go: a pattern with %%0Nd, ending in .tar, .tgz, .tar.gz or .tar.zst, or a folder "
+        help="where shards are written: a pattern with %%0Nd, ending in .tar, .tgz, .tar.gz or .tar.zst, or a folder "
         f"(default: {DEFAULT_DEST.replace('%', '%%')})",
     )
     shards.add_argument(
         "--maxsize",
         metavar="SIZE",
-        help="no shard is larger, everything in the tar counted, before compression: 1e9, 500MB, 1GiB (default: 1e9)",
+        help="limit on a shard's whole tar, before compression: 1e9, 500MB, 1GiB (default: 1e9)",
     )
-    shards.add_argument("--maxcount", metavar="N", help="no shard holds more samples (default: no limit)")
-    shards.add_argument("--shards", metavar="N", help="exactly so many shards (default: as few as the limits allow)")
+    shards.add_argument("--maxcount", metavar="N", help="limit on a shard's samples (default: none)")
+    shards.add_argument("--shards", metavar="N", help="exact number of shards (default: as few as the limits allow)")
     order = shards.add_mutually_exclusive_group()
     order.add_argument("--seed", metavar="N", help="seed of the shuffle, 0 to 2**64 - 1 (default: 0)")
-    order.add_argument("--no-shuffle", dest="shuffle", action="store_false", help="store in the order of the keys")
+    order.add_argument(
+        "--no-shuffle", dest="shuffle", action="store_false", help="store samples in the order of their keys"
+    )
     shards.add_argument(
         "--annotations",
         metavar="original|boxes|none",
-        help="form of the JSON: as the XML has it (default), boxes and sizes in one shape for all samples, or neither",
+        help="form of the JSON: as the XML has it (default), boxes and sizes in one shape for all samples, or no "
+        "annotation",
     )
     shards.add_argument(
         "--index",
         metavar="NAMES",
-        help=f"what readers want beside the shards: some of {','.join(INDEXES)}, or all, or none (default: wids, which "
-        "is the manifest, and there in any case)",
+        help=f"indexes for readers: some of {','.join(INDEXES)}, or all, or none (default: wids, which is the manifest "
+        "and is always written)",
     )
     shards.add_argument("--md5", action="store_true", help="add the MD5 of each shard to the manifest, for wids")
     shards.add_argument(
@@ -373,21 +391,27 @@ def _convert_parser() -> _Parser:
     )
     run = parser.add_argument_group("run")
     run.add_argument(
-        "--workers", metavar="N", help="worker processes; 0 runs in this process (default: the cores it may use)"
+        "--workers",
+        metavar="N",
+        help="number of worker processes; 0 runs in this process (default: the cores it may use)",
     )
     run.add_argument(
         "--start-method",
         metavar="NAME",
-        help="how workers are started: forkserver, spawn or fork (default: the first of them there is)",
+        help="how workers start: forkserver, spawn or fork (default: the first that the system has)",
     )
     run.add_argument(
         "--check", action="store_true", help="when continuing, read the finished shards and compare their digests"
     )
     run.add_argument(
-        "--overwrite", action="store_true", help="start anew, removing what an earlier run has recorded as its own"
+        "--overwrite",
+        action="store_true",
+        help="start anew, and remove what an earlier run has recorded; not with --check",
     )
-    run.add_argument("--dry-run", action="store_true", help="print the plan and write nothing")
-    run.add_argument("--quiet", action="store_true", help="print the summary and errors alone")
+    run.add_argument(
+        "--dry-run", action="store_true", help="print the plan and write nothing; status 1 if the run would be refused"
+    )
+    run.add_argument("--quiet", action="store_true", help="print only the summary and errors")
     run.add_argument("--json", action="store_true", help="print the summary as JSON")
     run.add_argument("--version", action="version", version=f"parallel-sharder {__version__}")
     return parser

@@ -1,4 +1,4 @@
-"""Signals: SIGINT, SIGTERM and SIGHUP end a command in an orderly way, a second one at once."""
+"""Signals: the first SIGINT, SIGTERM or SIGHUP ends a command in an orderly way, and a second one ends it at once."""
 
 from __future__ import annotations
 
@@ -18,16 +18,19 @@ class InterruptedBySignal(KeyboardInterrupt):
 
 @contextlib.contextmanager
 def raising_signals() -> Iterator[None]:
-    """The first SIGINT, SIGTERM or SIGHUP raises InterruptedBySignal, and a second one ends the process at once."""
+    """Let a first SIGINT, SIGTERM or SIGHUP in the block raise InterruptedBySignal, and a second one end the process.
+
+    A signal that was ignored before stays ignored. The former handlers are set again after the block.
+    """
     caught: list[int] = []
 
     def handle(number: int, _: object) -> None:
         if caught:
-            os._exit(128 + number)  # workers notice and follow; no file has its final name before it is whole
+            os._exit(128 + number)  # workers notice it and end too; each file with its final name is whole
         caught.append(number)
         raise InterruptedBySignal(number)
 
-    # One that is ignored stays ignored: so nohup, and shells for what they start in the background, want it.
+    # nohup, and shells for background processes, want that ignored signals stay ignored.
     signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     numbers = [number for number in signals if signal.getsignal(number) is not signal.SIG_IGN]
     before = [signal.signal(number, handle) for number in numbers]

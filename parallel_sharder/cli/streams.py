@@ -1,4 +1,7 @@
-"""The standard streams: results go to standard output, everything else to standard error, whatever these are."""
+"""The standard streams: results are printed to standard output, everything else to standard error.
+
+Both can be closed, full or a broken pipe. What that means for each kind of text is decided here.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,11 @@ from parallel_sharder.text import printable_lines
 
 
 def open_standard_files() -> None:
-    """Open a standard stream that is closed to nowhere, and let standard output take paths of any bytes.
+    """Open closed standard streams on /dev/null, and let standard output print paths of any bytes.
 
-    Otherwise another file would get its number, and what a worker says would be written there.
+    Otherwise a file would get the number of a closed stream, and a worker's messages would be written into the file.
     """
-    with contextlib.suppress(OSError):  # without /dev/null, it stays as it is
+    with contextlib.suppress(OSError):  # without /dev/null, the streams stay closed
         while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
             os.set_inheritable(descriptor, True)
         os.close(descriptor)
@@ -24,16 +27,16 @@ def open_standard_files() -> None:
 
 
 def print_result(text: str) -> None:
-    """Print to standard output. A reader who has gone is no error; other errors are reported on standard error."""
+    """Print to standard output. A closed pipe is no error; other errors are reported on standard error."""
     try:
         print(text, flush=True)
     except OSError as error:
-        sys.stdout = None  # or Python would try again at exit
+        sys.stdout = None  # otherwise Python would try again at exit
         if not isinstance(error, BrokenPipeError):
             complain(f"standard output cannot be written: {error.strerror}. All else is done.")
 
 
 def complain(message: str) -> None:
-    """Print a message to standard error, if anybody listens."""
+    """Print a message to standard error. A stream that cannot be written is no error."""
     with contextlib.suppress(OSError):
         print(f"parallel-sharder: {printable_lines(message)}", file=sys.stderr, flush=True)

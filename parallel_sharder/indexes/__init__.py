@@ -1,4 +1,4 @@
-"""Indexes: what single readers want to know of finished shards. One file a reader.
+"""Indexes: the files that single readers want beside finished shards, and one module for each reader.
 
     energon    .nv-meta/ and x-000000.tar.idx beside each shard: samples and members, for Megatron-Energon
     dali       x-000000.idx beside each shard: where each member is, for NVIDIA DALI's webdataset reader
@@ -6,9 +6,10 @@
     openclip   sizes.json: counts of each shard, for open_clip's trainer
     wids       <set>.json: shards, counts, sizes, for the wids library; a set's manifest is one already
 
-Each is, byte for byte or entry for entry, what the reader's own tool writes. Where each member is comes from the
-headers of finished shards, anybody's, or from the plan and the records of our own: in one form, see members.py. Shards
-must not be compressed for energon and dali, because there is no place to point to in them.
+Each index is, byte for byte or entry for entry, what the reader's own tool writes. Where each member is stands in one
+form (see members.py): it is computed from the plan and the records of our own shards, or read from the headers of
+anybody's finished shards. energon and dali cannot have indexes of compressed shards, because a member has no offset in
+the compressed file.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import NamedTuple
 
 
 class Shard(NamedTuple):
-    """What every index of a folder can say of one shard; its digests, in hex, are "" if no MD5 was asked for."""
+    """The facts of a shard that an index of a folder can list; the digests, in hex, are "" if no MD5 was asked for."""
 
     name: str
     samples: int

@@ -1,4 +1,7 @@
-"""Where each member of our own shards is: computed from the plan and a shard's record, without reading the shard."""
+"""Computed members: where each member of a shard of ours is, from the plan and the shard's record.
+
+The shard is not read. The sizes of images and labels follow from the Listing; a JSON's size stands in the record.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,8 @@ from parallel_sharder.samples.tar_sizes import FieldBytes, member_bytes
 from parallel_sharder.tar import ustar
 
 
-def computed(listing: Listing, plan: Plan, form: str, record: ShardRecord) -> ShardMembers:
-    """Returns the members of the finished shard with this record, whose samples have this form."""
+def computed_members(listing: Listing, plan: Plan, form: str, record: ShardRecord) -> ShardMembers:
+    """Return the members of the finished shard that has this record, and whose samples have this form."""
     planned = plan.order[plan.cuts[record.number] : plan.cuts[record.number + 1]]
     rows = np.delete(planned, list(record.left_out)) if record.left_out else planned
     fields = FORMS[form].fields(bool(listing.classes))

@@ -1,10 +1,10 @@
-"""Megatron-Energon's index of a folder: a table of all samples and members, and an offset for each sample.
+"""Megatron-Energon's index of a folder: a table of all samples and members, and offsets beside each shard.
 
     x-000000.tar.idx           native uint64: where each sample begins, and where the last one ends
     .nv-meta/index.sqlite      the tables samples and sample_parts
-    .nv-meta/.info.json        the counts of the shards; their order is that of tar_file_id
+    .nv-meta/.info.json        the count of samples of each shard, in the order of tar_file_id
     .nv-meta/split.yaml        which shards belong to which split
-    .nv-meta/dataset.yaml      what the samples are; only for the fields of this tool, and only if there is none
+    .nv-meta/dataset.yaml      what the samples are; written only for samples of this tool, if the file is missing
     .nv-meta/index.uuid        a digest of the table
 
 Source: flavors/webdataset/prepare.py, indexing.py and itar.py of megatron-energon, version VERSION, whose `energon
@@ -29,8 +29,8 @@ from parallel_sharder.errors import DestinationError, SourceError
 from parallel_sharder.indexes import Shard
 from parallel_sharder.indexes.energon_table import Rows, Table, key_end, rows_of
 from parallel_sharder.indexes.members import ShardMembers
-from parallel_sharder.indexes.reader import ReaderIndex, in_the_way, is_shard_index
-from parallel_sharder.indexes.sets import ShardSet
+from parallel_sharder.indexes.reader_index import ReaderIndex, in_the_way, is_shard_index
+from parallel_sharder.indexes.shard_sets import ShardSet
 from parallel_sharder.pattern import braces, shard_name
 from parallel_sharder.stores import store_of
 
@@ -43,10 +43,10 @@ BEGINNINGS = {
     ".info.json": rb'(?s)\s*\{.*"shard_counts"',
     "split.yaml": rb"(?s)\s*$|(.*\n)?(split_parts|exclude):",
 }
-"""By what the first BEGINNING_BYTES of a file can be told from those of another file of that name."""
+"""Regular expressions that the first BEGINNING_BYTES of energon's own files match, by the file's name."""
 
 REMADE = tuple(BEGINNINGS)
-"""What `energon prepare` makes anew whenever shards have changed."""
+"""The files that `energon prepare` makes anew when shards have changed."""
 
 BEGINNING_BYTES = 65_536
 
@@ -66,7 +66,7 @@ _SPLITS = ("train", "val", "test")
 
 
 class Energon(ReaderIndex):
-    """Energon's index: offsets beside each shard, and the folder's table and what belongs to it."""
+    """Energon's index: offsets beside each shard, and the files in the folder `.nv-meta`."""
 
     reader = "energon"
     seeks = True
@@ -80,34 +80,34 @@ class Energon(ReaderIndex):
         self._table: Table | None = None
         self._fields: set[tuple[str, ...]] = set()
         self._digests: list[bytes] = []
-        # By number, until it is their turn: a table that is filled in order has always the same bytes.
+        # Rows wait here, by the shard's number, for their turn: the table's bytes depend on the order of the shards.
         self._waiting: dict[int, Rows] = {}
 
     @staticmethod
     def index_path(shard_path: str) -> str:
-        """Where the offsets of a shard's samples go: beside the shard."""
+        """Return the path of the offsets of a shard's samples, which lie beside the shard."""
         return shard_path + ".idx"
 
     @staticmethod
     def shard_of(index_name: str) -> str | None:
-        """The shard's name is what is before `.idx`."""
+        """Return the name of the index's shard, which lacks `.idx`."""
         return index_name.removesuffix(".idx") if index_name.endswith(".tar.idx") else None
 
     @classmethod
     def index_shard(cls, path: str, members: ShardMembers) -> Rows:
-        """Write the offsets beside the shard; the rows that the shard adds to the table."""
+        """Write the offsets beside the shard, and return the rows that the shard adds to the table."""
         rows = rows_of(members.samples(key_end))
         store_of(path).put(cls.index_path(path), rows.offsets, is_shard_index)
         return rows
 
     @classmethod
     def remove_partials(cls, folder: str) -> None:
-        """Remove what is left in the folder, and in energon's."""
+        """Remove the partial files in the folder and in its `.nv-meta`."""
         super().remove_partials(folder)
         super().remove_partials(os.path.join(folder, FOLDER))
 
     def refuse(self) -> None:
-        """Raise DestinationError if energon's folder is none, or one of the files in it is something else."""
+        """Raise DestinationError if `.nv-meta` is no folder, or a file in it is not of energon's kind."""
         store = store_of(self._meta)
         if store.exists(self._meta) and not store.is_folder(self._meta):
             raise in_the_way(self._meta)
@@ -117,7 +117,10 @@ class Energon(ReaderIndex):
                 raise in_the_way(path)
 
     def withdraw(self) -> bool:
-        """Remove the whole index if it has a shard of the sets, for the table is one; dataset.yaml stays."""
+        """Remove the whole index if it lists a shard of the sets, because the table has all shards.
+
+        Returns whether anything was removed. dataset.yaml stays.
+        """
         withdrawn = super().withdraw()
         listed = (json_at(os.path.join(self._meta, ".info.json")) or {}).get("shard_counts")
         if not isinstance(listed, dict) or not any(map(self._owns, listed)):
@@ -132,41 +135,41 @@ class Energon(ReaderIndex):
         self._table = Table(os.path.join(self._meta, TABLE))
 
     def add(self, number: int, shard: Shard, found: Any) -> None:
-        """Put the shard's rows into the table, in its turn.
+        """Put the shard's rows into the table, or keep them until the rows of all shards before it are there.
 
-        Raises SourceError if the shard has a key of another one, which energon cannot take.
+        Raises SourceError if a key occurs twice in the folder, because energon wants unique keys.
         """
-        assert self._table is not None  # noqa: S101 - it was begun
+        assert self._table is not None  # noqa: S101 - begin was called
         self._waiting[number] = found
         while (number := len(self._digests)) in self._waiting:
             rows = self._waiting.pop(number)
             twice = self._table.add(number, rows)
             if twice is not None:
                 raise SourceError(
-                    f"{os.path.join(self._folder, self._names[number])} has the sample {twice}, which is there twice: "
-                    "energon wants unique keys in a folder. Give each set a folder of its own, or leave energon out."
+                    f"{os.path.join(self._folder, self._names[number])} has the sample {twice}, which is there twice. "
+                    "energon wants unique keys in a folder: give each set a folder of its own, or leave energon out."
                 )
             self._fields.add(rows.fields)
             self._digests.append(rows.digest)
 
     def contents(self, shards: Mapping[str, Sequence[Shard]]) -> dict[str, bytes]:
-        """All but the table; dataset.yaml only for shards of ours, and if there is none."""
+        """Return the content of each file but the table; dataset.yaml only for shards of ours, if it is missing."""
         ordered = [shard for some in shards.values() for shard in some]
         files = {
             ".info.json": info(ordered),
             "split.yaml": split_yaml(self._by_split(shards), self._excluded()),
             "index.uuid": uuid_of(self._digests),
         }
-        from parallel_sharder.samples.forms import LABELLED_FIELDS  # here, because workers do without it
+        from parallel_sharder.samples.forms import LABELLED_FIELDS  # here, because workers do not need it
 
         is_ours, dataset = not LABELLED_FIELDS.isdisjoint(self._fields), os.path.join(self._meta, DATASET)
         if is_ours and not store_of(dataset).exists(dataset):
-            files[DATASET] = DATASET_YAML  # or people know better
+            files[DATASET] = DATASET_YAML  # a file that exists may have been changed by its user
         return {os.path.join(self._meta, name): content for name, content in files.items()}
 
     def write(self, contents: Mapping[str, bytes]) -> list[str]:
-        """Write the table, and then the rest."""
-        assert self._table is not None  # noqa: S101 - it was begun
+        """Write the table and then the other files, and return the paths of all."""
+        assert self._table is not None  # noqa: S101 - begin was called
         assert not self._waiting  # noqa: S101 - each shard was added
         self._table.finish(self.is_own)
         return [os.path.join(self._meta, TABLE), *super().write(contents)]
@@ -178,7 +181,10 @@ class Energon(ReaderIndex):
 
     @classmethod
     def is_own(cls, path: str) -> bool:
-        """Whether the file begins as energon's file of this name; dataset.yaml is people's, and is never replaced."""
+        """Return whether the file begins as energon's file of this name does.
+
+        dataset.yaml belongs to its user, and is never replaced.
+        """
         beginning = BEGINNINGS.get(os.path.basename(path))
         if beginning is None:
             return False
@@ -192,7 +198,10 @@ class Energon(ReaderIndex):
         return [os.path.join(self._meta, name) for name in REMADE]
 
     def _excluded(self) -> list[str]:
-        """What people have excluded in split.yaml, which stays so. Raises DestinationError for another file."""
+        """Return the names that split.yaml excludes, and that the new one will exclude too.
+
+        Raises DestinationError if the file is no split.yaml.
+        """
         path = os.path.join(self._meta, "split.yaml")
         try:
             return excluded_in(readable_text(path) or "{}")
@@ -201,13 +210,13 @@ class Energon(ReaderIndex):
 
 
 def info(shards: Sequence[Shard]) -> bytes:
-    """`.info.json` of these shards, in the order of their tar_file_id."""
+    """Return the `.info.json` of these shards, which are in the order of their tar_file_id."""
     content = {"energon_version": VERSION, "shard_counts": {shard.name: shard.samples for shard in shards}}
     return json.dumps(content, indent=2).encode("ascii")
 
 
 def excluded_in(text: str) -> list[str]:
-    """What a `split.yaml` excludes. Raises ValueError, which says why, for text that is none."""
+    """Return the names that a `split.yaml` excludes. Raises ValueError with the reason if `text` is no split.yaml."""
     content = from_yaml(text)
     excluded = (content.get("exclude") or []) if isinstance(content, dict) else None
     if not isinstance(excluded, list) or not all(isinstance(each, str) for each in excluded):
@@ -216,9 +225,10 @@ def excluded_in(text: str) -> list[str]:
 
 
 def split_yaml(splits: Mapping[str, Sequence[Shard]], excluded: Sequence[str] = ()) -> bytes:
-    """`split.yaml`: the shards of each split, as one brace pattern where their numbers have no gaps; what is excluded.
+    """Return the `split.yaml` that lists the shards of each split and the `excluded` names.
 
-    Train, val and test are always there, because energon's lint asks for them.
+    Shards whose numbers have no gaps are listed as one brace pattern. Train, val and test are always listed, because
+    energon's lint asks for them.
     """
     names = dict.fromkeys((*_SPLITS, *sorted(splits)))
     parts = {name: _collapsed([shard.name for shard in splits.get(name, ())]) for name in names}
@@ -226,7 +236,7 @@ def split_yaml(splits: Mapping[str, Sequence[Shard]], excluded: Sequence[str] = 
 
 
 def _collapsed(names: Sequence[str]) -> list[str]:
-    """Names as energon expands them: braces and backslashes that are their own have a backslash before them."""
+    """Return the names as patterns that energon expands: a backslash stands before their braces and backslashes."""
     literal = [re.sub(r"([\\{}])", r"\\\1", name) for name in names]
     first = shard_name(names[0]) if names else None
     if first is None:
@@ -237,7 +247,7 @@ def _collapsed(names: Sequence[str]) -> list[str]:
 
 
 def uuid_of(digests: Iterable[bytes]) -> bytes:
-    """`index.uuid` of an index that was made of shards whose rows have these digests."""
+    """Return the `index.uuid` of an index whose shards have rows with these digests."""
     digest = xxhash.xxh3_128()
     for each in digests:
         digest.update(each)

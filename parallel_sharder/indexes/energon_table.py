@@ -19,7 +19,7 @@ from parallel_sharder.indexes.members import Columns
 from parallel_sharder.stores import store_of
 
 CACHE_KB = 32_000
-"""Of the table in memory while it is filled. SQLite's usual 2 MB take a quarter more time; 64 MB are not faster."""
+"""SQLite's cache while the table is filled. Its usual 2 MB make that a quarter slower; 64 MB are not faster."""
 
 _IS_META = re.compile(r"__[^/]*__($|/)")
 
@@ -38,10 +38,10 @@ CREATE INDEX idx_sample_parts_full ON sample_parts(tar_file_id, sample_index, pa
 
 
 class Rows(NamedTuple):
-    """What a shard adds to the tables, as columns; `fields` are those of its first sample.
+    """The rows that a shard adds to the tables, as columns; `fields` are those of the shard's first sample.
 
-    Sample i begins at `starts[i]` and ends at `starts[i + 1]`. The parts are the members: the number of the sample, the
-    field's name, and offset and size of the data.
+    Sample i begins at `starts[i]` and ends at `starts[i + 1]`. A part is a member: `part_samples` has the number of its
+    sample, `part_names` the field's name, and `part_offsets` and `part_sizes` offset and size of its data.
     """
 
     fields: tuple[str, ...]
@@ -64,17 +64,17 @@ class Rows(NamedTuple):
 
     @property
     def offsets(self) -> bytes:
-        """The content of the shard's own index."""
+        """The content of the index that lies beside the shard."""
         return array("Q", self.starts).tobytes()
 
 
 def key_end(name: str) -> int | None:
-    """The rule of energon: as webdataset's, but `__meta__/` and the like belong to no sample."""
+    """Return where the key ends by energon's rule: webdataset's, but `__meta__/` and the like belong to no sample."""
     return None if _IS_META.match(name) else members.key_end(name)
 
 
 def rows_of(samples: Sequence[Columns]) -> Rows:
-    """The rows of the shard with these samples, in their order.
+    """Return the rows of a shard that holds these samples in this order.
 
     Raises ValueError if there is no sample, and for a name that the table cannot hold.
     """
@@ -96,7 +96,7 @@ def rows_of(samples: Sequence[Columns]) -> Rows:
 
 
 def _refuse_unfit(names: Sequence[str]) -> None:
-    """Raise ValueError for a name that is no UTF-8."""
+    """Raise ValueError for a name that is not valid UTF-8."""
     if "".join(names).isascii():
         return
     for name in names:
@@ -105,19 +105,19 @@ def _refuse_unfit(names: Sequence[str]) -> None:
 
 
 class Table:
-    """The table that will be at `path`, while it is filled under a temporary name; what is not published is removed."""
+    """The table at `path`, which is filled under a temporary name; `close` removes it unless it was finished."""
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._file = store_of(path).build(path)
-        # What a crash leaves is a temporary file that nobody reads; the finished one is synced when it gets its name.
+        # A crash leaves a temporary file that nobody reads, so SQLite need not sync; `finish` syncs the whole file.
         self._database = sqlite3.connect(self._file.local_path, isolation_level=None)
         self._database.executescript(
             f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -{CACHE_KB}; {_TABLES} BEGIN;"
         )
 
     def add(self, tar_file_id: int, rows: Rows) -> str | None:
-        """Add the rows of a shard; the key that is there already, if one is."""
+        """Add the rows of a shard. Return the first key that the table has already, or None if all keys are new."""
         spans = [end - start for start, end in pairwise(rows.starts)]
         try:
             self._database.executemany(
@@ -139,7 +139,7 @@ class Table:
         return None
 
     def finish(self, is_own: Callable[[str], bool]) -> None:
-        """Make the table's indexes, and give the file its name, in the place of one that is the index's own."""
+        """Make the table's indexes and give the file its name; `is_own` says of an old file if it is replaced."""
         self._database.execute("COMMIT")
         self._database.executescript(_INDEXES)
         self._database.close()

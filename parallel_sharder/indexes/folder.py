@@ -1,7 +1,8 @@
-"""The readers' indexes of one folder while they are made: shard by shard, and then what says something of all shards.
+"""The readers' indexes of one folder while they are made: one shard after the other, then the folder's own files.
 
-Each file appears whole or not at all, and no file of another kind is replaced. Who makes the indexes of a folder holds
-its lock (see stores/lock.py), so that two runs do not work on them at once.
+Takes shards with their members, and writes the indexes beside each shard and those of the whole folder. Each file
+appears whole or not at all, and no file of another kind is replaced. The caller holds the folder's lock (see
+stores/lock.py), so that two runs do not write the same indexes at once.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from parallel_sharder.indexes.dali import Dali
 from parallel_sharder.indexes.energon import Energon
 from parallel_sharder.indexes.members import ShardMembers, key_end
 from parallel_sharder.indexes.openclip import OpenClip
-from parallel_sharder.indexes.reader import ReaderIndex
-from parallel_sharder.indexes.sets import ShardSet
+from parallel_sharder.indexes.reader_index import ReaderIndex
+from parallel_sharder.indexes.shard_sets import ShardSet
 from parallel_sharder.indexes.timm import Timm
 from parallel_sharder.indexes.wids import Wids
 from parallel_sharder.options import Reader
@@ -29,39 +30,42 @@ READERS: tuple[type[ReaderIndex], ...] = (Wids, Dali, OpenClip, Timm, Energon)
 """The index of each of options.INDEXES, in the order in which they are written."""
 
 
-class Found(NamedTuple):
-    """What is known of one shard: its numbers, and by the reader what the index of the folder wants to know besides."""
+class FoundShard(NamedTuple):
+    """The facts of one shard, and for each reader what `index_shard` of its index has returned."""
 
     shard: Shard
     by_reader: Mapping[Reader, Any] = {}
 
 
 def indexes_of(readers: Collection[str]) -> list[type[ReaderIndex]]:
-    """The indexes for these readers."""
+    """Return the classes of the indexes for these readers."""
     return [index for index in READERS if index.reader in readers]
 
 
-def index_shard(shard: Shard, path: str, members: ShardMembers, readers: Collection[str]) -> Found:
-    """Write what lies beside the `shard` at `path`, which has these members; return what was found, samples counted.
+def index_shard(shard: Shard, path: str, members: ShardMembers, readers: Collection[str]) -> FoundShard:
+    """Write the indexes beside the `shard` at `path`, which has these members, and return what `FolderIndexes` adds.
 
-    Raises SourceError for a shard that a reader cannot take.
+    The shard's samples are counted here. Raises SourceError for a shard that a reader cannot take.
     """
     samples = sum(len(columns.keys) for columns in members.samples(key_end))
     try:
         by_reader = {index.reader: index.index_shard(path, members) for index in indexes_of(readers)}
     except ValueError as error:
-        raise SourceError(f"{path} {error}. Leave that reader out, or make the shard anew without that.") from error
-    return Found(shard._replace(samples=samples), by_reader)
+        raise SourceError(f"{path} {error}. Leave that reader out, or put another shard in its place.") from error
+    return FoundShard(shard._replace(samples=samples), by_reader)
 
 
 def remove_partials(folder: str) -> None:
-    """Remove what killed runs, or an interrupt, have left of any reader's index. The folder should be locked."""
+    """Remove the partial files of all readers' indexes, which killed or interrupted runs have left.
+
+    The caller holds the folder's lock.
+    """
     for index in READERS:
         index.remove_partials(folder)
 
 
 def unwritten(folder: str, error: OSError | sqlite3.Error) -> DestinationError:
-    """The error that the indexes in a folder cannot be written, and why."""
+    """Return the error that says why the indexes in a folder cannot be written."""
     if isinstance(error, FileExistsError):
         return unwritable(error.filename, error)
     if isinstance(error, OSError):
@@ -73,11 +77,11 @@ def unwritten(folder: str, error: OSError | sqlite3.Error) -> DestinationError:
 
 
 class FolderIndexes:
-    """The indexes for `readers` of the shards of `sets`, all in one folder, which should be locked; a context manager.
+    """The indexes for `readers` of the shards of `sets`, all in one folder whose lock the caller holds.
 
-    Every shard is added, best in order, because what is early waits in memory; then `write` writes the files. If it is
-    left before, nothing that says something of the whole folder has changed. Raises DestinationError for a file of
-    another kind under one of the names.
+    A context manager. The caller adds every shard, best in order, because a shard that comes early waits in memory.
+    Then `write` writes the files of the whole folder; if the block ends before, those files have not changed. On
+    entering it raises DestinationError if a file of another kind has the name of an index.
     """
 
     def __init__(self, folder: str, sets: Sequence[ShardSet], readers: Collection[str]) -> None:
@@ -107,21 +111,21 @@ class FolderIndexes:
 
     @property
     def samples(self) -> int:
-        """How many samples the shards have that were added."""
+        """The number of samples in the shards that were added."""
         return sum(shard.samples for shard in self._shards.values())
 
-    def add(self, found: Found) -> None:
-        """Add a shard. Raises SourceError if a reader cannot take the shard beside the others."""
+    def add(self, found: FoundShard) -> None:
+        """Add a shard. Raises SourceError if a reader cannot take it together with those added before."""
         name = found.shard.name
         self._shards[name] = found.shard
         for index in self._indexes:
             index.add(self._numbers[name], found.shard, found.by_reader.get(index.reader))
 
     def write(self) -> list[str]:
-        """Write the files that say something of all shards; return the paths of all, those beside shards first."""
-        assert self._shards.keys() == {*self._names}  # noqa: S101 - who has named them adds them
+        """Write the indexes of the whole folder, and return the paths of all indexes, those beside shards first."""
+        assert self._shards.keys() == {*self._names}  # noqa: S101 - the caller adds each shard of `sets`
         shards = {each.name: [self._shards[name] for name in each.names] for each in self._sets}
-        contents = [index.contents(shards) for index in self._indexes]  # all of them before the first is written
+        contents = [index.contents(shards) for index in self._indexes]  # may raise, so before the first is written
         paths = [os.path.join(self._folder, name) for name in self._names]
         beside = [index.index_path(path) for path in paths for index in self._indexes]
         written = [path for path in beside if path is not None]

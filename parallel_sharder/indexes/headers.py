@@ -1,6 +1,6 @@
-"""The headers of finished shards, anybody's: read side by side on workers, for the readers' indexes.
+"""The headers of anybody's finished shards: workers read them, several shards at once, for the readers' indexes.
 
-A worker writes what lies beside its shard; what the index of the folder wants to know of the shard comes back.
+A worker writes the indexes beside its shard, and returns what the indexes of the folder need of the shard.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import IO
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import SourceError
 from parallel_sharder.indexes import Shard
-from parallel_sharder.indexes.folder import Found, index_shard
+from parallel_sharder.indexes.folder import FoundShard, index_shard
 from parallel_sharder.indexes.members import ShardMembers
 from parallel_sharder.monitor.monitor import Monitor
 from parallel_sharder.sources.tars import Stream, TarMember, reader, tar_members
@@ -25,10 +25,10 @@ from parallel_sharder.stores.digests import digests_of
 
 def index_headers(
     paths: Sequence[str], readers: Collection[str], engine: Engine, monitor: Monitor, *, md5: bool = False
-) -> Iterator[Found]:
-    """Write what lies beside the shards at `paths`, and yield what is found in each, in any order.
+) -> Iterator[FoundShard]:
+    """Write the indexes beside the shards at `paths`, and yield what is found in each shard, in any order.
 
-    `md5` asks for each shard's MD5, for which all of the shard is read. Raises SourceError for a shard that cannot be
+    `md5` asks for each shard's MD5, for which the whole shard is read. Raises SourceError for a shard that cannot be
     read, is damaged, or that a reader cannot take.
     """
     task = partial(_index_shard, readers=readers, md5=md5)
@@ -37,9 +37,9 @@ def index_headers(
         monitor.working("indexing shards", done, len(paths))
 
 
-def _index_shard(path: str, *, readers: Collection[str], md5: bool) -> Found:
-    """Read the headers of a shard, all of it for the MD5, and write the indexes that stand beside it."""
-    gc.disable()  # none of a hundred thousand small values is garbage, and looking for that takes a tenth of the time
+def _index_shard(path: str, *, readers: Collection[str], md5: bool) -> FoundShard:
+    """Read the headers of a shard (for the MD5 all of it), write the indexes beside it, and return what was found."""
+    gc.disable()  # a hundred thousand small values are made, none is garbage, and the search takes a tenth of the time
     try:
         with store_of(path).open(path) as file:
             size = os.fstat(file.fileno()).st_size
@@ -53,7 +53,7 @@ def _index_shard(path: str, *, readers: Collection[str], md5: bool) -> Found:
 
 
 def _members_of(file: IO[bytes], size: int, path: str) -> Iterator[TarMember]:
-    """The members of a shard; of a compressed one, all of it is read, and offsets are those before compression."""
+    """Yield the members of a shard. A compressed shard is read as a whole, and has the offsets before compression."""
     if path.endswith(".tar"):
         return tar_members(reader(file.fileno()), 0, size, path)
     stream = _Zstd(file) if path.endswith(".zst") else gzip.GzipFile(fileobj=file)
@@ -61,16 +61,16 @@ def _members_of(file: IO[bytes], size: int, path: str) -> Iterator[TarMember]:
 
 
 class _Zstd:
-    """What a file that zstd has compressed holds; damage is an OSError, as gzip's is."""
+    """The unpacked content of a file that zstd has compressed. Damage raises OSError, as gzip does."""
 
     def __init__(self, file: IO[bytes]) -> None:
-        import zstandard  # here, so that others do without it
+        import zstandard  # here, because only these shards need it
 
         self._stream = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
         self._error = zstandard.ZstdError
 
     def read(self, size: int) -> bytes:
-        """The next bytes, at most so many; none at the end."""
+        """Return the next bytes, at most `size`; b"" at the end."""
         try:
             return self._stream.read(size)
         except self._error as error:

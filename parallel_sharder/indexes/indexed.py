@@ -1,6 +1,6 @@
-"""What `index` has done: the facts of making readers' indexes of finished sets.
+"""Indexed: the facts that the command `index` returns, which sets it has indexed and which files it has written.
 
-Nothing here prints; the words for people are in report_words, and no module of a conversion is imported.
+Nothing here prints. The words for people are in report.words, which is imported only when they are asked for.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ class Indexed:
     exit_code = 0
 
     def text(self) -> str:
-        """The facts for people, a line each, and the first of the files."""
+        """Return the facts as a table for people, with the first few of the files."""
         from parallel_sharder.report import words
 
         return words.indexed_text(self)
 
     def json(self) -> dict[str, Any]:
-        """The facts for machines."""
+        """Return the facts for machines."""
         return asdict(self)

@@ -1,11 +1,11 @@
 """Where the members of a shard are, sample by sample: the one form that all readers' indexes are made from.
 
-The form is columns of consecutive samples that have the same fields; a shard whose samples are all alike is one such
-run of samples. For our own shards the columns are computed (see computed.py), for anybody's they are grouped here from
-the members that the headers name.
+The form is columns of consecutive samples that have the same fields; a shard whose samples all have the same fields is
+one group of columns. For our own shards the columns are computed (see computed.py). For anybody's shards they are made
+here from the members that the headers name.
 
-Readers part names into keys and fields by rules of their own, which agree on nearly all shards. So a reader's index
-asks for the samples by its rule.
+Each reader has its own rule by which it divides a member's name into key and field. The rules agree on nearly all
+shards. A reader's index asks for the samples by the reader's rule.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from parallel_sharder.sources.tars import TarMember
 from parallel_sharder.tar.ustar import BLOCK_BYTES
 
 KeyEnd = Callable[[str], int | None]
-"""A reader's rule: where the key ends in the name of a member; None if the member belongs to no sample.
+"""A reader's rule: it returns where the key ends in a member's name, or None if the member belongs to no sample.
 
-The field's name begins one character behind that.
+The field's name begins one character after the key's end.
 """
 
 
@@ -28,7 +28,7 @@ class Columns(NamedTuple):
     """Consecutive samples that have the same fields.
 
     Sample i begins with the header at `starts[i]`. Its member in field j is called `keys[i] + endings[j]`, and the
-    member's data, of `sizes[j][i]` bytes, begin at `data[j][i]`. An ending is a dot and the field's name, as a rule.
+    member's data, of `sizes[j][i]` bytes, begin at `data[j][i]`. An ending is usually a dot and the field's name.
     """
 
     keys: Sequence[str]
@@ -40,32 +40,36 @@ class Columns(NamedTuple):
 
     @property
     def end(self) -> int:
-        """Where the last sample ends."""
+        """The offset at which the last sample ends."""
         size = self.sizes[-1][-1]
         return self.data[-1][-1] + size + -size % BLOCK_BYTES
 
 
 class ShardMembers(NamedTuple):
-    """The members of a shard: its samples, if all readers find the same ones, and what its headers name."""
+    """The members of a shard.
+
+    `columns` has the samples, and is None if the readers' rules do not agree on them. `named` has the members that the
+    headers name, and is empty for computed members.
+    """
 
     columns: Sequence[Columns] | None
     named: Sequence[TarMember] = ()
 
     @classmethod
     def of_headers(cls, named: Sequence[TarMember]) -> ShardMembers:
-        """The members of a shard whose headers name these."""
+        """Make the members of a shard from those that its headers name."""
         text = "".join([member.name for member in named])
         if "/" in text:
             ends = [key_end(member.name) or 0 for member in named]
         else:
-            ends = [member.name.find(".") for member in named]  # the same in half the time
+            ends = [member.name.find(".") for member in named]  # gives the same ends in half the time
         is_agreed = "__" not in text and min(ends, default=1) > 0  # energon passes over what begins with __
         return cls(_columns(named, ends) if is_agreed else None, named)
 
     def samples(self, key_end: KeyEnd) -> Sequence[Columns]:
-        """The samples in their order, as a reader with this rule finds them.
+        """Return the samples in their order, as a reader with this rule finds them.
 
-        Members of one key that lie apart are several samples.
+        Members with the same key that are not adjacent belong to several samples.
         """
         if self.columns is not None:
             return self.columns
@@ -75,9 +79,9 @@ class ShardMembers(NamedTuple):
 
 
 def key_end(name: str) -> int | None:
-    """The rule of webdataset: key and field part at the first dot of a name's last part.
+    """Return where the key ends by webdataset's rule: at the first dot in the last part of the path.
 
-    What has no dot there, or nothing before it, belongs to no sample.
+    A member whose last part has no dot, or nothing before the dot, belongs to no sample.
     """
     start = name.rfind("/") + 1
     dot = name.find(".", start)
@@ -85,8 +89,8 @@ def key_end(name: str) -> int | None:
 
 
 def _columns(members: Sequence[TarMember], ends: Sequence[int]) -> list[Columns]:
-    """The samples of these members; `ends` are where the keys end in their names."""
-    known: dict[tuple[str, str], tuple[str, str]] = {}  # each pair is in memory once
+    """Return the samples of these members; `ends` has where the key ends in each member's name."""
+    known: dict[tuple[str, str], tuple[str, str]] = {}  # holds each pair once, to save memory
     keys = [member.name[:end] for member, end in zip(members, ends, strict=True)]
     pairs = ((member.name[end + 1 :], member.name[end:]) for member, end in zip(members, ends, strict=True))
     parted = [known.setdefault(pair, pair) for pair in pairs]

@@ -1,6 +1,6 @@
-"""timm's index of a folder: `_info.json`, with the shards and the counts of each split.
+"""timm's index of a folder: `_info.json`, which has the shards and the counts of each split.
 
-Source: timm/data/readers/reader_wds.py. What the file says of others' shards stays.
+Source: timm/data/readers/reader_wds.py. The file's entries for other shards stay.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from parallel_sharder.indexes import Shard
-from parallel_sharder.indexes.reader import JsonIndex
+from parallel_sharder.indexes.reader_index import JsonIndex
 
 
 class Timm(JsonIndex):
@@ -22,13 +22,13 @@ class Timm(JsonIndex):
 
     @staticmethod
     def is_of_kind(content: Mapping[str, Any]) -> bool:
-        """Whether that is what an `_info.json` says."""
+        """Return whether the content is that of an `_info.json`."""
         splits = content.get("splits")
         return isinstance(splits, dict) and all(map(_is_split, splits.values()))
 
     @staticmethod
     def without(content: Mapping[str, Any], is_owned: Callable[[str], bool]) -> dict[str, Any]:
-        """The content without the shards whose names are owned; a split that has no others is left out."""
+        """Return the content without the shards whose names are owned, and without splits that have no other shards."""
         splits = {}
         for name, split in content.get("splits", {}).items():
             files, lengths = split.get("filenames", []), split.get("shard_lengths", [])
@@ -40,7 +40,7 @@ class Timm(JsonIndex):
         return {**content, "splits": splits} if content else {}
 
     def combined(self, before: Mapping[str, Any], shards: Mapping[str, Sequence[Shard]]) -> dict[str, Any]:
-        """The content that was `before`, with these shards, each in its split."""
+        """Return the content `before` with these shards added, each in its split."""
         splits = before.get("splits", {})
         new = {name: _split(name, some) for name, some in self._by_split(shards, splits).items()} if shards else {}
         return {**before, "splits": dict(sorted({**splits, **new}.items()))}

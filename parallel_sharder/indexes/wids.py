@@ -1,7 +1,8 @@
-"""The index of a set for the wids library: `<set>.json`, with the shards, their samples and their sizes.
+"""The wids library's index of a set: `<set>.json`, which has the shards with their counts of samples and sizes.
 
-Source: wids/wids_index.py of webdataset (`wids-shard-index-v1`). A manifest of ours is such an index already, and may
-lack the shards' MD5 alone; so a run writes none, and this is for the shards of others, and for a manifest's MD5.
+Source: wids/wids_index.py of webdataset (`wids-shard-index-v1`). A manifest of ours is such an index already, so a
+conversion writes no other. This module writes the index of other tools' shards, and adds the MD5 of the shards to a
+manifest that lacks it.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from parallel_sharder.catalog.sets import is_wids, json_at
 from parallel_sharder.errors import ManifestError
 from parallel_sharder.indexes import Shard
 from parallel_sharder.indexes.members import ShardMembers
-from parallel_sharder.indexes.reader import ReaderIndex, content_before, json_bytes
-from parallel_sharder.indexes.sets import ShardSet
+from parallel_sharder.indexes.reader_index import ReaderIndex, content_before, json_bytes
+from parallel_sharder.indexes.shard_sets import ShardSet
 from parallel_sharder.setfiles import SetFiles
 from parallel_sharder.stores import store_of
 from parallel_sharder.tar.ustar import NAME_LIMIT_BYTES
@@ -26,21 +27,21 @@ _NAME = re.compile(r"((?:.*/)?.*?)\..*")
 
 
 class Wids(ReaderIndex):
-    """The index of each set for wids."""
+    """wids' index of each set."""
 
     reader = "wids"
 
     def __init__(self, folder: str, sets: Sequence[ShardSet]) -> None:
         super().__init__(folder, sets)
-        self._samples: dict[str, int] = {}  # as wids counts them, by the shard's name
+        self._samples: dict[str, int] = {}  # the counts by wids' rule, by the shard's name
 
     @classmethod
     def index_shard(cls, path: str, members: ShardMembers) -> int:
-        """How many samples wids finds in the shard."""
+        """Return how many samples wids finds in the shard."""
         return count_samples(members)
 
     def refuse(self) -> None:
-        """Raise DestinationError if what would be the index of a set is something else."""
+        """Raise DestinationError if a file of another kind has the name of a set's index."""
         for each in self._sets:
             content_before(self._path(each.name), is_wids)
 
@@ -49,7 +50,7 @@ class Wids(ReaderIndex):
         self._samples[shard.name] = found
 
     def contents(self, shards: Mapping[str, Sequence[Shard]]) -> dict[str, bytes]:
-        """An index for each set without a manifest; of a manifest, the same with the shards' MD5, if that is known."""
+        """Return an index for each set without a manifest, and a manifest with the shards' MD5 if these are known."""
         files = {}
         for name, some in shards.items():
             path = self._path(name)
@@ -63,7 +64,7 @@ class Wids(ReaderIndex):
 
     @classmethod
     def is_own(cls, path: str) -> bool:
-        """Whether the file is an index for wids."""
+        """Return whether the file is an index for wids."""
         content = json_at(path)
         return content is not None and is_wids(content)
 
@@ -71,7 +72,7 @@ class Wids(ReaderIndex):
         return SetFiles(self._folder, set_name).manifest
 
     def _index(self, name: str, shards: Sequence[Shard]) -> bytes:
-        """The index that `widsindex create` writes of these shards; without their MD5 where nobody asked for it."""
+        """Return the index that `widsindex create` writes of these shards; it has MD5 only if they were asked for."""
         entries = [
             {"url": shard.name, **({"md5sum": shard.md5} if shard.md5 else {}), "nsamples": self._samples[shard.name],
              "filesize": shard.file_bytes}
@@ -88,21 +89,24 @@ def _with_md5(path: str, manifest: Manifest, shards: Iterable[Shard]) -> bytes:
 
 
 def count_samples(members: ShardMembers) -> int:
-    """How many samples wids finds in a shard with these members. Raises ValueError for a name that wids misreads."""
+    """Return how many samples wids finds in a shard with these members.
+
+    Raises ValueError for a name that wids misreads.
+    """
     names = [member.name for member in members.named]
     keys = [key for columns in members.columns or () for key in columns.keys]
     text = "".join(names)
     is_usual = text.isascii() and text.isprintable() and max(map(len, names), default=0) <= NAME_LIMIT_BYTES
     if members.columns is not None and is_usual and len({*keys}) == len(keys):
-        return len(keys)  # in a tenth of the time
+        return len(keys)  # gives the same count in a tenth of the time
     return _count_by_names(names)
 
 
 def _count_by_names(names: Iterable[str]) -> int:
-    """How many samples wids finds in a shard whose members, in order, are called so.
+    """Return how many samples wids finds in a shard whose members have these `names`, in their order.
 
-    It looks at a name once, and at none without a dot; the key ends at the first dot behind a folder, and can be empty:
-    so a hidden file is a sample of its own. Raises ValueError for a name that wids does not read as it is.
+    wids counts a name once, and no name without a dot. The key ends at the first dot after the folder, and can be
+    empty, so a hidden file is a sample of its own. Raises ValueError for a name that wids misreads.
     """
     found = dict.fromkeys(names)
     for name in found:

@@ -1,1 +1,1 @@
-"""Monitors: how the inside tells people what is going on; one file each, and all answer to `monitor.Monitor`."""
+"""Monitors: they show people how a run is going. Each has a module, and all have the interface `monitor.Monitor`."""

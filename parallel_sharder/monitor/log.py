@@ -1,4 +1,4 @@
-"""A monitor for pipes, files and batch systems: a line now and then."""
+"""The log, a monitor for pipes, files and batch systems: it prints a line every few seconds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from parallel_sharder.text import counted, duration, size
 
 
 class Log(Silent):
-    """A line now and then, for pipes, files and batch systems."""
+    """The monitor that prints a line when at least `interval_seconds` have passed since the last one."""
 
     def __init__(self, stream: TextIO, interval_seconds: float = lines.INTERVAL_SECONDS) -> None:
         self._stream = stream
@@ -23,25 +23,25 @@ class Log(Silent):
         self._told_seconds = -interval_seconds
 
     def scanning(self, folders_done: int, folders: int, images: int) -> None:
-        """A line now and then."""
+        """Print a line if one is due."""
         if self._is_due():
             lines.print_line(
                 f"scanning: {folders_done:,} of {counted(folders, 'folder')}, {counted(images, 'image')}", self._stream
             )
 
     def found(self, listing: Listing) -> None:
-        """Prints what was found, and where."""
+        """Print what was found, and where."""
         lines.print_found(listing, self._stream)
 
     def planned(self, plan: Plan, kept: Sequence[ShardRecord]) -> None:
-        """Says what is to be written, and what is there from an earlier run."""
+        """Print what will be written, and what is kept from an earlier run."""
         self._samples = len(plan.order)
         self._kept = lines.samples_of(kept)
         self._started = self._told = time.monotonic()
-        lines.print_line(lines.beginning(plan, kept), self._stream)
+        lines.print_line(lines.first_line(plan, kept), self._stream)
 
     def progress(self, samples: int, tar_bytes: int) -> None:
-        """A line now and then."""
+        """Print a line if one is due."""
         if not samples or not self._is_due():
             return
         elapsed = self._told - self._started
@@ -54,12 +54,12 @@ class Log(Silent):
         )
 
     def working(self, doing: str, done: int, total: int) -> None:
-        """A line now and then."""
+        """Print a line if one is due."""
         if self._is_due():
             lines.print_line(f"{doing}: {done:,} of {total:,}", self._stream)
 
     def waiting(self, whom: str, seconds: float) -> None:
-        """A line at once, and then now and then."""
+        """Print a line at once, and further lines when they are due."""
         if not 0 <= seconds - self._told_seconds < self._interval:
             self._told_seconds = seconds
             lines.print_line(lines.waiting(whom, seconds), self._stream)

@@ -1,6 +1,7 @@
-"""The monitor's interface: what the inside tells of its work. Monitors and the command line are all that prints.
+"""The monitor's interface: its methods are called while a command works. Only monitors and the command line print.
 
-The coordinator calls a monitor from one thread, in the order of the methods below.
+Each command gets a monitor, and calls its methods from one thread. A conversion calls them in the order below, except
+that `waiting` and `working` can come at any time. What a monitor raises stops the command with a SharderError.
 """
 
 from __future__ import annotations
@@ -14,92 +15,92 @@ from parallel_sharder.model import Listing, Plan, ShardRecord
 
 
 class Monitor(Protocol):
-    """What the coordinator tells."""
+    """The methods that commands call, and when."""
 
     def scanning(self, folders_done: int, folders: int, images: int) -> None:
-        """So many folders are listed, and hold so many images."""
+        """The scan has listed `folders_done` of `folders` folders, which hold `images` images."""
 
     def found(self, listing: Listing) -> None:
         """The scan is done."""
 
     def planned(self, plan: Plan, kept: Sequence[ShardRecord]) -> None:
-        """Writing begins; the shards of `kept` are there from an earlier run."""
+        """Writing begins; the shards of the records `kept` are those of an earlier run."""
 
     def progress(self, samples: int, tar_bytes: int) -> None:
-        """So much is written by this run, shards in hand included."""
+        """The run has written so many samples and bytes of tars, counting unfinished shards too."""
 
     def working(self, doing: str, done: int, total: int) -> None:
-        """So much, of so much, is done of what is being done, such as "verifying shards": its last word is the unit."""
+        """`done` of `total` units of some work are done. The last word of `doing` is the unit: "verifying shards"."""
 
     def waiting(self, whom: str, seconds: float) -> None:
-        """Another run holds the folder's lock: for whom it is waited, and for how long already."""
+        """The command has waited so many seconds for the folder's lock, which `whom` holds."""
 
     def close(self) -> None:
-        """Nothing follows, whether the run has ended well or not."""
+        """The command has ended, with or without an error; no other method is called after this one."""
 
 
 class Silent:
-    """Tells nobody."""
+    """The monitor that does nothing."""
 
     def scanning(self, folders_done: int, folders: int, images: int) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def found(self, listing: Listing) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def planned(self, plan: Plan, kept: Sequence[ShardRecord]) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def progress(self, samples: int, tar_bytes: int) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def working(self, doing: str, done: int, total: int) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def waiting(self, whom: str, seconds: float) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def close(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 class _Guarded:
-    """Hands everything on to a monitor; what that raises is a SharderError which says so."""
+    """A monitor that calls another one. What the other one raises becomes a SharderError that names the method."""
 
     def __init__(self, monitor: Monitor) -> None:
         self._monitor = monitor
 
     def scanning(self, folders_done: int, folders: int, images: int) -> None:
-        """Handed on."""
+        """Call the other monitor's method."""
         self._hand_on("scanning", folders_done, folders, images)
 
     def found(self, listing: Listing) -> None:
-        """Handed on."""
+        """Call the other monitor's method."""
         self._hand_on("found", listing)
 
     def planned(self, plan: Plan, kept: Sequence[ShardRecord]) -> None:
-        """Handed on."""
+        """Call the other monitor's method."""
         self._hand_on("planned", plan, kept)
 
     def progress(self, samples: int, tar_bytes: int) -> None:
-        """Handed on."""
+        """Call the other monitor's method."""
         self._hand_on("progress", samples, tar_bytes)
 
     def working(self, doing: str, done: int, total: int) -> None:
-        """Handed on."""
+        """Call the other monitor's method."""
         self._hand_on("working", doing, done, total)
 
     def waiting(self, whom: str, seconds: float) -> None:
-        """Handed on."""
+        """Call the other monitor's method."""
         self._hand_on("waiting", whom, seconds)
 
     def close(self) -> None:
-        """Handed on."""
+        """Call the other monitor's method."""
         self._hand_on("close")
 
-    def _hand_on(self, method: str, *told: Any) -> None:
+    def _hand_on(self, method: str, *arguments: Any) -> None:
         try:
-            getattr(self._monitor, method)(*told)
+            getattr(self._monitor, method)(*arguments)
         except SharderError:
             raise
         except Exception as error:
@@ -110,17 +111,17 @@ class _Guarded:
 
 
 @contextlib.contextmanager
-def telling(monitor: Monitor | None) -> Iterator[Monitor]:
-    """A monitor that tells this one, if there is one, and is closed at the end.
+def guarded(monitor: Monitor | None) -> Iterator[Monitor]:
+    """Yield a monitor that calls the given one, if there is one, and close it at the end of the block.
 
-    What a monitor raises is a SharderError, but for what stops Python itself. An error within the context counts more
-    than one of closing.
+    What the given monitor raises becomes a SharderError, except for what stops Python itself. After an error in the
+    block, an error of closing is ignored.
     """
-    guarded = _Guarded(Silent() if monitor is None else monitor)
+    guard = _Guarded(Silent() if monitor is None else monitor)
     try:
-        yield guarded
+        yield guard
     except BaseException:
         with contextlib.suppress(SharderError):
-            guarded.close()
+            guard.close()
         raise
-    guarded.close()
+    guard.close()

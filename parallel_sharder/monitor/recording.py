@@ -1,4 +1,4 @@
-"""A monitor for tests, which keeps the numbers that a user would have seen."""
+"""The recording, a monitor for tests: it keeps the numbers that a user would have seen."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from parallel_sharder.monitor.monitor import Silent
 
 
 class Recording(Silent):
-    """Keeps the numbers that a user would have seen, for tests."""
+    """The monitor that keeps the numbers of a scan in `scans`, and those of the writing in `totals`."""
 
     def __init__(self) -> None:
         self.scans: list[tuple[int, int, int]] = []
         self.totals: list[tuple[int, int]] = []
 
     def scanning(self, folders_done: int, folders: int, images: int) -> None:
-        """Kept in `scans`."""
+        """Keep the numbers in `scans`."""
         self.scans.append((folders_done, folders, images))
 
     def progress(self, samples: int, tar_bytes: int) -> None:
-        """Kept in `totals`."""
+        """Keep the numbers in `totals`."""
         self.totals.append((samples, tar_bytes))

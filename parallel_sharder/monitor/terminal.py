@@ -1,4 +1,4 @@
-"""A monitor for terminals: bars that move."""
+"""The terminal's monitor: it shows bars that move."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from parallel_sharder.text import counted, size
 
 
 class Terminal(Silent):
-    """One bar for the scan if it takes longer than a second, then one for all workers together."""
+    """The monitor that shows a bar for a scan of more than a second, and then one bar for all workers together."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -23,7 +23,7 @@ class Terminal(Silent):
         self._told_seconds = -lines.INTERVAL_SECONDS
 
     def scanning(self, folders_done: int, folders: int, images: int) -> None:
-        """Moves the scan's bar."""
+        """Move the scan's bar."""
         if self._bar is None or self._bar.unit != "folder":
             self.close()
             self._bar = self._new_bar(total=folders, unit="folder", desc="scanning", delay=1, leave=False)
@@ -31,39 +31,39 @@ class Terminal(Silent):
         self._bar.update(folders_done - self._bar.n)
 
     def found(self, listing: Listing) -> None:
-        """Prints what was found, and where."""
+        """Print what was found, and where."""
         self.close()
         lines.print_found(listing, self._stream)
 
     def planned(self, plan: Plan, kept: Sequence[ShardRecord]) -> None:
-        """Says what is to be written, and starts the bar, where an earlier run has left off."""
+        """Print what will be written, and start the bar at the number of samples that an earlier run has written."""
         self._started = time.monotonic()
         self._kept = lines.samples_of(kept)
-        lines.print_line(lines.beginning(plan, kept), self._stream)
+        lines.print_line(lines.first_line(plan, kept), self._stream)
         self._bar = self._new_bar(total=len(plan.order), unit=" images", smoothing=0.05, initial=self._kept)
 
     def progress(self, samples: int, tar_bytes: int) -> None:
-        """Moves the bar."""
+        """Move the bar."""
         elapsed = max(time.monotonic() - self._started, 1e-9)
         self._bar.set_postfix_str(f"{size(tar_bytes)}, {tar_bytes / elapsed / 1e6:,.0f} MB/s", refresh=False)
         self._bar.update(self._kept + samples - self._bar.n)
 
     def working(self, doing: str, done: int, total: int) -> None:
-        """Moves a bar, one for each thing that is done."""
+        """Move the bar of this work; each work has its own bar."""
         if self._bar is None or self._bar.desc != doing:
             self.close()
             self._bar = self._new_bar(total=total, unit=f" {doing.split()[-1]}", desc=doing)
         self._bar.update(done - self._bar.n)
 
     def waiting(self, whom: str, seconds: float) -> None:
-        """A line at once, and then now and then."""
+        """Print a line at once, and a further line every INTERVAL_SECONDS."""
         if not 0 <= seconds - self._told_seconds < lines.INTERVAL_SECONDS:
             self._told_seconds = seconds
             self.close()
             lines.print_line(lines.waiting(whom, seconds), self._stream)
 
     def close(self) -> None:
-        """Ends the line that a bar stands in."""
+        """Close the bar, which ends its line."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None
@@ -72,6 +72,6 @@ class Terminal(Silent):
         from tqdm import tqdm
 
         class Bar(tqdm):  # type: ignore[type-arg]
-            monitor_interval = 0  # no thread of its own: we update several times a second
+            monitor_interval = 0  # tqdm starts no thread: the bar is moved several times a second anyway
 
         return Bar(file=self._stream, dynamic_ncols=True, **options)

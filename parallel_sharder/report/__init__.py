@@ -1,1 +1,1 @@
-"""Reports: what the commands return to whoever called them, as facts, and the words that say it to people."""
+"""Reports: the facts that a conversion and its preview return, and the words for the results of all commands."""

@@ -1,7 +1,7 @@
-"""The preview: the facts of a dry run, from its plan and from what is at the destination.
+"""Preview: the facts that a dry run returns, from its plan and from the files at the destination.
 
-`Preview.of` looks at which shards are there and how large they are, and writes nothing. Nothing here prints; the words
-for people are in report_words.
+`Preview.of` looks at which shards exist and how large they are, and writes nothing. Nothing here prints. The words for
+people are in report.words, which is imported only when they are asked for.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from parallel_sharder.options import Options
 class Preview:
     """What a run would do, and the room for it.
 
-    `samples_per_shard` and `shard_bytes` are the least and the most. `needed_bytes` counts the shards that would be
-    made, and the spool. `kept_shards` counts those of an earlier run that would stay. `taken` are the paths of shards
-    that are there and that no journal has; `in_the_way` says what else would stop the run, and is "" if nothing does.
+    `samples_per_shard` and `shard_bytes` hold the least and the most. `needed_bytes` is the space for the shards that
+    would be made, and for the spool. `kept_shards` counts the shards of an earlier run that would stay. `taken` has the
+    paths of existing shards that are in no journal. `in_the_way` says what else would stop the run, and is "" if
+    nothing would.
     """
 
     found: tuple[tuple[str, str], ...]
@@ -51,17 +52,17 @@ class Preview:
         past: Past | None,
         in_the_way: str,
     ) -> Preview:
-        """The preview of carrying out `plan`, which needs `spool_bytes` besides the shards while it runs.
+        """Make the preview of a run of `plan`, which needs `spool_bytes` besides the shards.
 
         `past` is what a journal says of an earlier run. `in_the_way` says what would stop this run, besides shards that
-        no journal has, and is "" if nothing does.
+        are in no journal, and is "" if nothing would.
         """
         counts = plan.cuts[1:] - plan.cuts[:-1]
         pattern = options.pattern
         there = {os.path.basename(path): path for path in existing(pattern)}
         ours = [path for name, path in there.items() if past is not None and name in past.names]
         kept = []
-        if options.overwrite:  # which removes them first
+        if options.overwrite:  # the run removes them first
             free_bytes += sum(os.path.getsize(path) for path in ours)
         elif past is not None and not in_the_way:
             kept = [
@@ -85,7 +86,7 @@ class Preview:
 
     @property
     def has_too_little_space(self) -> bool:
-        """Whether the run would be refused for want of space."""
+        """Whether the run would be refused because there is too little space."""
         return self.free_bytes < self.needed_bytes
 
     @property
@@ -95,19 +96,19 @@ class Preview:
 
     @property
     def exit_code(self) -> int:
-        """0 if the run would store all, 1 if it would be refused, 3 if something is left out already."""
+        """1 if the run would be refused, 3 if the scan has left something out already, 0 otherwise."""
         if self.has_too_little_space or self.is_blocked:
             return 1
         return 3 if any(problem.leaves_out for problem in self.problems) else 0
 
     def text(self) -> str:
-        """The preview for people, a line a fact."""
+        """Return the preview for people, with a line for each fact."""
         from parallel_sharder.report import words
 
         return words.preview_text(self)
 
     def json(self) -> dict[str, Any]:
-        """The preview for machines; sizes in bytes."""
+        """Return the preview for machines; sizes are in bytes."""
         return {
             "found": dict(self.found),
             "samples": self.samples,

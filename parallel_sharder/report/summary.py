@@ -1,7 +1,8 @@
-"""The summary: the facts of a finished conversion, from its records.
+"""The summary: the Report of a finished conversion, whose facts come from the scan and the shards' records.
 
-`Report.of` adds up what the scan, the workers and the journal have returned; nothing here prints, and the words for
-people are in report_words. The field names of the JSON are part of the command line's promise.
+`Report.of` adds up what the scan, the workers and the journal have returned. Nothing here prints. The words for people
+are in report.words, which is imported only when they are asked for. The names of the JSON's fields must not change,
+because scripts read them.
 """
 
 from __future__ import annotations
@@ -23,17 +24,17 @@ if TYPE_CHECKING:
 class Report:
     """The facts of a finished run.
 
-    Counts are of the whole set, but for `made_samples` and `made_bytes` (of tars before compression), which are of what
-    this run has written. `kept_shards` counts the shards of an earlier run. `remade` are the paths of shards that an
-    earlier run had recorded as finished, and that this run has made again: they were missing, were not as recorded, or
-    lacked samples that could not be read then.
+    Counts are those of the whole set, except for `made_samples` and `made_bytes` (of tars before compression), which
+    count what this run has written. `kept_shards` counts the shards of an earlier run. `remade` has the paths of shards
+    that an earlier run had recorded as finished, and that this run has made again: they were missing, were not as
+    recorded, or lacked samples that could not be read then.
 
-    `found` names what the source is made of, and where that was found. `tar_bytes` counts before compression,
-    `file_bytes` what the shards take on the disk. `seconds` has one entry a phase: scan, plan, write. `problems` are
-    the scan's, then the workers', in order. `indexes` names the readers whose indexes were written. `withdrawn` tells
-    whether indexes or a card were removed because they listed shards that were removed. `card_path` is None if no card
-    was asked for. `mended` counts what mended.Mended counts, without zeros. `notices` are sentences on the source and
-    the destination.
+    `found` names what the source is made of, and where each part was found. `tar_bytes` is the size of the tars before
+    compression, `file_bytes` the size of the shards' files. `seconds` has one entry for each phase: scan, plan, write.
+    `problems` has the scan's problems and then the workers', in order. `indexes` names the readers whose indexes were
+    written. `withdrawn` says whether indexes or a card were removed because they listed shards that were removed.
+    `card_path` is None if no card was asked for. `mended` has the counts of samples.mended.Mended that are not zero.
+    `notices` are sentences on the source and the destination.
     """
 
     found: tuple[tuple[str, str], ...]
@@ -103,7 +104,7 @@ class Report:
 
     @property
     def left_out(self) -> int:
-        """Images of the source that are not in the shards."""
+        """The number of images of the source that are not in the shards."""
         return samples_left_out(self.problems)
 
     @property
@@ -112,19 +113,19 @@ class Report:
         return 3 if any(problem.leaves_out for problem in self.problems) else 0
 
     def text(self) -> str:
-        """The summary for people, a line a fact."""
+        """Return the summary for people, with a line for each fact."""
         from parallel_sharder.report import words
 
         return words.summary_text(self)
 
     def example(self) -> str:
-        """Lines of Python that read the shards with webdataset, from whatever folder they are run in."""
+        """Return lines of Python that read the shards with webdataset, and that can be run in any folder."""
         from parallel_sharder.report import words
 
         return words.reading_example(self)
 
     def json(self) -> dict[str, Any]:
-        """The summary for machines; sizes in bytes."""
+        """Return the summary for machines; sizes are in bytes."""
         return {
             "found": dict(self.found),
             "samples": self.samples,

@@ -1,8 +1,8 @@
-"""The words for the results of the four commands: convert, its dry run, verify, index.
+"""The words for the results of the four commands: a conversion, its dry run, verify and index.
 
-Takes the facts (Report, Preview, Verdict, Indexed) and returns the text that people are shown, and the lines of Python
-that read the shards. Prints nothing. The classes of the facts are imported for type checkers only, so that no command
-loads the modules of another one.
+Takes the facts (Report, Preview, Verdict, Indexed), and returns the text that people are shown. It also returns the
+lines of Python that read the shards. Prints nothing. The classes of the facts are imported for type checkers only, so
+that no command loads the modules of another one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from parallel_sharder.catalog.problems import samples_left_out
 from parallel_sharder.errors import worded
 from parallel_sharder.report.lines import (
     Row,
-    beginning,
+    first_lines,
     images_rows,
     kept_phrase,
     left_out_phrase,
@@ -47,11 +47,11 @@ _MENDED = {
     "folders": ("folder", ""),
     "sizes": ("size", ""),
 }
-"""The fields of mended.Mended, for people, one and many."""
+"""The fields of samples.mended.Mended in words, for one and for several."""
 
 
 def summary_text(report: Report) -> str:
-    """The summary of a conversion, a line a fact."""
+    """Return the summary of a conversion, with a line for each fact."""
     rows = [*_stored_rows(report), *_speed_rows(report)]
     rows.append(("left out", left_out_phrase(report.left_out, report.problems)))
     rows += _written_rows(report)
@@ -66,7 +66,7 @@ def _stored_rows(report: Report) -> list[Row]:
         ("samples", f"{report.samples:,}"),
         ("shards", f"{report.shards:,}, {size(report.file_bytes)}{packed}"),
     ]
-    if report.kept_shards == report.shards and (_further_indexes(report) or report.card_path):  # which were written
+    if report.kept_shards == report.shards and (_further_indexes(report) or report.card_path):  # these were written
         rows.append(("kept", "all of them"))
     elif report.kept_shards:
         rows.append(("kept", kept_phrase(report.kept_shards, report.shards)))
@@ -83,7 +83,7 @@ def _speed_rows(report: Report) -> list[Row]:
 
 
 def _written_rows(report: Report) -> list[Row]:
-    """What was written besides the shards."""
+    """Return rows for the files that were written besides the shards."""
     rows = [("braces", report.braces), ("manifest", report.manifest_path)]
     if further := _further_indexes(report):
         rows.append(("indexes", f"{', '.join(further)}, beside the shards"))
@@ -97,24 +97,24 @@ def _written_rows(report: Report) -> list[Row]:
 
 
 def _further_indexes(report: Report) -> list[str]:
-    """The readers that have an index of their own; wids reads the manifest."""
+    """Return the readers for which indexes besides the manifest were written; wids reads the manifest."""
     return [name for name in report.indexes if name != "wids"]
 
 
 def _remade_lines(report: Report) -> list[str]:
-    """Which shards were made again, and what was removed with them and has not been written anew."""
+    """Return lines that name the shards which were made again, and what was removed and has not been written anew."""
     lines = []
     if report.remade:
-        lines = [f"made again, because missing, not as recorded, or with samples unread: {len(report.remade):,}"]
-        lines += beginning([f"  {path}" for path in report.remade])
+        lines = [f"made again, because they were missing, not as recorded, or incomplete: {len(report.remade):,}"]
+        lines += first_lines([f"  {path}" for path in report.remade])
     if report.withdrawn and not (_further_indexes(report) and report.card_path):
-        told = "indexes or a dataset card told of shards that went: --index and --card make them anew"
-        lines.append(worded(told))
+        withdrawn = "indexes or a dataset card listed shards that were removed: --index and --card write them anew"
+        lines.append(worded(withdrawn))
     return lines
 
 
 def reading_example(report: Report) -> str:
-    """Lines of Python that read the shards with webdataset, from whatever folder they are run in."""
+    """Return lines of Python that read the shards with webdataset, and that can be run in any folder."""
     fields = ('"jpg", "cls"', "image, label") if report.has_classes else ('"jpg", "json"', "image, info")
     urls = _urls(report.braces, report.shards)
     return "\n".join(
@@ -128,10 +128,10 @@ def reading_example(report: Report) -> str:
 
 
 def _urls(braces: str, shards: int) -> str:
-    """What webdataset opens, as Python: a brace pattern, or a list where it would take the path for several."""
+    """Return the shards' URLs for webdataset, in Python: a brace pattern, or a list if the path has braces itself."""
     path = os.path.abspath(braces)
     begin, *rest = _BRACES.split(path)
-    packed = path.endswith(".zst")  # webdataset knows gzip, not zstd; the shell must not see what is in the path
+    packed = path.endswith(".zst")  # webdataset knows no zstd; the path is quoted for the shell
     opened = f"pipe:zstd -dc {shlex.quote(begin)}" if packed else begin
     if not re.search(r"[{}\\]|::", begin):
         return repr(opened + path.removeprefix(begin))
@@ -141,7 +141,7 @@ def _urls(braces: str, shards: int) -> str:
 
 
 def preview_text(preview: Preview) -> str:
-    """The preview of a conversion, a line a fact."""
+    """Return the preview of a conversion, with a line for each fact."""
     few, many = preview.samples_per_shard
     samples = counted(many, "sample") if few == many else f"{few:,} or {counted(many, 'sample')}"
     each = f"{samples}, at most" if preview.shards == 1 else f"{samples} each, the largest at most"
@@ -163,13 +163,13 @@ def preview_text(preview: Preview) -> str:
 
 
 def _refusal_rows(preview: Preview) -> list[Row]:
-    """What would stop the run."""
+    """Return rows for what would stop the run."""
     rows = []
     if preview.taken:
-        there = counted(len(preview.taken), "of these files is there", "of these files are there")
-        rows.append(("taken", f"{there}, the first {preview.taken[0]}: in the way"))
+        existing = counted(len(preview.taken), "of these files exists", "of these files exist")
+        rows.append(("taken", f"{existing} already; the first is {preview.taken[0]}"))
     if preview.in_the_way:
-        first, *further = preview.in_the_way.split("\n")  # each is printable already
+        first, *further = preview.in_the_way.split("\n")  # each line is printable already
         rows += [("in the way", first), *(("", line) for line in further)]
     reasons = ["there is too little space"] if preview.has_too_little_space else []
     reasons += ["something is in the way"] if preview.is_blocked else []
@@ -179,7 +179,7 @@ def _refusal_rows(preview: Preview) -> list[Row]:
 
 
 def verdict_text(verdict: Verdict) -> str:
-    """The verdict on sets, with the first deviations of each file."""
+    """Return the verdict on sets, with the first deviations of each file."""
     elapsed = max(verdict.elapsed_seconds, 1e-9)
     rows = [("set", path) for path in verdict.manifests]
     rows += [
@@ -192,24 +192,24 @@ def verdict_text(verdict: Verdict) -> str:
         rows.append(("source", f"{counted(verdict.compared, 'sample')} compared with {verdict.source}"))
     if verdict.is_incomplete:
         rows.append(("left out", left_out_phrase(verdict.left_out, verdict.problems)))
-    sound = "what is there is sound, and not all is there" if verdict.is_incomplete else "sound"
+    sound = "sound, but incomplete" if verdict.is_incomplete else "sound"
     rows.append(("verdict", counted(len(verdict.deviations), "deviation") if verdict.deviations else sound))
     lines = [*table(rows), *notice_lines(verdict.notices), *lines_by_kind(verdict.problems)]
     return text_of([*lines, *_deviation_lines(verdict)])
 
 
 def _deviation_lines(verdict: Verdict) -> list[str]:
-    """Every file with its first deviations."""
+    """Return a line for each file, followed by its first deviations."""
     by_path: dict[str, list[str]] = defaultdict(list)
     for each in verdict.deviations:
         offset = f"offset {each.offset:,}" if each.offset is not None else ""
         place = ", ".join(filter(None, (offset, each.key)))
         by_path[each.path].append(f"  {place}: {each.detail}" if place else f"  {each.detail}")
-    return [line for path, some in by_path.items() for line in (path, *beginning(some))]
+    return [line for path, some in by_path.items() for line in (path, *first_lines(some))]
 
 
 def indexed_text(indexed: Indexed) -> str:
-    """What was indexed, a line a fact, and the first of the files."""
+    """Return what was indexed, with a line for each fact, and the first few files."""
     elapsed = max(indexed.elapsed_seconds, 1e-9)
     nothing = "nothing: the manifests are indexes already"
     rows = [
@@ -220,4 +220,4 @@ def indexed_text(indexed: Indexed) -> str:
         ("rate", f"{indexed.samples / elapsed:,.0f} samples/s"),
         ("wrote", counted(len(indexed.written), "file") if indexed.written else nothing),
     ]
-    return text_of([*table(rows), *beginning([f"  {path}" for path in reversed(indexed.written)])])
+    return text_of([*table(rows), *first_lines([f"  {path}" for path in reversed(indexed.written)])])

@@ -1,8 +1,8 @@
-"""The deviations of one shard, in the order in which they were found, and no more of them than anybody reads.
+"""The deviations of one shard, in the order in which they were found, up to a limit.
 
-The checks of the tar, of the samples and of the whole file note here what is wrong. A shard that somebody has made for
-it can have a deviation in each block, and a detail can quote what is in the shard: so both have limits. After the last
-deviation that there is room for, `note` ends the check by an EnoughError.
+The checks of the tar, of the samples and of the whole file note here what is wrong. A shard that was made to do harm
+can have a deviation in each block, and a deviation's detail can quote the shard. So the count of deviations and the
+length of a detail have limits. When the limit of the count is reached, `note` ends the check by an EnoughError.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from __future__ import annotations
 from parallel_sharder.model import Deviation
 
 _LIMIT = 1_000
-"""Deviations of one shard. Each takes half a kilobyte."""
+"""The most deviations of one shard. Each takes half a kilobyte of memory."""
 
 DETAIL_LIMIT = 500
-"""Characters of a deviation's detail."""
+"""The most characters of a deviation's detail."""
 
 
 class EnoughError(Exception):
-    """So much is wrong with a shard that nobody wants to know the rest."""
+    """A shard has more deviations than are kept."""
 
 
 class Deviations:
@@ -28,9 +28,9 @@ class Deviations:
         self._found: list[Deviation] = []
 
     def note(self, detail: str, key: str = "", offset: int | None = None) -> None:
-        """Add a deviation: of the sample `key`, or "", and at `offset` in the tar, or None.
+        """Add a deviation; `key` is "" if it concerns no sample, `offset` in the tar is None if it has no place there.
 
-        Raises EnoughError instead if there are too many already.
+        Raises EnoughError instead if the limit is reached.
         """
         if len(self._found) == _LIMIT:
             raise EnoughError
@@ -39,10 +39,10 @@ class Deviations:
         self._found.append(Deviation(self._path, detail, key, offset))
 
     def note_end(self) -> None:
-        """Say, before all others, that the check ended because there are too many; people are shown the first."""
+        """Put a deviation before all others that says why the check ended; people are shown the first ones only."""
         detail = f"has more than {_LIMIT:,} deviations, and was read no further"
         self._found.insert(0, Deviation(self._path, detail))
 
     def found(self) -> tuple[Deviation, ...]:
-        """All that were noted."""
+        """Return all deviations that were noted."""
         return tuple(self._found)

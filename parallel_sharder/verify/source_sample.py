@@ -1,8 +1,8 @@
-"""A sample of the source against what is stored of it, and against what the list of problems says of it.
+"""A sample of the source: workers compare it with the stored one, or with its entry in the list of problems.
 
-A worker's share of the comparison with the source: it reads the source's image and annotation, makes the JSON for
-itself (see form), and compares digests. It imports nothing that writes, so that no mistake of the writer can hide here;
-and no numpy, which a worker has no use for.
+This is the workers' share of the comparison with the source. A worker reads the source's image and annotation, makes
+the JSON with code of its own (see json_form), and compares digests. This module imports nothing that writes shards, so
+that no mistake of the writer can hide here, and no numpy, which workers do not need.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from parallel_sharder.samples import annotation
 from parallel_sharder.samples.image import dimensions, examine
 from parallel_sharder.stores.blob import Blob
 from parallel_sharder.verify.deviations import DETAIL_LIMIT
-from parallel_sharder.verify.form import NEEDS_SIZE, expected_json, size_in
+from parallel_sharder.verify.json_form import NEEDS_SIZE, expected_json, size_in
 
 
 class SourceSample(NamedTuple):
     """A sample of the source.
 
-    `xml` is None if the sample has no annotation, or the set wants none. `image_class` is None if the set has no
+    `xml` is None if the sample has no annotation, or if the set stores none. `image_class` is None if the set has no
     classes. `annotations` is the form of the JSON.
     """
 
@@ -39,9 +39,9 @@ class SourceSample(NamedTuple):
 
 
 class ExpectedSample(NamedTuple):
-    """A sample of the source, and what is stored of it: in the shard at `path`, at `offset`, with these digests.
+    """A sample of the source, and its stored twin: in the shard at `path`, at `offset`, with these digests.
 
-    `without_annotation` tells whether the list of problems says that the annotation is broken and was not stored.
+    `without_annotation` says whether the list of problems has the annotation as broken, so that it was not stored.
     `labels` has the label of each class, by WordNet ID.
     """
 
@@ -55,7 +55,7 @@ class ExpectedSample(NamedTuple):
 
 
 class LeftOutSample(NamedTuple):
-    """A sample of the source that is in no shard, and the reason that the list of problems at `path` gives for it."""
+    """A sample of the source that is in no shard, and the reason for that in the list of problems at `path`."""
 
     path: str
     source: SourceSample
@@ -64,7 +64,7 @@ class LeftOutSample(NamedTuple):
 
 
 def compare_samples(samples: Sequence[ExpectedSample]) -> list[Deviation]:
-    """Read the sources of `samples`, and return a Deviation for each that is stored otherwise."""
+    """Read the sources of `samples`, and return a Deviation for each difference from what is stored."""
     return [
         Deviation(sample.path, detail, sample.source.key, sample.offset)
         for sample in samples
@@ -73,7 +73,7 @@ def compare_samples(samples: Sequence[ExpectedSample]) -> list[Deviation]:
 
 
 def look_again(samples: Sequence[LeftOutSample]) -> list[Deviation]:
-    """Read the sources of `samples`, and return a Deviation for each that could have been stored."""
+    """Read the sources of `samples` again, and return a Deviation for each sample that could have been stored."""
     found = []
     for path, source, kind, detail in samples:
         if _fault_in(source):
@@ -85,7 +85,7 @@ def look_again(samples: Sequence[LeftOutSample]) -> list[Deviation]:
 
 
 def _fault_in(source: SourceSample) -> str:
-    """Return why a sample of the source cannot be stored, and "" if it can be."""
+    """Return why a sample of the source cannot be stored, or "" if it can be."""
     try:
         document = _document(source.xml)
         json.dumps(document)
@@ -121,17 +121,17 @@ def _compare(sample: ExpectedSample) -> Iterator[str]:
         where = f"the annotation {source.xml.path} and " if source.xml is not None else ""
         its_class = source.image_class
         what = f"{its_class.label} ({its_class.name})" if its_class else "none"
-        yield f"its json is not what {where}the class {what} of the source give"
+        yield f"its json does not follow from {where}the class {what} of the source"
 
 
 def _compare_annotation(source: SourceSample) -> Iterator[str]:
-    """Yield what is wrong if an annotation that is listed as broken is not broken."""
+    """Yield a deviation if the annotation is listed as broken but is sound, or is missing."""
     try:
         json.dumps(_document(source.xml))
     except (SampleError, RecursionError):
         return
     what = "has none" if source.xml is None else f"has {source.xml.path}, which is sound"
-    yield f"its annotation is listed as broken, and the source {what}"
+    yield f"its annotation is listed as broken, but the source {what}"
 
 
 def _document(xml: Blob | None) -> dict[str, Any] | None:

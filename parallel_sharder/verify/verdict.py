@@ -1,6 +1,7 @@
-"""The verdict: the facts of a verification, with every deviation that was found.
+"""Verdict: the facts that the command `verify` returns, with every deviation that was found.
 
-Nothing here prints; the words for people are in report_words, and no module of a conversion is imported.
+Nothing here prints, and no module of a conversion is imported. The words for people are in report.words, which is
+imported only when they are asked for.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from parallel_sharder.model import Deviation, Problem
 class Verdict:
     """What was verified, and every deviation that was found.
 
-    `manifests` are the paths of the sets' manifests. Counts are of what the sets' shards hold, `file_bytes` what they
-    take on the disk. `compared` samples were compared with `source`, if that was given. `left_out` images of the source
-    are not in the shards, by the sets' lists of problems. `problems` are those of the source itself, by which images or
-    classes are left out.
+    `manifests` are the paths of the sets' manifests. `samples` and `shards` count what the sets hold, and `file_bytes`
+    is the size of the shards' files. `compared` counts the samples that were compared with `source`, if one was given.
+    `left_out` counts images of the source that are not in the shards, by the sets' lists of problems. `problems` are
+    those problems of the source itself because of which images or classes are left out.
     """
 
     manifests: tuple[str, ...]
@@ -37,7 +38,7 @@ class Verdict:
 
     @property
     def exit_code(self) -> int:
-        """0 if nothing deviates and nothing is left out, 3 if the set was known to lack something, 1 for deviations."""
+        """1 if anything deviates, 3 if nothing deviates and something is left out, 0 otherwise."""
         return 1 if self.deviations else 3 if self.is_incomplete else 0
 
     @property
@@ -46,13 +47,13 @@ class Verdict:
         return bool(self.left_out or self.problems)
 
     def text(self) -> str:
-        """The verdict for people, with the first deviations of each file."""
+        """Return the verdict for people, with the first deviations of each file."""
         from parallel_sharder.report import words
 
         return words.verdict_text(self)
 
     def json(self) -> dict[str, Any]:
-        """The verdict for machines, with all deviations; sizes and offsets in bytes."""
+        """Return the verdict for machines, with all deviations; sizes and offsets are in bytes."""
         return {
             "manifests": list(self.manifests),
             "samples": self.samples,

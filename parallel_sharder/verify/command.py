@@ -1,8 +1,8 @@
-"""Verify: whether finished sets are what their manifests say and, if asked, what their source says.
+"""The command `verify`: it checks whether finished sets are what their manifests and, if asked, their source say.
 
-Workers read every shard from its first byte to its last (see verify_shard). Then the set is checked as a whole: keys
-that occur twice, shards too many, classes, order. If a source is given, the samples are compared with it (see
-comparison). Nothing is written, and whatever is found, the check goes on to its end.
+Takes VerifyOptions and returns a Verdict. Workers read every shard from its first byte to its last (see shard_check).
+Then each set is checked as a whole: repeated keys, shards too many, classes, order. If a source is given, the samples
+are compared with it (see comparison). Nothing is written, and the check continues to its end whatever it finds.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import DestinationError, ManifestError, SourceError
 from parallel_sharder.journal.journal import progress_of
 from parallel_sharder.model import Deviation, Listing, Problem
-from parallel_sharder.monitor.monitor import Monitor, telling
+from parallel_sharder.monitor.monitor import Monitor, guarded
 from parallel_sharder.options import WITHOUT_ANNOTATIONS, VerifyOptions
 from parallel_sharder.pattern import ShardPattern, is_pattern, shard_name
 from parallel_sharder.setfiles import SetFiles
 from parallel_sharder.sources.source import SourceOptions, open_source
 from parallel_sharder.stores import store_of
 from parallel_sharder.text import counted
+from parallel_sharder.verify.comparison import Rows, compare_with_source
 from parallel_sharder.verify.listed import Listed, against_shards, read_listed
-from parallel_sharder.verify.sample import ExpectedSet
-from parallel_sharder.verify.shard import ExpectedShard, ShardFindings, check_shard
-from parallel_sharder.verify.source import Rows, compare_with_source
+from parallel_sharder.verify.sample_check import ExpectedSet
+from parallel_sharder.verify.shard_check import ExpectedShard, ShardFindings, check_shard
 from parallel_sharder.verify.verdict import Verdict
 
 
 def verify_shards(options: VerifyOptions, monitor: Monitor | None = None) -> Verdict:
     """Verify the finished sets that `options` name, and return what they hold and what deviates.
 
-    Raises SharderError if there is no set. Whatever is wrong with a set, or with its source, is a Deviation.
+    Raises SharderError if there is no set. Everything that is wrong with a set, or with its source, is a Deviation.
     """
     start = time.monotonic()
     sets = []
-    with telling(monitor) as monitor, running(options.workers, preload=check_shard.__module__) as engine:
+    with guarded(monitor) as monitor, running(options.workers, preload=check_shard.__module__) as engine:
         paths, others = _manifests(os.fspath(options.dest))
         for path in paths:
             sets.append(_verify_set(path, options, engine, monitor))
@@ -66,13 +66,13 @@ def verify_shards(options: VerifyOptions, monitor: Monitor | None = None) -> Ver
 
 
 def _manifests(dest: str) -> tuple[list[str], list[str]]:
-    """Return the paths of the manifests of our sets at `dest`, missing ones too, and notices on sets of others."""
+    """Return the paths of our sets' manifests at `dest`, even of missing ones, and notices on other tools' sets."""
     if is_pattern(dest):
         return [ShardPattern.parse(dest).files.manifest], []
     if store_of(dest).is_file(dest):
         if not dest.endswith(".json"):
             raise DestinationError(
-                f"{dest} is no manifest. Name that, such as imagenet_train.json, or the folder of the shards."
+                f"{dest} is no manifest. Name the manifest, such as imagenet_train.json, or the folder of the shards."
             )
         return [dest], []
     try:
@@ -84,13 +84,16 @@ def _manifests(dest: str) -> tuple[list[str], list[str]]:
         raise DestinationError(f"{dest} holds no set of shards with its manifest, such as imagenet_train.json.")
     listed = {shard.name for each in ours if each.manifest is not None for shard in each.listed}
     others = [each.name for each in found if each.state is State.FOREIGN and not listed.issuperset(each.there)]
-    notices = [f"{dest} holds shards of {name} too, and no manifest of theirs to verify them by." for name in others]
+    notices = [
+        f"{dest} also holds shards of {name}, which were not verified, because they have no manifest."
+        for name in others
+    ]
     return [each.files.manifest for each in ours], notices
 
 
 @dataclass
 class _Set:
-    """What was found of one set."""
+    """The findings on one set while it is verified."""
 
     manifest_path: str
     deviations: list[Deviation]
@@ -114,10 +117,10 @@ def _verify_set(path: str, options: VerifyOptions, engine: Engine, monitor: Moni
         found.deviations.append(Deviation(path, detail))
         return found
     if manifest is None and os.path.exists(SetFiles.at_manifest(path).journal):
-        found.deviations.append(Deviation(path, "is no manifest of this tool, and there is a journal beside it"))
+        found.deviations.append(Deviation(path, "is no manifest of this tool, and a journal lies beside it"))
         return found
     if manifest is None:
-        raise DestinationError(f"{path} is no manifest of this tool, so there is nothing to verify its shards by.")
+        raise DestinationError(f"{path} is no manifest of this tool, so its shards cannot be verified.")
     expected = _expected_shards(path, manifest, with_digests=options.source is not None)
     findings = _check_shards(expected, engine, monitor)
     rows = Rows.of(findings)
@@ -132,7 +135,7 @@ def _verify_set(path: str, options: VerifyOptions, engine: Engine, monitor: Moni
     found.deviations += _repeats(rows)
     listed, amiss = read_listed(path, manifest.options.on_bad)
     found.deviations += [*amiss, *against_shards(path, listed, rows.keys)]
-    if not found.deviations:  # or they would only follow from those
+    if not found.deviations:  # other deviations make the counts wrong too
         found.deviations += _class_counts(path, manifest, findings)
     if options.source is None:
         found.notices = _listed_as_left_out(path, listed)
@@ -146,7 +149,7 @@ def _verify_set(path: str, options: VerifyOptions, engine: Engine, monitor: Moni
                 found.problems = tuple(problem for problem in listing.problems if problem.leaves_out)
                 found.notices = listing.notices
                 found.deviations += compared.deviations
-        except (SourceError, DestinationError) as error:  # which takes nothing from what was found
+        except (SourceError, DestinationError) as error:  # what was found before stays
             found.deviations.append(Deviation(path, f"cannot be compared with its source: {error.in_one_line}"))
     return found
 
@@ -156,7 +159,7 @@ def _listed_as_left_out(manifest_path: str, listed: Sequence[Listed]) -> tuple[s
     count = sum(problem.is_left_out for problem in listed)
     what = counted(count, "image or class", "images or classes")
     path = SetFiles.at_manifest(manifest_path).problems
-    return (f"{path} lists {what} that the conversion left out, and that no shard holds.",) if count else ()
+    return (f"{path} lists {what} that the conversion left out.",) if count else ()
 
 
 def _check_shards(expected: list[ExpectedShard], engine: Engine, monitor: Monitor) -> list[ShardFindings]:
@@ -188,7 +191,7 @@ def _expected_shards(path: str, manifest: Manifest, *, with_digests: bool) -> li
 
 
 def _against_itself(path: str, manifest: Manifest) -> list[Deviation]:
-    """Return a Deviation for each contradiction in the manifest: no conversion with its options gives such shards."""
+    """Return a Deviation for each contradiction in the manifest between its options and its shards or classes."""
     choices, shards, labels = manifest.options, manifest.shards, [row.label for row in manifest.classes]
     found = []
     for limit, option, counts, of_shard in (
@@ -210,7 +213,7 @@ def _against_itself(path: str, manifest: Manifest) -> list[Deviation]:
 
 
 def _further_shards(expected: list[ExpectedShard]) -> list[Deviation]:
-    """Return a Deviation for each further file that a reader would take for a shard of the set, by its name."""
+    """Return a Deviation for each file that is in no manifest, but has the name of a shard of the set."""
     folder, first = os.path.split(expected[0].path)
     known = {os.path.basename(shard.path) for shard in expected}
     ours = shard_name(first)
@@ -222,7 +225,7 @@ def _further_shards(expected: list[ExpectedShard]) -> list[Deviation]:
         if (its := shard_name(name)) and (its.prefix, its.suffix) == (ours.prefix, ours.suffix) and name not in known
     ]
     return [
-        Deviation(os.path.join(folder, name), "is a shard too many: the manifest does not have it") for name in further
+        Deviation(os.path.join(folder, name), "is a shard too many: the manifest does not list it") for name in further
     ]
 
 
@@ -242,7 +245,7 @@ def _repeats(rows: Rows) -> list[Deviation]:
     found = []
     for first, second in zip(order[repeated].tolist(), order[repeated + 1].tolist(), strict=True):
         where = f"{rows.paths[rows.shard[first]]}, at offset {rows.offset[first]:,}"
-        found.append(rows.deviation(second, f"is there twice: also in {where}"))
+        found.append(rows.deviation(second, f"is stored twice, also in {where}"))
     return found
 
 
@@ -260,8 +263,8 @@ def _class_counts(path: str, manifest: Manifest, findings: list[ShardFindings]) 
 
 @contextlib.contextmanager
 def _source(choices: Choices, options: VerifyOptions, engine: Engine, monitor: Monitor) -> Iterator[Listing]:
-    """Yield the Listing of the source, whose files can be read until the context ends."""
-    assert options.source is not None  # noqa: S101 - or nobody asks
+    """Hold the source open inside the block, and yield its Listing."""
+    assert options.source is not None  # noqa: S101 - the caller checks it
     wanted = SourceOptions(
         root=options.source,
         split=choices.split,
@@ -276,7 +279,7 @@ def _source(choices: Choices, options: VerifyOptions, engine: Engine, monitor: M
             yield source.scan(engine, monitor)
             source.refuse_changes()
     except SourceError as error:
-        lines = (line.replace("--root", "--source") for line in error.args)  # as it is called here
+        lines = (line.replace("--root", "--source") for line in error.args)  # the option's name in this command
         raise SourceError(*lines) from error
 
 

@@ -1,8 +1,8 @@
-"""Comparison: whether each sample of the source is in exactly one shard of a finished set, and with the same bytes.
+"""Comparison: whether each sample of the source is in exactly one shard of a finished set, with the same bytes.
 
-Takes what the checks of the shards have found, as columns, the source as a Listing, and the list of problems. Samples
-are matched by key here; of those that are on both sides, workers read the source's files and compare digests (see
-verify_source_sample). Returns what deviates, and how much was compared.
+Takes the samples that the checks of the shards have found, as columns, the source as a Listing, and the list of
+problems. It matches samples by their keys. For each sample that is on both sides, workers read the source's files and
+compare digests (see source_sample). Returns what deviates, and how much was compared.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from parallel_sharder.monitor.monitor import Monitor
 from parallel_sharder.setfiles import SetFiles
 from parallel_sharder.stores.blob import listed_blob
 from parallel_sharder.verify.listed import Listed
-from parallel_sharder.verify.shard import ShardFindings
+from parallel_sharder.verify.shard_check import ShardFindings
 from parallel_sharder.verify.source_sample import (
     ExpectedSample,
     LeftOutSample,
@@ -31,7 +31,7 @@ from parallel_sharder.verify.source_sample import (
 )
 
 SAMPLES_A_TASK = 500
-"""Samples that one task compares: it reads some 50 MB, and its message has some 100 KB."""
+"""How many samples one task compares: it reads some 50 MB, and its message has some 100 KB."""
 
 
 class Rows(NamedTuple):
@@ -46,7 +46,7 @@ class Rows(NamedTuple):
 
     @classmethod
     def of(cls, findings: list[ShardFindings]) -> Rows:
-        """The samples of all shards, in the order of the `findings`."""
+        """Make the columns of the samples of all shards, in the order of the `findings`."""
         keys = [
             np.array(finding.keys.encode("ascii").split(b"\n") if finding.keys else [], "S") for finding in findings
         ]
@@ -60,12 +60,12 @@ class Rows(NamedTuple):
         )
 
     def deviation(self, row: int, detail: str) -> Deviation:
-        """Return the Deviation that `detail` says of the sample in `row`."""
+        """Return a Deviation of the sample in `row`, with this detail."""
         return Deviation(self.paths[self.shard[row]], detail, self.keys[row].decode("ascii"), int(self.offset[row]))
 
 
 class Compared(NamedTuple):
-    """How many samples of a set were compared, how many of the source's are not in the set, and what deviates."""
+    """The counts of samples that were compared, and of those in the source but not in the set, and what deviates."""
 
     samples: int
     left_out: int
@@ -81,9 +81,9 @@ def compare_with_source(
     engine: Engine,
     monitor: Monitor,
 ) -> Compared:
-    """Compare the samples of a set with the source's; `annotations` is the JSON's form.
+    """Compare the samples of a set with the source's, and return the result; `annotations` is the JSON's form.
 
-    A sample of the source may be missing from the set if the list of problems gives a reason, and the reason is true.
+    A sample of the source may be missing from the set if the list of problems has a reason for it that is true.
     """
     problems_path = SetFiles.at_manifest(manifest_path).problems
     place = np.minimum(np.searchsorted(listing.keys, rows.keys), len(listing) - 1)
@@ -98,7 +98,7 @@ def compare_with_source(
         source = _source_sample(listing, row, annotations)
         problem = left_out.get(source.key)
         if problem is None:
-            detail = f"{source.image.path} is in no shard, and in no list of problems"
+            detail = f"{source.image.path} is in no shard, and not in the list of problems"
             deviations.append(Deviation(manifest_path, detail, source.key))
         else:
             absent.append(LeftOutSample(problems_path, source, problem.kind, problem.detail))
@@ -107,7 +107,9 @@ def compare_with_source(
         deviations += some
 
     found = np.flatnonzero(known)
-    in_sources_order = found[np.argsort(place[found], kind="stable")].tolist()  # one folder after the other
+    in_sources_order = found[
+        np.argsort(place[found], kind="stable")
+    ].tolist()  # workers read one folder after the other
     broken = {problem.key for problem in listed if problem.kind is Kind.BAD_ANNOTATION and not problem.is_left_out}
     samples = _expected_samples(listing, rows, in_sources_order, place, broken, annotations)
     for done, some in enumerate(engine.each(compare_samples, _in_tasks(samples)), 1):
@@ -125,11 +127,11 @@ def _in_tasks(samples: Iterable[T]) -> Iterator[list[T]]:
 
 
 def _unknown(manifest_path: str, listing: Listing, left_out: Mapping[str, Listed]) -> list[Deviation]:
-    """Return a Deviation for each sample that is listed as left out and that the source does not have."""
+    """Return a Deviation for each sample that is listed as left out, but is not in the source."""
     known = {problem.key for problem in listing.problems}
     keys = [key for key in left_out if key not in known]
     is_there = np.isin(np.array([key.encode() for key in keys], "S"), listing.keys)
-    path, detail = SetFiles.at_manifest(manifest_path).problems, "is listed as left out, and is not in the source"
+    path, detail = SetFiles.at_manifest(manifest_path).problems, "is listed as left out, but is not in the source"
     return [Deviation(path, detail, key) for key, there in zip(keys, is_there.tolist(), strict=True) if not there]
 
 
@@ -137,14 +139,14 @@ def _source_sample(listing: Listing, row: int, annotations: str) -> SourceSample
     image_class = listing.classes[listing.class_index[row]] if listing.classes else None
     key = listing.keys[row].decode("ascii")
     image, xml = (listed_blob(listing, role, row) for role in (Role.IMAGE, Role.ANNOTATION))
-    assert image is not None  # noqa: S101 - there is no row without
+    assert image is not None  # noqa: S101 - each row of a Listing has an image
     return SourceSample(key, image, xml, image_class, annotations)
 
 
 def _expected_samples(
     listing: Listing, rows: Rows, known: list[int], place: Int64s, broken: set[str], annotations: str
 ) -> Iterator[ExpectedSample]:
-    """Yield what to compare: for each of the `known` rows the source's sample, which is at its `place` in the Listing.
+    """Yield what to compare for each of the `known` rows; `place` has the row of each stored sample in the Listing.
 
     `broken` holds the keys of samples whose annotations should not have been stored.
     """

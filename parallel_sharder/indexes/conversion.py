@@ -1,7 +1,8 @@
-"""The readers' indexes of a run's own shards: refused, withdrawn and written for all readers at once.
+"""The indexes that a conversion writes for its own shards: it refuses, withdraws and writes them for all readers.
 
-Where the members of these shards are is computed once for all readers. The finished sets in the same folder, those with
-a manifest or a wids index, are in the indexes too: for energon by their headers, for others by what that file says.
+It computes once, for all readers, where the members of these shards are. The indexes of the folder also list the
+finished sets in the same folder that have a manifest or a wids index: energon's from the headers of their shards, the
+others' from the manifest or the wids index.
 """
 
 from __future__ import annotations
@@ -16,22 +17,29 @@ from parallel_sharder.catalog.sets import sets_in
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import DestinationError, SourceError
 from parallel_sharder.indexes import Shard
-from parallel_sharder.indexes.computed import computed
-from parallel_sharder.indexes.folder import FolderIndexes, Found, index_shard, indexes_of, remove_partials, unwritten
+from parallel_sharder.indexes.computed import computed_members
+from parallel_sharder.indexes.folder import (
+    FolderIndexes,
+    FoundShard,
+    index_shard,
+    indexes_of,
+    remove_partials,
+    unwritten,
+)
 from parallel_sharder.indexes.headers import index_headers
 from parallel_sharder.indexes.members import ShardMembers
-from parallel_sharder.indexes.reader import ReaderIndex
-from parallel_sharder.indexes.sets import ListedSet, ShardSet, listed_sets
+from parallel_sharder.indexes.reader_index import ReaderIndex
+from parallel_sharder.indexes.shard_sets import ListedSet, ShardSet, listed_sets
 from parallel_sharder.model import ShardRecord
 from parallel_sharder.monitor.monitor import Monitor
 from parallel_sharder.pattern import ShardPattern
 
 Made = Sequence[tuple[ShardRecord, Callable[[], ShardMembers]]]
-"""The records of shards, in order of number, each with a function that computes where the shard's members are."""
+"""The records of shards, in order of number. Each has a function that computes where the shard's members are."""
 
 
 class ReaderIndexes(Beside):
-    """The indexes for `readers` of the set that a run makes, and of the sets in the same folder."""
+    """The indexes for `readers` of the set that a run makes, and of the finished sets in the same folder."""
 
     is_shared = True
 
@@ -47,26 +55,29 @@ class ReaderIndexes(Beside):
             index.refuse_beside_shards()
 
     def withdraw(self) -> bool:
-        """Remove what the indexes say of the set's shards; files of another kind are left alone."""
+        """Remove the entries of the set's shards from the indexes, and return whether there were any.
+
+        Files of another kind stay.
+        """
         withdrawn = [index.withdraw() for index in self._of_own_set()]
         return any(withdrawn)
 
     def write(self, finished: FinishedSet) -> None:
         """Write the indexes of the finished set."""
         listing, plan, form = finished.listing, finished.plan, finished.manifest.options.annotations
-        made = [(record, partial(computed, listing, plan, form, record)) for record in finished.records]
+        made = [(record, partial(computed_members, listing, plan, form, record)) for record in finished.records]
         self.index(made, finished.engine, finished.monitor)
 
     def index(self, made: Made, engine: Engine, monitor: Monitor) -> None:
         """Write the indexes of all shards that a run has made, and of the finished sets beside them.
 
-        Raises DestinationError for what cannot be written, and for shards that a reader cannot take.
+        Raises DestinationError if an index cannot be written, and for shards that a reader cannot take.
         """
         folder = self._pattern.folder
         own = self._own(len(made))
         found = {own: self._index_made(made, monitor)}
         for listed in listed_sets(sets_in(folder), own.owns):
-            if listed.set.name != own.name and all(_is_there(folder, name) for name in listed.set.names):
+            if listed.set.name != own.name and all(_is_uncompressed_shard(folder, name) for name in listed.set.names):
                 found[listed.set] = self._index_listed(listed, engine, monitor)
         try:
             with FolderIndexes(folder, sorted(found), self._readers) as indexes:
@@ -75,12 +86,14 @@ class ReaderIndexes(Beside):
                         indexes.add(shard)
                 indexes.write()
         except SourceError as error:
-            raise DestinationError(f"{error} (Without that reader in --index, the same command ends well.)") from error
+            raise DestinationError(
+                f"{error} (Leave that reader out of --index, and the same command succeeds.)"
+            ) from error
         except (OSError, sqlite3.Error) as error:
             raise unwritten(folder, error) from error
 
     def remove_partials(self) -> None:
-        """Remove what is left of indexes that were being written."""
+        """Remove the partial files of indexes, which killed runs have left."""
         remove_partials(self._pattern.folder)
 
     def _of_own_set(self) -> list[ReaderIndex]:
@@ -89,24 +102,24 @@ class ReaderIndexes(Beside):
     def _own(self, shard_count: int = 0) -> ShardSet:
         return ShardSet.made(self._pattern, self._split, shard_count)
 
-    def _index_made(self, made: Made, monitor: Monitor) -> Iterator[Found]:
-        """Write what lies beside shards of the run."""
+    def _index_made(self, made: Made, monitor: Monitor) -> Iterator[FoundShard]:
+        """Write the indexes beside each shard of the run, and yield what the indexes of the folder need of it."""
         seeks = any(index.seeks for index in indexes_of(self._readers))
         for done, (record, members) in enumerate(made, 1):
             shard = Shard(os.path.basename(record.path), record.samples, record.file_bytes)
-            yield index_shard(shard, record.path, members(), self._readers) if seeks else Found(shard)
+            yield index_shard(shard, record.path, members(), self._readers) if seeks else FoundShard(shard)
             monitor.working("indexing shards", done, len(made))
 
-    def _index_listed(self, listed: ListedSet, engine: Engine, monitor: Monitor) -> Iterator[Found]:
-        """Write what lies beside the shards of another set, for readers whose index of the folder lists its samples.
+    def _index_listed(self, listed: ListedSet, engine: Engine, monitor: Monitor) -> Iterator[FoundShard]:
+        """Yield what the indexes of the folder need of each shard of another set.
 
-        For the other readers the counts will do that its manifest or wids index has.
+        Readers whose index of the folder lists samples need the shard's headers, and then the indexes beside the shard
+        are written too. The other readers need only the counts, which the set's manifest or wids index has.
         """
         paths = [os.path.join(self._pattern.folder, name) for name in listed.set.names]
-        listing = [index.reader for index in indexes_of(self._readers) if index.lists_samples]
-        return index_headers(paths, listing, engine, monitor) if listing else map(Found, listed.shards)
+        readers = [index.reader for index in indexes_of(self._readers) if index.lists_samples]
+        return index_headers(paths, readers, engine, monitor) if readers else map(FoundShard, listed.shards)
 
 
-def _is_there(folder: str, name: str) -> bool:
-    """Whether that is an uncompressed shard in the folder."""
+def _is_uncompressed_shard(folder: str, name: str) -> bool:
     return name.endswith(".tar") and os.path.isfile(os.path.join(folder, name))

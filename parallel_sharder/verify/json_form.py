@@ -1,9 +1,8 @@
-"""The form of a sample's JSON, as verify knows it: what `--annotations` has to give, by the manifest and by the source.
+"""The form of a sample's JSON, as verify knows it for each value of `--annotations`.
 
-Takes a JSON's bytes and says what is wrong with them, or takes an annotation that is parsed already and returns the
-JSON that it should have become. It shares no code with boxes.py, which makes the JSON, so that no mistake of that can
-hide here. It parses no XML: of the annotation module it uses only the limits of sizes, from which the largest JSON
-follows.
+Takes a JSON's bytes and returns what is wrong with them, or takes a parsed annotation and returns the JSON that it
+should have become. It shares no code with the modules in samples/ that make the JSON, so that no mistake of theirs can
+hide here. It parses no XML: from samples.annotation it takes only the limits from which the largest JSON follows.
 """
 
 from __future__ import annotations
@@ -27,11 +26,11 @@ _BOXES_FORM: dict[str, type] = {
 _OF_A_CLASS = ("cls", "cname", "wnid")
 
 _JSON_LIMIT_BYTES = annotation.SIZE_LIMIT_BYTES * annotation.JSON_BYTES_PER_XML_BYTE + (1 << 20)
-"""The largest JSON: that of the largest annotation, and the name of a class. Parsed, it takes many times its size."""
+"""The size of the largest JSON: that of the largest annotation, with a class name. Parsing takes many times as much."""
 
 
 class _NumberError(ValueError):
-    """The JSON holds a number that is not whole, and no form has such numbers."""
+    """The JSON holds a number that is not whole; all numbers in all forms are whole."""
 
 
 def _refuse_number(text: str) -> NoReturn:
@@ -42,24 +41,24 @@ _DECODER = json.JSONDecoder(parse_float=_refuse_number, parse_constant=_refuse_n
 
 
 def parsed(text: bytes) -> tuple[dict[str, Any] | None, str]:
-    """Return a sample's JSON and "", or None and what is wrong with its bytes: json.dumps would not write them so."""
+    """Return a sample's JSON and "", or None and what is wrong if its bytes are not what json.dumps writes."""
     if len(text) > _JSON_LIMIT_BYTES:
-        return None, f"has {counted(len(text), 'byte')}; none has more than {_JSON_LIMIT_BYTES:,}"
+        return None, f"has {counted(len(text), 'byte')}; the largest JSON has {_JSON_LIMIT_BYTES:,}"
     try:
         metadata = _DECODER.decode(text.decode("ascii"))
         if isinstance(metadata, dict) and json.dumps(metadata).encode("ascii") == text:
             return metadata, ""
     except _NumberError as error:
-        return None, f"holds the number {error}, and whole numbers are all that there should be"
+        return None, f"holds the number {error}, and all numbers should be whole"
     except (ValueError, RecursionError):
         pass
     return None, "is not a JSON object as json.dumps writes it"
 
 
 def fault_in_image(data: bytes) -> str:
-    """Return what is wrong with an image that was stored as a sound one, and "" if nothing is.
+    """Return what is wrong with an image that was stored as a sound one, or "" if nothing is.
 
-    A JPEG with an end marker passes, because sets of earlier versions are verified too, and those versions looked for
+    Each JPEG with an end marker passes, because sets of earlier versions are verified too, and those versions checked
     less than `examine` does.
     """
     if data.startswith(b"\xff\xd8") and (data.endswith(b"\xff\xd9") or b"\xff\xd9" in data[2:]):
@@ -71,9 +70,9 @@ def fault_in_image(data: bytes) -> str:
 def fault_in_form(
     key: str, metadata: Mapping[str, Any], annotations: str, classes: Mapping[int, tuple[str, str]], on_bad: str
 ) -> str:
-    """Return what is wrong with the form of a sample's JSON, and "" if nothing is.
+    """Return what is wrong with the form of a sample's JSON, or "" if nothing is.
 
-    Looks at which fields there are, at their types, and at whether they fit each other and the key.
+    It checks which fields the JSON has, their types, and whether they agree with each other and with the key.
     """
     return _FAULTS[annotations](key, metadata, classes, on_bad)
 
@@ -82,16 +81,16 @@ def _fault_in_original(_: str, metadata: Mapping[str, Any], classes: Mapping[int
     names, of_class = [*metadata], ["cls", "cname"] if classes else []
     if names not in (of_class, ["annotation", *of_class]):
         return f"has the fields {', '.join(names)}; expected were {', '.join(['annotation', *of_class])}"
-    return "" if _is_of_text(metadata.get("annotation", {})) else "has something else than text in its annotation"
+    return "" if _is_of_text(metadata.get("annotation", {})) else "has values that are not text in its annotation"
 
 
 def _fault_in_none(_: str, metadata: Mapping[str, Any], classes: Mapping[int, tuple[str, str]], __: str) -> str:
     names, of_class = [*metadata], ["cls", "cname"] if classes else []
-    return "" if names == of_class else f"has {', '.join(names)}, and there should be no annotation"
+    return "" if names == of_class else f"has the fields {', '.join(names)}, and there should be no annotation"
 
 
 def _is_of_text(element: Any) -> bool:
-    """Whether parsed XML can look so: a dict of texts, lists, dicts, and None for elements that are empty."""
+    """Return whether the element can be parsed XML: a dict of texts, lists and dicts, with None for empty elements."""
     if not isinstance(element, dict):
         return False
     rest = [*element.values()]
@@ -107,7 +106,7 @@ def _is_of_text(element: Any) -> bool:
 def _fault_in_boxes(key: str, metadata: Mapping[str, Any], classes: Mapping[int, tuple[str, str]], on_bad: str) -> str:
     form = {name: kind for name, kind in _BOXES_FORM.items() if classes or name not in _OF_A_CLASS}
     if [(name, type(value)) for name, value in metadata.items()] != [*form.items()]:
-        return f"has not the fields {', '.join(form)}, or not of their types"
+        return f"does not have the fields {', '.join(form)} with their types"
     width, height = metadata["width"], metadata["height"]
     stem, ending = os.path.splitext(metadata["filename"])
     if min(width, height) < (0 if on_bad == "keep" else 1) or stem != key or ending.lower() not in IMAGE_ENDINGS:
@@ -117,7 +116,7 @@ def _fault_in_boxes(key: str, metadata: Mapping[str, Any], classes: Mapping[int,
         return f"has the wnid {metadata['wnid']}, and its class has {wnid}"
     lists = [metadata[name] for name, kind in form.items() if kind is list]
     if len({*map(len, lists)}) != 1 or not (metadata["annotated"] or not lists[0]):
-        return "has lists of other lengths than it has boxes, or boxes without an annotation"
+        return "has lists of different lengths, or boxes without an annotation"
     for box in metadata["boxes"]:
         if type(box) is not list or [*map(type, box)] != [int] * 4:
             return "has a box that is not four whole numbers"
@@ -128,16 +127,16 @@ def _fault_in_boxes(key: str, metadata: Mapping[str, Any], classes: Mapping[int,
     if not all(type(name) is str and (re.fullmatch("n[0-9]{8}", name) or name == wnid) for name in names):
         return "has a name that is no WordNet ID"
     if {*map(type, labels)} - {int} or [known.get(name, -1) for name in names] != labels:
-        return "has other labels than its names have"
+        return "has labels that are not those of its names"
     if {*map(repr, metadata["truncated"] + metadata["difficult"])} - {"0", "1"}:
-        return "has something else than 0 and 1 in truncated or difficult"
+        return "has values other than 0 and 1 in truncated or difficult"
     return ""
 
 
 _FAULTS = {"original": _fault_in_original, "boxes": _fault_in_boxes, "none": _fault_in_none}
 
 NEEDS_SIZE = frozenset({"boxes"})
-"""The forms of which no sample can be without width and height, be it from its annotation or from its image."""
+"""The forms in which each sample needs a width and a height, from its annotation or from its image."""
 
 
 def expected_json(
@@ -148,7 +147,11 @@ def expected_json(
     labels: Mapping[str, int],
     filename: str,
 ) -> dict[str, Any]:
-    """A sample's JSON, from its parsed annotation, if there is one, which is changed, and its image's size and name."""
+    """Return the JSON that a sample should have.
+
+    `document` is its parsed annotation, which may be changed, or None if it has none. `image_size` and `filename` are
+    those of the image.
+    """
     if annotations in NEEDS_SIZE:
         return expected_boxes(image_class, document, image_size, labels, filename)
     of_class = {"cls": image_class.label, "cname": image_class.name} if image_class is not None else {}
@@ -164,7 +167,7 @@ def expected_boxes(
 ) -> dict[str, Any]:
     """Return the boxes form of a sample's JSON. `document` is its parsed annotation, or None if it has none.
 
-    `image_size` is that of the image itself, which counts where the annotation has none; `filename` is the image's.
+    `image_size` is the image's own size, which is used if the annotation has none; `filename` is the image's.
     """
     described = (document or {}).get("annotation", {})
     width, height = size_in(document) or image_size
@@ -172,15 +175,15 @@ def expected_boxes(
     objects = described.get("object") or []
     rows = []
     for each in objects if isinstance(objects, list) else [objects]:
-        sides = [_number(_inside(each, "bndbox", side)) for side in ("xmin", "xmax", "ymin", "ymax")]
+        sides = [_number(_text_at(each, "bndbox", side)) for side in ("xmin", "xmax", "ymin", "ymax")]
         if None in sides:
             continue
         (left, right), (top, bottom) = (sorted(cast("list[int]", pair)) for pair in (sides[:2], sides[2:]))
         left, top, right, bottom = max(0, left), max(0, top), min(width, right), min(height, bottom)
-        name = _inside(each, "name") or ""
+        name = _text_at(each, "name") or ""
         name = name if re.fullmatch("n[0-9]{8}", name) else wnid
         if left < right and top < bottom:
-            flags = (int(_inside(each, flag) == "1") for flag in ("truncated", "difficult"))
+            flags = (int(_text_at(each, flag) == "1") for flag in ("truncated", "difficult"))
             rows.append(([left, top, right, bottom], name, labels.get(name, -1), *flags))
     columns = [list(column) for column in zip(*rows, strict=True)] or [[], [], [], [], []]
     of_class = {"cls": image_class.label, "cname": image_class.name, "wnid": wnid} if image_class else {}
@@ -189,14 +192,14 @@ def expected_boxes(
 
 
 def size_in(document: Mapping[str, Any] | None) -> tuple[int, int] | None:
-    """Return width and height as annotated, in pixels, and None where the annotation has no such size."""
+    """Return the annotated width and height, in pixels, or None if the annotation has no possible ones."""
     described = (document or {}).get("annotation", {})
-    width, height = (_number(_inside(described, "size", side)) or 0 for side in ("width", "height"))
+    width, height = (_number(_text_at(described, "size", side)) or 0 for side in ("width", "height"))
     return (width, height) if 0 < width < 10**9 and 0 < height < 10**9 else None
 
 
-def _inside(element: Any, *names: str) -> str | None:
-    """The text of the element that these names lead to; None if there is no such element, or no single text in it."""
+def _text_at(element: Any, *names: str) -> str | None:
+    """Return the text of the element at the end of this path of names, or None if there is none or no single one."""
     for name in names:
         element = element.get(name) if isinstance(element, dict) else None
     if isinstance(element, dict):  # it has attributes

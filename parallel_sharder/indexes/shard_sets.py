@@ -1,6 +1,7 @@
-"""Which shards an index of a folder tells of, set by set: each once; and whose a file's name is.
+"""Shard sets: the sets of shards that an index of a folder lists, each shard in one set.
 
-What is in the folder is found by `sets.sets_in`; here it is judged for the indexes.
+Takes the sets that `catalog.sets.sets_in` has found in a folder; returns those that are finished, with their shards,
+and refuses those that are not. A ShardSet also knows which file names belong to its shards.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ from parallel_sharder.text import shards_done
 
 @dataclass(frozen=True, order=True)
 class ShardSet:
-    """The shards called `names`, in order of their number: one set, of one split. `owned` matches whatever name a shard
-    of the set could have.
+    """A set of one split, whose shards are called `names`, in order of their number.
+
+    `owned` is a regular expression that matches each name that a shard of the set could have.
     """
 
     name: str
@@ -35,24 +37,24 @@ class ShardSet:
 
     @classmethod
     def of(cls, name: str, split: str, names: Sequence[str]) -> ShardSet:
-        """The set of these shards, whose names differ in their numbers alone."""
+        """Make the set of the shards with these names, which differ in their numbers alone."""
         parts = shard_name(names[0])
         owned = f"{re.escape(parts.prefix)}[0-9]+{re.escape(parts.suffix)}" if parts else re.escape(names[0])
         return cls(name, split, tuple(names), owned)
 
     @classmethod
     def made(cls, pattern: ShardPattern, split: str, shard_count: int) -> ShardSet:
-        """The set that a conversion makes; with no shards, what it could own."""
+        """Make the set that a conversion makes; with a `shard_count` of 0, only for what the set owns."""
         names = tuple(os.path.basename(pattern.path(number)) for number in range(shard_count))
         return cls(pattern.set_name, split, names, pattern.shard_names)
 
     def owns(self, name: str) -> bool:
-        """Whether that is, or was, the name of a shard of this set."""
+        """Return whether a shard of this set has, or could have, this name."""
         return re.fullmatch(self.owned, name) is not None or name in self.names
 
 
 class ListedSet(NamedTuple):
-    """A finished set, and its shards as they are listed: in a manifest of ours, or in a wids index of others."""
+    """A finished set, and its shards as a manifest of ours (`is_ours`) or another tool's wids index lists them."""
 
     set: ShardSet
     shards: list[Shard]
@@ -60,10 +62,11 @@ class ListedSet(NamedTuple):
 
 
 def listed_sets(found: Iterable[FoundSet], is_known: Callable[[str], bool] = lambda _: False) -> list[ListedSet]:
-    """Those of the sets in a folder that have a manifest or a wids index, each with its shards as that lists them.
+    """Return the sets in a folder that have a manifest or a wids index, each with the shards which that file lists.
 
-    Each shard is there once, and none that `is_known` already: what a manifest lists comes before what a wids index
-    does, and one that is called as its shards are before another, such as that of a subset.
+    Each shard is in one set only, and shards that are `is_known` already are in none. A manifest is believed before a
+    wids index. Of two manifests, or of two indexes, the one that has the name of its shards is believed first: the
+    other may be that of a subset.
     """
     sets: list[ListedSet] = []
     known: set[str] = set()
@@ -77,7 +80,7 @@ def listed_sets(found: Iterable[FoundSet], is_known: Callable[[str], bool] = lam
 
 
 def _rank(found: FoundSet) -> tuple[bool, bool, str]:
-    """What is lower is believed first."""
+    """Return the rank of a set; the set with the lowest rank is believed first."""
     return found.manifest is None, not fits_set_name(found.name, found.listed[0].name), found.name
 
 
@@ -86,9 +89,10 @@ def _split(found: FoundSet) -> str:
 
 
 def refuse_unfinished(folder: str, sets: Sequence[ShardSet]) -> None:
-    """Raise DestinationError, or ManifestError, unless all that a conversion makes of these sets is there.
+    """Raise DestinationError, or ManifestError, unless these sets are finished.
 
-    An index of a part would be taken for the whole, and one in the manifest's place would be in its way.
+    Readers would take an index of a part for that of the whole set, and a wids index in the manifest's place would stop
+    the conversion.
     """
     shards = {name for each in sets for name in each.names}
     for files in journals_in(folder):
@@ -102,7 +106,7 @@ def refuse_unfinished(folder: str, sets: Sequence[ShardSet]) -> None:
 def _refuse_unfinished(files: SetFiles) -> None:
     if store_of(files.journal).is_held(files.journal):
         raise DestinationError(
-            f"a run is writing there: it holds {files.journal}. Wait for its end, then index the set."
+            f"a run is writing this set: it holds {files.journal}. Wait for its end, then index the set."
         )
     if _manifest_at(files.manifest) is None:
         progress = progress_of(files.journal)
@@ -133,13 +137,13 @@ def _refuse_others(files: SetFiles, shard_set: ShardSet) -> None:
     further = sorted({*shard_set.names}.difference(listed))
     if further:
         raise DestinationError(
-            f"{os.path.join(files.folder, further[0])} is called as a shard of the set is, and {files.manifest} does "
+            f"{os.path.join(files.folder, further[0])} has the name of a shard of the set, but {files.manifest} does "
             "not list it. Move it to another folder."
         )
 
 
 def _manifest_at(path: str) -> Manifest | None:
-    """Our manifest at `path`, None if there is none. Raises ManifestError for a damaged one."""
+    """Return our manifest at `path`, or None if there is none. Raises ManifestError for a damaged one."""
     try:
         return Manifest.read(path) if store_of(path).exists(path) else None
     except ManifestError as error:
@@ -149,5 +153,5 @@ def _manifest_at(path: str) -> Manifest | None:
 
 
 def split_in(name: str) -> str:
-    """The split of a set without a manifest: the last word of its name."""
+    """Return the split of a set without a manifest, which is the last word of the set's name."""
     return re.split("[-_]", name)[-1]

@@ -1,8 +1,8 @@
-"""What each reader's index answers to: refuse what is in its place, withdraw, be made shard by shard, be written.
+"""ReaderIndex, the interface of each reader's index: it refuses, withdraws, is made shard by shard, and is written.
 
-Each reader's index is a subclass in a file of its own, and folder.READERS lists these. What an index says of a shard
-alone is a file beside the shard, written as soon as the shard's members are known. What it says of all shards in a
-folder is written at the end, under the folder's lock. Nothing of another kind is replaced or removed.
+Each reader's index is a subclass in a module of its own, and folder.READERS lists the subclasses. An index of one shard
+is a file beside the shard, which is written as soon as the shard's members are known. An index of all shards in a
+folder is written at the end, under the folder's lock. No file of another kind is replaced or removed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from parallel_sharder.catalog.sets import json_at
 from parallel_sharder.errors import DestinationError
 from parallel_sharder.indexes import Shard
 from parallel_sharder.indexes.members import ShardMembers
-from parallel_sharder.indexes.sets import ShardSet
+from parallel_sharder.indexes.shard_sets import ShardSet
 from parallel_sharder.options import Reader
 from parallel_sharder.stores import store_of
 
@@ -25,10 +25,10 @@ from parallel_sharder.stores import store_of
 class ReaderIndex:
     """The index of the shards of `sets`, all in one folder, for one reader.
 
-    An index is made in this order: `begin`, `add` for each shard, `contents`, `write`; then, come what may, `close`.
-    `seeks` says whether the reader looks for places in a shard: then the shard's members have to be known.
-    `lists_samples` says whether the index of the folder has more of each shard than its counts. `file_names` is a
-    regular expression for the names of what is written under the lock.
+    An index is made by these calls in this order: `begin`, `add` for each shard, `contents`, `write`. `close` is always
+    called at the end, after an error too. `seeks` says whether the reader reads from offsets in a shard, so that where
+    its members are must be known. `lists_samples` says whether the index of the folder lists samples, and not only
+    counts. `file_names` is a regular expression for the names of the files that are written under the lock.
     """
 
     reader: ClassVar[Reader]
@@ -42,76 +42,73 @@ class ReaderIndex:
 
     @staticmethod
     def index_path(shard_path: str) -> str | None:
-        """The path of the file beside a shard; None if the reader wants none."""
+        """Return the path of the index beside a shard, or None if the reader wants none."""
         return None
 
     @staticmethod
     def shard_of(index_name: str) -> str | None:
-        """The name of the shard beside which a file of this name is the reader's index; None if it is no index."""
+        """Return the name of the shard to which an index of this name belongs, or None if the name is no index's."""
         return None
 
     @classmethod
     def index_shard(cls, path: str, members: ShardMembers) -> Any:
-        """Write what lies beside the shard at `path`, and return what `add` wants to know of the shard.
+        """Write the index beside the shard at `path`, and return what `add` needs of the shard.
 
-        Raises ValueError, which says why, for a shard that the reader cannot take.
+        Raises ValueError with the reason for a shard that the reader cannot take.
         """
         return None
 
     @classmethod
     def remove_partials(cls, folder: str) -> None:
-        """Remove what killed runs, or an interrupt, have left of files that were being written."""
+        """Remove the partial files that killed or interrupted runs have left."""
         if cls.file_names:
             store_of(folder).remove_partials(folder, cls.file_names)
 
     def refuse(self) -> None:
-        """Raise DestinationError if a file that says something of all shards in the folder, or of a set, is foreign."""
+        """Raise DestinationError if a file of another kind has the name of an index of the folder or of a set."""
 
     def refuse_beside_shards(self) -> None:
-        """Raise DestinationError if what has the name of an index beside a shard of the sets is something else."""
+        """Raise DestinationError if a file of another kind has the name of an index beside a shard of the sets."""
         for path in self._beside_shards():
             if not is_shard_index(path):
                 raise in_the_way(path)
 
     def withdraw(self) -> bool:
-        """Remove what the index says of the sets' shards, which are about to be removed.
-
-        Returns whether it said anything.
-        """
+        """Remove the entries of the sets' shards, which are about to be removed, and return whether there were any."""
         beside = [path for path in self._beside_shards() if is_shard_index(path)]
         for path in beside:
             store_of(path).remove(path)
         return bool(beside)
 
     def begin(self) -> None:
-        """Get ready for the first shard."""
+        """Prepare for the first shard."""
 
     def add(self, number: int, shard: Shard, found: Any) -> None:
-        """Take what `index_shard` has found in the shard of this number; numbers count the shards of all sets."""
+        """Add a shard and what `index_shard` has returned of it; `number` counts the shards of all sets from 0."""
 
     def contents(self, shards: Mapping[str, Sequence[Shard]]) -> dict[str, bytes]:
-        """The content, by its path, of each file that says something of all `shards`, which are by the set's name."""
+        """Return the content of each index of the whole folder, by its path; `shards` has the shards of each set."""
         return {}
 
     def write(self, contents: Mapping[str, bytes]) -> list[str]:
-        """Write the files with these contents; return the paths of what was written."""
+        """Write the files with these contents, and return the paths of the written files."""
         for path, content in contents.items():
             store_of(path).put(path, content, self.is_own)
         return [*contents]
 
     def close(self) -> None:
-        """Remove what was not written to its end."""
+        """Remove files that were not written to their end."""
 
     @classmethod
     def is_own(cls, path: str) -> bool:
-        """Whether the file at `path`, which has a name of this index's, is of its kind, so that it can be replaced."""
+        """Return whether the file at `path`, which has the name of an index, is one and may be replaced."""
         return False
 
     def _owns(self, shard_name: str) -> bool:
         return any(each.owns(shard_name) for each in self._sets)
 
     def _beside_shards(self) -> Iterator[str]:
-        """The files that have the names of indexes beside shards of the sets."""
+        """Yield the paths of the files that have the names of indexes beside shards of the sets."""
         if store_of(self._folder).is_folder(self._folder):
             for name in sorted(store_of(self._folder).names(self._folder)):
                 shard = self.shard_of(name)
@@ -121,31 +118,34 @@ class ReaderIndex:
     def _by_split(
         self, shards: Mapping[str, Sequence[Shard]], taken: Collection[str] = ()
     ) -> dict[str, Sequence[Shard]]:
-        """The shards of each split; of each set by its own name, where the split's is `taken`, or one of several."""
+        """Return the shards of each split.
+
+        A set stands under its own name instead if another set has the same split, or if the split's name is `taken`.
+        """
         uses = Counter(name for each in self._sets for name in {each.split, each.name})
         alone = {each.name for each in self._sets if uses[each.split] == 1 and each.split not in taken}
         return {each.split if each.name in alone else each.name: shards[each.name] for each in self._sets}
 
 
 class JsonIndex(ReaderIndex):
-    """An index that is one JSON file for all sets in a folder; what the file says of other shards stays."""
+    """An index that is one JSON file for all sets in a folder. Its entries for other shards stay."""
 
     file: ClassVar[str]
     nothing: ClassVar[Mapping[str, Any]] = {}
-    """The content of a file that says nothing of any shard."""
+    """The content of a file that lists no shard."""
 
     @staticmethod
     def is_of_kind(content: Mapping[str, Any]) -> bool:
-        """Whether that is what such a file says."""
+        """Return whether the content is that of the reader's index."""
         raise NotImplementedError
 
     @staticmethod
     def without(content: Mapping[str, Any], is_owned: Callable[[str], bool]) -> dict[str, Any]:
-        """The content without the shards whose names are owned."""
+        """Return the content without the shards whose names are owned."""
         raise NotImplementedError
 
     def combined(self, before: Mapping[str, Any], shards: Mapping[str, Sequence[Shard]]) -> dict[str, Any]:
-        """The content that was `before`, with these shards, which are by the set's name."""
+        """Return the content `before` with these shards added; `shards` has the shards of each set."""
         raise NotImplementedError
 
     @property
@@ -157,7 +157,7 @@ class JsonIndex(ReaderIndex):
         content_before(self._path, self.is_of_kind)
 
     def withdraw(self) -> bool:
-        """Leave out the sets' shards; a file that says nothing then is removed."""
+        """Remove the entries of the sets' shards, and the file if no entry is left. Return whether there were any."""
         content = json_at(self._path) or {}
         if not self.is_of_kind(content) or (rest := self.without(content, self._owns)) == content:
             return False
@@ -168,19 +168,19 @@ class JsonIndex(ReaderIndex):
         return True
 
     def contents(self, shards: Mapping[str, Sequence[Shard]]) -> dict[str, bytes]:
-        """The one file."""
+        """Return the content of the one file."""
         rest = self.without(content_before(self._path, self.is_of_kind), self._owns)
         return {self._path: json_bytes(self.combined(rest, shards))}
 
     @classmethod
     def is_own(cls, path: str) -> bool:
-        """Whether the file's content is of this kind."""
+        """Return whether the file's content is that of the reader's index."""
         content = json_at(path)
         return content is not None and cls.is_of_kind(content)
 
 
 def content_before(path: str, is_of_kind: Callable[[Mapping[str, Any]], bool]) -> dict[str, Any]:
-    """The JSON in the file that would be replaced; empty if there is no file.
+    """Return the JSON in the file that would be replaced, which is empty if there is no file.
 
     Raises DestinationError for a file of another kind.
     """
@@ -193,12 +193,12 @@ def content_before(path: str, is_of_kind: Callable[[Mapping[str, Any]], bool]) -
 
 
 def json_bytes(content: Mapping[str, Any]) -> bytes:
-    """The content as the readers' own tools write it."""
+    """Return the content as the readers' own tools write it."""
     return (json.dumps(content, indent=2) + "\n").encode("ascii")
 
 
 def is_shard_index(path: str) -> bool:
-    """Whether a file is what DALI or energon reads beside a shard: text that names its version, or offsets from 0."""
+    """Return whether a file is an index beside a shard: DALI's begins with its version, energon's with the offset 0."""
     try:
         with store_of(path).open(path) as file:
             head = file.read(8)
@@ -208,6 +208,6 @@ def is_shard_index(path: str) -> bool:
 
 
 def in_the_way(path: str) -> DestinationError:
-    """The error that a file of another kind has the name of an index."""
+    """Return the error that a file of another kind has the name of an index."""
     kind = store_of(path).kind(path) or "something else"
     return DestinationError(f"{path} is there and is {kind}. Nothing is overwritten: move it out of the way.")

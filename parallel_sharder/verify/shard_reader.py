@@ -1,8 +1,8 @@
-"""The reader of a shard's file for verify: it reads the file once, from front to back, hashes and unpacks it.
+"""ShardReader: it reads a shard's file once for verify, from front to back, and hashes and unpacks it.
 
-A compressed file has to be one gzip member or one zstd frame, from its first byte to its last, because many readers
-stop at the end of the first. Whatever headers say, no more is unpacked than the manifest says, and no more of a member
-is kept than a sample can have. It shares no code with what writes tars and compresses them.
+A compressed file must be one gzip member or one zstd frame, from its first byte to its last, because many readers stop
+at the end of the first. Whatever the file's headers say, no more is unpacked than the manifest says, and of a member no
+more than WHOLE_BYTES are kept. It shares no code with the modules that write tars and compress them.
 """
 
 from __future__ import annotations
@@ -18,13 +18,16 @@ import xxhash
 READ_BYTES = 1 << 20
 
 WHOLE_BYTES = 32 << 20
-"""The most that is kept of a member's content. ImageNet's largest images have some 15 MB; more would take memory."""
+"""The most bytes that are kept of a member's content. The largest images have 15 MB; a higher limit costs memory."""
 
 _PIECE_BYTES = 1 << 17
-"""What is unpacked at a time: as much as a block of zstd holds."""
+"""How many bytes are unpacked at a time: the most that a block of zstd holds."""
 
 _WINDOW_BYTES = 8 << 20
-"""The window that RFC 8878, 3.1.1.1.2, wants every decompressor to support; a header can ask for terabytes."""
+"""The largest window that is accepted: a header can ask for terabytes.
+
+RFC 8878, 3.1.1.1.2, wants every decompressor to support a window of this size.
+"""
 
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _DICTIONARY_ID_BYTES = 0, 1, 2, 4
@@ -39,10 +42,11 @@ class TooLongError(Exception):
 
 
 class Content(NamedTuple):
-    """What a member holds.
+    """The content of a member.
 
-    `data` is all of it, up to WHOLE_BYTES. Of a larger member it is the beginning, and a JPEG's end marker after that
-    if there is one further on. `digest` is the XXH3-128 of the whole content, and b"" if it was not asked for.
+    `data` is the whole content if it has at most WHOLE_BYTES. Of larger content it is the beginning, followed by a
+    JPEG's end marker if one comes later. `digest` is the XXH3-128 of the whole content, or b"" if the content is not
+    larger and no digest was asked for.
     """
 
     data: bytes
@@ -54,7 +58,10 @@ class _Digest(Protocol):
 
 
 class ShardReader:
-    """Reads the tar in `file`, whose ending in `path` says how it is compressed; at most `limit` bytes of it."""
+    """The reader of the tar in `file`, of which it reads at most `limit` bytes.
+
+    The ending of `path` says how the file is compressed. `position` is the offset in the tar, before compression.
+    """
 
     def __init__(self, file: io.RawIOBase | io.BytesIO, path: str, limit: int, *, with_md5: bool) -> None:
         self._xxh3_128 = xxhash.xxh3_128()
@@ -70,7 +77,7 @@ class ShardReader:
         self.is_too_long = False
 
     def read(self, size: int) -> bytes:
-        """Return the next `size` bytes of the tar, and fewer only at its end.
+        """Return the next `size` bytes of the tar, or fewer at its end.
 
         Raises TooLongError past the limit, OSError, and whatever the decompressors raise for damaged streams.
         """
@@ -82,7 +89,7 @@ class ShardReader:
         return data
 
     def content(self, size: int, *, with_digest: bool) -> Content:
-        """Return what the next `size` bytes hold, and fewer only at the tar's end. Raises what `read` raises."""
+        """Return the next `size` bytes as a member's content, or fewer at the tar's end. Raises what `read` raises."""
         data = self.read(min(size, WHOLE_BYTES))
         if size <= WHOLE_BYTES:
             return Content(data, xxhash.xxh3_128_digest(data) if with_digest else b"")
@@ -102,12 +109,12 @@ class ShardReader:
 
     @property
     def file_bytes(self) -> int:
-        """How many bytes of the file were read."""
+        """The number of bytes of the file that were read."""
         return self._hashed.size
 
     @property
     def digests(self) -> tuple[str, str]:
-        """XXH3-128 and MD5 of what was read of the file, in hex; the MD5 is "" if it was not asked for."""
+        """XXH3-128 and MD5 of the bytes of the file that were read, in hex; the MD5 is "" if it was not asked for."""
         return self._xxh3_128.hexdigest(), self._md5.hexdigest() if self._md5 else ""
 
 
@@ -131,7 +138,7 @@ class _Hashed(io.RawIOBase):
 
 
 class _Joined(io.RawIOBase):
-    """Pieces of bytes that are read as one file."""
+    """A file that is made of pieces of bytes."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces
@@ -152,7 +159,7 @@ class _Joined(io.RawIOBase):
 
 
 def _member(file: IO[bytes]) -> Iterator[bytes]:
-    """Yield what is in the one gzip member of the file. Raises ValueError, or zlib.error, for anything else."""
+    """Yield the unpacked content of the file's one gzip member. Raises ValueError, or zlib.error, for other files."""
     member = zlib.decompressobj(16 + zlib.MAX_WBITS)
     while not member.eof:
         packed = member.unconsumed_tail or file.read(_PIECE_BYTES)
@@ -162,14 +169,14 @@ def _member(file: IO[bytes]) -> Iterator[bytes]:
         elif not packed and not member.eof:
             raise ValueError("the file ends within its gzip member")
     if member.unused_data or file.read(1):
-        raise ValueError("the file goes on behind its gzip member")
+        raise ValueError("the file has more bytes after its gzip member")
 
 
 def _frame(file: IO[bytes]) -> Iterator[bytes]:
-    """Yield what is in the one zstd frame of the file. Raises ValueError, or ZstdError, for anything else.
+    """Yield the unpacked content of the file's one zstd frame. Raises ValueError, or ZstdError, for other files.
 
-    The frame is taken apart here, and each block is unpacked by itself, because a block gives at most 128 KB, and a
-    whole stretch of the file could give any amount at once. Source: RFC 8878, 3.1.1.
+    The frame is divided into blocks here, and each block is unpacked by itself: a block unpacks to at most 128 KB, but
+    several at once could unpack to any size. Source: RFC 8878, 3.1.1.
     """
     import zstandard
 
@@ -192,7 +199,7 @@ def _frame(file: IO[bytes]) -> Iterator[bytes]:
     if has_checksum:
         yield frame.decompress(_exactly(file, 4))
     if file.read(1):
-        raise ValueError("the file goes on behind its zstd frame")
+        raise ValueError("the file has more bytes after its zstd frame")
 
 
 def _exactly(file: IO[bytes], size: int) -> bytes:

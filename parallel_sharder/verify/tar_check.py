@@ -1,8 +1,8 @@
-"""The check of a shard's tar: headers, padding and end, one member after the other, to the byte as plain ustar has it.
+"""The check of a shard's tar: whether headers, padding and end are, byte for byte, those of plain ustar.
 
-Takes a ShardReader and yields the members in the tar's order, with what each holds. It notes what deviates, and ends
-where nothing that follows can be trusted. Python's tarfile lays the expected headers out: this module imports nothing
-that writes shards, so that no mistake of the writer can hide here. It does not know what a sample is.
+Takes a ShardReader and yields the members in the tar's order, each with its content. It notes what deviates, and ends
+where nothing that follows can be trusted. Python's tarfile makes the expected headers: this module imports nothing that
+writes shards, so that no mistake of the writer can hide here. It does not know what a sample is.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import NamedTuple
 
 from parallel_sharder.text import counted
 from parallel_sharder.verify.deviations import Deviations, EnoughError
-from parallel_sharder.verify.reader import READ_BYTES, Content, ShardReader, TooLongError
+from parallel_sharder.verify.shard_reader import READ_BYTES, Content, ShardReader, TooLongError
 
 _BLOCK_BYTES = tarfile.BLOCKSIZE
 
 
 class StoredMember(NamedTuple):
-    """A member as the tar has it; `offset` is that of its header."""
+    """A member of the tar; `offset` is the offset of its header."""
 
     name: str
     offset: int
@@ -27,7 +27,7 @@ class StoredMember(NamedTuple):
 
 
 class TarCheck:
-    """The check of the tar that `shard` reads, of which the manifest says that it has `tar_bytes`.
+    """The check of the tar that `shard` reads, and that has `tar_bytes` by the manifest.
 
     `with_digests` asks for the digests of the members' contents.
     """
@@ -51,17 +51,17 @@ class TarCheck:
                     self._note(f"ends within {name}, of {counted(header.size, 'byte')}", shard.position)
                     return
                 if padding.count(0) < len(padding):
-                    self._note(f"has other bytes than zero behind {name}", shard.position - len(padding))
+                    self._note(f"has bytes other than zero after {name}", shard.position - len(padding))
                 yield StoredMember(name, start, content)
-        except (MemoryError, EnoughError):  # the first is no fault of the shard
+        except (MemoryError, EnoughError):  # a want of memory is no fault of the shard
             raise
         except TooLongError:
-            pass  # whoever compares the sizes says it
-        except Exception as error:  # of tarfile's parsers and of two decompressors; none says what it can raise
+            pass  # the caller notes it when it compares the sizes
+        except Exception as error:  # tarfile's parsers and two decompressors do not document what they raise
             self._note(f"cannot be read on: {error}", shard.position)
 
     def _header(self) -> tarfile.TarInfo | None:
-        """Return the next header, or None at the tar's end, and where the header cannot be trusted; notes which."""
+        """Return the next header, or None at the tar's end or if the header cannot be trusted, which is noted."""
         start = self._shard.position
         block = self._shard.read(_BLOCK_BYTES)
         try:
@@ -71,30 +71,35 @@ class TarCheck:
             return None
         name, left = header.name, self._tar_bytes - self._shard.position
         if header.type != tarfile.REGTYPE or header.size < 0:
-            self._note(f"{name!r} is no plain file of a ustar archive", start)
+            self._note(f"{name!r} is not a regular file of a ustar archive", start)
             return None
         if header.size > left:
             size = counted(header.size, "byte")
-            self._note(f"{name} has {size} by its header, and the manifest has room for {max(0, left):,}", start)
+            self._note(
+                f"{name} has {size} by its header, but the tar has only {max(0, left):,} left by the manifest", start
+            )
             return None
         self._check_header(header, block, start)
         return header
 
     def _check_end(self, end: int, block: bytes) -> None:
-        """The tar ends with two blocks of zeros, and nothing follows; `block` is what stands in a header's place."""
+        """Check that the tar ends with two blocks of zeros and that nothing follows.
+
+        `block` is the block that stands where a header is expected.
+        """
         zeros = 0
         while block and block.count(0) == len(block):
             zeros += len(block)
             block = self._shard.read(READ_BYTES if zeros > 2 * _BLOCK_BYTES else _BLOCK_BYTES)
         if block and zeros:
-            self._note("has an archive's end, and goes on behind it", end)
+            self._note("has an archive's end, and more bytes after it", end)
         elif block:
-            self._note("has neither a whole header nor the archive's end", end)
+            self._note("has neither a whole header here nor the archive's end", end)
         elif zeros != 2 * _BLOCK_BYTES:
             self._note(f"ends with {counted(zeros, 'byte')} of zeros; a tar ends with {2 * _BLOCK_BYTES:,}", end)
 
     def _check_header(self, header: tarfile.TarInfo, block: bytes, offset: int) -> None:
-        """The block holds the very bytes that tarfile would write for a file of this name and size."""
+        """Check that the block is the one that tarfile writes for a file of this name and size."""
         model = tarfile.TarInfo(header.name)
         model.size, model.mode, model.uname, model.gname = header.size, 0o444, "bigdata", "bigdata"
         try:

@@ -1,9 +1,9 @@
-"""The check of a shard: its tar, its samples, their order, and what the manifest says of the file as a whole.
+"""The check of a shard: its tar, its samples, their order, and what the manifest says of the whole file.
 
-A worker's share of `verify`. Takes what the manifest says of a shard and reads the file once, from its first byte to
-its last, with Python's own tarfile and zlib, and zstandard (see shardreader); returns what the shard holds and each
-deviation, and never raises for what is in the file. Neither this module nor what it imports writes shards, so that no
-mistake of the writer can hide here; and none imports numpy, which a worker has no use for.
+This is the workers' share of `verify`. Takes what the manifest says of a shard, and reads the file once, from its first
+byte to its last (see shard_reader). Returns what the shard holds and each deviation, and never raises an error because
+of what is in the file. Neither this module nor what it imports writes shards, so that no mistake of the writer can hide
+here. None of them imports numpy, which workers do not need.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from parallel_sharder.model import Deviation
 from parallel_sharder.stores import store_of
 from parallel_sharder.text import counted
 from parallel_sharder.verify.deviations import Deviations, EnoughError
-from parallel_sharder.verify.reader import ShardReader
-from parallel_sharder.verify.sample import ExpectedSet, StoredSample, faults_in_sample, samples_of
-from parallel_sharder.verify.tar import TarCheck
+from parallel_sharder.verify.sample_check import ExpectedSet, StoredSample, faults_in_sample, samples_of
+from parallel_sharder.verify.shard_reader import ShardReader
+from parallel_sharder.verify.tar_check import TarCheck
 
 
 @dataclass(frozen=True, slots=True)
 class ExpectedShard:
     """What the manifest says of the shard at `path`, and of the set that it belongs to.
 
-    `md5` is "" where the manifest has none. `with_digests` asks for the digests of the samples, which are compared with
-    the source.
+    `md5` is "" if the manifest has none. `with_digests` asks for the digests of the samples, to compare
+    them with the source.
     """
 
     path: str
@@ -45,11 +45,12 @@ class ExpectedShard:
 
 @dataclass(slots=True)
 class ShardFindings:
-    """What a shard holds, one row a sample in the shard's order, and what is wrong with it.
+    """What a shard holds, with one row for each sample in the shard's order, and what is wrong with it.
 
-    `keys` are joined by newlines. `offsets` (native int64) are those of each sample's first header. `image_digests` and
-    `json_digests` hold 16 bytes a sample, the XXH3-128 of the member, if they were asked for. `labels` counts samples
-    by label. `first` and `last` are the places of the first and the last sample in the order of the set.
+    `keys` are joined by newlines. `offsets` (native int64) are the offsets of each sample's first header.
+    `image_digests` and `json_digests` hold 16 bytes a sample, the XXH3-128 of the member, if they were asked for.
+    `labels` counts samples by label. `first` and `last` are the places of the first and the last sample in the order of
+    the set.
     """
 
     path: str
@@ -66,7 +67,7 @@ class ShardFindings:
 def check_shard(expected: ExpectedShard) -> ShardFindings:
     """Read the shard from its first byte to its last, and return what it holds and what is wrong with it.
 
-    Never raises for what the file holds; a file that cannot be read is a deviation.
+    Never raises an error because of what the file holds. A file that cannot be read is a deviation.
     """
     return _ShardCheck(expected).run()
 
@@ -117,16 +118,16 @@ class _ShardCheck:
         if expected.file_bytes != expected.tar_bytes:
             if shard.is_too_long:
                 limit = counted(expected.tar_bytes, "byte")
-                self._deviations.note(f"has more before compression than the {limit} that the manifest says")
+                self._deviations.note(f"has more before compression than the {limit} in the manifest")
             else:
                 self._compare_counts("byte", shard.position, expected.tar_bytes, " before compression")
         self._compare_counts("sample", len(self._keys), expected.samples)
 
     def _compare_digests(self, shard: ShardReader) -> None:
-        said_of_it = self._expected.xxh3_128, self._expected.md5
-        for name, found, said in zip(("XXH3-128", "MD5"), shard.digests, said_of_it, strict=True):
-            if found != said:
-                self._deviations.note(f"has {found} as digest ({name}); the manifest says {said}")
+        expected = self._expected.xxh3_128, self._expected.md5
+        for name, digest, expected_digest in zip(("XXH3-128", "MD5"), shard.digests, expected, strict=True):
+            if digest != expected_digest:
+                self._deviations.note(f"has the {name} {digest}; the manifest says {expected_digest}")
 
     def _compare_counts(self, noun: str, found: int, expected: int, where: str = "") -> None:
         if found != expected:
@@ -139,7 +140,7 @@ class _ShardCheck:
         for sample in samples_of(tar.members(), expected.of_set):
             for fault in faults_in_sample(sample, expected.of_set):
                 self._deviations.note(fault, sample.key, sample.offset)
-            if sample.has_key:  # or it is none
+            if sample.has_key:  # without one it is no sample
                 self._check_order(sample)
                 self._add_row(sample)
 

@@ -1,4 +1,8 @@
-"""The command `index`: writes the readers' own indexes for finished shards, anybody's, whose headers are read."""
+"""The command `index`: it writes the readers' indexes of anybody's finished shards, from their headers.
+
+Takes IndexOptions; finds the sets at DEST, refuses what is not finished or cannot be indexed, and returns Indexed. It
+holds the folder's lock while it writes. Nothing is printed.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +19,8 @@ from parallel_sharder.errors import DestinationError
 from parallel_sharder.indexes.folder import FolderIndexes, unwritten
 from parallel_sharder.indexes.headers import index_headers
 from parallel_sharder.indexes.indexed import Indexed
-from parallel_sharder.indexes.sets import ShardSet, listed_sets, refuse_unfinished, split_in
-from parallel_sharder.monitor.monitor import Monitor, telling
+from parallel_sharder.indexes.shard_sets import ShardSet, listed_sets, refuse_unfinished, split_in
+from parallel_sharder.monitor.monitor import Monitor, guarded
 from parallel_sharder.options import INDEXES, SEEKING, IndexOptions
 from parallel_sharder.pattern import ShardName, ShardPattern, fits_set_name, is_pattern, set_name, shard_name
 from parallel_sharder.stores import store_of
@@ -24,26 +28,26 @@ from parallel_sharder.stores import store_of
 
 @contextlib.contextmanager
 def _locked(folder: str, sets: Sequence[ShardSet], monitor: Monitor) -> Iterator[None]:
-    """Holds the folder's lock inside the block; raises SharderError unless these sets are finished."""
+    """Hold the folder's lock inside the block. Raises SharderError unless these sets are finished."""
     with store_of(folder).lock(folder, monitor.waiting):
         refuse_unfinished(folder, sets)
         yield
 
 
 def index_shards(options: IndexOptions, monitor: Monitor | None = None) -> Indexed:
-    """Write the indexes that `options` name for the shards they name, and say what is there now.
+    """Write the indexes for the readers and the shards that `options` name, and return what was written.
 
-    Raises SharderError for shards that are missing, damaged, or compressed where a reader cannot take that, and for
-    files in the way; no index of a whole folder is written then.
+    Raises SharderError for shards that are missing or damaged, for compressed shards that a reader cannot take, and for
+    files in the way. Then no index of a whole folder is written.
     """
     start = time.monotonic()
-    with telling(monitor) as monitor, running(options.workers, preload=index_headers.__module__) as engine:
+    with guarded(monitor) as monitor, running(options.workers, preload=index_headers.__module__) as engine:
         folder, sets = _sets_at(os.fspath(options.dest), options.readers)
         paths = [os.path.join(folder, name) for each in sets for name in each.names]
         try:
             with (
                 _locked(folder, sets, monitor),
-                engine,  # whose workers write into the folder, and end before its lock does
+                engine,  # its workers write into the folder, so they end before the lock is released
                 FolderIndexes(folder, sets, options.readers) as indexes,
             ):
                 for found in index_headers(paths, options.readers, engine, monitor, md5=options.md5):
@@ -56,10 +60,10 @@ def index_shards(options: IndexOptions, monitor: Monitor | None = None) -> Index
 
 
 def _sets_at(dest: str, readers: Collection[str]) -> tuple[str, list[ShardSet]]:
-    """The folder at `dest`, or of that pattern, and the sets there, by name.
+    """Return the folder that `dest`, a path or a pattern, names, and the sets in it, sorted by name.
 
-    Shards that no manifest lists belong to the set that their names tell. Raises DestinationError if there are none, if
-    one of the `readers` cannot take compressed ones, and for a set of which some shards are compressed and some not.
+    Shards that no manifest lists belong to the set that their names begin with. Raises DestinationError if there are no
+    shards, if shards are compressed and one of the `readers` cannot take that, and if only some of a set's shards are.
     """
     pattern = ShardPattern.parse(dest) if is_pattern(dest) else None
     folder = pattern.folder if pattern else dest
@@ -80,7 +84,7 @@ def _sets_at(dest: str, readers: Collection[str]) -> tuple[str, list[ShardSet]]:
     sets = _by_set(folder, shards, listed_in)
     if not sets:
         raise DestinationError(
-            f"{dest} holds no shards, such as imagenet_train-000000.tar. Name their folder, or a pattern of theirs."
+            f"{dest} holds no shards, such as imagenet_train-000000.tar. Name the folder of shards, or their pattern."
         )
     splits = {each.set.name: each.set.split for each in listed}
     missing = [each.set for each in listed if each.is_ours and each.set.name not in sets and not pattern]
@@ -90,9 +94,10 @@ def _sets_at(dest: str, readers: Collection[str]) -> tuple[str, list[ShardSet]]:
 
 
 def _by_set(folder: str, shards: Mapping[str, ShardName], listed_in: Mapping[str, str]) -> dict[str, list[str]]:
-    """The names of the shards of each set, in order of number: of the set that one is `listed_in`, or is called after.
+    """Return the names of the shards of each set, in order of number, by the set's name.
 
-    Raises DestinationError for a set of which some shards are compressed and some not.
+    A shard belongs to the set that it is `listed_in`; if no manifest lists it, to the set that its name begins with.
+    Raises DestinationError if the shards of a set have different endings.
     """
     sets: dict[str, list[tuple[int, str]]] = defaultdict(list)
     suffixes: dict[str, str] = {}
@@ -108,7 +113,7 @@ def _by_set(folder: str, shards: Mapping[str, ShardName], listed_in: Mapping[str
 
 
 def _refuse_compressed(path: str, readers: Collection[str]) -> None:
-    """Raise DestinationError if one of the readers looks for a place in the shard, instead of reading all of it."""
+    """Raise DestinationError if one of the readers reads from an offset in the shard, instead of from its beginning."""
     unable = [name for name in INDEXES if name in readers and name in (*SEEKING, "wids")]
     able = [name for name in INDEXES if name not in (*SEEKING, "wids")]
     if unable:
