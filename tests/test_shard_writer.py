@@ -25,7 +25,7 @@ import zstandard
 
 from parallel_sharder import ShardWriter
 from parallel_sharder.errors import DestinationError
-from tests.test_tarwriter import SUFFIXES, sample
+from tests.test_tar_writer import SUFFIXES, sample
 
 BIG = 400_000
 """Bytes of a sample of which a few pass what a compressor takes at a time."""

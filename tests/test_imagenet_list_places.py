@@ -18,8 +18,8 @@ from parallel_sharder.sources.imagenet.classes import ilsvrc_ids
 from parallel_sharder.sources.imagenet.layouts import find_layout
 from tests import made
 from tests.made import NAMES, WNIDS, Made
-from tests.test_class_lists import torch_zip
-from tests.test_sources import check, listing_of, refusal
+from tests.test_imagenet_classes import torch_zip
+from tests.test_imagenet_scan import check, listing_of, refusal
 
 DEVKIT = "ILSVRC2012_devkit_t12"
 GROUND_TRUTH = "ILSVRC2012_validation_ground_truth.txt"

@@ -14,7 +14,7 @@ from parallel_sharder import Options, convert, preview
 from parallel_sharder.options import SPLITS
 from parallel_sharder.sources.zips import zip_members
 from tests import made
-from tests.test_archives import WNID, refusal, shards_of
+from tests.test_sources_tar_contents import WNID, refusal, shards_of
 
 
 @pytest.fixture

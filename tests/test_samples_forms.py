@@ -11,7 +11,7 @@ from parallel_sharder.model import ImageClass, Role
 from parallel_sharder.samples import forms
 from parallel_sharder.samples.forms import FORMS, LABELLED_FIELDS
 from parallel_sharder.samples.sample import Sample
-from tests.test_sample import Held
+from tests.test_samples_sample import Held
 
 CRANE = ImageClass(429, "crane", "n02012849")
 

@@ -28,9 +28,9 @@ from parallel_sharder.sources.imagenet.classes import ilsvrc_ids
 from parallel_sharder.verify.form import expected_boxes, fault_in_form
 from tests import made
 from tests.reference import members_of
-from tests.test_annotation import elements
 from tests.test_bad import picture, with_thumbnail
 from tests.test_convert import digests, shards_in
+from tests.test_samples_annotation import elements
 
 TENCH = ImageClass(449, "tench, Tinca tinca", "n01440764")
 LABELS = {"n01440764": 449, "n02012849": 429}

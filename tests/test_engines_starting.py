@@ -182,7 +182,7 @@ def test_workers_of_a_script_do_not_import_what_lies_beside_it(raw: Path, tmp_pa
         "import parallel_sharder.coordinator, parallel_sharder.engines.processes, scipy.io, sys\n"
         "from importlib.util import find_spec\n"
         "from pathlib import Path\n"
-        "from tests.test_starting import STRAYS, add_strays\n"
+        "from tests.test_engines_starting import STRAYS, add_strays\n"
         # Some modules are of other systems, and the library looks whether they are there.
         "add_strays(Path(), [name for name in STRAYS if name in sys.modules or find_spec(name)])\n"
         + call(raw, tmp_path, method)

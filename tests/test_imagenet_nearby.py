@@ -18,7 +18,7 @@ from parallel_sharder.sources.imagenet.layouts import find_layout
 from tests import made
 from tests.made import WNIDS, Made, val_key
 from tests.test_convert import digests
-from tests.test_sources import check, listing_of, refusal, stems
+from tests.test_imagenet_scan import check, listing_of, refusal, stems
 
 
 @pytest.fixture(autouse=True)
