@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from parallel_sharder.engines import cores
-from parallel_sharder.stores.local import LocalStore
 
 
 def test_quota_of_version_2_counts_every_ancestor(tmp_path: Path) -> None:
@@ -47,10 +46,3 @@ def test_usable_cores(monkeypatch: pytest.MonkeyPatch, quota: float, usable: int
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
     monkeypatch.setattr(cores, "cgroup_quota", lambda *_: quota)
     assert usable == cores.usable_cores()
-
-
-def test_free_bytes_of_a_folder_to_be_made(tmp_path: Path) -> None:
-    """A folder that is not there yet has the room of the nearest one that is."""
-    status = os.statvfs(tmp_path)
-    free = LocalStore().free_bytes(str(tmp_path / "a" / "b"))
-    assert abs(free - status.f_bavail * status.f_frsize) < 2**30

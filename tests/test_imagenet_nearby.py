@@ -13,7 +13,6 @@ import pytest
 
 from parallel_sharder import Options, VerifyOptions, convert, verify_shards
 from parallel_sharder.errors import SourceError, options_as_typed
-from parallel_sharder.sources.imagenet.glance import ENTRIES_LIMIT, Glance
 from parallel_sharder.sources.imagenet.layouts import find_layout
 from tests import made
 from tests.made import WNIDS, Made, val_key
@@ -269,25 +268,6 @@ def test_class_folders_of_other_images(tmp_path: Path) -> None:
         (tmp_path / "boxes" / wnid / f"{wnid}_1.xml").touch()
     for root in (tmp_path, tmp_path / "sketch", tmp_path / "boxes"):
         assert refusal(root).endswith("Name the folder that holds one of them with --root.")
-
-
-def test_glances_are_bounded(tmp_path: Path) -> None:
-    """Of a large folder only so many entries are looked at, and the message says that there are more."""
-    for number in range(ENTRIES_LIMIT + 5):
-        os.mknod(tmp_path / f"{number}.txt")
-    glance = Glance.at(tmp_path)
-    assert ENTRIES_LIMIT + 1 == len(glance.files)
-    assert str(glance).startswith(f"at least {ENTRIES_LIMIT + 1:,} files ({ENTRIES_LIMIT + 1:,} .txt")
-
-
-def test_odd_entries_of_a_root(tmp_path: Path) -> None:
-    """Links to nowhere and to themselves, and names that no terminal takes, do not end the search."""
-    (tmp_path / "gone").symlink_to("nowhere")
-    (tmp_path / "loop").symlink_to("loop")
-    (tmp_path / "a\nb").mkdir()
-    assert rf"{tmp_path} holds 1 folder (a\nb) and 2 files (2 without ending; the first: gone, loop)." in refusal(
-        tmp_path
-    )
 
 
 def test_root_that_may_not_be_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

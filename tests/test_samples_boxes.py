@@ -313,42 +313,6 @@ def test_none(raw: Path, tmp_path: Path) -> None:
         Options(annotations="coco")  # type: ignore[arg-type]
 
 
-def test_verify_looks_at_the_form(raw: Path, tmp_path: Path) -> None:
-    """A sample of one form in a set of another is named."""
-    run(raw, tmp_path, annotations="none")
-    manifest = json.loads((tmp_path / "imagenet_train.json").read_text())
-    manifest["options"]["annotations"] = "boxes"
-    (tmp_path / "imagenet_train.json").write_bytes(signed(manifest))
-    deviations = verify_shards(VerifyOptions(dest=tmp_path, workers=0)).deviations
-    details = [each.detail for each in deviations]
-    assert 63 == len([each for each in details if "has not the fields cls, cname, wnid, filename, width" in each])
-
-
-@pytest.mark.parametrize(
-    ("change", "fault"),
-    [
-        ({"annotated": 1}, "has not the fields"),
-        ({"boxes": [[1, 2, 30, 40.0]]}, "has a box that is not four whole numbers"),
-        ({"boxes": [[1, 2, 501, 40]]}, "has the box [1, 2, 501, 40] in 500 x 375"),
-        ({"boxes": [[30, 2, 1, 40]]}, "has the box [30, 2, 1, 40] in 500 x 375"),
-        ({"labels": [1]}, "has other labels than its names have"),
-        ({"names": []}, "has lists of other lengths"),
-        ({"annotated": False}, "has lists of other lengths than it has boxes, or boxes without an annotation"),
-        ({"difficult": [True]}, "has something else than 0 and 1"),
-        ({"labels": [449.0]}, "has other labels than its names have"),
-        ({"names": [5]}, "has a name that is no WordNet ID"),
-        ({"names": [""]}, "has a name that is no WordNet ID"),
-        ({"wnid": "n02012849"}, "has the wnid n02012849, and its class has n01440764"),
-        ({"filename": "n01440764_37.JPEG"}, "has the file n01440764_37.JPEG of 500 x 375"),
-        ({"width": -3, "boxes": [], "names": [], "labels": [], "truncated": [], "difficult": []}, "of -3 x 375"),
-    ],
-)
-def test_faults_in_form(change: dict[str, Any], fault: str) -> None:
-    """Each rule of the form is looked at."""
-    content, _, _ = mended(xml((1, 2, 30, 40)))
-    assert fault in fault_in_form(KEY, {**content, **change}, "boxes", CLASSES, "skip")
-
-
 def test_refuses_to_mix_forms(raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The form is one of the choices that a set is made with."""
     run(raw, tmp_path)
@@ -384,3 +348,14 @@ def test_real_samples(real_imagenet: Path, tmp_path: Path) -> None:
         report = run(real_imagenet, tmp_path, split=split)
         assert {Kind.ORPHAN_XML, Kind.EMPTY_CLASS} == {problem.kind for problem in report.problems}
     assert () == verify_shards(VerifyOptions(dest=tmp_path, source=real_imagenet, workers=0)).deviations
+
+
+def test_verify_looks_at_the_form(raw: Path, tmp_path: Path) -> None:
+    """A sample of one form in a set of another is named."""
+    run(raw, tmp_path, annotations="none")
+    manifest = json.loads((tmp_path / "imagenet_train.json").read_text())
+    manifest["options"]["annotations"] = "boxes"
+    (tmp_path / "imagenet_train.json").write_bytes(signed(manifest))
+    deviations = verify_shards(VerifyOptions(dest=tmp_path, workers=0)).deviations
+    details = [each.detail for each in deviations]
+    assert 63 == len([each for each in details if "has not the fields cls, cname, wnid, filename, width" in each])

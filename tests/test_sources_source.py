@@ -30,17 +30,6 @@ def archives(tmp_path: Path) -> Path:
     return made.official_archives(tmp_path / "archives", tmp_path / "raw")
 
 
-def test_what_is_unpacked_is_removed(tmp_path: Path, archives: Path, engine: Engine) -> None:
-    """Inside the context, annotations can be read beside the shards; behind it, nothing is left, nor its folder."""
-    pattern = Options(dest=tmp_path / "out").pattern
-    with open_source(SourceOptions(root=archives, split="train", labels="devkit"), pattern) as source:
-        listing = source.scan(engine, Silent())
-        [spool] = (tmp_path / "out").iterdir()
-        assert source.spool_bytes(listing) == spool.stat().st_size > 0
-        assert str(spool) in {place.path for place in listing.places}
-    assert not (tmp_path / "out").exists()
-
-
 def test_a_tree_unpacks_nothing(tmp_path: Path, archives: Path, engine: Engine) -> None:
     """Files that lie there by themselves are read as they lie."""
     with open_source(SourceOptions(root=archives.parent / "raw", split="train", labels="devkit")) as source:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import bz2
-import fcntl
 import gzip
-import hashlib
 import io
 import lzma
 import os
@@ -23,7 +21,7 @@ from parallel_sharder import Options, VerifyOptions, convert, preview, verify_sh
 from parallel_sharder.errors import DestinationError, SourceError
 from parallel_sharder.options import Split
 from parallel_sharder.sources import tar_contents
-from parallel_sharder.sources.imagenet import published, survey
+from parallel_sharder.sources.imagenet import survey
 from tests import made
 from tests.test_convert import digests
 
@@ -191,41 +189,6 @@ def test_no_command_for_archives_that_are_others(tmp_path: Path, raw: Path) -> N
     with pytest.raises(DestinationError, match="time of ILSVRC2012_bbox_train_v2.tar.gz: not used, now 20") as caught:
         shards_of(root, tmp_path / "out")
     assert "touch" not in str(caught.value)
-
-
-def test_check_archives(tmp_path: Path, raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Archives are compared with their MD5, all of them, before anything is written."""
-    root = made.official_archives(tmp_path / "archives", raw)
-    options = Options(root=root, dest=str(tmp_path / "out"), workers=0, check_archives=True)
-    with pytest.raises(SourceError) as caught:
-        convert(options)
-    assert f"{root}/ILSVRC2012_img_train.tar: " in str(caught.value)
-    assert "and should be 1d675b47d978889d74fa0da5fadfb00e" in str(caught.value)
-    assert "ILSVRC2012_bbox_train_v2.tar.gz" in str(caught.value)
-    assert "ILSVRC2012_devkit_t12.tar.gz" in str(caught.value)
-    assert not (tmp_path / "out").exists()
-    for path in root.glob("*.*"):
-        monkeypatch.setitem(published.MD5, path.name, hashlib.md5(path.read_bytes()).hexdigest())
-    found = dict(convert(options).found)
-    assert found["checked"].endswith("ILSVRC2012_devkit_t12.tar.gz: as published, by MD5")
-    with pytest.raises(SourceError, match="none of the archives whose MD5 is known is used here"):
-        convert(Options(root=raw, dest=str(tmp_path / "other"), workers=0, check_archives=True))
-
-
-def test_spool_of_a_run_that_lives_is_left_alone(tmp_path: Path, raw: Path) -> None:
-    """That of one that was killed is removed."""
-    root = made.official_archives(tmp_path / "archives", raw)
-    out = tmp_path / "out"
-    out.mkdir()
-    left, living = (out / f".imagenet_train.annotations.0123abc{number}.partial" for number in range(2))
-    left.touch()
-    with living.open("wb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        shards_of(root, out)
-        assert not left.exists()
-        assert living.exists()
-    shards_of(root, out)
-    assert not living.exists()
 
 
 def test_compressed_annotations_by_another_name(tmp_path: Path, raw: Path) -> None:
