@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from parallel_sharder import Options, convert, coordinator
+from parallel_sharder import Options, convert
 from parallel_sharder.deal import DEATHS, deal, make_chunks, make_job, prepare_again
 from parallel_sharder.engines import open_engine
 from parallel_sharder.engines.engine import Engine
@@ -18,6 +18,8 @@ from parallel_sharder.engines.progress import Progress
 from parallel_sharder.errors import Death, DestinationGoneError, SourceError, WorkerError
 from parallel_sharder.model import Chunk, ShardRecord
 from parallel_sharder.monitor.recording import Recording
+from parallel_sharder.plan import Limits, in_order, make_plan
+from parallel_sharder.samples.sizes import sample_bytes
 from parallel_sharder.sources.source import SourceOptions, open_source
 from parallel_sharder.worker import write_chunk
 from tests import made
@@ -244,7 +246,7 @@ def test_chunk_that_kills_its_workers_stops_the_run(tmp_path: Path, method: str)
         options = Options(root=tmp_path / "raw")
         with open_source(SourceOptions.of(options)) as source:
             listing = source.scan(engine, Recording())
-        plan = coordinator._plan(Options(shards=2), listing)
+        plan = make_plan(listing.keys, in_order(listing.keys, 0), sample_bytes(listing), Limits(10**9, None, 2))
         pattern = Options(dest=str(tmp_path / "x-%06d.tar")).pattern
         (tmp_path / ".x-000000.tar.0123abcd.partial").touch()
         chunks = make_chunks(listing, plan, pattern, make_job(Options(), listing, plan, 2))

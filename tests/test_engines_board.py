@@ -56,10 +56,10 @@ def test_board_without_files_in_memory(raw: Path, tmp_path: Path, monkeypatch: p
             raise OSError(30, "Read-only file system")
         return os.open(tmp_path / "board", os.O_RDWR | os.O_CREAT)
 
-    monkeypatch.setattr(board, "_temporary", temporary)
+    monkeypatch.setattr(board, "unnamed_file", temporary)
     assert 60 == convert(Options(root=raw, dest=tmp_path / "two", workers=2)).samples
     assert ["/dev/shm", None] == made_in
-    monkeypatch.setattr(board, "_temporary", _raise(OSError(28, "No space left on device")))
+    monkeypatch.setattr(board, "unnamed_file", _raise(OSError(28, "No space left on device")))
     with pytest.raises(SharderError, match="^a worker cannot be started: No space left on device. Use workers 0.$"):
         convert(Options(root=raw, dest=tmp_path / "three", workers=2))
 

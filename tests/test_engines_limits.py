@@ -40,7 +40,7 @@ TASKS = {
     "convert": "sources.survey.list_class",
     "preview": "sources.survey.list_class",
     "verify": "verify.sets.check_shard",
-    "index": "indexes.headers._index_shard",
+    "index": "indexes.headers.read_and_index",
 }
 """What the workers of each command are given to do first."""
 

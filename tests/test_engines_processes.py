@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import selectors
 import threading
 from typing import Any
 
+import psutil
 import pytest
 
 from parallel_sharder.engines import processes, starting
@@ -46,9 +48,10 @@ def _raise_what_cannot_cross() -> None:
 @pytest.mark.timeout(30)
 def test_workers_are_started_when_there_is_work() -> None:
     """An engine of a thousand workers costs no process until there are tasks, and then one a task."""
-    with processes.open_engine(1000) as engine:
+    before = set(psutil.Process().children())
+    with processes.open_engine(1000, "spawn") as engine:
         assert 3 == result_of(engine, len, "abc")
-        assert 1 == len(engine._crew)
+        assert 1 == len(set(psutil.Process().children()) - before)
 
 
 @pytest.mark.timeout(30)
@@ -60,7 +63,7 @@ def test_dispatcher_that_fails_is_the_answer_to_all(monkeypatch: pytest.MonkeyPa
 
     with processes.open_engine(2) as engine:
         assert 3 == result_of(engine, len, "abc")
-        monkeypatch.setattr(processes.Processes, "_receive", fail)
+        monkeypatch.setattr(selectors.DefaultSelector, "select", fail)
         for _ in range(3):
             with pytest.raises(MemoryError, match="in the coordinator"):
                 result_of(engine, len, "abc")

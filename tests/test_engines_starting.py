@@ -7,6 +7,7 @@ import errno
 import gc
 import os
 import resource
+import selectors
 import shutil
 import socket
 import subprocess
@@ -28,7 +29,7 @@ from parallel_sharder import (
     preview,
     verify_shards,
 )
-from parallel_sharder.engines import inside, processes, starting
+from parallel_sharder.engines import inside, starting
 from parallel_sharder.errors import SampleError
 from parallel_sharder.options import StartMethod
 from parallel_sharder.stores.blob import LooseFile
@@ -393,7 +394,7 @@ def test_no_thread(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_no_memory_in_the_coordinator(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the coordinator's thread has no memory to go on, each function raises a SharderError, and none waits."""
     ways = every_way(raw, tmp_path)
-    monkeypatch.setattr(processes.Processes, "_hand_out", _raise(MemoryError()))
+    monkeypatch.setattr(selectors.DefaultSelector, "select", _raise(MemoryError()))
     for way in ways:
         with pytest.raises(SharderError, match="^There is not enough memory. Use fewer workers, or a machine with"):
             way()

@@ -269,7 +269,7 @@ def _cannot(*_: object, **__: object) -> None:
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """How a file gets its name: as the system allows."""
     if request.param != "renameat2":
-        monkeypatch.setattr(durable, "_renameat2", _cannot)
+        monkeypatch.setattr(durable, "renameat2", _cannot)
     if request.param == "look":
         monkeypatch.setattr(os, "link", _cannot)
     return str(request.param)
@@ -555,6 +555,3 @@ def test_relative_destination(
     assert (typed.braces(20), typed.files.manifest) == (report.braces, report.manifest_path)
     assert undisturbed.items() <= digests(tmp_path / "here" / folder).items()
     assert [] == os.listdir(tmp_path / "elsewhere")
-
-
-# The folder's lock.

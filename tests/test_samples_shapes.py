@@ -131,11 +131,14 @@ def test_documents_without_a_shape(xml: str) -> None:
 def test_shapes_are_bounded() -> None:
     """A set in which each document has its own shape fills neither the memory nor the time."""
     shapes = Shapes()
-    for number in range(2 * SHAPES_LIMIT):
-        shapes.fill(f"<annotation><a{number}>1</a{number}></annotation>".encode(), KEY, b"")
-        shapes.fill(("<annotation>" + "<b>1</b>" * number + "</annotation>").encode(), KEY, b"")
-    assert SHAPES_LIMIT == shapes._count
-    assert max(map(len, shapes._by_tags.values())) == ALIKE_LIMIT
+    alike = [f"<annotation><a{number}>1</a{number}></annotation>".encode() for number in range(2 * ALIKE_LIMIT)]
+    others = [
+        ("<annotation>" + "<b>1</b>" * number + "</annotation>").encode() for number in range(2, 2 * SHAPES_LIMIT)
+    ]
+    for xml in (*alike, *others):
+        shapes.fill(xml, KEY, b"")
+    assert ALIKE_LIMIT == sum(shapes.fill(xml, KEY, b"") is not None for xml in alike)
+    assert SHAPES_LIMIT == sum(shapes.fill(xml, KEY, b"") is not None for xml in (*alike, *others))
 
 
 def test_real_annotations(real_imagenet: Path) -> None:

@@ -81,9 +81,10 @@ def test_devices_that_refuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(direct.os, "major", lambda _: 8)  # type: ignore[attr-defined]
     monkeypatch.setattr(os, "write", refuse_first)
+    with (tmp_path / "probe").open("wb") as probe:
+        if not durable.set_direct(probe.fileno(), True):
+            pytest.skip("no O_DIRECT on this file system")
     made = DirectFile(str(tmp_path / "x"))
-    if not made._is_direct:
-        pytest.skip("no O_DIRECT on this file system")
     made.write(b"y" * 5_000_000)
     made.finish()
     assert b"y" * 5_000_000 == (tmp_path / "x").read_bytes()

@@ -25,7 +25,7 @@ class _Recorded(LooseFile):
 def blocks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """What the system says has been read from disks, in its last element."""
     counter = [0]
-    monkeypatch.setattr(readahead, "_blocks_read", lambda: counter[-1])
+    monkeypatch.setattr(readahead, "blocks_read", lambda: counter[-1])
     _Recorded.told.clear()
     return counter
 
@@ -83,4 +83,4 @@ def test_telling_of_a_real_file_and_of_none(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"abc")
     LooseFile(str(tmp_path / "a"), 3).announce()
     LooseFile(str(tmp_path / "none"), 3).announce()
-    assert 0 <= readahead._blocks_read()
+    assert 0 <= readahead.blocks_read()

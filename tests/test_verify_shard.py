@@ -82,7 +82,7 @@ def test_shard_that_cannot_be_read_when_enough_is_wrong(finished: Path, monkeypa
     monkeypatch.setattr(ShardReader, "read_on", fail)
     found = check_shard(expected).deviations
     assert "cannot be read: Input/output error" == found[-1].detail
-    monkeypatch.setattr(limits_of_a_check, "_LIMIT", len(found) - 1)
+    monkeypatch.setattr(limits_of_a_check, "LIMIT", len(found) - 1)
     [first, *others] = check_shard(expected).deviations
     assert f"has more than {len(found) - 1} deviations, and was read no further" == first.detail
     assert [*found[:-1]] == others

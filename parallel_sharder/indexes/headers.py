@@ -31,13 +31,13 @@ def index_headers(
     `md5` asks for each shard's MD5, for which all of the shard is read. Raises SourceError for a shard that cannot be
     read, is damaged, or that a reader cannot take.
     """
-    task = partial(_index_shard, readers=readers, md5=md5)
+    task = partial(read_and_index, readers=readers, md5=md5)
     for done, found in enumerate(engine.each(task, paths), 1):
         yield found
         monitor.working("indexing shards", done, len(paths))
 
 
-def _index_shard(path: str, *, readers: Collection[str], md5: bool) -> Found:
+def read_and_index(path: str, *, readers: Collection[str], md5: bool) -> Found:
     """Read the headers of a shard, all of it for the MD5, and write the indexes that stand beside it."""
     gc.disable()  # none of a hundred thousand small values is garbage, and looking for that takes a tenth of the time
     try:
