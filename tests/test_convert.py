@@ -408,21 +408,6 @@ def test_finished_run_tells_its_progress_once(tmp_path: Path) -> None:
     assert [(0, 0)] == second.totals
 
 
-def test_preview_is_what_convert_does(tmp_path: Path) -> None:
-    """The dry run's numbers are those of the run, sizes as upper bounds, and nothing is written."""
-    made.classic_train(tmp_path / "raw")
-    options = Options(root=tmp_path / "raw", dest=str(tmp_path / "out"), workers=0, maxcount=7)
-    plan = preview(options)
-    assert not (tmp_path / "out").exists()
-    report = convert(options)
-    assert (plan.samples, plan.shards, plan.braces) == (report.samples, report.shards, report.braces)
-    assert report.tar_bytes <= plan.needed_bytes <= 1.5 * report.tar_bytes
-    assert plan.free_bytes > 0
-    assert ((), 0, 0) == (plan.taken, plan.kept_shards, plan.exit_code)
-    again = preview(options)
-    assert ((), 9, 0, 0) == (again.taken, again.kept_shards, again.needed_bytes, again.exit_code)
-
-
 def test_bounds_are_exact_without_annotations(tmp_path: Path) -> None:
     """Where no JSON has to be estimated, planned and written bytes are equal."""
     made.classic_train(tmp_path / "raw", annotated=0)

@@ -10,7 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from parallel_sharder import Options, convert, coordinator
+from parallel_sharder import Options, convert
+from parallel_sharder.coordinator import plan_of
 from parallel_sharder.deal import DEATHS, deal, make_chunks, make_job, prepare_again
 from parallel_sharder.engines import open_engine
 from parallel_sharder.engines.engine import Engine
@@ -244,7 +245,7 @@ def test_chunk_that_kills_its_workers_stops_the_run(tmp_path: Path, method: str)
         options = Options(root=tmp_path / "raw")
         with open_source(SourceOptions.of(options)) as source:
             listing = source.scan(engine, Recording())
-        plan = coordinator.plan_of(listing, Options(shards=2))
+        plan = plan_of(listing, Options(shards=2))
         pattern = Options(dest=str(tmp_path / "x-%06d.tar")).pattern
         (tmp_path / ".x-000000.tar.0123abcd.partial").touch()
         chunks = make_chunks(listing, plan, pattern, make_job(Options(), listing, plan, 2))

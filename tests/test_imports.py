@@ -202,7 +202,7 @@ def test_scipy_and_xml_have_one_home() -> None:
     ("code", "unwanted"),
     [
         (
-            "import parallel_sharder.cli.parsers as c; c._convert_parser().format_help()",
+            "import parallel_sharder.cli.parsers as c; c.convert_parser().format_help()",
             {"numpy", "scipy", "tqdm", "xmltodict", "psutil"},
         ),
         ("import parallel_sharder; dir(parallel_sharder)", {"numpy", "scipy", "tqdm", "xmltodict", "psutil"}),

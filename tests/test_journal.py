@@ -264,16 +264,6 @@ def test_journal_without_a_header(tmp_path: Path) -> None:
         assert {1: record(1, str(tmp_path))} == journal.done
 
 
-def test_fingerprint_of_no_text(tmp_path: Path) -> None:
-    """A header whose entries have bytes for names is none, and is refused like every record that is not known."""
-    path = tmp_path / ".x.journal"
-    data = MAGIC + pack([{"what": "header", "fingerprint": {b"seed": None}}, {**DEALT, "of": b""}])
-    path.write_bytes(data)
-    with pytest.raises(DestinationError, match="is damaged, and what is whole in it is of a set that was made from or"):
-        Journal(str(path), FINGERPRINT)
-    assert data == path.read_bytes()
-
-
 def test_lock_excludes_and_dies_with_its_process(tmp_path: Path) -> None:
     """While one process holds a journal no other can; when it is killed, the next one can at once."""
     path = str(tmp_path / ".x.journal")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 import psutil
@@ -16,12 +15,9 @@ import pytest
 
 from parallel_sharder import IndexOptions, Options, VerifyOptions, convert, index_shards, preview, verify_shards
 from parallel_sharder.errors import SharderError, SourceError
-from parallel_sharder.model import Plan, ShardRecord
-from parallel_sharder.monitor.log import Log
-from parallel_sharder.monitor.monitor import Monitor, Silent
-from parallel_sharder.monitor.terminal import Terminal
+from parallel_sharder.model import Plan
+from parallel_sharder.monitor.monitor import Silent
 from parallel_sharder.stores.lock import locked_folder
-from parallel_sharder.text import counted, duration, size
 from tests import made
 
 METHODS = [name for name in vars(Silent) if not name.startswith("_")]
@@ -50,63 +46,6 @@ def plan_of(samples: int) -> Plan:
     return Plan(np.arange(samples, dtype=np.int32), np.array([0, samples]), np.array([samples * 2048]))
 
 
-def test_log_writes_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A line each interval, however often it is told, with share, counts, both rates and the time left."""
-    clock = [100.0]
-    monkeypatch.setattr("time.monotonic", lambda: clock[0])
-    stream = io.StringIO()
-    log = Log(stream, interval_seconds=10)
-    log.scanning(1, 1000, 1300)
-    clock[0] += 11
-    log.scanning(400, 1000, 520_000)
-    log.planned(plan_of(1000), [])
-    for second in range(25):
-        clock[0] += 1
-        log.progress(second * 20, second * 2_000_000)
-    assert [
-        "scanning: 400 of 1,000 folders, 520,000 images",
-        "writing 1,000 samples to 1 shard",
-        " 18.0%  180 of 1,000 images, 18.0 MB, 18 images/s, 2 MB/s, 45.6 s left",
-        " 38.0%  380 of 1,000 images, 38.0 MB, 19 images/s, 2 MB/s, 32.6 s left",
-    ] == stream.getvalue().splitlines()
-
-
-@pytest.mark.parametrize(
-    ("count", "text"),
-    [(0, "0 bytes"), (1, "1 byte"), (999, "999 bytes"), (1000, "1.0 kB"), (999_949, "999.9 kB"), (999_951, "1.0 MB"),
-     (151_230_000_000, "151.2 GB"), (12_345_600_000_000_000, "12,345.6 TB")],
-)  # fmt: skip
-def test_sizes_for_people(count: int, text: str) -> None:
-    """Three or four digits and the unit that suits."""
-    assert text == size(count)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.04, "0.0 s"), (59.94, "59.9 s"), (100, "1:40 min"), (3599.6, "1:00:00 h"), (7509, "2:05:09 h")],
-)
-def test_durations_for_people(seconds: float, text: str) -> None:
-    """Seconds, minutes or hours."""
-    assert text == duration(seconds)
-
-
-@pytest.mark.parametrize(
-    ("count", "one", "many", "text"),
-    [
-        (0, "shard", "", "0 shards"),
-        (1, "shard", "", "1 shard"),
-        (1_281_167, "shard", "", "1,281,167 shards"),
-        (1, "class", "classes", "1 class"),
-        (2, "class", "classes", "2 classes"),
-        (1, "key stands", "keys stand", "1 key stands"),
-        (2, "key stands", "keys stand", "2 keys stand"),
-    ],
-)
-def test_counts_agree_with_their_nouns(count: int, one: str, many: str, text: str) -> None:
-    """One shard, two shards; and the verb that follows with them."""
-    assert text == counted(count, one, many)
-
-
 def test_example_of_the_readme(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A monitor that inherits from Silent hears the methods that it defines; the package's README has every method."""
     made.classic_train(tmp_path / "raw", images=5)
@@ -121,29 +60,6 @@ def test_example_of_the_readme(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert f"images: 5 bytes: {tar_bytes}" == lines[-1]
     for name in (name for name in vars(Silent) if not name.startswith("_")):
         assert f"\n| `{name}(" in readme
-
-
-@pytest.mark.parametrize("make", [Log, Terminal])
-@pytest.mark.parametrize(
-    ("shards", "kept", "line"),
-    [
-        (1, 0, "writing 4 samples to 1 shard"),
-        (2, 0, "writing 4 samples to 2 shards"),
-        (2, 1, "writing 4 samples to 2 shards; 1 shard kept from an earlier run"),
-        (1, 1, "1 shard kept from an earlier run, none to be written"),
-        (2, 2, "2 shards kept from an earlier run, none to be written"),
-    ],
-)
-def test_shards_are_counted_before_they_are_written(
-    make: Callable[[TextIO], Monitor], shards: int, kept: int, line: str
-) -> None:
-    """A log and a terminal say alike how many shards there will be, and how many an earlier run has left."""
-    plan = Plan(np.arange(4, dtype=np.int32), np.linspace(0, 4, shards + 1, dtype=np.int64), np.full(shards, 9999))
-    stream = io.StringIO()
-    monitor = make(stream)
-    monitor.planned(plan, [ShardRecord(number, f"{number}.tar", 1, 1, 1, "") for number in range(kept)])
-    monitor.close()
-    assert line == stream.getvalue().splitlines()[0]
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,6 @@ import errno
 import os
 import shutil
 import socket
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,15 +13,12 @@ from typing import Any
 import pytest
 
 from parallel_sharder import IndexOptions, Options, Report, VerifyOptions, convert, index_shards, verify_shards
-from parallel_sharder.errors import DestinationError, DestinationGoneError, SharderError
+from parallel_sharder.errors import DestinationError, DestinationGoneError
 from parallel_sharder.journal.fingerprint import FORMAT
 from parallel_sharder.journal.journal import Journal
 from parallel_sharder.journal.records import MAGIC, pack, records_of
-from parallel_sharder.monitor.log import Log
 from parallel_sharder.monitor.recording import Recording
-from parallel_sharder.monitor.terminal import Terminal
 from parallel_sharder.stores import durable
-from parallel_sharder.stores.lock import locked_folder
 from parallel_sharder.stores.traces import is_damaged_copy, trace_of
 from tests import made
 from tests.test_convert import digests
@@ -274,7 +269,7 @@ def _cannot(*_: object, **__: object) -> None:
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """How a file gets its name: as the system allows."""
     if request.param != "renameat2":
-        monkeypatch.setattr(durable, "_renameat2", _cannot)
+        monkeypatch.setattr(durable, "renameat2", _cannot)
     if request.param == "look":
         monkeypatch.setattr(os, "link", _cannot)
     return str(request.param)
@@ -560,56 +555,3 @@ def test_relative_destination(
     assert (typed.braces(20), typed.files.manifest) == (report.braces, report.manifest_path)
     assert undisturbed.items() <= digests(tmp_path / "here" / folder).items()
     assert [] == os.listdir(tmp_path / "elsewhere")
-
-
-# The folder's lock.
-
-
-@pytest.mark.parametrize("make", [_text, _link, _dangling_link, os.mkfifo])
-def test_foreign_locks(raw: Path, tmp_path: Path, make: Callable[[Path], object]) -> None:
-    """What has the name of the folder's lock and is none is refused and stays; nothing is made behind a link."""
-    make(tmp_path / ".folder.lock")
-    before = [(path.name, path.lstat().st_size) for path in sorted(tmp_path.iterdir())]
-    message = r"cannot be locked with a file in it: .*(is a link|no lock of this|a pipe)"
-    with pytest.raises(SharderError, match=message), locked_folder(str(tmp_path), lambda *_: None):
-        pass
-    assert before == [(path.name, path.lstat().st_size) for path in sorted(tmp_path.iterdir())]
-
-
-def test_waiting_for_the_lock_is_told(tmp_path: Path) -> None:
-    """Who holds it, by host, process and command, and for how long it has been waited; then it goes on."""
-    script = f"""import sys, time
-from parallel_sharder.journal.fingerprint import FORMAT
-from parallel_sharder.stores.lock import locked_folder
-sys.argv = ["parallel-sharder", "index", "/a b"]
-with locked_folder({str(tmp_path)!r}, print):
-    print("locked", flush=True)
-    sys.stdin.read()"""
-    words = [sys.executable, "-c", script]
-    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
-        assert holder.stdout is not None
-        assert "locked\n" == holder.stdout.readline()
-        told: list[tuple[str, float]] = []
-
-        def waiting(whom: str, seconds: float) -> None:
-            told.append((whom, seconds))
-            if len(told) == 3 and holder.stdin is not None:
-                holder.stdin.close()
-
-        with locked_folder(str(tmp_path), waiting):
-            assert [".folder.lock"] == os.listdir(tmp_path)
-    assert {f"process {holder.pid} on {socket.gethostname()} (parallel-sharder index '/a b')"} == {
-        who for who, _ in told
-    }
-    assert sorted(seconds for _, seconds in told) == [seconds for _, seconds in told]
-    assert [] == os.listdir(tmp_path)
-
-
-@pytest.mark.parametrize("kind", [Terminal, Log])
-def test_waiting_in_words(kind: type[Terminal] | type[Log], capsys: pytest.CaptureFixture[str]) -> None:
-    """A line at once and one every ten seconds, in a terminal and in a log; of the next wait anew."""
-    monitor = kind(sys.stderr)
-    for seconds in (0.0, 0.1, 9.9, 10.0, 10.1, 0.0):
-        monitor.waiting("process 7 on here (it)", seconds)
-    line = "waiting for the lock of the folder, which process 7 on here (it) holds: {} s so far"
-    assert [line.format(seconds) for seconds in ("0.0", "10.0", "0.0")] == capsys.readouterr().err.splitlines()

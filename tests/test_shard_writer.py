@@ -6,6 +6,7 @@ import copy
 import errno
 import gc
 import io
+import json
 import os
 import pickle
 import signal
@@ -21,11 +22,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import webdataset
 import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from parallel_sharder import ShardWriter
 from parallel_sharder.errors import DestinationError
-from tests.test_tarwriter import SUFFIXES, sample
+from tests.conftest import needs
+from tests.reference import members_of, read_with_webdataset
+from tests.test_tar_compress import shards_of_each_kind
+from tests.test_tar_writer import SUFFIXES, sample
 
 BIG = 400_000
 """Bytes of a sample of which a few pass what a compressor takes at a time."""
@@ -397,3 +404,154 @@ def test_refused_names_and_values(tmp_path: Path, bad: Any, message: str) -> Non
             shards.write(bad)
         shards.write({"__key__": "a.b/c~d", "left.jpg": b"x"})
     assert {"s0001.cls", "s0001.jpg", "s0001.json", "a.b/c~d.left.jpg"} == set(stored([tmp_path / "x-000000.tar"]))
+
+
+def test_mode_of_shards_follows_umask(tmp_path: Path) -> None:
+    """A shard is as public as any file its user makes."""
+    old = os.umask(0o027)
+    try:
+        with ShardWriter(str(tmp_path / "x-%06d.tar")) as shards:
+            shards.write(sample(1))
+    finally:
+        os.umask(old)
+    assert 0o640 == (tmp_path / "x-000000.tar").stat().st_mode & 0o777
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_webdataset_reads(tmp_path: Path, suffix: str) -> None:
+    """The webdataset library reads each sample of each kind of shard."""
+    through = f"pipe:{needs('zstd')} -dc " if suffix == ".tar.zst" else ""
+    read = read_with_webdataset(f"{through}{path}" for path in shards_of_each_kind(tmp_path, suffix))
+    assert [(f"s{n:04}", n, {"n": n}, 100 * n) for n in range(20)] == [
+        (each["__key__"], each["cls"], each["json"], len(each["jpg"])) for each in read
+    ]
+
+
+@settings(deadline=None)  # each shard is synced
+@given(st.integers(5_000, 40_000), st.integers(1, 9) | st.none(), st.lists(st.integers(0, 1000), max_size=60))
+def test_rotation(
+    tmp_path_factory: pytest.TempPathFactory, maxsize: int, maxcount: int | None, sizes: list[int]
+) -> None:
+    """No shard passes maxsize or maxcount, none is closed before it must be, and all samples are there in order."""
+    folder = tmp_path_factory.mktemp("r")
+    with ShardWriter(str(folder / "x-%04d.tar"), maxsize=maxsize, maxcount=maxcount, start_shard=3) as shards:
+        for number, size in enumerate(sizes):
+            shards.write(sample(number, size))
+    paths = sorted(folder.iterdir())
+    assert [folder / f"x-{number:04}.tar" for number in range(3, 3 + len(paths))] == paths
+    assert [record.tar_bytes for record in shards.records] == [path.stat().st_size for path in paths]
+    assert all(record.tar_bytes <= maxsize and record.samples <= (maxcount or 99) for record in shards.records)
+    for record, following in zip(shards.records, paths[1:], strict=False):
+        with tarfile.open(following) as archive:
+            first = [archive.next() for _ in range(3)]
+        more = sum(512 + info.size + -info.size % 512 for info in first if info)
+        assert record.samples == maxcount or record.tar_bytes + more > maxsize
+    assert len(sizes) * 3 == len(members_of(paths))
+
+
+def test_equals_webdatasets_own_writer(tmp_path: Path) -> None:
+    """For the values that people store, the members are those of webdataset's ShardWriter, in its order."""
+    samples: list[dict[str, Any]] = [
+        {"__key__": "a/b1", "jpg": b"\xff\xd8", "cls": 7, "json": {"b": [1, None], "a": "\xe4"}, "txt": "gr\xfc\xdfe"},
+        {"__key__": "a/b2", "left.png": b"12", "right.png": b"34", "index": 12, "meta.json": [1]},
+        {"__key__": "a/b3", "__url__": "not stored", "_private": "neither", "bin": b"5"},
+    ]
+    with webdataset.ShardWriter(str(tmp_path / "theirs-%06d.tar"), mtime=5, verbose=0) as theirs:
+        for each in samples:
+            theirs.write(each)
+    with ShardWriter(str(tmp_path / "ours-%06d.tar"), mtime=5) as ours:
+        for each in samples:
+            ours.write(each)
+    expected = (tmp_path / "theirs-000000.tar").read_bytes().rstrip(b"\0")
+    assert expected == (tmp_path / "ours-000000.tar").read_bytes().rstrip(b"\0")
+
+
+def test_numpy_numbers_are_numbers(tmp_path: Path) -> None:
+    """A label that comes out of numpy is stored as its digits."""
+    import numpy as np
+
+    with ShardWriter(str(tmp_path / "x-%06d.tar")) as shards:
+        shards.write({"__key__": "a", "cls": np.int64(449)})
+    assert {"a.cls": b"449"} == members_of([tmp_path / "x-000000.tar"])
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ({"jpg": b""}, "'__key__'"),
+        ({"__key__": "", "jpg": b""}, "'__key__'"),
+        ({"__key__": 5, "jpg": b""}, "'__key__'"),
+        ({"__key__": "a.b", "jpg": b""}, "'a.b': a key's last part holds no dot"),
+        ({"__key__": "a/", "jpg": b""}, "last part"),
+        ({"__key__": "x/__b", "jpg": b""}, "begins with '__'"),
+        ({"__key__": "__b__x", "jpg": b""}, "begins with '__'"),
+        ({"__key__": "a b", "jpg": b""}, "'a b': a key is ASCII without white space"),
+        ({"__key__": "k\xf6", "jpg": b""}, "ASCII"),
+        ({"__key__": "a"}, "'a': a sample needs at least one field"),
+        ({"__key__": "a", "JPG": b""}, "field 'JPG' is not lower-case"),
+        ({"__key__": "a", "j/g": b""}, "field 'j/g'"),
+        ({"__key__": "a", "": b""}, "field ''"),
+        ({"__key__": "a" * 97, "json": b""}, "has 102 bytes; a member's name has at most 100"),
+        ({"__key__": "a", "jpg": None}, "field 'jpg' holds NoneType"),
+        ({"__key__": "a", "jpg": 1.5}, "field 'jpg' holds float"),
+        ({"__key__": "a", "json": {1, 2}}, "'a': field 'json' is not JSON: Object of type set"),
+        ({"__key__": "a", "jpg": bytes(20_000)}, "'a' needs 22,016 bytes, more than maxsize 10,000"),
+    ],
+)
+def test_refused_samples(tmp_path: Path, bad: dict[str, Any], message: str) -> None:
+    """What readers would not give back as it was is refused by name, and the shard goes on without it."""
+    with ShardWriter(str(tmp_path / "x-%06d.tar"), maxsize=10_000) as shards:
+        shards.write(sample(1))
+        with pytest.raises(ValueError, match=message):
+            shards.write(bad)
+        with pytest.raises(ValueError, match="'s0001': the sample before has the same key"):
+            shards.write(sample(1))
+        shards.write(sample(2))
+    assert 6 == len(members_of([tmp_path / "x-000000.tar"]))
+
+
+def test_error_keeps_finished_shards_only(tmp_path: Path) -> None:
+    """An exception in the with block removes the shard in the making and keeps the finished ones."""
+    with pytest.raises(RuntimeError), ShardWriter(str(tmp_path / "x-%06d.tar"), maxcount=2) as shards:
+        for number in range(5):
+            shards.write(sample(number))
+        raise RuntimeError
+    assert ["x-000000.tar", "x-000001.tar"] == sorted(os.listdir(tmp_path))
+
+
+def test_existing_shards_are_not_overwritten(tmp_path: Path) -> None:
+    """A shard that is there already stops the writer, untouched."""
+    (tmp_path / "x-000000.tar").write_bytes(b"precious")
+    with (
+        pytest.raises(DestinationError, match="x-000000.tar is already there"),
+        ShardWriter(str(tmp_path / "x-%06d.tar")) as shards,
+    ):
+        shards.write(sample(1))
+    assert b"precious" == (tmp_path / "x-000000.tar").read_bytes()
+
+
+def test_missing_folders_are_made_and_nothing_makes_nothing(tmp_path: Path) -> None:
+    """Folders come with the first sample; a writer that gets none leaves none."""
+    with ShardWriter(str(tmp_path / "a/b/x-%06d.tar")):
+        pass
+    assert [] == os.listdir(tmp_path)
+    with ShardWriter(str(tmp_path / "a/b/x-%06d.tar")) as shards:
+        shards.write(sample(1))
+    assert (tmp_path / "a/b/x-000000.tar").exists()
+
+
+@pytest.mark.parametrize(("maxsize", "maxcount"), [(0, None), (-1, None), (10, 0)])
+def test_limits_must_be_positive(tmp_path: Path, maxsize: int, maxcount: int | None) -> None:
+    """A limit that no shard could keep is refused at once."""
+    with pytest.raises(ValueError, match="must be positive"):
+        ShardWriter(str(tmp_path / "x-%06d.tar"), maxsize=maxsize, maxcount=maxcount)
+
+
+def test_json_member_is_what_json_dumps_gives(tmp_path: Path) -> None:
+    """Default settings of json.dumps, as the reference uses: spaces, ASCII, insertion order."""
+    value = {"b": 1, "a": "\u4e2d\n", "c": [1.5, None, True]}
+    with ShardWriter(str(tmp_path / "x-%06d.tar")) as shards:
+        shards.write({"__key__": "a", "json": value})
+    [data] = members_of([tmp_path / "x-000000.tar"]).values()
+    assert json.dumps(value).encode() == data
+    assert value == json.load(io.BytesIO(data))

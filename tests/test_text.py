@@ -10,15 +10,13 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parallel_sharder.catalog.yamltext import from_yaml, to_yaml
 from parallel_sharder.errors import OptionsError, SharderError, SourceError
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import Deviation, Problem
-from parallel_sharder.text import code, printable, printable_lines, shards_done, tsv
+from parallel_sharder.text import code, counted, duration, printable, printable_lines, shards_done, size, tsv
 from tests import made
 
 ODD_NAMES = ["null", "on", "No", "2", "1e3", "0x1f", "2001-01-01", "@a", "*a", "&a", "!a", "x: y", "- a", "#a", "a #b",
@@ -88,35 +86,6 @@ def test_code(text: str) -> None:
         assert not set(inner) & set("<>`|*_[]\n")
 
 
-@pytest.mark.parametrize("name", ODD_NAMES)
-def test_names_in_yaml_stay_texts(name: str) -> None:
-    """As key, as value, in lists, twice: what is read is what was written, in ASCII, for PyYAML's own loader too."""
-    content = {name: name, "list": [name, name], "deep": [{"a": [name]}, {"a": [name]}]}
-    text = to_yaml(content)
-    assert text.isascii()
-    assert (content, content) == (from_yaml(text), yaml.safe_load(text))
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "a: b: c",
-        "{",
-        "a: !!python/object:os.system x",
-        "2001-02-31",
-        "!!bool x",
-        "!!timestamp x",
-        "!!int ",
-        "[" * 5000,
-        "\0",
-    ],
-)
-def test_what_is_no_yaml(text: str) -> None:
-    """Broken text, tags of programs, impossible dates and depths without end are one kind of error."""
-    with pytest.raises(ValueError, match="it is no YAML that can be read"):
-        from_yaml(text)
-
-
 def test_terminal_gets_no_control_character(tmp_path: Path) -> None:
     """Names of folders, files and sets, and values of annotations, as hostile as they come: each command prints lines
     that look as they are, and none that the data has made.
@@ -160,3 +129,39 @@ def test_shards_done() -> None:
     assert "The shard is not done" == shards_done(0, 1)
     assert "1 of 3 shards is done" == shards_done(1, 3)
     assert "0 of 2,000 shards are done" == shards_done(0, 2000)
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 bytes"), (1, "1 byte"), (999, "999 bytes"), (1000, "1.0 kB"), (999_949, "999.9 kB"), (999_951, "1.0 MB"),
+     (151_230_000_000, "151.2 GB"), (12_345_600_000_000_000, "12,345.6 TB")],
+)  # fmt: skip
+def test_sizes_for_people(count: int, text: str) -> None:
+    """Three or four digits and the unit that suits."""
+    assert text == size(count)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.04, "0.0 s"), (59.94, "59.9 s"), (100, "1:40 min"), (3599.6, "1:00:00 h"), (7509, "2:05:09 h")],
+)
+def test_durations_for_people(seconds: float, text: str) -> None:
+    """Seconds, minutes or hours."""
+    assert text == duration(seconds)
+
+
+@pytest.mark.parametrize(
+    ("count", "one", "many", "text"),
+    [
+        (0, "shard", "", "0 shards"),
+        (1, "shard", "", "1 shard"),
+        (1_281_167, "shard", "", "1,281,167 shards"),
+        (1, "class", "classes", "1 class"),
+        (2, "class", "classes", "2 classes"),
+        (1, "key stands", "keys stand", "1 key stands"),
+        (2, "key stands", "keys stand", "2 keys stand"),
+    ],
+)
+def test_counts_agree_with_their_nouns(count: int, one: str, many: str, text: str) -> None:
+    """One shard, two shards; and the verb that follows with them."""
+    assert text == counted(count, one, many)

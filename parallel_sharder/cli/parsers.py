@@ -147,7 +147,7 @@ def parse(words: list[str]) -> tuple[argparse.Namespace, AnyOptions]:
     if words[:1] == ["index"]:
         arguments = _index_parser().parsed(words[1:])
         return arguments, _made(IndexOptions, arguments, "workers")
-    arguments = _convert_parser().parsed(words)
+    arguments = convert_parser().parsed(words)
     return arguments, _made(Options, arguments, "workers", "maxcount", "shards", "seed")
 
 
@@ -313,7 +313,8 @@ def _add_run(parser: _Parser, result: str, as_json: str) -> None:
     parser.add_argument("--json", action="store_true", help=f"print {as_json}")
 
 
-def _convert_parser() -> _Parser:
+def convert_parser() -> _Parser:
+    """Returns the parser of the command that converts."""
     parser = _Parser(
         "parallel-sharder",
         "Turn a raw ImageNet into WebDataset shards, on all cores, with the same bytes every time.\n"

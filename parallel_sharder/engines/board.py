@@ -36,8 +36,8 @@ class Board:
         with contextlib.suppress(AttributeError, OSError):  # this system, or this container, has no such files
             return _filled(os.memfd_create("parallel_sharder"), zeros)
         with contextlib.suppress(OSError):
-            return _filled(_temporary("/dev/shm"), zeros)  # noqa: S108
-        return _filled(_temporary(None), zeros)
+            return _filled(unnamed_file("/dev/shm"), zeros)  # noqa: S108
+        return _filled(unnamed_file(None), zeros)
 
     @property
     def stopped(self) -> bool:
@@ -75,7 +75,7 @@ class Slot:
         return self._words[0] != 0
 
 
-def _temporary(folder: str | None) -> int:
+def unnamed_file(folder: str | None) -> int:
     """Return the descriptor of a temporary file without a name. None is the system's folder for temporary files."""
     with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
         return os.dup(file.fileno())

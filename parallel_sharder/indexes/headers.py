@@ -31,13 +31,13 @@ def index_headers(
     `md5` asks for each shard's MD5, for which the whole shard is read. Raises SourceError for a shard that cannot be
     read, is damaged, or that a reader cannot take.
     """
-    task = partial(_index_shard, readers=readers, md5=md5)
+    task = partial(read_and_index, readers=readers, md5=md5)
     for done, found in enumerate(engine.each(task, paths), 1):
         yield found
         monitor.working("indexing shards", done, len(paths))
 
 
-def _index_shard(path: str, *, readers: Collection[str], md5: bool) -> FoundShard:
+def read_and_index(path: str, *, readers: Collection[str], md5: bool) -> FoundShard:
     """Read the headers of a shard (for the MD5 all of it), write the indexes beside it, and return what was found."""
     gc.disable()  # a hundred thousand small values are made, none is garbage, and the search takes a tenth of the time
     try:

@@ -149,7 +149,7 @@ def keeps_names(path: str) -> bool:
 
 
 def _rename_without_replacing(old: str, new: str) -> None:
-    _renameat2(old, new, _NOREPLACE)
+    renameat2(old, new, _NOREPLACE)
 
 
 def _link_and_unlink(old: str, new: str) -> None:
@@ -160,7 +160,7 @@ def _link_and_unlink(old: str, new: str) -> None:
 def _replace(temporary: str, path: str, before: tuple[int, ...] | None) -> None:
     """Replace the file at `path`, whose identity was `before`. Raises FileExistsError if it is another file by now."""
     try:
-        _renameat2(temporary, path, _EXCHANGE)
+        renameat2(temporary, path, _EXCHANGE)
     except OSError as error:
         if error.errno not in _CANNOT:
             raise
@@ -169,7 +169,7 @@ def _replace(temporary: str, path: str, before: tuple[int, ...] | None) -> None:
         os.rename(temporary, path)
         return
     if identity(temporary) != before:
-        _renameat2(temporary, path, _EXCHANGE)
+        renameat2(temporary, path, _EXCHANGE)
         raise name_taken(path)
     os.unlink(temporary)
 
@@ -186,7 +186,7 @@ def identity(path: str) -> tuple[int, ...] | None:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def _renameat2(old: str, new: str, flags: int) -> None:
+def renameat2(old: str, new: str, flags: int) -> None:
     """Make the system call renameat2. Raises OSError if the call fails, with ENOSYS where the system lacks it."""
     call = getattr(_C, "renameat2", None)
     if call is None:

@@ -25,11 +25,11 @@ class ReadAhead:
     def __init__(self, samples: Iterable[Sequence[Blob]]) -> None:
         self._upcoming = enumerate(samples)
         self.is_on = False
-        self._blocks = _blocks_read()
+        self._blocks = blocks_read()
 
     def look(self) -> None:
         """Set `is_on` if reads went to a disk since the last look. The caller calls it every CHECK_EVERY samples."""
-        blocks = _blocks_read()
+        blocks = blocks_read()
         self.is_on, self._blocks = blocks > self._blocks, blocks
 
     def before(self, position: int) -> None:
@@ -42,7 +42,7 @@ class ReadAhead:
                 break
 
 
-def _blocks_read() -> int:
+def blocks_read() -> int:
     """Return how many blocks the system has read from disks for this thread so far, announced files included.
 
     It is 0 where the system does not count by thread (macOS).

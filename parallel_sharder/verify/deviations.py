@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from parallel_sharder.model import Deviation
 
-_LIMIT = 1_000
+LIMIT = 1_000
 """The most deviations of one shard. Each takes half a kilobyte of memory."""
 
 DETAIL_LIMIT = 500
@@ -32,7 +32,7 @@ class Deviations:
 
         Raises EnoughError instead if the limit is reached.
         """
-        if len(self._found) == _LIMIT:
+        if len(self._found) == LIMIT:
             raise EnoughError
         if len(detail) > DETAIL_LIMIT:
             detail = f"{detail[:DETAIL_LIMIT]}..."
@@ -40,7 +40,7 @@ class Deviations:
 
     def note_end(self) -> None:
         """Put a deviation before all others that says why the check ended; people are shown the first ones only."""
-        detail = f"has more than {_LIMIT:,} deviations, and was read no further"
+        detail = f"has more than {LIMIT:,} deviations, and was read no further"
         self._found.insert(0, Deviation(self._path, detail))
 
     def found(self) -> tuple[Deviation, ...]:

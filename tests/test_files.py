@@ -1,0 +1,91 @@
+"""The tests' files: each module of the package has its own, under its name."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import parallel_sharder
+
+PACKAGE = Path(parallel_sharder.__file__).parent
+TESTS = Path(__file__).parent
+
+SMALL_LINES = 40
+"""Lines of code up to which a module needs no file of tests: what uses it is tested."""
+
+ELSEWHERE = {
+    "__init__": ("test_imports", "offers the public names, and imports none before it is wanted"),
+    "catalog.manifest_shape": ("test_catalog_manifest", "is what the manifest's reader goes by"),
+    "engines.worker_process": ("test_engines_starting", "runs in workers, which are tested from outside"),
+    "indexes.folder": ("test_indexes_shard_sets", "is tested by the indexes of all readers at once"),
+    "indexes.reader_index": ("test_indexes_command", "is the interface; each reader has its file"),
+    "publish": ("test_catalog_beside", "is three loops over what lies beside the shards"),
+    "report.summary": ("test_report_words", "holds facts; the words for them are what people see"),
+    "samples.form": ("test_samples_forms", "is the interface; each form is tested there"),
+    "sources.imagenet.image_places": ("test_imagenet_nearby", "is searched by whoever names a folder that is off"),
+    "sources.imagenet.layout": ("test_imagenet_scan", "holds what the layouts find"),
+    "sources.imagenet.notices": ("test_missing", "says what the scan has found missing"),
+    "sources.imagenet.source": ("test_sources_source", "is the one answer to that interface"),
+    "sources.imagenet.survey": ("test_imagenet_scan", "is the part of the scan that runs on workers"),
+    "sources.imagenet.tree": ("test_imagenet_scan", "is the first of the layouts there"),
+    "sources.scan": ("test_imagenet_scan", "needs a data set to scan"),
+    "sources.survey": ("test_imagenet_scan", "needs a data set to survey"),
+    "stock": ("test_resume", "is what a run that is continued begins with"),
+    "stores.store": ("test_stores_local", "is the interface, to which there is one answer"),
+}
+"""Modules whose tests are in the file of another, and why: what stands here is to be said of the module."""
+
+ACROSS = {
+    "test_bad", "test_benchmarks", "test_convert", "test_faults", "test_files", "test_golden", "test_imports",
+    "test_leftovers", "test_missing", "test_no_files", "test_ours", "test_permissions", "test_promises", "test_readme",
+    "test_syscalls",
+}  # fmt: skip
+"""Files that test what the whole tool does, or the repository."""
+
+
+def file_of(module: str) -> str:
+    """Returns the name that the module's tests have: that of its folder and its own, or the one name if both agree."""
+    *folders, name = module.split(".")
+    return f"test_{name}" if folders[-1:] in ([], [name]) else f"test_{folders[-1]}_{name}"
+
+
+def lines_of_code(path: Path) -> int:
+    """Returns how many lines have code on them: neither blank, nor a comment, nor part of a docstring."""
+    text = path.read_text()
+    words = {
+        line
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+    }
+    lines = enumerate(text.splitlines(), 1)
+    return sum(number not in words and bool(line.strip()) and line.strip()[0] != "#" for number, line in lines)
+
+
+def module_of(path: Path) -> str:
+    """Returns the name of a module within the package."""
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+
+
+MODULES = {module_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+FILES = {path.stem for path in TESTS.glob("test_*.py")}
+
+
+@pytest.mark.parametrize("module", [name for name, path in MODULES.items() if lines_of_code(path) > SMALL_LINES])
+def test_each_module_has_a_file_of_tests(module: str) -> None:
+    """It has the module's name, but for those of which it is said where their tests are."""
+    assert (file_of(module) in FILES) != (module in ELSEWHERE)
+
+
+def test_each_file_of_tests_has_a_module() -> None:
+    """Files have no other names, but for those that test across modules."""
+    assert FILES - ACROSS == {file_of(module) for module in MODULES} & FILES
+    assert FILES >= ACROSS
+
+
+def test_tests_elsewhere_are_there() -> None:
+    """No module stands there that is gone or small, and each file that is named exists."""
+    assert {module for module, path in MODULES.items() if lines_of_code(path) > SMALL_LINES} >= ELSEWHERE.keys()
+    assert {file for file, _ in ELSEWHERE.values()} <= FILES

@@ -1,0 +1,68 @@
+"""Locks: what is none stays as it is, and who waits is told for whom."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from parallel_sharder.errors import SharderError
+from parallel_sharder.stores.lock import locked_folder
+
+
+def _text(path: Path) -> None:
+    path.write_text("my notes")
+
+
+def _link(path: Path) -> None:
+    path.with_name("target").write_text("my notes")
+    path.symlink_to("target")
+
+
+def _dangling_link(path: Path) -> None:
+    path.symlink_to("new")
+
+
+@pytest.mark.parametrize("make", [_text, _link, _dangling_link, os.mkfifo])
+def test_foreign_locks(tmp_path: Path, make: Callable[[Path], object]) -> None:
+    """What has the name of the folder's lock and is none is refused and stays; nothing is made behind a link."""
+    make(tmp_path / ".folder.lock")
+    before = [(path.name, path.lstat().st_size) for path in sorted(tmp_path.iterdir())]
+    message = r"cannot be locked with a file in it: .*(is a link|no lock of this|a pipe)"
+    with pytest.raises(SharderError, match=message), locked_folder(str(tmp_path), lambda *_: None):
+        pass
+    assert before == [(path.name, path.lstat().st_size) for path in sorted(tmp_path.iterdir())]
+
+
+def test_waiting_for_the_lock_is_told(tmp_path: Path) -> None:
+    """Who holds it, by host, process and command, and for how long it has been waited; then it goes on."""
+    script = f"""import sys, time
+from parallel_sharder.journal.fingerprint import FORMAT
+from parallel_sharder.stores.lock import locked_folder
+sys.argv = ["parallel-sharder", "index", "/a b"]
+with locked_folder({str(tmp_path)!r}, print):
+    print("locked", flush=True)
+    sys.stdin.read()"""
+    words = [sys.executable, "-c", script]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert "locked\n" == holder.stdout.readline()
+        told: list[tuple[str, float]] = []
+
+        def waiting(whom: str, seconds: float) -> None:
+            told.append((whom, seconds))
+            if len(told) == 3 and holder.stdin is not None:
+                holder.stdin.close()
+
+        with locked_folder(str(tmp_path), waiting):
+            assert [".folder.lock"] == os.listdir(tmp_path)
+    assert {f"process {holder.pid} on {socket.gethostname()} (parallel-sharder index '/a b')"} == {
+        who for who, _ in told
+    }
+    assert sorted(seconds for _, seconds in told) == [seconds for _, seconds in told]
+    assert [] == os.listdir(tmp_path)
