@@ -71,6 +71,9 @@ def test_what_is_left_is_said(tmp_path: Path, planned: tuple[Listing, Plan]) -> 
     pattern = options_at(tmp_path).pattern
     (tmp_path / "out").mkdir()
     words = "^x is full. 0 of 3 shards are done; the others need up to [0-9,]+ bytes"
-    with contextlib.closing(Journal(pattern.files.journal, {"shard count": 3})) as journal:
-        with pytest.raises(DestinationError, match=words), saying_what_is_left(pattern, plan, journal):
-            raise DestinationError("x is full.")
+    with (
+        contextlib.closing(Journal(pattern.files.journal, {"shard count": 3})) as journal,
+        pytest.raises(DestinationError, match=words),
+        saying_what_is_left(pattern, plan, journal),
+    ):
+        raise DestinationError("x is full.")
