@@ -210,16 +210,16 @@ def blob_of(listing: Listing, role: Role, row: int) -> Blob | None:
     return blob_at(listing.places[part.place[row]], name, int(part.size[row]), extent)
 
 
-def blobs_of(part: PackedPart, keys: Sequence[str], places: Sequence[Place]) -> Iterator[Blob | None]:
-    """The files of a part of a Chunk, whose `keys` these are; None for each sample that has none."""
-    endings, place_column, sizes = endings_of(part, len(keys)), array("i", part.place), array("q", part.size)
+def blobs_of(part: PackedPart, keys: Iterable[str], count: int, places: Sequence[Place]) -> Iterator[Blob | None]:
+    """The files of a part of a Chunk, whose `count` keys these are; None for each sample that has none."""
+    endings, place_column, sizes = endings_of(part, count), array("i", part.place), array("q", part.size)
     if not part.extent:
         folders = [place.path for place in places]
         for key, ending, place, size in zip(keys, endings, place_column, sizes, strict=True):
             yield _loose_file((f"{folders[place]}/{key}{ending}", size)) if place >= 0 else None
         return
     numbers = iter(array("q", part.extent))
-    extents = zip(*[numbers] * (len(part.extent) // 8 // len(keys)), strict=True)
+    extents = zip(*[numbers] * (len(part.extent) // 8 // count), strict=True)
     for key, ending, place, size, extent in zip(keys, endings, place_column, sizes, extents, strict=True):
         yield blob_at(places[place], key + ending, size, extent) if place >= 0 else None
 
