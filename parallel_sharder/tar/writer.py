@@ -7,6 +7,7 @@ leaves no trace. `finish()` is the only success: any other way out leaves no fil
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
@@ -159,8 +160,8 @@ class ShardFile:
         """Memory of `size` bytes, which is used again unless it is large."""
         if size > _REUSED_BYTES:
             return memoryview(bytearray(size))
-        if len(self._scratch) < size:
-            self._scratch = memoryview(bytearray(size))
+        if not self._scratch:  # of this only the pages that are written to take memory
+            self._scratch = memoryview(mmap.mmap(-1, _REUSED_BYTES))
         return self._scratch[:size]
 
     def _append(self, data: memoryview) -> None:
