@@ -18,7 +18,6 @@ from parallel_sharder.catalog.manifest_file import ManifestFile, manifest_of
 from parallel_sharder.catalog.problems_file import ProblemsFile
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import DestinationError
-from parallel_sharder.indexes.conversion import ReaderIndexes
 from parallel_sharder.journal.journal import Journal
 from parallel_sharder.model import Listing, Plan, Problem, ShardRecord
 from parallel_sharder.monitor.monitor import Monitor
@@ -35,9 +34,14 @@ def besides(options: Options) -> tuple[Beside, ...]:
 def _besides(options: Options, readers: Collection[str], card: bool) -> tuple[Beside, ...]:
     files = options.pattern.files
     readers = [name for name in readers if name != "wids"]  # the index of wids is the manifest
+    indexes: list[Beside] = []
+    if readers:
+        from parallel_sharder.indexes.conversion import ReaderIndexes  # here, because it loads SQLite
+
+        indexes.append(ReaderIndexes(options.pattern, options.split, readers))
     return (
         ProblemsFile(files.problems),
-        *([ReaderIndexes(options.pattern, options.split, readers)] if readers else []),
+        *indexes,
         *([ClassTable(files.classes), Card(files)] if card else []),
         ManifestFile(files.manifest),
     )

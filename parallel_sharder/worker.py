@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import operator
 from array import array
 from collections.abc import Iterator
@@ -156,14 +157,16 @@ def _shard_file(chunk: Chunk, job: Job) -> ShardFile:
 def _samples(chunk: Chunk, job: Job) -> Iterator[Sample]:
     """Yield the chunk's samples, in order."""
     packed, width = chunk.keys, chunk.key_width
-    keys = [packed[start : start + width].rstrip(b"\0").decode("ascii") for start in range(0, len(packed), width)]
+    count = len(packed) // width
+    each_key = (packed[start : start + width].rstrip(b"\0").decode("ascii") for start in range(0, len(packed), width))
+    keys, keys_of_images, keys_of_xmls = itertools.tee(each_key, 3)
     parts = {part.role: part for part in chunk.parts}
     columns = zip(
         keys,
-        endings_of(parts[Role.IMAGE], len(keys)),
+        endings_of(parts[Role.IMAGE], count),
         array("i", chunk.class_index),
-        packed_blobs(parts[Role.IMAGE], keys, job.places),
-        packed_blobs(parts[Role.ANNOTATION], keys, job.places),
+        packed_blobs(parts[Role.IMAGE], keys_of_images, count, job.places),
+        packed_blobs(parts[Role.ANNOTATION], keys_of_xmls, count, job.places),
         strict=True,
     )
     keeps_broken = job.on_bad == "keep"

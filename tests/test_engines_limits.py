@@ -39,7 +39,7 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Callable[[],
 TASKS = {
     "convert": "sources.survey.list_class",
     "preview": "sources.survey.list_class",
-    "verify": "verify.sets.check_shard",
+    "verify": "verify.command.check_shard",
     "index": "indexes.headers.read_and_index",
 }
 """What the workers of each command are given to do first."""

@@ -50,15 +50,17 @@ def test_file_that_is_as_it_was(tmp_path: Path) -> None:
 def test_files_of_a_part() -> None:
     """They are named by key and ending, and a sample without one has None."""
     part = PackedPart(Role.ANNOTATION, (".xml",), packed([0, -1, 0], "i"), packed([5, -1, 7], "q"))
-    assert [LooseFile("/a/x.xml", 5), None, LooseFile("/a/z.xml", 7)] == [*packed_blobs(part, ["x", "y", "z"], PLACES)]
+    assert [LooseFile("/a/x.xml", 5), None, LooseFile("/a/z.xml", 7)] == [
+        *packed_blobs(part, ["x", "y", "z"], 3, PLACES)
+    ]
     part = PackedPart(Role.IMAGE, (".JPEG", ".png"), packed([0, 0], "i"), packed([5, 6], "q"), ending=b"\1\0")
-    assert [LooseFile("/a/x.png", 5), LooseFile("/a/y.JPEG", 6)] == [*packed_blobs(part, ["x", "y"], PLACES)]
+    assert [LooseFile("/a/x.png", 5), LooseFile("/a/y.JPEG", 6)] == [*packed_blobs(part, ["x", "y"], 2, PLACES)]
 
 
 def test_entries_of_archives() -> None:
     """Where they are in an archive is told by one number for a tar, and by three for a zip."""
     part = PackedPart(Role.IMAGE, (".JPEG",), packed([1, 1], "i"), packed([5, 6], "q"), packed([512, 2048], "q"))
     assert [Stretch("/b.tar", 512, 5, "b.tar:x.JPEG"), Stretch("/b.tar", 2048, 6, "b.tar:y.JPEG")] == [
-        *packed_blobs(part, ["x", "y"], PLACES)
+        *packed_blobs(part, ["x", "y"], 2, PLACES)
     ]
     assert ZipEntry("/b.tar", 1, 2, 3, 4, "b.tar:x") == make_blob(PLACES[1], "x", 4, (1, 2, 3))

@@ -108,10 +108,14 @@ def _result(
 
 def _monitor(arguments: argparse.Namespace) -> Monitor:
     """Return the silent monitor for --quiet, the terminal's monitor for a terminal, and the log for anything else."""
-    from parallel_sharder.monitor.log import Log
-    from parallel_sharder.monitor.monitor import Silent
-    from parallel_sharder.monitor.terminal import Terminal
-
     if arguments.quiet or sys.stderr is None:
+        from parallel_sharder.monitor.monitor import Silent
+
         return Silent()
-    return Terminal(sys.stderr) if sys.stderr.isatty() else Log(sys.stderr)
+    if sys.stderr.isatty():
+        from parallel_sharder.monitor.terminal import Terminal
+
+        return Terminal(sys.stderr)
+    from parallel_sharder.monitor.log import Log
+
+    return Log(sys.stderr)

@@ -8,12 +8,14 @@ asks for words, and for the types that the Hub wants. This module reads no annot
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import ImageClass, Role
 from parallel_sharder.samples.sample import Sample
 from parallel_sharder.tar.ustar import SIZE_LIMIT_BYTES
+
+T = TypeVar("T")
 
 
 class Field(NamedTuple):
@@ -59,6 +61,22 @@ class Encoded(NamedTuple):
     contents: tuple[bytes, ...]
     odd: tuple[tuple[Kind, str], ...] = ()
     mended: tuple[int, ...] = ()
+
+
+class ByClass(dict[int, T]):
+    """What a class's samples have in common, by the class's index (-1 for none).
+
+    Each value is made when it is first asked for: a worker that starts does not wait for thousands of classes.
+    """
+
+    def __init__(self, make: Callable[[ImageClass | None], T], classes: Sequence[ImageClass]) -> None:
+        super().__init__()
+        self._make = make
+        self._classes = (*classes, None)
+
+    def __missing__(self, class_index: int) -> T:
+        made = self[class_index] = self._make(self._classes[class_index])
+        return made
 
 
 class Encoder(Protocol):

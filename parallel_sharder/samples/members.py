@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from zlib import adler32
 
 from parallel_sharder.model import ImageClass, Role
-from parallel_sharder.samples.form import IMAGE, LABEL, Field, label_text
+from parallel_sharder.samples.form import IMAGE, LABEL, ByClass, Field, label_text
 from parallel_sharder.tar.ustar import BLOCK_BYTES, PADDING, SIZE_DIGITS, SIZE_LIMIT_BYTES, HeaderTemplate, sum_of
 
 
@@ -26,8 +26,8 @@ class SampleMembers:
         self._sums = [self._template.constant_sum + sum_of(ending.encode("ascii")) for ending in self._endings]
         self._at = at
         self._name_ends: dict[int, list[bytes]] = {}
-        self._labels = [self._label(each) for each in classes] if at else []
-        self._most_bytes = [_most_bytes(fields, each, key_bytes) for each in (*classes, None)]
+        self._labels = ByClass(self._label, classes)
+        self._most_bytes = ByClass(lambda each: _most_bytes(fields, each, key_bytes), classes)
         of_annotation = [field for field in fields if field.role is Role.ANNOTATION]
         self._times = sum(field.times for field in of_annotation)
         self._largest = max((field.largest_bytes for field in of_annotation), default=0)
@@ -51,10 +51,10 @@ class SampleMembers:
         before_checksum, after_checksum = self._before_checksum, self._after_checksum
         if not at:
             return b"".join((key, name_ends[at], digits, before_checksum, checksum, after_checksum))
-        label_size, label_sum, label = self._labels[class_index]
+        label_size, label_sum, label, label_padding = self._labels[class_index]
         label_checksum = b"%06o" % (label_sum + key_sum)
         return b"".join((
-            key, name_ends[0], label_size, label_checksum, label,
+            key, name_ends[0], label_size, label_checksum, after_checksum, label, label_padding,
             key, name_ends[at], digits, before_checksum, checksum, after_checksum,
         ))  # fmt: skip
 
@@ -79,16 +79,16 @@ class SampleMembers:
         ends = self._name_ends[key_bytes] = [self._template.name_end(ending, key_bytes) for ending in self._endings]
         return ends
 
-    def _label(self, image_class: ImageClass) -> tuple[bytes, int, bytes]:
-        """Return three parts of the label's member.
+    def _label(self, image_class: ImageClass | None) -> tuple[bytes, int, bytes, bytes]:
+        """Return four parts of the label's member, which are not joined because a worker keeps them for each class.
 
-        They are the bytes from the size up to the checksum, the checksum without the key's sum, and the bytes behind
-        the checksum.
+        They are the bytes from the size up to the checksum, the checksum without the key's sum, the text, and the
+        padding.
         """
+        assert image_class is not None  # noqa: S101 - a form has the label only in a set with classes
         text = label_text(image_class)
         digits = b"%011o" % len(text)
-        behind = self._after_checksum + text + PADDING[len(text) % BLOCK_BYTES]
-        return digits + self._before_checksum, self._sums[0] + sum_of(digits), behind
+        return digits + self._before_checksum, self._sums[0] + sum_of(digits), text, PADDING[len(text) % BLOCK_BYTES]
 
 
 def _most_bytes(fields: Sequence[Field], image_class: ImageClass | None, key_bytes: int) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from parallel_sharder.model import ImageClass
-from parallel_sharder.samples.form import IMAGE, LABEL, Encoded, Field, JsonField
+from parallel_sharder.samples.form import IMAGE, LABEL, ByClass, Encoded, Field, JsonField
 from parallel_sharder.samples.sample import Sample
 
 
@@ -52,7 +52,7 @@ class NoneForm:
 
 class _Encoder:
     def __init__(self, classes: Sequence[ImageClass]) -> None:
-        self._of_class = [Encoded((plain_json(each),)) for each in (*classes, None)]
+        self._of_class = ByClass(lambda each: Encoded((plain_json(each),)), classes)
 
     def encode(self, sample: Sample) -> Encoded:
         return self._of_class[sample.class_index]

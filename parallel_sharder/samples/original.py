@@ -6,7 +6,6 @@ a known shape (see shapes.py) is filled into its template without being parsed.
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -15,13 +14,12 @@ from parallel_sharder.errors import SampleError
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import ImageClass, Role
 from parallel_sharder.samples import annotation
-from parallel_sharder.samples.form import IMAGE, LABEL, Encoded, Field, JsonField
+from parallel_sharder.samples.form import IMAGE, LABEL, ByClass, Encoded, Field, JsonField
 from parallel_sharder.samples.none import plain_json
 from parallel_sharder.samples.sample import Sample
 from parallel_sharder.samples.shapes import KNOWN_SHAPES
 
 
-@functools.cache
 def json_end(image_class: ImageClass | None) -> bytes:
     """Return what follows the annotation in the JSON of a sample of this class, without the last brace."""
     return b"" if image_class is None else b", " + plain_json(image_class)[1:-1]
@@ -66,8 +64,8 @@ class OriginalForm:
 class _Encoder:
     def __init__(self, classes: Sequence[ImageClass]) -> None:
         self._classes = (*classes, None)
-        self._plain = [Encoded((plain_json(each),)) for each in self._classes]
-        self._ends = [json_end(each) for each in self._classes]
+        self._plain = ByClass(lambda each: Encoded((plain_json(each),)), classes)
+        self._ends = ByClass(json_end, classes)
 
     def encode(self, sample: Sample) -> Encoded:
         if sample.xml is None:

@@ -210,16 +210,16 @@ def listed_blob(listing: Listing, role: Role, row: int) -> Blob | None:
     return make_blob(listing.places[part.place[row]], name, int(part.size[row]), extent)
 
 
-def packed_blobs(part: PackedPart, keys: Sequence[str], places: Sequence[Place]) -> Iterator[Blob | None]:
-    """Yield the files of a part of the Chunk that has these `keys`, one a sample; None for a sample without a file."""
-    endings, place_column, sizes = endings_of(part, len(keys)), array("i", part.place), array("q", part.size)
+def packed_blobs(part: PackedPart, keys: Iterable[str], count: int, places: Sequence[Place]) -> Iterator[Blob | None]:
+    """Yield the files of a part of the Chunk that has these `count` keys; None for a sample without a file."""
+    endings, place_column, sizes = endings_of(part, count), array("i", part.place), array("q", part.size)
     if not part.extent:
         folders = [place.path for place in places]
         for key, ending, place, size in zip(keys, endings, place_column, sizes, strict=True):
             yield _loose_file((f"{folders[place]}/{key}{ending}", size)) if place >= 0 else None
         return
     numbers = iter(array("q", part.extent))
-    extents = zip(*[numbers] * (len(part.extent) // 8 // len(keys)), strict=True)
+    extents = zip(*[numbers] * (len(part.extent) // 8 // count), strict=True)
     for key, ending, place, size, extent in zip(keys, endings, place_column, sizes, extents, strict=True):
         yield make_blob(places[place], key + ending, size, extent) if place >= 0 else None
 

@@ -8,6 +8,7 @@ after anything else there is no file under the final name.
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
@@ -160,8 +161,8 @@ class ShardFile:
         """Return memory of `size` bytes, which the next call uses again unless it is large."""
         if size > _REUSED_BYTES:
             return memoryview(bytearray(size))
-        if len(self._reused) < size:
-            self._reused = memoryview(bytearray(size))
+        if not self._reused:  # only the pages that are written to take memory
+            self._reused = memoryview(mmap.mmap(-1, _REUSED_BYTES))
         return self._reused[:size]
 
     def _append(self, data: memoryview) -> None:
