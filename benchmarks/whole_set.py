@@ -38,7 +38,7 @@ import numpy as np
 from functools import partial
 from parallel_sharder.samples import tar_sizes
 from parallel_sharder.engines import open_engine
-from parallel_sharder.indexes.conversion import ReaderIndexes
+from parallel_sharder.indexes.readers import ReaderIndexes
 from parallel_sharder.model import ShardRecord
 from parallel_sharder.monitor.monitor import Silent
 from parallel_sharder.options import INDEXES

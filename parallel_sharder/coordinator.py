@@ -12,9 +12,9 @@ from parallel_sharder.journal.journal import Journal, past_of
 from parallel_sharder.model import Listing, Plan
 from parallel_sharder.monitor.monitor import Monitor
 from parallel_sharder.options import Options
-from parallel_sharder.place import check_place, check_place_for, check_room, saying_what_is_left, why_refused
 from parallel_sharder.plan import Limits, make_order, make_plan
 from parallel_sharder.publish import publish
+from parallel_sharder.refusals import check_place, check_place_for, check_room, saying_what_is_left, why_refused
 from parallel_sharder.report.preview import Preview
 from parallel_sharder.report.summary import Report
 from parallel_sharder.resume import archives_by_entry, fingerprint, refuse_changed_shards, refuse_changed_source

@@ -36,7 +36,7 @@ def _besides(options: Options, readers: Collection[str], card: bool) -> tuple[Be
     readers = [name for name in readers if name != "wids"]  # the index of wids is the manifest
     indexes: list[Beside] = []
     if readers:
-        from parallel_sharder.indexes.conversion import ReaderIndexes  # here, because it loads SQLite
+        from parallel_sharder.indexes.readers import ReaderIndexes  # here, because it loads SQLite
 
         indexes.append(ReaderIndexes(options.pattern, options.split, readers))
     return (

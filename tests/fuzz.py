@@ -48,7 +48,7 @@ with atheris.instrument_imports(include=["parallel_sharder", "xmltodict", "tarfi
     from parallel_sharder.samples.original import annotated_json
     from parallel_sharder.samples.shapes import Shapes
     from parallel_sharder.shard_writer import encode
-    from parallel_sharder.sources.tars import Stream, tar_members
+    from parallel_sharder.sources.tar_headers import Stream, tar_members
     from parallel_sharder.sources.zips import zip_members
     from parallel_sharder.stores.blob import ZipEntry
     from parallel_sharder.tar.ustar import HeaderTemplate

@@ -33,7 +33,7 @@ FLOORS = (
     "report",
     "indexes verify",
     "publish",
-    "place stock",
+    "refusals stock",
     "coordinator",
     "cli",
     "demo __main__",
@@ -49,7 +49,7 @@ NEVERS = {
     "engines": {"worker", "deal", "model", "tar.writer"},  # they run any function on any task
     "tar": {"stores", "stores.local", "worker"},  # it is handed the file that it writes to
     "stores": {"samples.sample", "worker", "journal.journal"},
-    "sources.scan": {"sources.imagenet.names"},  # and the rest of what is general; see below
+    "sources.pairing": {"sources.imagenet.names"},  # and the rest of what is general; see below
     "plan": {"stores", "engines.engine", "sources.source"},  # it is pure
 }
 """What no module of a room ever reaches, by itself or by what it imports."""
@@ -180,7 +180,7 @@ def test_sources_are_used_by_their_interface() -> None:
     """Who converts, previews and verifies a set knows a source as a Source; index reads tars, and needs no other."""
     used = {name for module in PATHS if room_of(module) != "sources" for name in imported_by(module)}
     used = {name for name in used if room_of(name) == "sources"}
-    assert {"sources.source", "sources.tars", "sources.imagenet.classes"} == used  # the last by the demo
+    assert {"sources.source", "sources.tar_headers", "sources.imagenet.classes"} == used  # the last by the demo
 
 
 def test_names_of_options_are_those_of_the_rooms() -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from parallel_sharder.indexes.energon_table import Rows, Table, key_end, rows_of
-from parallel_sharder.indexes.members import ShardMembers
-from parallel_sharder.sources.tars import TarMember
+from parallel_sharder.indexes.member_places import ShardMembers
+from parallel_sharder.sources.tar_headers import TarMember
 
 
 def rows(*names: str) -> Rows:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from parallel_sharder.indexes.members import Columns, ShardMembers
+from parallel_sharder.indexes.member_places import Columns, ShardMembers
 from parallel_sharder.model import Listing, Plan, ShardRecord
 from parallel_sharder.samples.forms import FORMS
 from parallel_sharder.samples.tar_sizes import FieldBytes, member_bytes

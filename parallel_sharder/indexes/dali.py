@@ -10,7 +10,7 @@ import functools
 from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
-from parallel_sharder.indexes.members import Columns, ShardMembers
+from parallel_sharder.indexes.member_places import Columns, ShardMembers
 from parallel_sharder.indexes.reader_index import ReaderIndex, is_shard_index
 from parallel_sharder.stores import store_of
 

@@ -28,7 +28,7 @@ from parallel_sharder.destination import readable_text
 from parallel_sharder.errors import DestinationError, SourceError
 from parallel_sharder.indexes import Shard
 from parallel_sharder.indexes.energon_table import Rows, Table, key_end, rows_of
-from parallel_sharder.indexes.members import ShardMembers
+from parallel_sharder.indexes.member_places import ShardMembers
 from parallel_sharder.indexes.reader_index import ReaderIndex, in_the_way, is_shard_index
 from parallel_sharder.indexes.shard_sets import ShardSet
 from parallel_sharder.pattern import braces, shard_name

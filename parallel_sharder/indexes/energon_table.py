@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import xxhash
 
-from parallel_sharder.indexes import members
-from parallel_sharder.indexes.members import Columns
+from parallel_sharder.indexes import member_places
+from parallel_sharder.indexes.member_places import Columns
 from parallel_sharder.stores import store_of
 
 CACHE_KB = 32_000
@@ -70,7 +70,7 @@ class Rows(NamedTuple):
 
 def key_end(name: str) -> int | None:
     """Return where the key ends by energon's rule: webdataset's, but `__meta__/` and the like belong to no sample."""
-    return None if _IS_META.match(name) else members.key_end(name)
+    return None if _IS_META.match(name) else member_places.key_end(name)
 
 
 def rows_of(samples: Sequence[Columns]) -> Rows:

@@ -18,7 +18,7 @@ from parallel_sharder.errors import DestinationError, SourceError, unwritable
 from parallel_sharder.indexes import Shard
 from parallel_sharder.indexes.dali import Dali
 from parallel_sharder.indexes.energon import Energon
-from parallel_sharder.indexes.members import ShardMembers, key_end
+from parallel_sharder.indexes.member_places import ShardMembers, key_end
 from parallel_sharder.indexes.openclip import OpenClip
 from parallel_sharder.indexes.reader_index import ReaderIndex
 from parallel_sharder.indexes.shard_sets import ShardSet

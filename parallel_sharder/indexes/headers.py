@@ -16,9 +16,9 @@ from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import SourceError
 from parallel_sharder.indexes import Shard
 from parallel_sharder.indexes.folder import FoundShard, index_shard
-from parallel_sharder.indexes.members import ShardMembers
+from parallel_sharder.indexes.member_places import ShardMembers
 from parallel_sharder.monitor.monitor import Monitor
-from parallel_sharder.sources.tars import Stream, TarMember, reader, tar_members
+from parallel_sharder.sources.tar_headers import Stream, TarMember, reader, tar_members
 from parallel_sharder.stores import store_of
 from parallel_sharder.stores.digests import digests_of
 

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from parallel_sharder.catalog.sets import json_at
 from parallel_sharder.errors import DestinationError
 from parallel_sharder.indexes import Shard
-from parallel_sharder.indexes.members import ShardMembers
+from parallel_sharder.indexes.member_places import ShardMembers
 from parallel_sharder.indexes.shard_sets import ShardSet
 from parallel_sharder.options import Reader
 from parallel_sharder.stores import store_of

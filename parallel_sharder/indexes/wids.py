@@ -16,7 +16,7 @@ from parallel_sharder.catalog.manifest import Manifest
 from parallel_sharder.catalog.sets import is_wids, json_at
 from parallel_sharder.errors import ManifestError
 from parallel_sharder.indexes import Shard
-from parallel_sharder.indexes.members import ShardMembers
+from parallel_sharder.indexes.member_places import ShardMembers
 from parallel_sharder.indexes.reader_index import ReaderIndex, content_before, json_bytes
 from parallel_sharder.indexes.shard_sets import ShardSet
 from parallel_sharder.setfiles import SetFiles

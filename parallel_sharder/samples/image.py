@@ -3,7 +3,7 @@
 Bytes come in; a Kind of problem with its detail, or width and height, are returned. Nothing is decoded. The walk over a
 JPEG's markers follows ITU-T T.81, annex B. A marker is FF and a code; behind a marker that comes before the image data
 stands a length of two bytes, big-endian, which counts itself. Fill bytes, and bytes between two segments, are passed
-over, because decoders do so. The module image_formats has the other formats.
+over, because decoders do so. The module other_formats has the other formats.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import struct
 from collections.abc import Iterator
 
 from parallel_sharder.kinds import Kind
-from parallel_sharder.samples import image_formats
+from parallel_sharder.samples import other_formats
 
 Size = tuple[int, int]
 """Width and height in pixels."""
@@ -74,10 +74,10 @@ def examine(data: memoryview) -> tuple[Kind, str] | None:
 def dimensions(data: memoryview) -> Size | None:
     """Return width and height in pixels, from the header of a JPEG, PNG, GIF or BMP; None for anything else.
 
-    Sources: ITU-T T.81 B.2.2 (frame header), and the sources named in the module image_formats.
+    Sources: ITU-T T.81 B.2.2 (frame header), and the sources named in the module other_formats.
     """
     if data[:2] != _START:
-        return image_formats.dimensions(data)
+        return other_formats.dimensions(data)
     frame, _ = _walk(data)
     height, width = _two_at(data, frame + 5) if frame else (0, 0)
     return (width, height) if width and height else None
@@ -89,7 +89,7 @@ _CUT_OFF = "a JPEG that is cut off: it has no end marker"
 def _other(data: memoryview) -> tuple[Kind, str]:
     if not data:
         return Kind.BAD_IMAGE, "an empty file"
-    name, fault = image_formats.examine(data)
+    name, fault = other_formats.examine(data)
     if fault:
         return Kind.BAD_IMAGE, f"not a whole {name}: {fault}"
     return (Kind.OTHER_FORMAT, name) if name else (Kind.BAD_IMAGE, "not an image: no image format begins so")

@@ -17,7 +17,7 @@ from parallel_sharder.errors import SourceError, unwritable
 from parallel_sharder.model import Place, Problem
 from parallel_sharder.sources.contents import NO_FILES, Contents, FileColumns, stranger, strangers
 from parallel_sharder.sources.names import JunkCount, NameKind, NameRule, is_archive
-from parallel_sharder.sources.tars import (
+from parallel_sharder.sources.tar_headers import (
     COMPRESSIONS,
     Read,
     Stream,

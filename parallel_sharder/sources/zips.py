@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from parallel_sharder.errors import SourceError
-from parallel_sharder.sources.tars import refusal
+from parallel_sharder.sources.tar_headers import refusal
 from parallel_sharder.stores.regular import open_regular
 from parallel_sharder.text import counted
 

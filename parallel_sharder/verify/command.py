@@ -2,7 +2,7 @@
 
 Takes VerifyOptions and returns a Verdict. Workers read every shard from its first byte to its last (see shard_check).
 Then each set is checked as a whole: repeated keys, shards too many, classes, order. If a source is given, the samples
-are compared with it (see comparison). Nothing is written, and the check continues to its end whatever it finds.
+are compared with it (see source_comparison). Nothing is written, and the check continues to its end whatever it finds.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from parallel_sharder.setfiles import SetFiles
 from parallel_sharder.sources.source import SourceOptions, open_source
 from parallel_sharder.stores import store_of
 from parallel_sharder.text import counted
-from parallel_sharder.verify.comparison import Rows, compare_with_source
 from parallel_sharder.verify.listed import Listed, against_shards, read_listed
 from parallel_sharder.verify.sample_check import ExpectedSet
 from parallel_sharder.verify.shard_check import ExpectedShard, ShardFindings, check_shard
+from parallel_sharder.verify.source_comparison import Rows, compare_with_source
 from parallel_sharder.verify.verdict import Verdict
 
 

@@ -2,7 +2,7 @@
 
 Takes the manifest's path and the keys in the shards. Returns the problems, and a Deviation for each line that the tool
 would have written otherwise, or that the shards contradict. It does not know whether a line is true of the source: only
-comparison.py finds that.
+source_comparison.py finds that.
 """
 
 from __future__ import annotations

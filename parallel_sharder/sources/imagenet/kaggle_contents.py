@@ -17,7 +17,7 @@ from parallel_sharder.sources.contents import NO_FILES, Contents, FileColumns, n
 from parallel_sharder.sources.imagenet.names import name_rule
 from parallel_sharder.sources.names import JunkCount, NameKind, NameRule
 from parallel_sharder.sources.small_files import InZip
-from parallel_sharder.sources.tars import refusal
+from parallel_sharder.sources.tar_headers import refusal
 from parallel_sharder.sources.zips import UNZIP, ZipMember, zip_members
 
 _IMAGES, _ANNOTATIONS = "ILSVRC/Data/CLS-LOC", "ILSVRC/Annotations/CLS-LOC"

@@ -15,7 +15,7 @@ from parallel_sharder.errors import SourceError
 from parallel_sharder.options import SPLITS
 from parallel_sharder.sources.imagenet.list_places import ListPlaces
 from parallel_sharder.sources.small_files import InTar, InZip, SmallFile
-from parallel_sharder.sources.tars import is_gzip
+from parallel_sharder.sources.tar_headers import is_gzip
 
 _DEVKIT = "ILSVRC2012_devkit"
 """How the names of devkits' folders begin."""

@@ -13,7 +13,7 @@ from parallel_sharder.options import LAYOUTS
 from parallel_sharder.sources.downloads import refuse_doubtful
 from parallel_sharder.sources.imagenet.image_places import existing_places, place_itself
 from parallel_sharder.sources.imagenet.layout import Layout
-from parallel_sharder.sources.imagenet.nearby import nothing_found, refuse_unlike
+from parallel_sharder.sources.imagenet.not_found import nothing_found, refuse_unlike
 from parallel_sharder.sources.imagenet.published import MD5
 
 

@@ -19,11 +19,11 @@ from parallel_sharder.sources.archive_index import ArchiveIndex, archive_at
 from parallel_sharder.sources.imagenet.classes import Synset
 from parallel_sharder.sources.imagenet.layout import Layout
 from parallel_sharder.sources.imagenet.names import name_rule
-from parallel_sharder.sources.imagenet.nearby import no_image
+from parallel_sharder.sources.imagenet.not_found import no_image
 from parallel_sharder.sources.imagenet.notices import notices_of
 from parallel_sharder.sources.imagenet.survey import survey_annotations, survey_images
 from parallel_sharder.sources.imagenet.val_labels import read_labels, wnids_of
-from parallel_sharder.sources.scan import Annotations, Files, Pairs, listing_of
+from parallel_sharder.sources.pairing import Annotations, Files, Pairs, listing_of
 from parallel_sharder.sources.survey import ScanProgress, Survey
 from parallel_sharder.text import counted
 

@@ -36,7 +36,7 @@ from parallel_sharder.sources.tar_contents import (
     packed_images,
     place_of,
 )
-from parallel_sharder.sources.tars import reader, refusal, refuse_packed, tar_members
+from parallel_sharder.sources.tar_headers import reader, refusal, refuse_packed, tar_members
 from parallel_sharder.stores.regular import open_regular
 from parallel_sharder.text import counted, first_few
 

@@ -27,7 +27,7 @@ from parallel_sharder.indexes.folder import (
     unwritten,
 )
 from parallel_sharder.indexes.headers import index_headers
-from parallel_sharder.indexes.members import ShardMembers
+from parallel_sharder.indexes.member_places import ShardMembers
 from parallel_sharder.indexes.reader_index import ReaderIndex
 from parallel_sharder.indexes.shard_sets import ListedSet, ShardSet, listed_sets
 from parallel_sharder.model import ShardRecord

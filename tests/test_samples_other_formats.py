@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from parallel_sharder.samples.image_formats import dimensions, examine
+from parallel_sharder.samples.other_formats import dimensions, examine
 
 WRITTEN = {"PNG": "PNG", "GIF": "GIF", "BMP": "BMP", "WEBP": "WebP", "TIFF": "TIFF", "PPM": "PNM", "ICO": "ICO"}
 """What Pillow writes, and what it is called here."""

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
-from parallel_sharder.sources.tars import TarMember
+from parallel_sharder.sources.tar_headers import TarMember
 from parallel_sharder.tar.ustar import BLOCK_BYTES
 
 KeyEnd = Callable[[str], int | None]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parallel_sharder.errors import SourceError
-from parallel_sharder.sources.tars import Stream, tar_members
+from parallel_sharder.sources.tar_headers import Stream, tar_members
 from tests import made
 
 

@@ -15,7 +15,7 @@ from parallel_sharder.errors import DestinationError
 from parallel_sharder.journal.journal import Journal, past_of
 from parallel_sharder.model import Listing, Plan
 from parallel_sharder.monitor.monitor import Silent
-from parallel_sharder.place import check_place, check_room, saying_what_is_left, why_refused
+from parallel_sharder.refusals import check_place, check_room, saying_what_is_left, why_refused
 from parallel_sharder.sources.source import SourceOptions, open_source
 from tests import made
 

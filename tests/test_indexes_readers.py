@@ -49,7 +49,7 @@ def test_resumed_run_has_the_same_indexes(raw: Path, tmp_path: Path) -> None:
     """Stopped while it writes shards, stopped while it writes indexes, with shards lost: always the same files."""
     convert_both(raw, tmp_path / "once", "all", md5=True)
     out = tmp_path / "out"
-    for stop in ("stores.durable.write_file", "indexes.energon_table.Table.finish", "indexes.conversion.index_shard"):
+    for stop in ("stores.durable.write_file", "indexes.energon_table.Table.finish", "indexes.readers.index_shard"):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(f"parallel_sharder.{stop}", Mock(side_effect=KeyboardInterrupt))
             with pytest.raises(KeyboardInterrupt):
