@@ -1,7 +1,7 @@
 """The story of a run: check the place, scan, plan, take stock, deal, write, record, publish, report.
 
-It reads from top to bottom, and every step is a module of its own. Nothing is published before every shard is whole and
-has its final name, and the manifest is published last. Only this process publishes.
+Read `convert` from top to bottom: each call is a step, and each step has a module of its own. Nothing is published
+before every shard is whole and has its final name, and the manifest is published last. Only this process publishes.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
     """Convert the data set that `options` name into shards and a manifest, and report what is there now.
 
     Continues where an earlier run with the same choices and the same source has stopped. Raises SharderError for what
-    stops a run; finished shards and the journal stay, and nothing else does. It can be called from anywhere: workers do
-    not import the calling script, so it needs no `if __name__ == "__main__":`.
+    stops a run; finished shards, the journal and the listing of a source's archive stay, and what was begun is removed.
+    It can be called from anywhere: workers do not import the calling script, so it needs no
+    `if __name__ == "__main__":`.
     """
     with opened(options, monitor, write_chunk.__module__) as run:
         check_place(run.options)

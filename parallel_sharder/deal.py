@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import Protocol
 
-from parallel_sharder.engines.engine import Engine, Run
+from parallel_sharder.engines.engine import Engine, Work
 from parallel_sharder.engines.progress import Progress
 from parallel_sharder.errors import Death, DestinationGoneError, WorkerError
 from parallel_sharder.model import Chunk, Job, Listing, Plan, ShardRecord
@@ -115,7 +115,7 @@ def deal(
 
 
 def _deal(
-    run: Run[Chunk, ShardRecord], engine: Engine, recorder: Recorder, progress: Callable[[int, int], None]
+    run: Work[Chunk, ShardRecord], engine: Engine, recorder: Recorder, progress: Callable[[int, int], None]
 ) -> list[ShardRecord]:
     records: list[ShardRecord] = []
     deaths: Counter[int] = Counter()
@@ -150,7 +150,7 @@ def prepare_again(chunk: Chunk, deaths: int, death: Death) -> None:
     """Remove the temporary file of a chunk whose worker has died, before the chunk is dealt again.
 
     Raises WorkerError if `deaths`, the count for this chunk, reaches DEATHS. If the worker died after its shard got the
-    final name, the shard is written again, found to have the same bytes, and kept.
+    final name, the shard is written again, found to have the same bytes, and the copy that has the name stays.
     """
     folder, name = os.path.split(chunk.path)
     store_of(folder).remove_partials(folder, re.escape(name))

@@ -1,7 +1,7 @@
-"""The place: whether a set can be made where the options say, asked before each step that would be in vain.
+"""Refusals: in which order a run is refused that could not be finished, each as early as it can be.
 
-What can be refused is refused before the scan, before the first write, or with what is left to do. The single refusals
-are in `destination`, `journal` and `publish`; here is their order.
+Most come before the scan, some before the first write. An error that comes later also says what is left to do. The
+single refusals are in `destination`, `journal` and `publish`.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ class CardedSet(NamedTuple):
             manifest.options.labels,
             manifest.options.annotations,
             bool(manifest.classes),
-            os.path.basename(table) if os.path.exists(table) else None,
+            os.path.basename(table) if store_of(table).exists(table) else None,
             manifest.tool,
             _glob(manifest.shards[-1].name),
         )

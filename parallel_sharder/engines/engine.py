@@ -1,9 +1,9 @@
 """The engine's interface: tasks come in, and outcomes are returned, wherever the work is done.
 
             run               begin                       succeed, fail
-    caller ------> Run: slots ------> engine: any worker -------------> Run ------> Outcome
+    caller ------> Work: slots ------> engine: any worker -------------> Work ------> Outcome
 
-A Run keeps a bounded number of tasks in hand, each in a slot. For each Hand that `begin` gets, an engine calls the
+A Work keeps a bounded number of tasks in hand, each in a slot. For each Hand that `begin` gets, an engine calls the
 function on a worker, and then `succeed` or `fail`, once and from any thread. It also carries what functions tell by
 their Progress. Functions and tasks are frozen values, and a function has a name that can be imported; so both can be
 sent to another process or host. An engine knows neither what the tasks are nor which functions exist.
@@ -78,10 +78,10 @@ class Hand(Generic[T, R]):
         return Outcome(self.task, result, Where(self._host, self.slot))
 
 
-class Run(Generic[T, R]):
+class Work(Generic[T, R]):
     """The work of one function on tasks; at most `engine.slots` tasks are in hand at a time.
 
-    The caller iterates either over the Run or over its `rounds`. Both raise the function's error.
+    The caller iterates either over the Work or over its `rounds`. Both raise the function's error.
     """
 
     def __init__(self, engine: Engine, function: Callable[[T, Progress], R], tasks: Iterable[T]) -> None:
@@ -170,7 +170,7 @@ class Engine(ABC):
     """
 
     workers: int
-    """The number of tasks on which processes other than this one can work at the same time."""
+    """How many tasks run at once in other processes; 0 if this process does the work."""
     slots: int
     """The number of tasks in hand: those that are worked on, and a few that wait."""
 
@@ -184,13 +184,13 @@ class Engine(ABC):
             self.stop()
         self.close()
 
-    def run(self, function: Callable[[T, Progress], R], tasks: Iterable[T]) -> Run[T, R]:
-        """Return the work of `function` on `tasks`, which begins when the caller iterates over the Run.
+    def run(self, function: Callable[[T, Progress], R], tasks: Iterable[T]) -> Work[T, R]:
+        """Return the work of `function` on `tasks`, which begins when the caller iterates over the Work.
 
-        A Run that the caller leaves before its end may still have tasks in hand. Their outcomes are dropped, and what
-        they tell is added to what the tasks of the next Run tell.
+        A Work that the caller leaves before its end may still have tasks in hand. Their outcomes are dropped, and what
+        they tell is added to what the tasks of the next Work tell.
         """
-        return Run(self, function, tasks)
+        return Work(self, function, tasks)
 
     def each(self, function: Callable[[T], R], tasks: Iterable[T]) -> Iterator[R]:
         """Yield the results of `function` for `tasks`, as they are done. Raises its errors, and Deaths too."""

@@ -7,7 +7,7 @@
     wids       <set>.json: shards, counts, sizes, for the wids library; a set's manifest is one already
 
 Each index is, byte for byte or entry for entry, what the reader's own tool writes. Where each member is stands in one
-form (see members.py): it is computed from the plan and the records of our own shards, or read from the headers of
+form (see member_places.py): it is computed from the plan and the records of our own shards, or read from the headers of
 anybody's finished shards. energon and dali cannot have indexes of compressed shards, because a member has no offset in
 the compressed file.
 """

@@ -5,7 +5,7 @@ one group of columns. For our own shards the columns are computed (see computed.
 here from the members that the headers name.
 
 Each reader has its own rule by which it divides a member's name into key and field. The rules agree on nearly all
-shards. A reader's index asks for the samples by the reader's rule.
+shards. Each index gets the samples as its own reader divides them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The indexes that a conversion writes for its own shards: it refuses, withdraws and writes them for all readers.
+"""All readers' indexes of a conversion's own shards: they are refused, withdrawn and written together.
 
 It computes once, for all readers, where the members of these shards are. The indexes of the folder also list the
 finished sets in the same folder that have a manifest or a wids index: energon's from the headers of their shards, the
@@ -33,6 +33,7 @@ from parallel_sharder.indexes.shard_sets import ListedSet, ShardSet, listed_sets
 from parallel_sharder.model import ShardRecord
 from parallel_sharder.monitor.monitor import Monitor
 from parallel_sharder.pattern import ShardPattern
+from parallel_sharder.stores import store_of
 
 Made = Sequence[tuple[ShardRecord, Callable[[], ShardMembers]]]
 """The records of shards, in order of number. Each has a function that computes where the shard's members are."""
@@ -122,4 +123,4 @@ class ReaderIndexes(Beside):
 
 
 def _is_uncompressed_shard(folder: str, name: str) -> bool:
-    return name.endswith(".tar") and os.path.isfile(os.path.join(folder, name))
+    return name.endswith(".tar") and store_of(folder).is_file(os.path.join(folder, name))

@@ -15,6 +15,7 @@ from parallel_sharder.destination import existing
 from parallel_sharder.journal.journal import Past
 from parallel_sharder.model import Listing, Plan, Problem
 from parallel_sharder.options import Options
+from parallel_sharder.stores import store_of
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Preview:
         ours = [path for name, path in there.items() if past is not None and name in past.names]
         kept = []
         if options.overwrite:  # the run removes them first
-            free_bytes += sum(os.path.getsize(path) for path in ours)
+            free_bytes += sum(store_of(path).size(path) for path in ours)
         elif past is not None and not in_the_way:
             kept = [
                 number for number in sorted(past.done) if number < plan.shard_count and pattern.path(number) in ours

@@ -1,4 +1,4 @@
-"""Image formats other than JPEG: which one a file's bytes begin as, and whether the file can be whole.
+"""Other formats than JPEG: which one a file's bytes begin as, and whether the file can be whole.
 
 These are formats that image libraries (Pillow, OpenCV) read whatever the file's name is. The real set has one PNG.
 Bytes come in; the format's name, a fault, or width and height are returned. Nothing is decoded.

@@ -1,4 +1,4 @@
-"""The scan: the contents of many places become a Listing, whose files are sorted and paired by their keys.
+"""Pairing: the contents of many places become a Listing, whose images and annotations are paired by their keys.
 
 A source gathers images and annotations as Files, pairs them, and says the class of each image. Files that belong to no
 sample of the Listing become problems, so that nothing is left out in silence. This module knows no data set.

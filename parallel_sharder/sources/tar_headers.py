@@ -1,4 +1,4 @@
-"""Tars: the members of a source's tar archive are found by their headers, in a file or in a stream.
+"""Tar headers: the members of a source's tar archive are found by their headers, in a file or in a stream.
 
 Every dialect can be read. Headers that v7, ustar and GNU tar write for plain files are read here, because a set has a
 million of them. All other headers (long names, PAX, numbers in base 256) are read by Python's tarfile. tarfile treats

@@ -1,7 +1,9 @@
-"""The stores: each kind of storage for finished files answers to `store.Store`; the local disk is the only one so far.
+"""The stores, for finished files and for the source's: where bytes are read and where they go.
 
-`store_of` chooses the store of a path. Only this package opens, renames, syncs or locks files that are not the
-source's. It also has the files of the source as `blob`s, and `readahead` for them.
+Each kind of storage for finished files answers to `store.Store`; the local disk is the only one so far. A bucket would
+be one more such file, and a line in `store_of`, which chooses the store of a path; `pattern` refuses addresses until
+then. Only this package opens, renames, syncs or locks files that are not the source's. Files of the source are read
+as `blob`s, with `readahead`.
 """
 
 from __future__ import annotations

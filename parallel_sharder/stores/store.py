@@ -128,7 +128,7 @@ class Store(Protocol):
         """Return a new file that will be `path`; `md5` asks for its MD5.
 
         If a file of the same bytes has the name, that file is kept instead of the new one. With `replaces_damaged`, a
-        damaged copy of the new file that has the name is replaced.
+        file that has the name is replaced if it is a damaged copy of the new one.
         """
 
     def build(self, path: str) -> Building:

@@ -1,4 +1,4 @@
-"""Comparison: whether each sample of the source is in exactly one shard of a finished set, with the same bytes.
+"""Source comparison: whether each sample of the source is in exactly one shard of a finished set, with the same bytes.
 
 Takes the samples that the checks of the shards have found, as columns, the source as a Listing, and the list of
 problems. It matches samples by their keys. For each sample that is on both sides, workers read the source's files and

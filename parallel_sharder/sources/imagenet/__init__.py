@@ -1,1 +1,1 @@
-"""ImageNet (ILSVRC2012) as a source: only this package knows WordNet IDs, splits, devkits and the official archives."""
+"""ImageNet (ILSVRC2012) as a source: of the sources, only this package knows its names, devkits and archives."""

@@ -1,4 +1,4 @@
-"""Nearby: the messages for users whose images are not where they were looked for, each with one remedy.
+"""Not found: the messages for users whose images are not where they were looked for, each with one remedy.
 
 Folders a few levels up and down are looked at, by glances, and the remedy follows from what they hold: another --root,
 --layout or --split, or a command that unpacks, renames or sorts files. Nothing is changed here.
