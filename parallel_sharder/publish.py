@@ -2,7 +2,8 @@
 
 Before work starts, foreign files that have their names are refused. Before shards are removed, the files that list them
 are withdrawn. Each kind of file is a `catalog.beside.Beside` in a module of its own, which knows the file's content and
-recognises its own; this module knows only which kinds a run writes, and in which order.
+recognises its own; this module knows only which kinds a run writes, and in which order. The readers' indexes are one
+kind (see indexes/readers.py).
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """The worker: `write_chunk`, which turns one Chunk into a shard and returns its ShardRecord.
 
 It is a top-level function of frozen values, so that any engine can run it. It reads the files that the chunk lists, in
-order, and writes one shard; a sample that cannot be stored is left out and named in the record. It does not know the
-plan, other chunks, or the engine. It imports neither numpy nor scipy, which would cost each worker more memory and
-start-up time than all the rest.
+order, and writes one shard; a sample that cannot be stored is left out and named in the record. Each file is read by
+its blob (see stores/blob.py), an image straight to its place in the shard's buffer. The worker does not know the plan,
+other chunks, or the engine. It imports neither numpy nor scipy, which would cost each worker more memory and start-up
+time than all the rest.
 """
 
 from __future__ import annotations
