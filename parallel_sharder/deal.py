@@ -102,7 +102,6 @@ def deal(
         return _deal(run, engine, recorder, progress)
     except BaseException:
         engine.stop()
-        _remove_unfinished(run.in_hand())
         finished = run.unhandled()
         try:
             recorder.record(finished)
@@ -111,6 +110,8 @@ def deal(
                 identity = traced_identity(record.path, [Trace(record.file_bytes, record.xxh3_128)])
                 store_of(record.path).remove_identified(record.path, identity)
             raise
+        finally:
+            _remove_unfinished(run.in_hand())
         raise
 
 
@@ -140,7 +141,7 @@ def _deal(
 
 
 def _remove_unfinished(chunks: Sequence[Chunk]) -> None:
-    """Remove what workers that were ended have left of shards."""
+    """Remove the temporary files of chunks whose workers have ended."""
     for folder in {os.path.dirname(chunk.path) for chunk in chunks}:
         names = "|".join(re.escape(os.path.basename(chunk.path)) for chunk in chunks)
         store_of(folder).remove_partials(folder, names)
@@ -152,8 +153,7 @@ def prepare_again(chunk: Chunk, deaths: int, death: Death) -> None:
     Raises WorkerError if `deaths`, the count for this chunk, reaches DEATHS. If the worker died after its shard got the
     final name, the shard is written again, found to have the same bytes, and the copy that has the name stays.
     """
-    folder, name = os.path.split(chunk.path)
-    store_of(folder).remove_partials(folder, re.escape(name))
+    _remove_unfinished([chunk])
     if deaths < DEATHS:
         return
     count = len(chunk.keys) // chunk.key_width

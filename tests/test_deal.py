@@ -147,6 +147,23 @@ def test_error_of_a_worker_loses_no_finished_record(engine: Engine, tmp_path: Pa
         assert [0, 1, 2] == ledger.done
 
 
+def test_tidying_that_fails_loses_no_finished_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is finished is recorded before temporary files are removed, whose removal may fail."""
+
+    def fail(*_: object) -> None:
+        raise OSError(5, "Input/output error", str(tmp_path))
+
+    def interrupt(done: int, _: int) -> None:
+        if done >= 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("parallel_sharder.stores.local.LocalStore.remove_partials", fail)
+    ledger = Ledger()
+    with open_engine(0) as engine, pytest.raises(OSError, match="Input/output error"):
+        deal(chunks_of(20, tmp_path), pretend, engine, ledger, interrupt)
+    assert [0, 1, 2] == ledger.done[:3]
+
+
 class Gone(Ledger):
     """A destination that is not there any more as it was."""
 
