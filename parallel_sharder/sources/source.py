@@ -26,17 +26,22 @@ from parallel_sharder.pattern import ShardPattern
 class SourceOptions:
     """Which data set is read, and which parts of it. Fields that Options has too mean what they mean there.
 
-    If `wants_annotations` is False, the Listing has no annotations, even if the data set has some.
+    A form of `annotations` that has none leaves them out of the Listing, even if the data set has some.
     """
 
     root: str | Path
     split: str
     labels: str
-    wants_annotations: bool = True
+    annotations: str = "original"
     xml_root: str | Path | None = None
     meta: str | Path | None = None
     layout: str | None = None
     check_archives: bool = False
+
+    @property
+    def wants_annotations(self) -> bool:
+        """Whether the Listing has the annotations that the data set has."""
+        return self.annotations not in WITHOUT_ANNOTATIONS
 
     @classmethod
     def of(cls, options: Options) -> SourceOptions:
@@ -45,7 +50,7 @@ class SourceOptions:
             root=options.root,
             split=options.split,
             labels=options.labels,
-            wants_annotations=options.annotations not in WITHOUT_ANNOTATIONS,
+            annotations=options.annotations,
             xml_root=options.xml_root,
             meta=options.meta,
             layout=options.layout,

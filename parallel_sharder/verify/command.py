@@ -25,7 +25,7 @@ from parallel_sharder.errors import DestinationError, ManifestError, SourceError
 from parallel_sharder.journal.journal import progress_of
 from parallel_sharder.model import Deviation, Listing, Problem
 from parallel_sharder.monitor.monitor import Monitor, guarded
-from parallel_sharder.options import WITHOUT_ANNOTATIONS, VerifyOptions
+from parallel_sharder.options import VerifyOptions
 from parallel_sharder.pattern import ShardPattern, is_pattern, shard_name
 from parallel_sharder.setfiles import SetFiles
 from parallel_sharder.sources.source import SourceOptions, open_source
@@ -269,7 +269,7 @@ def _source(choices: Choices, options: VerifyOptions, engine: Engine, monitor: M
         root=options.source,
         split=choices.split,
         labels=choices.labels,
-        wants_annotations=choices.annotations not in WITHOUT_ANNOTATIONS,
+        annotations=choices.annotations,
         xml_root=options.xml_root,
         meta=options.meta,
         layout=options.layout,
