@@ -15,7 +15,7 @@ from parallel_sharder.kinds import Kind
 from parallel_sharder.model import ImageClass, Role
 from parallel_sharder.samples import annotation
 from parallel_sharder.samples.form import IMAGE, LABEL, ByClass, Encoded, Field, JsonField
-from parallel_sharder.samples.none import plain_json
+from parallel_sharder.samples.none import plain_json, plain_json_bytes
 from parallel_sharder.samples.sample import Sample
 from parallel_sharder.samples.shapes import KNOWN_SHAPES
 
@@ -33,10 +33,6 @@ def annotated_json(document: dict[str, Any], image_class: ImageClass | None) -> 
     return json.dumps(document).encode("ascii")
 
 
-def _class_bytes(image_class: ImageClass | None, _: int) -> int:
-    return len(plain_json(image_class))
-
-
 class OriginalForm:
     """The Form by the name `original`."""
 
@@ -48,7 +44,7 @@ class OriginalForm:
     def fields(self, has_classes: bool) -> tuple[Field, ...]:
         """As form.Form says."""
         times, largest = annotation.JSON_BYTES_PER_XML_BYTE, annotation.SIZE_LIMIT_BYTES
-        json_field = Field("json", _class_bytes, Role.ANNOTATION, times, largest)
+        json_field = Field("json", plain_json_bytes, Role.ANNOTATION, times, largest)
         return (LABEL, IMAGE, json_field) if has_classes else (IMAGE, json_field)
 
     def hub_type(self, has_classes: bool) -> dict[str, Any]:
