@@ -182,3 +182,19 @@ def add_bytes(archive: tarfile.TarFile, name: str, data: bytes) -> None:
     member = tarfile.TarInfo(name)
     member.size = len(data)
     archive.addfile(member, io.BytesIO(data))
+
+
+def notes_at(path: Path) -> None:
+    """Put somebody's text there."""
+    path.write_text("my notes")
+
+
+def link_at(path: Path) -> None:
+    """Put a link to somebody's text there."""
+    path.with_name("target").write_text("my notes")
+    path.symlink_to("target")
+
+
+def dangling_link_at(path: Path) -> None:
+    """Put a link to nothing there."""
+    path.symlink_to("new")

@@ -21,6 +21,7 @@ from parallel_sharder.monitor.recording import Recording
 from parallel_sharder.stores import durable
 from parallel_sharder.stores.traces import is_damaged_copy, trace_of
 from tests import made
+from tests.made import dangling_link_at, link_at, notes_at
 from tests.test_convert import digests
 from tests.test_journal import FINGERPRINT, of_format, record
 from tests.test_resume import interrupted
@@ -369,19 +370,6 @@ def test_records_of_other_files(tmp_path: Path, number: int, name: str, old_form
     assert ["precious", "precious"] == [victim.read_text() for victim in victims]
 
 
-def _text(path: Path) -> None:
-    path.write_text("my notes")
-
-
-def _link(path: Path) -> None:
-    path.with_name("target").write_text("my notes")
-    path.symlink_to("target")
-
-
-def _dangling_link(path: Path) -> None:
-    path.symlink_to("new")
-
-
 def _socket(path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as one:
         folder = os.open(path.parent, os.O_PATH)
@@ -399,10 +387,10 @@ def _flipped_format_3(path: Path) -> None:
 
 
 FOREIGN: list[tuple[Callable[[Path], object], str]] = [
-    (_text, "is there, and it is no journal of this tool, or nothing in it is whole. Nothing is overwritten"),
+    (notes_at, "is there, and it is no journal of this tool, or nothing in it is whole. Nothing is overwritten"),
     (_flipped_format_3, "is there, and it is no journal of this tool, or nothing in it is whole. Nothing is"),
-    (_link, "is a link, and nothing is written through one. Move it out of the way, or choose another dest."),
-    (_dangling_link, "is a link, and nothing is written through one. Move it out of the way"),
+    (link_at, "is a link, and nothing is written through one. Move it out of the way, or choose another dest."),
+    (dangling_link_at, "is a link, and nothing is written through one. Move it out of the way"),
     (os.mkfifo, "cannot be written: it is a pipe, and no regular file. Mend that, or choose another folder with dest."),
     (_socket, "cannot be written: it is a socket, and no regular file"),
 ]

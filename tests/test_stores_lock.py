@@ -13,22 +13,10 @@ import pytest
 
 from parallel_sharder.errors import SharderError
 from parallel_sharder.stores.lock import locked_folder
+from tests.made import dangling_link_at, link_at, notes_at
 
 
-def _text(path: Path) -> None:
-    path.write_text("my notes")
-
-
-def _link(path: Path) -> None:
-    path.with_name("target").write_text("my notes")
-    path.symlink_to("target")
-
-
-def _dangling_link(path: Path) -> None:
-    path.symlink_to("new")
-
-
-@pytest.mark.parametrize("make", [_text, _link, _dangling_link, os.mkfifo])
+@pytest.mark.parametrize("make", [notes_at, link_at, dangling_link_at, os.mkfifo])
 def test_foreign_locks(tmp_path: Path, make: Callable[[Path], object]) -> None:
     """What has the name of the folder's lock and is none is refused and stays; nothing is made behind a link."""
     make(tmp_path / ".folder.lock")
@@ -44,6 +32,8 @@ def test_waiting_for_the_lock_is_told(tmp_path: Path) -> None:
     script = f"""import sys, time
 from parallel_sharder.journal.fingerprint import FORMAT
 from parallel_sharder.stores.lock import locked_folder
+from tests.made import dangling_link_at, link_at, notes_at
+from tests.made import dangling_link_at, link_at, notes_at
 sys.argv = ["parallel-sharder", "index", "/a b"]
 with locked_folder({str(tmp_path)!r}, print):
     print("locked", flush=True)
