@@ -56,6 +56,13 @@ def test_every_task_once(engine: Engine) -> None:
     assert [] == [*engine.run(square, [])]
 
 
+def test_a_closed_engine_takes_nothing(engine: Engine) -> None:
+    """A task that came after the end would never be done, so it is refused."""
+    engine.close()
+    with pytest.raises(RuntimeError, match="the engine is closed"):
+        [*engine.run(square, [1])]
+
+
 def test_tasks_in_hand_are_bounded(engine: Engine) -> None:
     """No task is asked for before there is a slot for it."""
     asked: list[int] = []

@@ -26,6 +26,7 @@ class Inline(Engine):
 
     def __init__(self) -> None:
         self._counts = Counts()
+        self._closed = False
         self._hands: SimpleQueue[Hand[Any, Any] | None] = SimpleQueue()
         self._thread: threading.Thread | None = threading.Thread(target=self._work, name="in-line worker", daemon=True)
         try:
@@ -35,6 +36,8 @@ class Inline(Engine):
 
     def begin(self, hand: Hand[Any, Any]) -> None:
         """As Engine says."""
+        if self._closed:
+            raise RuntimeError("the engine is closed")
         if self._thread is None:
             self._do(hand)
         else:
@@ -55,6 +58,7 @@ class Inline(Engine):
 
     def close(self) -> None:
         """As Engine says."""
+        self._closed = True
         if self._thread is not None:
             self._hands.put(None)
             self._thread.join()

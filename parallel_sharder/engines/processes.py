@@ -102,6 +102,8 @@ class Processes(Engine):
         """As Engine says. Raises the error that has ended the dispatching thread, if there is one."""
         if self._failure is not None:
             raise self._failure
+        if self._closing:
+            raise RuntimeError("the engine is closed")
         if self._thread is None:
             thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
             thread.start()
