@@ -17,7 +17,7 @@ import pytest
 
 from parallel_sharder import Options, convert
 from parallel_sharder.catalog.manifest import signed
-from parallel_sharder.errors import DestinationError, OptionsError
+from parallel_sharder.errors import DestinationError, OptionsError, SharderError
 from parallel_sharder.monitor.recording import Recording
 from parallel_sharder.options import Split
 from tests.indexed import broken_source, content_of, convert_both, dali_index, foreign, index
@@ -64,6 +64,16 @@ def test_resumed_run_has_the_same_indexes(raw: Path, tmp_path: Path) -> None:
     assert content_of(tmp_path / "once") == content_of(out)
     convert_both(raw, out, "none", md5=True)  # takes nothing away
     assert content_of(tmp_path / "once") == content_of(out)
+
+
+def test_the_large_index_comes_first(raw: Path, tmp_path: Path) -> None:
+    """Where the disk has no room for the table of Energon, no index of the folder is written before it."""
+    convert_both(raw, tmp_path, "none")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("parallel_sharder.indexes.energon_table.Table.finish", Mock(side_effect=OSError(28, "No space")))
+        with pytest.raises(SharderError, match="No space"):
+            index(tmp_path, "wids", "timm", "openclip", "energon")
+    assert [] == [name for name in content_of(tmp_path) if name.startswith(("sizes", "_info", ".nv-meta", "wids"))]
 
 
 def test_indexes_of_a_finished_set(raw: Path, tmp_path: Path) -> None:

@@ -167,12 +167,12 @@ class Energon(ReaderIndex):
             files[DATASET] = DATASET_YAML  # a file that exists may have been changed by its user
         return {os.path.join(self._meta, name): content for name, content in files.items()}
 
-    def write(self, contents: Mapping[str, bytes]) -> list[str]:
-        """Write the table and then the other files, and return the paths of all."""
+    def write_large(self) -> list[str]:
+        """Write the table."""
         assert self._table is not None  # noqa: S101 - begin was called
         assert not self._waiting  # noqa: S101 - each shard was added
         self._table.finish(self.is_own)
-        return [os.path.join(self._meta, TABLE), *super().write(contents)]
+        return [os.path.join(self._meta, TABLE)]
 
     def close(self) -> None:
         """Remove the table if it is not finished."""

@@ -111,10 +111,15 @@ class Table:
         self._path = path
         self._file = store_of(path).build(path)
         # A crash leaves a temporary file that nobody reads, so SQLite need not sync; `finish` syncs the whole file.
-        self._database = sqlite3.connect(self._file.local_path, isolation_level=None)
-        self._database.executescript(
-            f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -{CACHE_KB}; {_TABLES} BEGIN;"
-        )
+        try:
+            self._database = sqlite3.connect(self._file.local_path, isolation_level=None)
+            self._database.executescript(
+                f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -{CACHE_KB};"
+                f" {_TABLES} BEGIN;"
+            )
+        except BaseException:
+            self._file.abort()
+            raise
 
     def add(self, tar_file_id: int, rows: Rows) -> str | None:
         """Add the rows of a shard. Return the first key that the table has already, or None if all keys are new."""

@@ -129,6 +129,8 @@ class FolderIndexes:
         paths = [os.path.join(self._folder, name) for name in self._names]
         beside = [index.index_path(path) for path in paths for index in self._indexes]
         written = [path for path in beside if path is not None]
+        for index in self._indexes:
+            written += index.write_large()
         for index, files in zip(self._indexes, contents, strict=True):
             written += index.write(files)
         return written

@@ -25,10 +25,11 @@ from parallel_sharder.stores import store_of
 class ReaderIndex:
     """The index of the shards of `sets`, all in one folder, for one reader.
 
-    An index is made by these calls in this order: `begin`, `add` for each shard, `contents`, `write`. `close` is always
-    called at the end, after an error too. `seeks` says whether the reader reads from offsets in a shard, so that where
-    its members are must be known. `lists_samples` says whether the index of the folder lists samples, and not only
-    counts. `file_names` is a regular expression for the names of the files that are written under the lock.
+    An index is made by these calls in this order: `begin`, `add` for each shard, `contents`, `write_large`, `write`.
+    `close` is always called at the end, after an error too. `seeks` says whether the reader reads from offsets in a
+    shard, so that where its members are must be known. `lists_samples` says whether the index of the folder lists
+    samples, and not only counts. `file_names` is a regular expression for the names of the files that are written
+    under the lock.
     """
 
     reader: ClassVar[Reader]
@@ -89,6 +90,10 @@ class ReaderIndex:
     def contents(self, shards: Mapping[str, Sequence[Shard]]) -> dict[str, bytes]:
         """Return the content of each index of the whole folder, by its path; `shards` has the shards of each set."""
         return {}
+
+    def write_large(self) -> list[str]:
+        """Write the file that can need much space, before any other index of the folder; return its path, if any."""
+        return []
 
     def write(self, contents: Mapping[str, bytes]) -> list[str]:
         """Write the files with these contents, and return the paths of the written files."""
