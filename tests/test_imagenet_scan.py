@@ -6,6 +6,8 @@ import os
 import stat
 import subprocess
 import sys
+import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from parallel_sharder.model import Listing, Role
 from parallel_sharder.monitor.monitor import Silent
 from parallel_sharder.sources.imagenet.classes import read_classes
 from parallel_sharder.sources.source import SourceOptions, open_source
+from parallel_sharder.sources.survey import results_of
 from tests import made
 from tests.conftest import without_privileges
 from tests.made import WNIDS, Made, val_key
@@ -504,3 +507,16 @@ def test_columns_are_narrow(tmp_path: Path) -> None:
     listing = listing_of(tmp_path)
     columns = [each for each in vars(listing).values() if isinstance(each, np.ndarray)]
     assert sum(column.nbytes for column in columns) / len(listing) < 60
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_the_first_bad_folder_is_named(workers: int) -> None:
+    """The same one on every run, whichever worker is first to find a bad one."""
+    tasks = [partial(_refuse, 0.5, "first"), partial(_refuse, 0.0, "second")]
+    with open_engine(workers, None) as engine, pytest.raises(SourceError, match="first"):
+        results_of(tasks, engine, "/raw", Silent().scanning)
+
+
+def _refuse(seconds: float, name: str) -> None:
+    time.sleep(seconds)
+    raise SourceError(name)

@@ -69,7 +69,7 @@ class Source(Protocol):
         """The folders that hold the data set's files, in which nothing else may be written; the scan may add some."""
 
     def __enter__(self) -> Self:
-        """Create the temporary files that reading needs. Raises DestinationError if they cannot be created."""
+        """Begin to read; nothing is created before the scan."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -12,8 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from parallel_sharder.engines.engine import Engine, call
-from parallel_sharder.errors import Death, WorkerError
+from parallel_sharder.engines.engine import Engine
+from parallel_sharder.engines.limits import explain
+from parallel_sharder.engines.progress import Progress
+from parallel_sharder.errors import Death, SharderError, WorkerError
 from parallel_sharder.model import Problem
 from parallel_sharder.sources.contents import Contents
 from parallel_sharder.sources.folders import list_class
@@ -55,19 +57,38 @@ def list_class_folders(
 def results_of(tasks: Sequence[partial[Any]], engine: Engine, path: str, progress: ScanProgress) -> list[Any]:
     """Return the results of the tasks, in the order of the tasks. `path` names in messages what is being listed.
 
-    Raises WorkerError if a worker dies.
+    Of several errors, that of the first task is raised, whichever came first. Raises WorkerError if a worker dies.
     """
     found: dict[partial[Any], Any] = {}
+    results: list[Any] = []
     image_count = 0
-    for task, result, _ in engine.run(call, tasks):
-        if isinstance(result, Death):
-            raise WorkerError(
-                f"a worker died listing what is in {path}: {result.cause}. If memory is short, use fewer --workers."
-            ) from result
+    for task, result, _ in engine.run(_tried, tasks):
         found[task] = result
-        image_count += sum(len(each.images) for each in _as_list(result))
-        progress(len(found), len(tasks), image_count)
-    return [found[task] for task in tasks]
+        while len(results) < len(tasks) and tasks[len(results)] in found:
+            results.append(_result(found[tasks[len(results)]], path))
+        if not isinstance(result, Exception):
+            image_count += sum(len(each.images) for each in _as_list(result))
+            progress(len(found), len(tasks), image_count)
+    return results
+
+
+def _tried(task: partial[Any], _: Progress) -> Any:
+    """Return what the task returns or, as a value, the error that it raises."""
+    try:
+        return task()
+    except (SharderError, OSError) as error:
+        explain(error)  # the error may cross to another process, where it has no cause any more
+        return error
+
+
+def _result(result: Any, path: str) -> Any:
+    """Return the result, or raise the error that it is; the Death of a worker is put into words."""
+    if isinstance(result, Death) and result.__cause__ is None:
+        words = f"a worker died listing what is in {path}: {result.cause}. If memory is short, use fewer --workers."
+        raise WorkerError(words) from result
+    if isinstance(result, Exception):
+        raise result
+    return result
 
 
 def _as_list(found: Contents | list[Contents]) -> list[Contents]:

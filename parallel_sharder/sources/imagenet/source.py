@@ -32,13 +32,11 @@ class ImageNetSource:
         self._layout = layout if options.wants_annotations else layout.without_annotations()
         self._options = options
         self._scratch = scratch
-        self._spool: str | None = None
         self._index: ArchiveIndex | None = None
         self._archives: tuple[Archive, ...] = ()
         self._exits = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
-        self._spool = self._exits.enter_context(self._scratch.spool(needed=self._layout.needs_spool))
         return self
 
     def __exit__(
@@ -52,8 +50,9 @@ class ImageNetSource:
         checked = check_archives(layout, monitor.working) if self._options.check_archives else ()
         if index_path is not None and not layout.images.is_dir():
             self._index = ArchiveIndex(index_path, archive_at(str(layout.images)), layout.split)
+        spool = self._exits.enter_context(self._scratch.spool(needed=layout.needs_spool))
         classes = read_classes(layout.class_list, self._options.labels) if layout.class_list else ()
-        listing = scan(layout, classes, engine, monitor.scanning, self._spool, self._index)
+        listing = scan(layout, classes, engine, monitor.scanning, spool, self._index)
         self._archives = listing.archives
         # The places of the listing are added, because links may lead to other folders.
         self.folders = [*self.folders, *(Path(place.path) for place in listing.places)]
