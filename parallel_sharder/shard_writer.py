@@ -161,7 +161,7 @@ class ShardWriter:
         store = store_of(path)
         if store.exists(path):
             raise DestinationError(_taken(path))
-        store.make_folder(self._pattern.folder)
+        store.need_folder(self._pattern.folder)
         return ShardFile(
             store.create(path),
             path,

@@ -48,7 +48,7 @@ class Stock(NamedTuple):
         return frozenset(record.number for record in self.kept)
 
     def worded(self, wording: Callable[[str], str]) -> Stock:
-        """Return the same with other words for paths and in notices."""
+        """Return the stock with `wording` applied to each path and notice."""
         return self._replace(remade=[*map(wording, self.remade)], notices=[*map(wording, self.notices)])
 
 
@@ -95,7 +95,7 @@ def _notices(pattern: ShardPattern, journal: Journal) -> list[str]:
             f"The file system of {folder} does not sync {what}: after a power cut, shards that were finished before it "
             "can be lost or damaged. The same command with --check finds them and makes them again."
         )
-    if not store_of(pattern.folder).keeps_names(pattern.folder):
+    if not store_of(pattern.folder).keeps_names(pattern.files.manifest):
         notices.append(
             f"The file system of {folder} can neither link files nor rename them without replacing others: a file that "
             "somebody else puts there under the name of a shard, in the moment in which that is finished, is lost."

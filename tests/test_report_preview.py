@@ -37,6 +37,13 @@ def test_dry_run_of_what_would_be_refused(
     assert refused == dry_run(capsys, tmp_path, "--shards", "2")
 
 
+def test_dry_run_into_a_link_that_leads_nowhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The space is that of the folder above the link; the run would be refused, and the preview says so."""
+    made.classic_train(tmp_path)
+    made.dangling_link_at(tmp_path / "out")
+    assert (1, "outcome      the run would be refused, because something is in the way") == dry_run(capsys, tmp_path)
+
+
 def test_dry_run_of_what_continues(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Shards of an earlier run of the same set are in nobody's way: they are kept, or removed with --overwrite."""
     made.classic_train(tmp_path)

@@ -30,10 +30,7 @@ def test_foreign_locks(tmp_path: Path, make: Callable[[Path], object]) -> None:
 def test_waiting_for_the_lock_is_told(tmp_path: Path) -> None:
     """Who holds it, by host, process and command, and for how long it has been waited; then it goes on."""
     script = f"""import sys, time
-from parallel_sharder.journal.fingerprint import FORMAT
 from parallel_sharder.stores.lock import locked_folder
-from tests.made import dangling_link_at, link_at, notes_at
-from tests.made import dangling_link_at, link_at, notes_at
 sys.argv = ["parallel-sharder", "index", "/a b"]
 with locked_folder({str(tmp_path)!r}, print):
     print("locked", flush=True)

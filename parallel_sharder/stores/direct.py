@@ -91,8 +91,9 @@ class DirectFile:
             view = view[len(some) :]
 
     def finish(self) -> None:
-        """Write the rest, sync, and give the file its final name. After an OSError the new file is removed.
+        """Write the rest, sync, and give the file its final name.
 
+        After an error the new file is removed, unless only the folder's sync failed.
         Raises FileExistsError if a different file has the name; a file of the same bytes is kept.
         """
         try:

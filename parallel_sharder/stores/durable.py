@@ -47,10 +47,14 @@ def create(path: str) -> tuple[int, str]:
     while True:
         temporary = _temporary(path)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-        with contextlib.suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)  # other runs hold it only for a moment, in remove_partials
-        if is_at(descriptor, temporary):
-            return descriptor, temporary
+        try:
+            with contextlib.suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX)  # other runs hold it only for a moment, in remove_partials
+            if is_at(descriptor, temporary):
+                return descriptor, temporary
+        except BaseException:
+            discard(descriptor, temporary)
+            raise
         os.close(descriptor)  # another run has removed the file as a leftover, before it was locked
 
 
@@ -279,7 +283,7 @@ def remove_partials(folder: str, names: str) -> None:
 
 
 def _is_locked(path: str) -> bool:
-    """Return whether a process has open the file that `create` has made. True if it is another user's, or no file."""
+    """Return whether a process still has the file open that `create` made. True if it is another user's, or no file."""
     try:
         descriptor = regular.open_regular(path, os.O_RDWR | os.O_NOFOLLOW)
     except FileNotFoundError:

@@ -84,6 +84,10 @@ class LocalStore:
         """As Store says."""
         durable.remove_partials(folder, names)
 
+    def need_folder(self, folder: str) -> None:
+        """As Store says."""
+        os.makedirs(folder or ".", exist_ok=True)
+
     def make_folder(self, folder: str) -> list[str]:
         """As Store says."""
         return durable.make_folder(folder)
@@ -134,11 +138,14 @@ class LocalStore:
         """As Store says: the bytes that this user may still write."""
         import psutil
 
-        return int(psutil.disk_usage(_nearest(folder)).free)
+        folder = os.path.abspath(folder)
+        while not os.path.exists(folder):
+            folder = os.path.dirname(folder)
+        return int(psutil.disk_usage(folder).free)
 
-    def keeps_names(self, folder: str) -> bool:
+    def keeps_names(self, path: str) -> bool:
         """As Store says: the file system can link files, or rename them without replacing others."""
-        return durable.keeps_names(os.path.join(folder, "name"))
+        return durable.keeps_names(path)
 
 
 def _nearest(folder: str) -> str:

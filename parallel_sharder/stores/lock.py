@@ -51,9 +51,8 @@ def locked_folder(folder: str, waiting: Callable[[str, float], None]) -> Iterato
     finally:
         if durable.is_at(descriptor, path):
             durable.remove(path)
-        fcntl.flock(
-            descriptor, fcntl.LOCK_UN
-        )  # closing is not enough: workers forked meanwhile have the descriptor too
+        # Closing the descriptor is not enough: workers that were forked meanwhile have it too.
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
         os.close(descriptor)
 
 

@@ -46,7 +46,10 @@ class Writer(Protocol):
         """Append a copy of the data, of any length."""
 
     def finish(self) -> None:
-        """Make the file safe, and give it its name. After an OSError the new file is removed."""
+        """Make the file safe, and give it its name.
+
+        After an error the new file is removed, unless only the folder's sync failed.
+        """
 
     def abort(self) -> None:
         """Remove the file."""
@@ -146,6 +149,9 @@ class Store(Protocol):
     def remove_partials(self, folder: str, names: str) -> None:
         """Remove unfinished files of dead writers in `folder` whose final names match `names`, a regular expression."""
 
+    def need_folder(self, folder: str) -> None:
+        """Make a folder and those above it that are missing, without making sure that a power cut spares them."""
+
     def make_folder(self, folder: str) -> list[str]:
         """Make a folder and the missing folders above it, and return the paths of those that were made."""
 
@@ -181,5 +187,5 @@ class Store(Protocol):
     def free_bytes(self, folder: str) -> int:
         """Return how many bytes can be written in `folder`, or in the nearest existing folder above it."""
 
-    def keeps_names(self, folder: str) -> bool:
+    def keeps_names(self, path: str) -> bool:
         """Return whether a file can get a name without replacing a file that gets the name at the same moment."""
