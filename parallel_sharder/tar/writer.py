@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from parallel_sharder.stores.store import Writer
 
 _REUSED_BYTES = 2 * 1024 * 1024
-"""Memory for samples that do not fit into the file's buffer is used again up to this size; larger memory is freed."""
+"""Memory for samples that do not fit into the file's buffer is used again up to this size. Larger memory is freed when
+the next room is asked for."""
 
 
 class Member(NamedTuple):
@@ -103,7 +104,7 @@ class ShardFile:
         return self._elsewhere
 
     def take(self, size: int) -> None:
-        """Append the first `size` bytes of the room as one sample. Raises OSError as `write` does."""
+        """Append the first `size` bytes of the room as one sample. May store data, and so raise OSError, as `write`."""
         if self._elsewhere is None:
             self._file.advance(size)
         else:
@@ -162,7 +163,10 @@ class ShardFile:
         if size > _REUSED_BYTES:
             return memoryview(bytearray(size))
         if not self._reused:  # only the pages that are written to take memory
-            self._reused = memoryview(mmap.mmap(-1, _REUSED_BYTES))
+            try:
+                self._reused = memoryview(mmap.mmap(-1, _REUSED_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
+            except OSError as error:  # which would say that the shard cannot be written
+                raise MemoryError from error
         return self._reused[:size]
 
     def _append(self, data: memoryview) -> None:
