@@ -1,6 +1,6 @@
 """How many workers can one coordinator feed?
 
-python -m benchmarks.dealing [--workers 2 16 128 1000] [--samples 8400] [--chunks 2000] [--folder FOLDER]
+python -m benchmarks.dealing [--workers 2 16 128 1000] [--samples 8400] [--chunks 1000] [--folder FOLDER]
 
 Chunks of --samples samples (a shard of 1 GB holds 8,400) are dealt to workers that only answer. The engine is the real
 one, and so is the journal, which is written to FOLDER. CPU time is the coordinator's alone. From what a chunk costs the

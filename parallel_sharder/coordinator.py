@@ -1,7 +1,7 @@
 """The story of a run: check the place, scan, plan, take stock, deal, write, record, publish, report.
 
-Read `convert` from top to bottom: each call is a step, and each step has a module of its own. Nothing is published
-before every shard is whole and has its final name, and the manifest is published last. Only this process publishes.
+Read `convert` from top to bottom: each call is a step, defined in the module that it is imported from. Nothing is
+published before every shard is whole and has its final name. The manifest is published last, by this process alone.
 """
 
 from __future__ import annotations

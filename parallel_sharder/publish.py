@@ -82,29 +82,29 @@ def publish(
     problems = (*listing.problems, *(problem for record in records for problem in record.problems))
     manifest = manifest_of(options, listing, plan, records)
     finished = FinishedSet(listing, plan, records, problems, manifest, journal, engine, monitor)
-    with _folder_for(options, monitor):
-        for beside in besides(options):
+    wanted = besides(options)
+    with _folder_for(wanted, options, monitor):
+        for beside in wanted:
             beside.write(finished)
     return problems
 
 
 @contextlib.contextmanager
-def _folder_for(options: Options, monitor: Monitor) -> Iterator[None]:
+def _folder_for(wanted: Sequence[Beside], options: Options, monitor: Monitor) -> Iterator[None]:
     """Hold the folder's lock inside the block, if a file that is written covers other sets in the folder too.
 
     So of two runs that end at once, the second sees the set of the first. When the block raises, unfinished files are
     removed; if the folder is locked, those that other runs have left are removed too.
     """
     pattern = options.pattern
-    is_shared = any(beside.is_shared for beside in besides(options))
+    is_shared = any(beside.is_shared for beside in wanted)
     with store_of(pattern.folder).lock(pattern.folder, monitor.waiting) if is_shared else contextlib.nullcontext():
         try:
             yield
         except BaseException:
             store_of(pattern.folder).remove_partials(pattern.folder, pattern.shard_names)
-            for beside in _besides(options, INDEXES, card=True):
-                if is_shared or not beside.is_shared:
-                    beside.remove_partials()
+            for beside in _besides(options, INDEXES, card=True) if is_shared else wanted:
+                beside.remove_partials()
             raise
 
 

@@ -1,4 +1,4 @@
-"""Refusals: in which order a run is refused that could not be finished, each as early as it can be.
+"""Refusals: groups of checks that refuse a run which could not be finished, each called as early as it can be.
 
 Most come before the scan, some before the first write. An error that comes later also says what is left to do. The
 single refusals are in `destination`, `journal` and `publish`.

@@ -1,6 +1,7 @@
 """A run: what all steps of one conversion share, opened before the first and closed after the last.
 
-The run's options hold if the process changes its directory. Errors and notices name paths as the caller has typed them.
+The run's `dest` stays the same place when the process changes its directory. Errors and notices name paths as the
+caller has typed them.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ T = TypeVar("T")
 
 
 class Run:
-    """An open run: `options` with a destination that holds, the `engine` and the `monitor`.
+    """An open run: `options` with an absolute destination, the `engine` and the `monitor`.
 
-    `seconds` has how long each phase took, by its name.
+    `seconds` maps the name of each phase to how long it took.
     """
 
     def __init__(self, typed: Options, engine: Engine, monitor: Monitor, stack: ExitStack) -> None:

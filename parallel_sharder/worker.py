@@ -25,6 +25,7 @@ from parallel_sharder.samples.forms import FORMS
 from parallel_sharder.samples.members import SampleMembers
 from parallel_sharder.samples.mended import MENDS
 from parallel_sharder.samples.sample import Sample
+from parallel_sharder.stores import local as local  # so that a fork server imports it once, for all workers
 from parallel_sharder.stores import store_of
 from parallel_sharder.stores.blob import endings_of, packed_blobs
 from parallel_sharder.stores.readahead import CHECK_EVERY, ReadAhead

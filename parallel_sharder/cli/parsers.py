@@ -1,4 +1,4 @@
-"""Parsers: they make the words of a command line the options of a command, or raise OptionsError.
+"""Parsers: they turn the words of a command line into a command's options, or raise OptionsError.
 
 Each command has a parser, whose --help is written here. An error is a sentence or two, and proposes what was probably
 meant. The values of options are checked in options.py.
@@ -314,7 +314,7 @@ def _add_run(parser: _Parser, result: str, as_json: str) -> None:
 
 
 def convert_parser() -> _Parser:
-    """Returns the parser of the command that converts."""
+    """Return the parser of the command that converts."""
     parser = _Parser(
         "parallel-sharder",
         "Turn a raw ImageNet into WebDataset shards, on all cores, with the same bytes every time.\n"

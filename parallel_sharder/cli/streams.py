@@ -1,6 +1,7 @@
 """The standard streams: results are printed to standard output, everything else to standard error.
 
-Both can be closed, full or a broken pipe. What that means for each kind of text is decided here.
+Each can be closed, be a pipe that nobody reads, or lie on a full disk. What that means for each kind of text is
+decided here.
 """
 
 from __future__ import annotations

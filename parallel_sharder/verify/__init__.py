@@ -1,4 +1,5 @@
 """Verify: whether finished sets are what their manifests and their source say.
 
-It shares no code with what makes tars and JSON; only images are examined by the same code.
+It shares no code with what makes tars and JSON. Only the source's annotations are parsed, and images examined, by the
+conversion's code.
 """
