@@ -117,18 +117,35 @@ class DestinationGoneError(DestinationError):
     """A destination whose folder or journal was removed or replaced since the run began."""
 
 
+class TakenOverError(DestinationError):
+    """A node's journal that another run on the same node has taken; that run lists what this one has finished."""
+
+
+class HeldError(DestinationError):
+    """A lock that another process holds, which is at work."""
+
+
+class StaleError(DestinationError):
+    """A lock that was left by a process that shows no sign of life, on another host; `--take-over` takes it."""
+
+
 class ManifestError(SharderError):
     """A manifest that is missing, cannot be read, or is damaged."""
 
 
+class MissingPackageError(SharderError):
+    """An option that needs a package which is not installed; the message has the command that installs it."""
+
+
 class WorkerError(SharderError):
-    """A task that cannot be done, because the worker processes that try it die."""
+    """A task that cannot be done, because the workers that try it die, or because no worker can be had."""
 
 
 class Death(Exception):  # noqa: N818 - it stops a run only if the task is not done by another worker
     """The error of one task whose worker has died, or has run out of memory.
 
-    `cause` is the reason, for people: "killed by SIGKILL", "out of memory", or "exit status 1".
+    `cause` is the reason, for people: "killed by SIGKILL", "out of memory", or "exit status 1". On a cluster it has the
+    host: "lost with its node on node7".
     """
 
     def __init__(self, cause: str) -> None:

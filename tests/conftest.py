@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import shutil
 import signal
@@ -68,3 +70,14 @@ def without_privileges() -> list[str]:
         return []
     powers = "-dac_override,-dac_read_search"
     return [needs("setpriv"), f"--bounding-set={powers}", f"--inh-caps={powers}", "--"]
+
+
+@pytest.fixture
+def without_flock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has this process see file systems as if none had flock."""
+    monkeypatch.setattr(fcntl, "flock", no_flock)
+
+
+def no_flock(*_: object) -> None:
+    """Fails as flock does on Lustre that is mounted without it."""
+    raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from parallel_sharder.errors import SharderError
+from parallel_sharder.stores.lease import lease
 from parallel_sharder.stores.lock import locked_folder
 from tests.made import dangling_link_at, link_at, notes_at
 
@@ -52,4 +53,34 @@ with locked_folder({str(tmp_path)!r}, print):
         who for who, _ in told
     }
     assert sorted(seconds for _, seconds in told) == [seconds for _, seconds in told]
+    assert [] == os.listdir(tmp_path)
+
+
+@pytest.mark.usefixtures("without_flock")
+def test_without_flock_a_lease_locks_the_folder(tmp_path: Path) -> None:
+    """It is the only file there, and is removed at the end."""
+    with locked_folder(str(tmp_path), lambda *_: None):
+        assert [".folder.lease"] == os.listdir(tmp_path)
+    assert [] == os.listdir(tmp_path)
+
+
+def test_across_hosts_both_locks_are_held(tmp_path: Path) -> None:
+    """Since flock on some mounts succeeds without excluding others."""
+    with locked_folder(str(tmp_path), lambda *_: None, across_hosts=True):
+        assert [".folder.lease", ".folder.lock"] == sorted(os.listdir(tmp_path))
+    assert [] == os.listdir(tmp_path)
+
+
+def test_lease_of_the_folder_is_waited_for(tmp_path: Path) -> None:
+    """Also by who would do with flock; the process that holds the lease is named."""
+    held = lease(str(tmp_path / ".folder.lease"), what="")
+    told: list[str] = []
+
+    def waiting(whom: str, _: float) -> None:
+        told.append(whom)
+        held.release()
+
+    with locked_folder(str(tmp_path), waiting):
+        pass
+    assert f"process {os.getpid()} on {socket.gethostname()} " in told[0]
     assert [] == os.listdir(tmp_path)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
+import time
 from pathlib import Path
 
 import pytest
 
-from parallel_sharder.stores.log import LocalLog, is_held
+from parallel_sharder.errors import DestinationGoneError, HeldError
+from parallel_sharder.stores.log import LocalLog, is_held, seems_held
+from tests.conftest import no_flock
+from tests.test_stores_lease import ELSEWHERE, other_owner
 
 
 def refuse(seconds: float) -> None:
@@ -81,3 +87,67 @@ def test_a_log_knows_that_its_folder_is_another(tmp_path: Path) -> None:
     folder.mkdir()
     assert not log.has_its_folder
     log.close()
+
+
+@pytest.mark.usefixtures("without_flock")
+def test_without_flock_a_lease_locks_the_log(tmp_path: Path) -> None:
+    """One holds it, also after it was replaced; the lease is removed at the end."""
+    path = tmp_path / "log"
+    log = LocalLog(str(path), refuse)
+    log.append(b"old", 0)
+    log.replace(b"new")
+    assert is_held(str(path))
+    with pytest.raises(HeldError, match=rf"^{path} is in use: process {os.getpid()} on "):
+        LocalLog(str(path), refuse)
+    log.close()
+    assert not is_held(str(path))
+    assert (["log"], b"new") == (os.listdir(tmp_path), path.read_bytes())
+
+
+def test_without_flock_nothing_is_appended_after_a_takeover(tmp_path: Path, without_flock: None) -> None:
+    """A run whose lease is gone stops before it writes."""
+    path = tmp_path / "log"
+    log = LocalLog(str(path), refuse)
+    log.append(b"ours", 0)
+    os.unlink(f"{path}.lock")
+    with pytest.raises(DestinationGoneError, match=rf"{path}.lock, the lock of this process, was removed"):
+        log.append(b"more", 4)
+    assert b"ours" == path.read_bytes()
+    log.close()
+
+
+def test_lease_of_a_host_without_flock_counts_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that has flock on the same file system keeps out while the lease is held."""
+    path = str(tmp_path / "log")
+    with monkeypatch.context() as patched:
+        patched.setattr(fcntl, "flock", no_flock)
+        log = LocalLog(path, refuse)
+    assert is_held(path)
+    with pytest.raises(HeldError):
+        LocalLog(path, refuse)
+    log.close()
+    LocalLog(path, refuse).close()
+
+
+def test_what_a_lease_of_another_host_seems_to_say(tmp_path: Path) -> None:
+    """The log seems to be held while the lease is fresh by the clocks, and not when it is old."""
+    path = tmp_path / "log"
+    path.touch()
+    with other_owner(tmp_path / "log.lock", ELSEWHERE) as process:
+        assert seems_held(str(path))
+        process.kill()
+        process.wait()
+        os.utime(tmp_path / "log.lock", (time.time() - 100,) * 2)
+        assert not seems_held(str(path))
+
+
+def test_lock_that_fails_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of the disk is no lack of locks: it is raised, and no lease is made."""
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(fcntl, "flock", fail)
+    with pytest.raises(OSError, match="Input/output error"):
+        LocalLog(str(tmp_path / "log"), refuse)
+    assert ["log"] == os.listdir(tmp_path)

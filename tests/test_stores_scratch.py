@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from parallel_sharder.stores.lease import lease_at
+from parallel_sharder.stores.lease_record import packed
 from parallel_sharder.stores.scratch import ScratchAppender, ScratchFile, remove_left
 
 
@@ -43,3 +48,20 @@ def test_a_scratch_file_that_is_gone_is_removed_in_silence(tmp_path: Path) -> No
     os.unlink(scratch.path)
     scratch.remove()
     remove_left(str(tmp_path / "nowhere" / "spool"))
+
+
+@pytest.mark.usefixtures("without_flock")
+def test_without_flock_a_lease_keeps_the_file(tmp_path: Path) -> None:
+    """What this host can prove to be left is removed with its lease; what has none, or a living owner, stays."""
+    scratch = ScratchFile(str(tmp_path / "spool"))
+    unknown, left = (tmp_path / f".spool.0123abc{number}.partial" for number in (0, 1))
+    unknown.touch()
+    left.touch()
+    record = lease_at(f"{scratch.path}.lock")
+    assert record is not None
+    dead = record.but(owner=replace(record.owner, started="1"))
+    Path(f"{left}.lock").write_bytes(packed(dead))
+    remove_left(str(tmp_path / "spool"))
+    assert {scratch.path, f"{scratch.path}.lock", str(unknown)} == {str(path) for path in tmp_path.iterdir()}
+    scratch.remove()
+    assert [unknown] == [*tmp_path.iterdir()]

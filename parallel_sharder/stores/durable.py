@@ -15,7 +15,7 @@ import fcntl
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 
 from parallel_sharder.stores import regular
 
@@ -31,22 +31,22 @@ _C = ctypes.CDLL(None, use_errno=True)
 
 _COMPARED_BYTES = 1 << 20
 
-_CANNOT = frozenset((errno.ENOSYS, errno.EINVAL, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP))
+CANNOT = frozenset((errno.ENOSYS, errno.EINVAL, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP))
 """The errors of systems and file systems that cannot rename or link in this way: old ones, NFS, FAT, some FUSE."""
 
 _NO_SYNC = frozenset((errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP))
 """The errors of file systems that cannot sync a file or a folder (SMB for folders, some FUSE); others are failures."""
 
 
-def create(path: str) -> tuple[int, str]:
-    """Create a file beside `path`, and return its descriptor, open for writing, and its temporary path.
+def create(path: str, access: int = os.O_WRONLY) -> tuple[int, str]:
+    """Create a file beside `path`, and return its descriptor, open for this `access`, and its temporary path.
 
     The name begins with a dot, which no pattern of shards matches, and is random, so two runs never share a file. Where
     the file system has locks, the file is locked while it is open, so that `remove_partials` of other runs keeps it.
     """
     while True:
-        temporary = _temporary(path)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        temporary = temporary_beside(path)
+        descriptor = os.open(temporary, access | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         try:
             with contextlib.suppress(OSError):
                 fcntl.flock(descriptor, fcntl.LOCK_EX)  # other runs hold it only for a moment, in remove_partials
@@ -66,7 +66,8 @@ def is_at(descriptor: int, path: str) -> bool:
         return False
 
 
-def _temporary(path: str) -> str:
+def temporary_beside(path: str) -> str:
+    """Return a new temporary path beside `path`, under which `remove_partials` finds what killed processes leave."""
     folder, name = os.path.split(path)
     return os.path.join(folder, f".{name}.{secrets.token_hex(4)}{PARTIAL_SUFFIX}")
 
@@ -129,7 +130,7 @@ def rename_new(old: str, new: str) -> bool:
         except FileExistsError as error:
             raise name_taken(new) from error
         except OSError as error:
-            if error.errno not in _CANNOT:
+            if error.errno not in CANNOT:
                 raise
         else:
             return True
@@ -143,7 +144,7 @@ def keeps_names(path: str) -> bool:
     """Return whether the file system of the folder of `path` can rename a file without replacing another."""
     descriptor, temporary = create(path)
     try:
-        new = _temporary(path)
+        new = temporary_beside(path)
         keeps = rename_new(temporary, new)
         temporary = new
     finally:
@@ -166,7 +167,7 @@ def _replace(temporary: str, path: str, before: tuple[int, ...] | None) -> None:
     try:
         renameat2(temporary, path, _EXCHANGE)
     except OSError as error:
-        if error.errno not in _CANNOT:
+        if error.errno not in CANNOT:
             raise
         if identity(path) != before:
             raise name_taken(path) from error
@@ -271,18 +272,25 @@ def remove_identified(path: str, identity_then: tuple[int, ...] | None) -> None:
         remove(path)
 
 
-def remove_partials(folder: str, names: str) -> None:
+def remove_partials(
+    folder: str,
+    names: str,
+    among: Container[str] | None = None,
+    is_in_use: Callable[[str], bool] = lambda _: False,
+) -> None:
     """Remove the temporary files that killed writers have left, of files in `folder` whose names match `names`.
 
-    Files that are being written stay, because another run can have a name that matches.
+    With `among`, only those of files with these names are removed. Files that are being written stay, because another
+    run can have a name that matches. On a file system without locks, `is_in_use` of the path decides: by default the
+    caller ensures that no other run writes files of these names.
     """
-    for path in partials(folder, names):
+    for path in partials(folder, names, among):
         with contextlib.suppress(FileNotFoundError):
-            if not _is_locked(path):
+            if not _is_locked(path, is_in_use):
                 remove(path)
 
 
-def _is_locked(path: str) -> bool:
+def _is_locked(path: str, is_in_use: Callable[[str], bool]) -> bool:
     """Return whether a process still has the file open that `create` made. True if it is another user's, or no file."""
     try:
         descriptor = regular.open_regular(path, os.O_RDWR | os.O_NOFOLLOW)
@@ -297,19 +305,21 @@ def _is_locked(path: str) -> bool:
     except BlockingIOError:
         return True
     except OSError:  # the file system has no locks
-        return False
+        return is_in_use(path)
     finally:
         os.close(descriptor)
     return False
 
 
-def partials(folder: str, names: str) -> list[str]:
-    """Return the paths of the temporary files of those files in `folder` whose names match `names`."""
+def partials(folder: str, names: str, among: Container[str] | None = None) -> list[str]:
+    """Return the paths of the temporary files of those files in `folder` whose names match `names`, and are `among`."""
     partial = re.compile(rf"\.({names})\.[0-9a-f]{{8}}{re.escape(PARTIAL_SUFFIX)}")
     try:
-        return [os.path.join(folder, name) for name in os.listdir(folder or ".") if partial.fullmatch(name)]
+        there = os.listdir(folder or ".")
     except FileNotFoundError:  # the folder itself is gone
         return []
+    found = ((name, match[1]) for name in there if (match := partial.fullmatch(name)))
+    return [os.path.join(folder, name) for name, final in found if among is None or final in among]
 
 
 def set_direct(descriptor: int, wanted: bool) -> bool:

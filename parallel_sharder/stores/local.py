@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from contextlib import AbstractContextManager
 from io import FileIO
+from typing import TYPE_CHECKING
 
 from parallel_sharder.stores import durable
 from parallel_sharder.stores.direct import DirectFile
 from parallel_sharder.stores.regular import kind_at, open_regular, read_regular
-from parallel_sharder.stores.store import Building, Identity, IsOwn, Log, Waiting, Writer
+from parallel_sharder.stores.store import Building, Identity, IsOwn, Lease, Log, Waiting, Writer
+
+if TYPE_CHECKING:
+    from parallel_sharder.stores.lease_record import LeaseState
 
 _NO_FILES_WITHOUT_NAMES = frozenset((errno.EISDIR, errno.ENOENT, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP))
 """The errors of systems and file systems without O_TMPFILE: old ones, NFS, some FUSE."""
@@ -80,9 +84,9 @@ class LocalStore:
         """As Store says."""
         durable.remove_identified(path, identity)
 
-    def remove_partials(self, folder: str, names: str) -> None:
+    def remove_partials(self, folder: str, names: str, among: Container[str] | None = None) -> None:
         """As Store says."""
-        durable.remove_partials(folder, names)
+        durable.remove_partials(folder, names, among)
 
     def need_folder(self, folder: str) -> None:
         """As Store says."""
@@ -116,23 +120,64 @@ class LocalStore:
         """As Store says."""
         os.close(open_regular(path, os.O_RDWR))
 
-    def log(self, path: str, held: Callable[[float], None]) -> Log:
+    def log(
+        self,
+        path: str,
+        held: Callable[[float], None],
+        *,
+        take_over: bool = False,
+        watching: Waiting | None = None,
+    ) -> Log:
         """As Store says."""
         from parallel_sharder.stores.log import LocalLog  # imported in the methods because workers do without it
 
-        return LocalLog(path, held)
+        return LocalLog(path, held, take_over=take_over, watching=watching)
 
-    def is_held(self, path: str) -> bool:
+    def is_held(self, path: str, watching: Waiting | None = None) -> bool:
         """As Store says."""
         from parallel_sharder.stores.log import is_held
 
-        return is_held(path)
+        return is_held(path, watching)
 
-    def lock(self, folder: str, waiting: Waiting) -> AbstractContextManager[None]:
+    def seems_held(self, path: str) -> bool:
+        """As Store says."""
+        from parallel_sharder.stores.log import seems_held
+
+        return seems_held(path)
+
+    def lock(
+        self, folder: str, waiting: Waiting, *, take_over: bool = False, across_hosts: bool = False
+    ) -> AbstractContextManager[None]:
         """As Store says."""
         from parallel_sharder.stores.lock import locked_folder
 
-        return locked_folder(folder, waiting)
+        return locked_folder(folder, waiting, take_over=take_over, across_hosts=across_hosts)
+
+    def lease(
+        self,
+        path: str,
+        *,
+        what: str,
+        take_over: bool = False,
+        waiting: Waiting | None = None,
+        watching: Waiting | None = None,
+    ) -> Lease:
+        """As Store says."""
+        from parallel_sharder.stores.lease import lease
+
+        return lease(path, what=what, take_over=take_over, waiting=waiting, watching=watching)
+
+    def live_owners(self, paths: Iterable[str], watching: Waiting | None = None) -> dict[str, LeaseState]:
+        """As Store says."""
+        from parallel_sharder.stores.lease import live_owners
+
+        return live_owners(paths, watching)
+
+    def lease_at(self, path: str) -> LeaseState | None:
+        """As Store says."""
+        from parallel_sharder.stores.lease import lease_at
+
+        return lease_at(path)
 
     def free_bytes(self, folder: str) -> int:
         """As Store says: the bytes that this user may still write."""

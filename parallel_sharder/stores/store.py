@@ -7,10 +7,14 @@ storage refuses, and FileExistsError if a file that the caller does not own has 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from io import FileIO
-from typing import Protocol
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+if TYPE_CHECKING:
+    from parallel_sharder.stores.lease_record import LeaseState
 
 Identity = tuple[int, ...]
 """The identity of the file at a path; it changes when another file gets the name, or the file gets another content."""
@@ -97,6 +101,29 @@ class Log(Protocol):
         """Release the lock."""
 
 
+class Lease(Protocol):
+    """A lock that holds across hosts: a file that names its owner, who refreshes it while it is held."""
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the file is still this lease; it is read now. Raises OSError if it cannot be read."""
+
+    def refuse_lost(self) -> None:
+        """Raise DestinationGoneError if another process has taken the lease over, or the file was removed."""
+
+    def tell(self, told: Mapping[str, Any], *, flush: bool = False) -> None:
+        """Have the file say `told`, a small dict for JSON, from the next refresh on; with `flush`, from now on."""
+
+    def release(self) -> None:
+        """Remove the file if it is still this lease. Errors are ignored."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
 class Store(Protocol):
     """One kind of storage."""
 
@@ -146,8 +173,11 @@ class Store(Protocol):
     def remove_identified(self, path: str, identity: Identity | None) -> None:
         """Remove the file at `path` if it still has this identity."""
 
-    def remove_partials(self, folder: str, names: str) -> None:
-        """Remove unfinished files of dead writers in `folder` whose final names match `names`, a regular expression."""
+    def remove_partials(self, folder: str, names: str, among: Container[str] | None = None) -> None:
+        """Remove unfinished files of dead writers in `folder` whose final names match `names`, a regular expression.
+
+        With `among`, only files with these final names are removed.
+        """
 
     def need_folder(self, folder: str) -> None:
         """Make a folder and those above it that are missing, without making sure that a power cut spares them."""
@@ -170,19 +200,63 @@ class Store(Protocol):
     def refuse_unappendable(self, path: str) -> None:
         """Raise OSError unless the file at `path` can be appended to; FileNotFoundError if there is none."""
 
-    def log(self, path: str, held: Callable[[float], None]) -> Log:
+    def log(
+        self,
+        path: str,
+        held: Callable[[float], None],
+        *,
+        take_over: bool = False,
+        watching: Waiting | None = None,
+    ) -> Log:
         """Open the log at `path`, which is created if missing, and return it.
 
         While another process has it open, `held` is called with the seconds waited so far; an exception that it raises
-        ends the waiting. Raises OSError: with a filename if the log cannot be opened, without one if it cannot be
-        locked.
+        ends the waiting. Where there are no locks, it is locked by a lease, without `held`; `take_over` and `watching`
+        are those of `lease`. Raises OSError: with a filename if the log cannot be opened, without one if it cannot be
+        locked; and as `lease` does.
         """
 
-    def is_held(self, path: str) -> bool:
-        """Return whether a process has the log at `path` open."""
+    def is_held(self, path: str, watching: Waiting | None = None) -> bool:
+        """Return whether a process has the log at `path` open.
 
-    def lock(self, folder: str, waiting: Waiting) -> AbstractContextManager[None]:
-        """Hold the folder's lock inside the block; wait for it. Raises DestinationError if it cannot be locked."""
+        Where there are no locks, and its last owner was on another host, this watches for up to a minute whether that
+        lives; `watching` is called meanwhile.
+        """
+
+    def seems_held(self, path: str) -> bool:
+        """Return what `is_held` does, at once and by the clocks of hosts: it is for people, and decides nothing."""
+
+    def lock(
+        self, folder: str, waiting: Waiting, *, take_over: bool = False, across_hosts: bool = False
+    ) -> AbstractContextManager[None]:
+        """Hold the folder's lock inside the block; wait for it. Raises DestinationError if it cannot be locked.
+
+        With `across_hosts`, and where there are no locks, it is a lease too, for which `take_over` is that of `lease`.
+        """
+
+    def lease(
+        self,
+        path: str,
+        *,
+        what: str,
+        take_over: bool = False,
+        waiting: Waiting | None = None,
+        watching: Waiting | None = None,
+    ) -> Lease:
+        """Hold the lease at `path` for `what`, in words such as "the folder /shards", and return it.
+
+        While a living process holds it, `waiting` is called several times a second; without `waiting`, HeldError is
+        raised as soon as it is certain that the owner lives. Until then, `watching` is called. A lease whose owner is
+        dead, which only its host can prove, is taken over. One that stays unchanged for a minute is taken over with
+        `take_over`; without it, StaleError is raised. Raises DestinationError if the file is no lease or cannot be
+        written.
+        """
+
+    def live_owners(self, paths: Iterable[str], watching: Waiting | None = None) -> dict[str, LeaseState]:
+        """Return, by path, the leases at these paths whose owners live; for others this watches them for a minute."""
+
+    def lease_at(self, path: str) -> LeaseState | None:
+        """Return what the lease at `path` says; None if there is none. Raises DestinationError if it is no lease."""
 
     def free_bytes(self, folder: str) -> int:
         """Return how many bytes can be written in `folder`, or in the nearest existing folder above it."""
