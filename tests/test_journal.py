@@ -19,10 +19,13 @@ from hypothesis import strategies as st
 
 from parallel_sharder.errors import DestinationError
 from parallel_sharder.journal.fingerprint import FORMAT, fingerprint_digest
-from parallel_sharder.journal.journal import Journal, Taken, progress_of
+from parallel_sharder.journal.journal import Journal, Taken
+from parallel_sharder.journal.past import progress_of
 from parallel_sharder.journal.records import MAGIC, pack, records_of
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import Problem, ShardRecord
+from parallel_sharder.node import Node
+from parallel_sharder.setfiles import SetFiles
 from parallel_sharder.stores.traces import Trace, trace_of
 
 FINGERPRINT = {"seed": 0, "names of shards": "x-0.tar", "shard count": 10, "labels": "devkit"}
@@ -280,3 +283,138 @@ time.sleep(60)"""
     holder.kill()
     holder.communicate()
     Journal(path, FINGERPRINT).close()
+
+
+# The journals of an array's set: epochs say which of two entries is the later.
+
+
+def journal_of(folder: Path, node: int | None = None, fingerprint: dict[str, Any] = FINGERPRINT) -> Journal:
+    """The open journal of node NODE of 3, or of the run without node."""
+    files = SetFiles(str(folder), "x")
+    return Journal(files.journal_of(None if node is None else Node(node, 3)), fingerprint, is_shared=True)
+
+
+def overwrite(folder: Path) -> Journal:
+    return Journal(str(folder / ".x.journal"), {**FINGERPRINT, "seed": 1}, overwrite=True, is_shared=True)
+
+
+def done_by(folder: Path) -> tuple[set[int], int]:
+    """What a further run finds done, and how many shards are done by what status and signals say."""
+    with journal_of(folder, 2) as journal:
+        done = {*journal.done}
+    progress = progress_of(str(folder / ".x.journal"))
+    assert progress is not None
+    return done, progress[0]
+
+
+def test_journals_of_all_nodes_are_one_record(tmp_path: Path) -> None:
+    """Whichever node is opened, what others have recorded is there, and what they record later is once it is read."""
+    with journal_of(tmp_path, 0) as first, journal_of(tmp_path, 1) as second:
+        first.record([record(0)])
+        second.record([record(1)])
+        assert {0} == {*first.done}
+        first.read_others()
+        assert {0, 1} == {*first.done}
+        first.closed(5)
+    assert ({0, 1}, 2) == done_by(tmp_path)
+
+
+def test_later_run_that_was_killed_counts_more(tmp_path: Path) -> None:
+    """A run that began to make a damaged shard again is not overruled by what a node recorded before, nor by itself
+    once it is done.
+    """
+    with journal_of(tmp_path, 0) as journal:
+        journal.record([record(0), record(3)])
+    with journal_of(tmp_path) as journal:
+        assert {0, 3} == {*journal.done}
+        journal.record(dealt=[(3, "x-3.tar")])
+    assert ({0}, 1) == done_by(tmp_path)
+    with journal_of(tmp_path, 0) as journal:
+        journal.record([record(3)])
+    assert ({0, 3}, 2) == done_by(tmp_path)
+
+
+def test_set_begun_anew(tmp_path: Path) -> None:
+    """What nodes recorded before counts no more from the moment on in which the run without node begins anew, even if
+    it is killed before it removes their journals; what they record later counts.
+    """
+    for node in (0, 1):
+        with journal_of(tmp_path, node) as journal:
+            journal.record([record(node)])
+    with overwrite(tmp_path) as journal:
+        assert ({0, 1}, False) == ({*journal.done}, journal.is_same)
+        assert [] == journal.outdated()
+        journal.begin_anew()
+        paths = [str(tmp_path / f".x.journal.node-{node}-of-3") for node in (0, 1)]
+        assert paths == sorted(journal.outdated())
+        journal.record([record(4)])
+    assert (1, 10) == progress_of(str(tmp_path / ".x.journal"))
+    os.unlink(paths[0])
+    with journal_of(tmp_path, 0, {**FINGERPRINT, "seed": 1}) as journal:
+        assert {4} == {*journal.done}
+        journal.record([record(0)])
+    assert (2, 10) == progress_of(str(tmp_path / ".x.journal"))
+
+
+def test_node_whose_journal_is_outdated(tmp_path: Path) -> None:
+    """If a set is begun anew with the same choices, a node's own old entries count no more, also once it goes on."""
+    with journal_of(tmp_path, 0) as journal:
+        journal.record([record(0), record(3)])
+    with Journal(str(tmp_path / ".x.journal"), FINGERPRINT, overwrite=True, is_shared=True) as journal:
+        journal.begin_anew()
+    with journal_of(tmp_path, 0) as journal:
+        assert {} == journal.done
+        journal.record([record(3)])
+    assert ({3}, 1) == done_by(tmp_path)
+
+
+def test_run_that_is_refused_refuses_nobody(tmp_path: Path) -> None:
+    """A run with another seed is refused for what nodes have recorded; what it leaves is in nobody's way."""
+    with journal_of(tmp_path, 0) as journal:
+        journal.record([record(0)])
+    for node in (None, 1):
+        with pytest.raises(DestinationError, match=r"\n  seed: 0, now 9\n"):
+            journal_of(tmp_path, node, {**FINGERPRINT, "seed": 9})
+    assert ({0}, 1) == done_by(tmp_path)
+    with journal_of(tmp_path, 1) as journal:
+        journal.record([record(1)])
+    assert ({0, 1}, 2) == done_by(tmp_path)
+
+
+def test_set_that_a_run_without_node_began(tmp_path: Path) -> None:
+    """Its journal, which has no epochs, counts for nodes too."""
+    with Journal(str(tmp_path / ".x.journal"), FINGERPRINT) as journal:
+        journal.record([record(0), record(1)], [(2, "x-2.tar")])
+    with journal_of(tmp_path, 0) as journal:
+        assert {0, 1} == {*journal.done}
+        assert 3 == len(journal.taken())
+        journal.record([record(2)])
+    assert ({0, 1, 2}, 3) == done_by(tmp_path)
+
+
+@pytest.mark.parametrize("node", [0, None])
+def test_damaged_journal_of_one_run(tmp_path: Path, node: int | None) -> None:
+    """It is mended from its own whole records; what others have recorded stays done, earlier or later."""
+    with Journal(str(tmp_path / ".x.journal"), FINGERPRINT) as journal:
+        journal.record([record(5)])
+    for each in (1, 0, None, 2):
+        with journal_of(tmp_path, each) as journal:
+            journal.record([record(9 if each is None else each)])
+            journal.record([record(8 if each is None else each + 3)])
+    path = Path(SetFiles(str(tmp_path), "x").journal_of(None if node is None else Node(node, 3)))
+    data = path.read_bytes()
+    [*_, (_, start, _), _] = records_of(data)
+    path.write_bytes(data[: start + 20] + b"?" + data[start + 21 :])
+    with journal_of(tmp_path, node) as journal:
+        assert journal.damage is not None
+        lost = 0 if node == 0 else 9
+        assert {0, 1, 2, 3, 4, 5, 8, 9} - {lost} == {*journal.done}
+    assert {0, 1, 2, 3, 4, 5, 8, 9} - {lost} == done_by(tmp_path)[0]
+
+
+def test_foreign_file_with_the_name_of_a_nodes_journal(tmp_path: Path) -> None:
+    """It stops each run of the set, and stays."""
+    (tmp_path / ".x.journal.node-1-of-3").write_text("my notes")
+    with pytest.raises(DestinationError, match=r".x.journal.node-1-of-3 is there, and it is no journal of this tool"):
+        journal_of(tmp_path, 0)
+    assert "my notes" == (tmp_path / ".x.journal.node-1-of-3").read_text()

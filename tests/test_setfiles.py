@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from parallel_sharder.pattern import ShardPattern
-from parallel_sharder.setfiles import SetFiles, journals_in
+from parallel_sharder.setfiles import SetFiles, damaged_copy, journals_in
 
 
 def test_names() -> None:
@@ -18,7 +18,7 @@ def test_names() -> None:
         files.manifest, files.problems, files.classes, files.card, files.spool,
     )  # fmt: skip
     assert ("/s/.x.journal", "/s/.x.index", "/s/.x.journal.damaged-2") == (
-        files.journal, files.archive_directory, files.damaged_journal(2),
+        files.journal, files.archive_directory, damaged_copy(files.journal, 2),
     )  # fmt: skip
 
 
@@ -35,7 +35,7 @@ def test_names_as_expressions() -> None:
     beside, hidden = re.compile(files.beside_names), re.compile(files.hidden_names)
     assert all(beside.fullmatch(os.path.basename(path)) for path in files.beside)
     assert not any(map(beside.fullmatch, ("x.y-0.tar", "xzy.json", "x.y.annotations", "README.md", ".x.y.journal")))
-    paths = (files.journal, files.archive_directory, files.damaged_journal(1), files.damaged_journal(12))
+    paths = (files.journal, files.archive_directory, damaged_copy(files.journal, 12), f"{files.journal}.lock")
     assert all(hidden.fullmatch(os.path.basename(path)) for path in paths)
     assert not any(map(hidden.fullmatch, (".xzy.journal", ".x.y.journal.damaged-", "x.y.journal", ".x.y.index.1")))
 

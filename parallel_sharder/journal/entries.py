@@ -6,6 +6,9 @@
                                                                 have the trace {"size": ..., "xxh3_128": ...}
     {"what": "done", ..., "of": ...}                            a shard is whole, synced, and has its name: the fields
                                                                 of its ShardRecord by name
+    {"what": "opened", "epoch": ..., "host": ..., "pid": ..., "time": ..., "anew": ..., "of": ...}
+                                                                a run of an array has begun to write this journal
+    {"what": "closed", "samples": ..., "seconds": ..., "of": ...}     such a run has written so many samples, and ended
 
 A path is the file's name alone. `of` is the digest of the fingerprint, so that an entry proves to which set it belongs
 even where the header is lost. A field that an entry lacks has its default. An entry with an unknown field is unknown.
@@ -54,13 +57,40 @@ class Done(NamedTuple):
     record: ShardRecord
 
 
+class Opened(NamedTuple):
+    """A run has begun to write the journal of a set that several runs write.
+
+    `epoch` is larger than all that the run has found in any journal of the set: so of two entries in two journals, the
+    later has the larger epoch. With `anew`, what other journals say in smaller epochs counts no more. `time` is the
+    host's, in seconds since 1970, and for people only.
+    """
+
+    epoch: int
+    host: str
+    pid: int
+    time: float
+    anew: bool = False
+
+
+class Closed(NamedTuple):
+    """A run has ended, after it has written so many samples in so many seconds."""
+
+    samples: int
+    seconds: float
+
+
+Entry = Dealt | Done | Opened | Closed
+
+
 def header(fingerprint: Fingerprint) -> Payload:
     """Return the first record of the journal of a set with this fingerprint."""
     return {"what": "header", "fingerprint": fingerprint}
 
 
-def packed(entry: Dealt | Done, of: bytes) -> Payload:
+def packed(entry: Entry, of: bytes) -> Payload:
     """Return the payload of the entry's record; `of` is the digest of the set's fingerprint."""
+    if isinstance(entry, Opened | Closed):
+        return {"what": type(entry).__name__.lower(), **entry._asdict(), "of": of}
     if isinstance(entry, Done):
         name = os.path.basename(entry.record.path)
         return {"what": "done", **dataclasses.asdict(dataclasses.replace(entry.record, path=name)), "of": of}
@@ -73,7 +103,7 @@ def packed(entry: Dealt | Done, of: bytes) -> Payload:
     }
 
 
-def unpacked(payload: Payload) -> Dealt | Done | None:
+def unpacked(payload: Payload) -> Entry | None:
     """Return the entry of a record that is no header; None if this version does not know such a record."""
     match payload:
         case {"what": "dealt", "number": int(number), "path": str(name), "of": _, **rest} if not rest:
@@ -84,6 +114,12 @@ def unpacked(payload: Payload) -> Dealt | Done | None:
             match trace:
                 case {"size": int(size), "xxh3_128": str(digest), **further} if not further:
                     return Dealt(name, None, Trace(size, digest))
+        case {"what": "opened", "epoch": int(), "host": str(), "pid": int(), "time": float(), "anew": bool()} if (
+            payload.keys() == {"what", "of", *Opened._fields}
+        ):
+            return Opened(*(payload[name] for name in Opened._fields))
+        case {"what": "closed", "samples": int(samples), "seconds": float(seconds), "of": _, **rest} if not rest:
+            return Closed(samples, seconds)
         case {"what": "done", "of": _, **fields}:
             record = _record(fields)
             return Done(record) if record is not None else None

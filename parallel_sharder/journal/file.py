@@ -16,9 +16,9 @@ from itertools import count
 from parallel_sharder.errors import DestinationError, unwritable
 from parallel_sharder.journal import records
 from parallel_sharder.journal.records import Contents, Payload, State
-from parallel_sharder.setfiles import SetFiles
+from parallel_sharder.setfiles import damaged_copy
 from parallel_sharder.stores import store_of
-from parallel_sharder.stores.store import Log
+from parallel_sharder.stores.store import Log, Waiting
 
 LOCK_SECONDS = 1.0
 """How long to wait for the lock: forked workers of a killed run hold it until they notice that the run is dead."""
@@ -30,14 +30,14 @@ class JournalFile:
     """The file at `path`, which is created if missing, and locked until `close`.
 
     `contents` is what the file held when it was opened; `unread_bytes` is the size of what follows its last whole
-    record. Raises DestinationError if another process holds the file, and if it is no journal. The methods raise
-    OSError.
+    record. Raises DestinationError if another process holds the file, and if it is no journal. `take_over` and
+    `watching` are for file systems without locks (see Store.log). The methods raise OSError.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, take_over: bool = False, watching: Waiting | None = None) -> None:
         self._path = path
         self._folder = os.path.dirname(path) or "."
-        self._log = _open_and_lock(path)
+        self._log = _open_and_lock(path, take_over, watching)
         try:
             data = self._log.read()
             self.contents: Contents = records.contents_of(data)
@@ -50,6 +50,10 @@ class JournalFile:
         except BaseException:
             self.close()
             raise
+
+    def read(self) -> Contents:
+        """Return what the file holds now."""
+        return records.contents_of(self._log.read())
 
     def append(self, payloads: Iterable[Payload]) -> None:
         """Write the payloads after the last whole record, in one write and one sync."""
@@ -72,9 +76,8 @@ class JournalFile:
     def keep_aside(self) -> str:
         """Copy the file as it is, and return the path of the copy; the same bytes are copied only once."""
         data = self._log.read()
-        files = SetFiles.at_journal(self._path)
         for number in count(1):
-            aside = files.damaged_journal(number)
+            aside = damaged_copy(self._path, number)
             with contextlib.suppress(FileExistsError):
                 store_of(aside).put(aside, data)
                 return aside
@@ -103,7 +106,7 @@ def _packed(payloads: Iterable[Payload], *, is_new: bool) -> bytes:
     return (records.MAGIC if is_new else b"") + records.pack(payloads)
 
 
-def _open_and_lock(path: str) -> Log:
+def _open_and_lock(path: str, take_over: bool, watching: Waiting | None) -> Log:
     def refuse_held(seconds: float) -> None:
         if seconds > LOCK_SECONDS:
             raise DestinationError(
@@ -111,13 +114,13 @@ def _open_and_lock(path: str) -> Log:
             )
 
     try:
-        return store_of(path).log(path, refuse_held)
+        return store_of(path).log(path, refuse_held, take_over=take_over, watching=watching)
     except OSError as error:
         if error.filename is not None:
             raise unopenable(path, error) from error
         raise DestinationError(
-            f"{path} cannot be locked: {error.strerror or error}. Without a lock two runs could mix their shards; "
-            "choose a --dest on a file system that has flock."
+            f"{path} cannot be locked: {error.strerror or error}. Without a lock two runs could mix their shards. "
+            f"{REMEDY}"
         ) from error
 
 
