@@ -1,4 +1,4 @@
-"""Options: the choices of a conversion, of verify and of index; frozen, and validated when they are made.
+"""Options: the choices of a conversion, of verify, of index and of status; frozen, and validated when they are made.
 
 All complaints are raised at once, in one OptionsError. This module does not look at the disk: whether paths exist, the
 scan and the destination say.
@@ -8,18 +8,27 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import difflib
 import multiprocessing
-import numbers
-import operator
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
-from parallel_sharder.errors import OptionsError
+from parallel_sharder.node import Node
+from parallel_sharder.option_values import (
+    expand,
+    is_path,
+    make_whole,
+    not_among,
+    not_flags,
+    outside,
+    refuse,
+    split_names,
+    whole_size,
+)
 from parallel_sharder.pattern import ShardPattern, is_pattern
 
 Split = Literal["train", "val", "test"]
@@ -35,6 +44,12 @@ LAYOUTS: tuple[LayoutName, ...] = get_args(LayoutName)
 
 StartMethod = Literal["forkserver", "spawn", "fork"]
 """The start methods of multiprocessing; a system may lack some."""
+
+EngineName = Literal["processes", "inline", "ray", "dask"]
+"""processes: workers on this host; inline: this process does the work; ray, dask: a cluster does it."""
+ENGINES: tuple[EngineName, ...] = get_args(EngineName)
+CLUSTERS: tuple[EngineName, ...] = ("ray", "dask")
+"""The engines that deal chunks to other hosts, and whose names can be followed by an address."""
 
 Reader = Literal["wids", "dali", "energon", "timm", "openclip"]
 """The readers that indexes can be written for; see the package `indexes`."""
@@ -55,14 +70,22 @@ OnBad = Literal["skip", "keep", "fail"]
 broken annotation counts as none. fail: the first one stops the run."""
 ON_BAD: tuple[OnBad, ...] = get_args(OnBad)
 
+_OF_A_RUN = frozenset(
+    ("workers", "start_method", "overwrite", "check", "node", "finish", "take_over", "engine", "cpus_per_chunk")
+)
+"""The fields of Options that do not change what a set is."""
+
 DEFAULT_DEST = "imagenet_{split}-%06d.tar"
 DEFAULT_MAXSIZE = 10**9
 """The reference script's. Larger shards shuffle worse and lose more to a broken transfer; smaller ones cost opens."""
 
+ARRAY = "array"
+"""The value of `node` that has the node read from the variables of an array's task."""
+
 SEED_LIMIT = 2**64
 WORKERS_LIMIT = 10_000
 
-_SIZE = re.compile(r"([0-9]{1,30}(?:\.[0-9]{1,30})?(?:e\+?[0-9]{1,2})?)\s*([kmgt]?)(i?)b?", re.IGNORECASE | re.ASCII)
+_HOST_PORT = re.compile(r"(?:[^/:\s]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,11 +96,16 @@ class Options:
     cores that this process may use; 0 means that this process does the work. `maxsize` is in bytes of the tar before
     compression, a number or text like "1GB" (see parse_size). `shuffle` False keeps the order of the keys. `layout`
     None has the layout found. `check_archives` compares the official archives with their published MD5 before anything
-    is written. `start_method` None chooses a safe method. `overwrite` removes the shards that an earlier run has
-    recorded, and starts anew; `check` reads them, and keeps only those that have the recorded digest. `index` names the
-    readers that need an index, or is "all" or "none". The index of wids is the manifest, which is always written; `md5`
-    adds each shard's MD5 to it. `card` asks for a dataset card, README.md, of all sets in the folder. Raises
-    OptionsError, which holds every complaint.
+    is written. `engine` is one of ENGINES, followed by ":" and an address for those of CLUSTERS; None means processes,
+    or inline where `workers` is 0. On a cluster, `workers` is the number of chunks in work at once (None: as many as it
+    has room for), and a chunk takes `cpus_per_chunk` CPUs. `start_method` None chooses a safe method. `overwrite`
+    removes the shards that an earlier run has recorded, and starts anew; `check` reads them, and keeps only those that
+    have the recorded digest. `take_over` takes the place of a run on another host that shows no sign of life any more
+    (see stores.lease). `index` names the readers that need an index, or is "all" or "none". The index of wids is the
+    manifest, which is always written; `md5` adds each shard's MD5 to it. `card` asks for a dataset card, README.md, of
+    all sets in the folder. `node` is this run's place among the nodes of an array job, "3/16", or "array", which reads
+    it from Slurm's variables; the run then writes that node's share. `finish` publishes a set whose nodes have written
+    all shards, and writes none. Raises OptionsError, which holds every complaint.
     """
 
     root: str | Path = "."
@@ -96,29 +124,51 @@ class Options:
     meta: str | Path | None = None
     layout: LayoutName | None = None
     check_archives: bool = False
+    engine: str | None = None
+    cpus_per_chunk: int | None = None
     start_method: StartMethod | None = None
     overwrite: bool = False
+    take_over: bool = False
     check: bool = False
     index: Reader | Literal["all", "none"] | Sequence[Reader | Literal["all", "none"]] = ("wids",)
     md5: bool = False
     card: bool = False
+    node: Node | str | None = None
+    finish: bool = False
 
     _start: ClassVar[str] = ""
     """The folder that a relative `dest` starts from; "" is the current folder at the time of use."""
 
     def __post_init__(self) -> None:
-        complaints = _expand(self, "root", "dest", "xml_root", "meta")
-        _make_whole(self, "workers", "maxcount", "shards", "seed")
+        complaints = expand(self, "root", "dest", "xml_root", "meta")
+        make_whole(self, "workers", "maxcount", "shards", "seed", "cpus_per_chunk")
         try:
             size = whole_size(self.maxsize)
             object.__setattr__(self, "maxsize", size)
-            complaints.append(_outside("--maxsize", size, 1, 2**60))
+            complaints.append(outside("--maxsize", size, 1, 2**60))
         except ValueError as error:
             complaints.append(f"--maxsize: {error}")
         object.__setattr__(self, "index", split_names(self.index))
-        complaints += _not_flags(self, "shuffle", "check_archives", "overwrite", "check", "md5", "card")
+        flags = ("shuffle", "check_archives", "overwrite", "take_over", "check", "md5", "card", "finish")
+        complaints += not_flags(self, *flags)
+        complaints += self._place_node()
         complaints += self._complaints()
-        _refuse(complaints)
+        refuse(complaints)
+
+    @property
+    def place(self) -> Node | None:
+        """The parsed `node`."""
+        assert not isinstance(self.node, str)  # noqa: S101 - __post_init__ has parsed it
+        return self.node
+
+    @property
+    def journal_path(self) -> str:
+        """The path of the journal that this run writes."""
+        return self.pattern.files.journal_of(self.place)
+
+    def numbers(self, shard_count: int) -> range:
+        """Return the numbers of the shards that this run is to write, of `shard_count` in all."""
+        return range(0) if self.finish else range(shard_count) if self.place is None else self.place.share(shard_count)
 
     @property
     def pattern(self) -> ShardPattern:
@@ -140,6 +190,24 @@ class Options:
         return _readers(split_names(self.index))
 
     @property
+    def engine_name(self) -> str:
+        """The one of ENGINES that `engine` means."""
+        return self.engine.partition(":")[0] if self.engine else "inline" if self.workers == 0 else "processes"
+
+    @property
+    def engine_address(self) -> str:
+        """The address of the cluster, or the path of a scheduler's file; "" if `engine` names none."""
+        engine = self.engine or ""
+        return engine if engine.startswith("ray://") else engine.partition(":")[2]
+
+    @property
+    def host_workers(self) -> int | None:
+        """How many workers this host has; None means as many as the cores that this process may use."""
+        if self.engine_name == "inline":
+            return 0
+        return None if self.engine_name in CLUSTERS else self.workers
+
+    @property
     def choices(self) -> dict[str, Any]:
         """The choices that the bytes of the shards depend on, by name; a run is resumed only with the same ones."""
         return {
@@ -153,19 +221,64 @@ class Options:
             "on_bad": self.on_bad,
         }
 
+    def command(self) -> list[str]:
+        """Return the words of a command line that makes the same set on any host and in any folder.
+
+        What only says how a run works (workers, node, --check and the like) is left out.
+        """
+        words = ["parallel-sharder"]
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name in _OF_A_RUN or (value == field.default and field.name not in ("root", "dest")):
+                continue
+            option = f"--{field.name.replace('_', '-')}"
+            if field.name == "shuffle":
+                words.append("--no-shuffle")
+            elif value is True:
+                words.append(option)
+            elif field.name in ("root", "dest", "xml_root", "meta"):
+                words += [option, os.path.abspath(value)]
+            else:
+                words += [option, ",".join(value) if isinstance(value, tuple) else str(value)]
+        return words
+
+    def _place_node(self) -> list[str]:
+        """Replace the text of `node` by the Node that it means, and return complaints about it."""
+        if self.node is None:
+            return []
+        try:
+            if not isinstance(self.node, str | Node):
+                raise ValueError(f"{self.node!r} is no node; write I/N, such as 0/16 for the first of 16")
+            if isinstance(self.node, str):
+                node = Node.of_array(os.environ) if self.node == ARRAY else Node.parse(self.node)
+                object.__setattr__(self, "node", node)
+        except ValueError as error:
+            object.__setattr__(self, "node", None)
+            return [f"--node {error}"]
+        others = {
+            "--overwrite": (self.overwrite, "removes the shards of all nodes; run it once without --node first"),
+            "--finish": (self.finish, "publishes what all nodes have written; leave --node out"),
+            f"--engine {self.engine}": (
+                isinstance(self.engine, str) and self.engine_name in CLUSTERS,
+                "deals chunks to all hosts by itself, and --node shares them out without; leave one of them out",
+            ),
+        }
+        return [f"{option} {why}" for option, (is_given, why) in others.items() if is_given]
+
     def _complaints(self) -> list[str]:
         complaints = [
-            _not_among("--split", self.split, SPLITS),
-            _not_among("--labels", self.labels, LABELS),
-            _not_among("--annotations", self.annotations, ANNOTATIONS),
-            _not_among("--on-bad", self.on_bad, ON_BAD),
-            _not_among("--layout", self.layout, (None, *LAYOUTS)),
-            _not_among("--start-method", self.start_method, (None, *multiprocessing.get_all_start_methods())),
-            _outside("--workers", self.workers, 0, WORKERS_LIMIT),
-            _outside("--maxcount", self.maxcount, 1, None),
-            _outside("--shards", self.shards, 1, None),
-            _outside("--seed", self.seed, 0, SEED_LIMIT - 1),
+            not_among("--split", self.split, SPLITS),
+            not_among("--labels", self.labels, LABELS),
+            not_among("--annotations", self.annotations, ANNOTATIONS),
+            not_among("--on-bad", self.on_bad, ON_BAD),
+            not_among("--layout", self.layout, (None, *LAYOUTS)),
+            not_among("--start-method", self.start_method, (None, *multiprocessing.get_all_start_methods())),
+            outside("--workers", self.workers, 0, WORKERS_LIMIT),
+            outside("--maxcount", self.maxcount, 1, None),
+            outside("--shards", self.shards, 1, None),
+            outside("--seed", self.seed, 0, SEED_LIMIT - 1),
             "--seed None is not a whole number" if self.seed is None else "",
+            *self._engine_complaints(),
         ]
         if self.seed and not self.shuffle:
             complaints.append(
@@ -173,6 +286,16 @@ class Options:
             )
         if self.check and self.overwrite:
             complaints.append("--check keeps what is whole, and --overwrite keeps nothing; leave one of them out")
+        if self.finish and self.overwrite:
+            complaints.append(
+                "--finish publishes the shards that are there, and --overwrite removes them; leave one out"
+            )
+        if self.finish and isinstance(self.engine, str) and self.engine_name in CLUSTERS:
+            complaints.append(f"--engine {self.engine} writes shards, and --finish writes none; leave one out")
+        if self.finish and self.check:
+            complaints.append(
+                "--finish writes no shards, and --check has those made again that are damaged; leave one out"
+            )
         if self.annotations in WITHOUT_ANNOTATIONS and self.xml_root is not None:
             complaints.append("--xml-root names the annotations' folder, and --annotations none reads no annotations")
         index = split_names(self.index)
@@ -192,6 +315,48 @@ class Options:
                 )
         return complaints
 
+    def _engine_complaints(self) -> list[str]:
+        if self.engine is not None and (complaint := _not_an_engine(self.engine)):
+            return [complaint]
+        name, given = self.engine_name, f"--engine {self.engine}"
+        complaints = [outside("--cpus-per-chunk", self.cpus_per_chunk, 1, WORKERS_LIMIT)]
+        if self.start_method is not None and self.engine and name != "processes":
+            complaints.append(f"--start-method {self.start_method} is for processes, and {given} starts none of them")
+        if self.cpus_per_chunk is not None and name not in CLUSTERS:
+            complaints.append(f"--cpus-per-chunk {self.cpus_per_chunk} is for --engine {' or '.join(CLUSTERS)}")
+        if self.engine and self.workers == 0 and name != "inline":
+            complaints.append(f"{given} needs workers, and --workers is 0; choose --engine inline, or more workers")
+        elif name == "inline" and self.workers:
+            complaints.append(f"{given} has no workers, and --workers is {self.workers}; leave one of them out")
+        return complaints
+
+
+def _not_an_engine(engine: object) -> str:
+    """Return the complaint about a value of --engine that is not valid; else ""."""
+    what = f"--engine {engine}"
+    if not isinstance(engine, str):
+        return f"--engine {engine!r} is not one of {', '.join(ENGINES)}"
+    name, colon, address = engine.partition(":")
+    if name not in ENGINES:
+        near = difflib.get_close_matches(name.lower(), ENGINES, 1, 0.5)
+        return f"{what} is not one of {', '.join(ENGINES)}{f'. Did you mean {near[0]}?' if near else ''}"
+    if not colon:
+        return ""
+    if name not in CLUSTERS:
+        return f"{what}: {name} works on this host, and takes no address"
+    if name == "ray":
+        return (
+            ""
+            if _HOST_PORT.fullmatch(address.removeprefix("//"))
+            else f"{what}: write ray:HOST:PORT or ray://HOST:PORT"
+        )
+    scheme, separator, place = address.partition("://")
+    if separator and scheme in ("tcp", "tls", "ucx", "ws", "wss") and _HOST_PORT.fullmatch(place):
+        return ""
+    if separator or not address or _HOST_PORT.fullmatch(address):
+        return f"{what}: write dask:tcp://HOST:PORT, dask:tls://HOST:PORT, or dask:FILE for a scheduler's file"
+    return ""
+
 
 @dataclass(frozen=True, kw_only=True)
 class VerifyOptions:
@@ -209,15 +374,15 @@ class VerifyOptions:
     workers: int | None = None
 
     def __post_init__(self) -> None:
-        complaints = _expand(self, "dest", "source", "xml_root", "meta", dest="DEST")
-        _make_whole(self, "workers")
-        complaints.append(_outside("--workers", self.workers, 0, WORKERS_LIMIT))
+        complaints = expand(self, "dest", "source", "xml_root", "meta", dest="DEST")
+        make_whole(self, "workers")
+        complaints.append(outside("--workers", self.workers, 0, WORKERS_LIMIT))
         complaints.append(_not_a_pattern(self.dest))
-        complaints.append(_not_among("--layout", self.layout, (None, *LAYOUTS)))
+        complaints.append(not_among("--layout", self.layout, (None, *LAYOUTS)))
         for option, value in (("--xml-root", self.xml_root), ("--meta", self.meta), ("--layout", self.layout)):
             if value is not None and self.source is None:
                 complaints.append(f"{option} is for a comparison with the source; name the source with --source")
-        _refuse(complaints)
+        refuse(complaints)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,81 +399,41 @@ class IndexOptions:
     workers: int | None = None
 
     def __post_init__(self) -> None:
-        complaints = _expand(self, "dest", dest="DEST")
-        _make_whole(self, "workers")
-        complaints.append(_outside("--workers", self.workers, 0, WORKERS_LIMIT))
+        complaints = expand(self, "dest", dest="DEST")
+        make_whole(self, "workers")
+        complaints.append(outside("--workers", self.workers, 0, WORKERS_LIMIT))
         readers = split_names(self.readers)
         complaints += _not_readers("--for", readers, (*INDEXES, "all"))
         object.__setattr__(self, "readers", _readers(readers))
-        complaints += _not_flags(self, "md5")
+        complaints += not_flags(self, "md5")
         if self.md5 and "wids" not in self.readers:
             complaints.append("--md5 is for the index of wids; add wids to --for")
         if "energon" in self.readers and is_path(self.dest) and is_pattern(os.fspath(self.dest)):
             complaints.append("energon's index is of all shards in a folder; name the folder as DEST, not a pattern")
         complaints.append(_not_a_pattern(self.dest))
-        _refuse(complaints)
+        refuse(complaints)
 
 
-def parse_size(text: str) -> int:
-    """Return the bytes that `1e9`, `500MB` (powers of 1,000) or `1GiB` (powers of 1,024) means.
+@dataclass(frozen=True, kw_only=True)
+class StatusOptions:
+    """Whose status to return: `dest` is a folder of sets, or a pattern or a manifest of one. Raises OptionsError."""
 
-    Raises ValueError for other text.
-    """
-    match = _SIZE.fullmatch(text.strip())
-    if match is None or (match[3] and not match[2]):
-        raise ValueError(f"{text!r} is not a size; write bytes like 1000000000, 1e9, 500MB or 1GiB")
-    number, unit, binary = match.groups()
-    exponent = " kmgt".index(unit.lower() or " ")
-    return int(Decimal(number) * (1024 if binary else 1000) ** exponent)
+    dest: str | Path
+
+    def __post_init__(self) -> None:
+        refuse([*expand(self, "dest", dest="DEST"), _not_a_pattern(self.dest)])
 
 
-def _expand(options: Any, *fields: str, **names: str) -> list[str]:
-    """Replace a "~" that begins one of these paths by the home folder, and return complaints about what is no path.
-
-    `names` has what complaints call a field that does not have the name of its option.
-    """
-    complaints = []
-    for field in fields:
-        name, value = names.get(field, f"--{field.replace('_', '-')}"), getattr(options, field)
-        if value is None and field not in ("root", "dest"):
+def words_of_choices(choices: Mapping[str, Any]) -> list[str]:
+    """Return the words of a command line that makes these choices, which are those of `Options.choices`."""
+    defaults = Options().choices
+    words = []
+    for name in [each for each in defaults if each in choices]:
+        value = choices[name]
+        if value == defaults[name]:
             continue
-        if not is_path(value):
-            complaints.append(f"{name} {value!r} is not a path")
-        elif not os.fspath(value):
-            complaints.append(f"{name} is empty; name a path (this folder is .)")
-        elif os.fspath(value).startswith("~"):
-            object.__setattr__(options, field, os.path.expanduser(value))
-        elif not isinstance(value, (str, Path)):
-            object.__setattr__(options, field, os.fspath(value))
-    return complaints
-
-
-def _make_whole(options: Any, *fields: str) -> None:
-    for field in fields:
-        object.__setattr__(options, field, whole(getattr(options, field)))
-
-
-def _not_flags(options: Any, *fields: str) -> list[str]:
-    """Replace numpy's truth values in these fields by Python's, and return complaints about other values.
-
-    The complaints name the fields, not options: the command line gives only truth values.
-    """
-    complaints = []
-    for field in fields:
-        value = getattr(options, field)
-        if type(value).__name__ in ("bool", "bool_"):
-            object.__setattr__(options, field, bool(value))
-        else:
-            complaints.append(f"{field} {value!r} is neither True nor False")
-    return complaints
-
-
-def is_path(value: Any) -> bool:
-    """Return whether the value is text or a path-like object, and valid as a path on this system."""
-    try:
-        return isinstance(os.fspath(value), str) and b"\0" not in os.fsencode(value)
-    except (TypeError, UnicodeEncodeError):
-        return False
+        words += ["--no-shuffle"] if name == "seed" and value is None else [f"--{name.replace('_', '-')}", str(value)]
+    return words
 
 
 def _not_a_pattern(dest: str | Path) -> str:
@@ -321,62 +446,11 @@ def _not_a_pattern(dest: str | Path) -> str:
     return ""
 
 
-def _refuse(complaints: Sequence[str]) -> None:
-    """Raise OptionsError with the complaints that are not empty, if there are any."""
-    if any(complaints):
-        raise OptionsError([*filter(None, complaints)])
-
-
-def whole_size(value: Any) -> Any:
-    """Return the bytes that a number such as 1e9, or a text for parse_size, means; values of other types unchanged.
-
-    Raises ValueError for other text.
-    """
-    if value is None or isinstance(value, str):
-        return parse_size(str(value))
-    is_fraction = isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral)
-    return int(value) if is_fraction and float(value).is_integer() else whole(value)
-
-
-def whole(value: Any) -> Any:
-    """Return a whole number of any type, numpy's included, as an int; other values unchanged."""
-    try:
-        return value if isinstance(value, bool) else operator.index(value)
-    except TypeError:
-        return value
-
-
-def _not_among(option: str, value: str | None, allowed: tuple[str | None, ...]) -> str:
-    if value in allowed:
-        return ""
-    return f"{option} {value!r} is not one of {', '.join(filter(None, allowed))}"
-
-
-def split_names(names: str | Sequence[str]) -> tuple[str, ...]:
-    """Return the names, each once; text is split at its commas."""
-    given = [*filter(None, names.split(","))] if isinstance(names, str) else names
-    if not isinstance(given, Sequence):
-        return (given,)
-    return tuple(name for place, name in enumerate(given) if name not in given[:place])
-
-
 def _not_readers(option: str, names: tuple[str, ...], allowed: tuple[str, ...]) -> list[str]:
     if "none" in names and len(names) > 1:
         return [f"{option} {','.join(map(str, names))}: none cannot be combined with others"]
-    return [_not_among(option, name, allowed) for name in names or ("",)]
+    return [not_among(option, name, allowed) for name in names or ("",)]
 
 
 def _readers(names: tuple[str, ...]) -> tuple[Reader, ...]:
     return INDEXES if "all" in names else tuple(name for name in INDEXES if name in names)
-
-
-def _outside(option: str, value: float | None, lowest: int, highest: int | None) -> str:
-    if value is None:
-        return ""
-    if not isinstance(value, int) or isinstance(value, bool):
-        return f"{option} {value!r} is not a whole number"
-    if value >= lowest and (highest is None or value <= highest):
-        return ""
-    return (
-        f"{option} {value} is outside {lowest:,} to {highest:,}" if highest else f"{option} {value} is below {lowest:,}"
-    )

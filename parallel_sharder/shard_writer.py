@@ -20,7 +20,7 @@ from typing import Any, NoReturn, Self
 
 from parallel_sharder.errors import DestinationError
 from parallel_sharder.model import ShardRecord
-from parallel_sharder.options import is_path, whole, whole_size
+from parallel_sharder.option_values import is_path, whole, whole_size
 from parallel_sharder.pattern import ShardPattern, is_pattern
 from parallel_sharder.stores import store_of
 from parallel_sharder.tar import ustar

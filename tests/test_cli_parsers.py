@@ -14,6 +14,7 @@ import parallel_sharder
 from parallel_sharder.cli.main import main
 from tests import made
 from tests.test_cli_main import COMMAND, ENVIRONMENT, run
+from tests.test_node import array
 
 
 @pytest.mark.parametrize(
@@ -192,10 +193,12 @@ def test_help_and_version() -> None:
     assert f"parallel-sharder {parallel_sharder.__version__}\n" == run("--version").stdout
 
 
-def test_examples_of_help_are_valid() -> None:
-    """Every example in the help is a command line that parses and validates."""
+def test_examples_of_help_are_valid(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every example in the help is a command line that parses and validates, that of an array's task in such a task."""
     from parallel_sharder.cli.parsers import parse
 
+    for name, value in array(ID="3", COUNT="16", MIN="0", MAX="15").items():
+        monkeypatch.setenv(name, value)
     examples = re.findall(r"^    parallel-sharder (.*)$", run("--help").stdout + run("verify", "--help").stdout, re.M)
     assert len(examples) >= 8
     for example in examples:

@@ -12,7 +12,7 @@ import pytest
 
 from parallel_sharder import IndexOptions, Options, VerifyOptions
 from parallel_sharder.errors import DestinationError, OptionsError, options_as_typed
-from parallel_sharder.options import parse_size
+from parallel_sharder.option_values import parse_size
 
 
 @dataclasses.dataclass
@@ -146,6 +146,26 @@ def test_values_as_people_write_them() -> None:
             {"check": True, "overwrite": True},
             "check keeps what is whole, and overwrite keeps nothing; leave one of them out",
         ),
+        ({"node": 3}, "node 3 is no node; write I/N, such as 0/16 for the first of 16"),
+        ({"node": "5/3"}, "node 5/3 is outside 0/3 to 2/3: nodes count from 0"),
+        ({"node": "0/0"}, "node 0/0 has 0 nodes, and there can be 1 to 100,000"),
+        (
+            {"node": "0/3", "overwrite": True},
+            "overwrite removes the shards of all nodes; run it once without node first",
+        ),
+        ({"node": "0/3", "finish": True}, "finish publishes what all nodes have written; leave node out"),
+        (
+            {"node": "0/3", "engine": "ray"},
+            "engine ray deals chunks to all hosts by itself, and node shares them out without; leave one of them out",
+        ),
+        (
+            {"finish": True, "engine": "dask"},
+            "engine dask writes shards, and finish writes none; leave one out",
+        ),
+        (
+            {"finish": True, "overwrite": True},
+            "finish publishes the shards that are there, and overwrite removes them; leave one out",
+        ),
     ],
 )
 def test_values_that_cannot_be(choices: dict[str, Any], complaint: str) -> None:
@@ -233,3 +253,66 @@ def test_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     )  # fmt: skip
     assert "/home/me/shards" == VerifyOptions(dest="~/shards").dest == IndexOptions(dest="~/shards").dest
     assert "/home/me/raw" == VerifyOptions(dest=".", source="~/raw").source
+
+
+@pytest.mark.parametrize(
+    ("choices", "expected"),
+    [
+        ({}, ("processes", "", None)),
+        ({"workers": 3}, ("processes", "", 3)),
+        ({"workers": 0}, ("inline", "", 0)),
+        ({"engine": "inline"}, ("inline", "", 0)),
+        ({"engine": "inline", "workers": 0}, ("inline", "", 0)),
+        ({"engine": "processes", "workers": 2}, ("processes", "", 2)),
+        ({"engine": "ray", "workers": 64}, ("ray", "", None)),
+        ({"engine": "ray:head:6379", "cpus_per_chunk": 4}, ("ray", "head:6379", None)),
+        ({"engine": "ray://head:10001"}, ("ray", "ray://head:10001", None)),
+        ({"engine": "ray:[fd00::1]:6379"}, ("ray", "[fd00::1]:6379", None)),
+        ({"engine": "dask"}, ("dask", "", None)),
+        ({"engine": "dask:tcp://head:8786"}, ("dask", "tcp://head:8786", None)),
+        ({"engine": "dask:tls://head:8786"}, ("dask", "tls://head:8786", None)),
+        ({"engine": "dask:/shared/scheduler.json"}, ("dask", "/shared/scheduler.json", None)),
+    ],
+)
+def test_engines(choices: dict[str, Any], expected: tuple[str, str, int | None]) -> None:
+    """Of the value, the name and the address; and how many workers this host has for all but the shards."""
+    options = Options(**choices)
+    assert expected == (options.engine_name, options.engine_address, options.host_workers)
+
+
+@pytest.mark.parametrize(
+    ("choices", "complaint"),
+    [
+        ({"engine": "rya"}, "engine rya is not one of processes, inline, ray, dask. Did you mean ray?"),
+        ({"engine": "slurm"}, "engine slurm is not one of processes, inline, ray, dask"),
+        ({"engine": 3}, "engine 3 is not one of processes, inline, ray, dask"),
+        ({"engine": "processes:4"}, "engine processes:4: processes works on this host, and takes no address"),
+        ({"engine": "ray:"}, "engine ray:: write ray:HOST:PORT or ray://HOST:PORT"),
+        ({"engine": "ray:head"}, "engine ray:head: write ray:HOST:PORT or ray://HOST:PORT"),
+        (
+            {"engine": "dask:head:8786"},
+            "engine dask:head:8786: write dask:tcp://HOST:PORT, dask:tls://HOST:PORT, or dask:FILE for a scheduler's "
+            "file",
+        ),
+        ({"engine": "inline", "workers": 4}, "engine inline has no workers, and workers is 4; leave one of them out"),
+        (
+            {"engine": "processes", "workers": 0},
+            "engine processes needs workers, and workers is 0; choose engine inline, or more workers",
+        ),
+        (
+            {"engine": "ray", "workers": 0},
+            "engine ray needs workers, and workers is 0; choose engine inline, or more workers",
+        ),
+        (
+            {"engine": "dask", "start_method": "spawn"},
+            "start_method spawn is for processes, and engine dask starts none of them",
+        ),
+        ({"cpus_per_chunk": 2}, "cpus_per_chunk 2 is for engine ray or dask"),
+        ({"engine": "ray", "cpus_per_chunk": 0}, "cpus_per_chunk 0 is outside 1 to 10,000"),
+    ],
+)
+def test_engines_that_cannot_be(choices: dict[str, Any], complaint: str) -> None:
+    """One complaint each."""
+    with pytest.raises(OptionsError) as caught:
+        Options(**choices)
+    assert (complaint,) == caught.value.complaints

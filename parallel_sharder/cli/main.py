@@ -1,9 +1,9 @@
 """The main function: it runs a command line, prints the result or a sentence for an error, and returns an exit status.
 
-Without a command's name it converts; `verify` verifies, `index` indexes. Exit status: 0 done; 1 stopped by an error, or
-deviations found; 2 wrong command line; 3 finished, some samples left out (by verify: nothing deviates, but samples of
-the source are left out); 130 (SIGINT), 143 (SIGTERM) or 129 (SIGHUP) stopped by a signal. The result is written to
-standard output, everything else to standard error.
+Without a command's name it converts; `verify` verifies, `index` indexes, `status` shows how far sets are. Exit status:
+0 done; 1 stopped by an error, or deviations found; 2 wrong command line; 3 finished, some samples left out (by verify:
+nothing deviates, but samples of the source are left out; by status: something is missing); 130 (SIGINT), 143 (SIGTERM)
+or 129 (SIGHUP) stopped by a signal. The result is written to standard output, everything else to standard error.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from parallel_sharder.cli.signals import InterruptedBySignal, raising_signals
 from parallel_sharder.cli.streams import complain, open_standard_files, print_result
 from parallel_sharder.engines.limits import explaining_errors
 from parallel_sharder.errors import SharderError, options_as_typed
-from parallel_sharder.options import IndexOptions, Options, VerifyOptions
+from parallel_sharder.options import IndexOptions, Options, StatusOptions, VerifyOptions
 from parallel_sharder.text import shards_done
 
 if TYPE_CHECKING:
-    from parallel_sharder import Indexed, Preview, Report, Verdict
+    from parallel_sharder import Indexed, Preview, Report, Status, Verdict
     from parallel_sharder.monitor.monitor import Monitor
 
 _STARTED = time.time()
@@ -58,14 +58,19 @@ def _how_to_continue(options: AnyOptions | None) -> str:
         return "The same command writes the rest; every file that is there is whole."
     if not isinstance(options, Options):
         return "What was found so far is not shown."
-    from parallel_sharder.journal.journal import progress_of
+    from parallel_sharder.journal.past import progress_of
 
-    path = options.pattern.files.journal
-    progress = progress_of(path)
-    if progress is None or (options.overwrite and os.path.getmtime(path) < _STARTED):
+    path = options.journal_path
+    progress = progress_of(path, options.place)
+    if progress is None or (options.overwrite and _is_older(path)):
         return "Nothing was written yet."
     words = [word for word in _as_typed() if word != "--overwrite"]  # it would remove what is done
     return f"{shards_done(*progress)}. Continue with: {shlex.join(words)}"
+
+
+def _is_older(path: str) -> bool:
+    """Return whether this process has not written the journal at `path`."""
+    return not os.path.exists(path) or os.path.getmtime(path) < _STARTED
 
 
 def _as_typed() -> list[str]:
@@ -84,7 +89,7 @@ def _run(options: AnyOptions, arguments: argparse.Namespace) -> int:
     if isinstance(options, Options) and not (arguments.json or arguments.quiet):
         from parallel_sharder import Report
 
-        if isinstance(result, Report):
+        if isinstance(result, Report) and not result.missing:
             text += f"\n\n{result.example()}"
     print_result(text)
     return result.exit_code
@@ -92,7 +97,7 @@ def _run(options: AnyOptions, arguments: argparse.Namespace) -> int:
 
 def _result(
     options: AnyOptions, arguments: argparse.Namespace, monitor: Monitor
-) -> Preview | Report | Verdict | Indexed:
+) -> Preview | Report | Verdict | Indexed | Status:
     if isinstance(options, VerifyOptions):
         from parallel_sharder.verify.command import verify_shards
 
@@ -101,6 +106,10 @@ def _result(
         from parallel_sharder.indexes.command import index_shards
 
         return index_shards(options, monitor)
+    if isinstance(options, StatusOptions):
+        from parallel_sharder.status import status_of
+
+        return status_of(options)
     from parallel_sharder import coordinator
 
     return coordinator.preview(options, monitor) if arguments.dry_run else coordinator.convert(options, monitor)

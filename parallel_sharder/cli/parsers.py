@@ -18,13 +18,22 @@ from typing import NoReturn, TypeVar
 from parallel_sharder import __version__
 from parallel_sharder.cli.streams import print_result
 from parallel_sharder.errors import OptionsError
-from parallel_sharder.options import DEFAULT_DEST, INDEXES, SPLITS, IndexOptions, Options, VerifyOptions
+from parallel_sharder.options import (
+    ARRAY,
+    DEFAULT_DEST,
+    INDEXES,
+    SPLITS,
+    IndexOptions,
+    Options,
+    StatusOptions,
+    VerifyOptions,
+)
 
-AnyOptions = Options | VerifyOptions | IndexOptions
+AnyOptions = Options | VerifyOptions | IndexOptions | StatusOptions
 
 COMMAND = "parallel-sharder"
 
-_COMMANDS = ("verify", "index")
+_COMMANDS = ("verify", "index", "status")
 
 _ELSEWHERE = {
     "--workers": ("threads", "jobs", "job", "j", "n-jobs", "nproc", "np", "processes", "procs", "cores", "num-workers"),
@@ -47,6 +56,7 @@ _ELSEWHERE = {
     "--shards": ("num-shards", "n-shards"),
     "--overwrite": ("force", "f"),
     "--index": ("for",),
+    "--engine": ("backend", "executor", "cluster", "distributor"),
     "--quiet": ("q", "silent"),
     "--dry-run": ("n", "preview"),
 }
@@ -58,6 +68,7 @@ _MEANT = {
         "--resume": "the same command without it, which continues",
     },
     f"{COMMAND} verify": {"--root": "--source", "--dest": "DEST", "--index": f"the command {COMMAND} index DEST"},
+    f"{COMMAND} status": {"--dest": "DEST"},
     f"{COMMAND} index": {"--index": "--for", "--dest": "DEST", "--root": "DEST"},
 }
 """For each command, options that it does not have, and what to type instead."""
@@ -74,7 +85,8 @@ _ARGPARSE = {
 _USAGE = """\
 parallel-sharder [option ...]              convert a raw data set
        parallel-sharder verify DEST [option ...]  read finished shards again
-       parallel-sharder index DEST [option ...]   write indexes of finished shards for readers"""
+       parallel-sharder index DEST [option ...]   write indexes of finished shards for readers
+       parallel-sharder status DEST [option ...]  show who has written what, what is missing, and what makes it"""
 
 _EXAMPLES = """\
 examples:
@@ -94,11 +106,19 @@ examples:
     parallel-sharder --root /data/imagenet --dest /shards --annotations boxes --index all --card
   convert Kaggle's download, unpacked:
     parallel-sharder --root /data/imagenet-object-localization-challenge
+  let a Ray or Dask cluster write the shards, which sees the same folders as this host:
+    parallel-sharder --root /lustre/imagenet --dest /lustre/shards --engine ray
+    parallel-sharder --root /lustre/imagenet --dest /lustre/shards --engine dask:tcp://head:8786
+  write on a Ray cluster, or as the fourth of 16 jobs (in a Slurm array, --node alone):
+    parallel-sharder --root /lustre/imagenet --dest /lustre/shards --engine ray
+    parallel-sharder --root /lustre/imagenet --dest /lustre/shards --node 3/16
   run from a script:
     parallel-sharder --root /data/imagenet --json >summary.json
 
   verify finished shards (see parallel-sharder verify --help):
     parallel-sharder verify /shards --source /data/imagenet
+  see how far a set is, and what makes the rest (see parallel-sharder status --help):
+    parallel-sharder status /shards
   write indexes of finished shards, for DALI and others (see parallel-sharder index --help):
     parallel-sharder index /shards --for dali,timm
 
@@ -135,6 +155,16 @@ exit status:
 """
 
 
+_STATUS_EXAMPLES = """\
+examples:
+  show how far the nodes of an array job are:
+    parallel-sharder status /shards
+
+exit status:
+  0 all sets are finished; 3 something is missing; 1 stopped by an error; 2 wrong command line
+"""
+
+
 def parse(words: list[str]) -> tuple[argparse.Namespace, AnyOptions]:
     """Return the words as argparse has parsed them, and the options that they mean.
 
@@ -147,8 +177,11 @@ def parse(words: list[str]) -> tuple[argparse.Namespace, AnyOptions]:
     if words[:1] == ["index"]:
         arguments = _index_parser().parsed(words[1:])
         return arguments, _made(IndexOptions, arguments, "workers")
+    if words[:1] == ["status"]:
+        arguments = _status_parser().parsed(words[1:])
+        return arguments, _made(StatusOptions, arguments)
     arguments = convert_parser().parsed(words)
-    return arguments, _made(Options, arguments, "workers", "maxcount", "shards", "seed")
+    return arguments, _made(Options, arguments, "workers", "maxcount", "shards", "seed", "cpus_per_chunk")
 
 
 def _refuse_unknown_command(words: Sequence[str]) -> None:
@@ -169,7 +202,7 @@ def _near_command(word: str) -> str:
     return meant.get(word, near[0] if near else "")
 
 
-T = TypeVar("T", Options, VerifyOptions, IndexOptions)
+T = TypeVar("T", Options, VerifyOptions, IndexOptions, StatusOptions)
 
 
 def _made(make: type[T], arguments: argparse.Namespace, *numbers: str) -> T:
@@ -184,7 +217,7 @@ def _made(make: type[T], arguments: argparse.Namespace, *numbers: str) -> T:
         try:
             choices[name] = int(choices[name])
         except ValueError:
-            complaints.append(f"--{name}: {choices.pop(name)!r} is not a whole number")
+            complaints.append(f"--{name.replace('_', '-')}: {choices.pop(name)!r} is not a whole number")
     try:
         options = make(**choices)
     except OptionsError as error:
@@ -302,6 +335,18 @@ def _index_parser() -> _Parser:
     return parser
 
 
+def _status_parser() -> _Parser:
+    parser = _Parser(
+        "parallel-sharder status",
+        "Show, of each set in a folder, which shards are done and which are missing, who is at work, and the command\n"
+        "that makes the rest. Nothing is changed, so it can be typed while the sets are being written.",
+        _STATUS_EXAMPLES,
+    )
+    parser.add_argument("dest", metavar="DEST", help="a folder of sets, a pattern with %%0Nd, or a manifest")
+    parser.add_argument("--json", action="store_true", help="print the status as JSON, a list of sets")
+    return parser
+
+
 def _add_run(parser: _Parser, result: str, as_json: str) -> None:
     """Add the options that verify and index share: how they run, and what they print."""
     parser.add_argument(
@@ -394,12 +439,32 @@ def convert_parser() -> _Parser:
     run.add_argument(
         "--workers",
         metavar="N",
-        help="number of worker processes; 0 runs in this process (default: the cores it may use)",
+        help="number of worker processes; 0 runs in this process (default: the cores it may use). On a cluster: the "
+        "number of chunks in work at once (default: as many as it has room for)",
+    )
+    run.add_argument(
+        "--engine",
+        metavar="NAME",
+        help="who writes the shards: processes (default), inline (this process), ray[:HOST:PORT], ray://HOST:PORT, "
+        "dask[:tcp://HOST:PORT] or dask:FILE",
+    )
+    run.add_argument(
+        "--cpus-per-chunk", metavar="N", help="CPUs that a chunk takes on a cluster, for compression (default: 1)"
     )
     run.add_argument(
         "--start-method",
         metavar="NAME",
         help="how workers start: forkserver, spawn or fork (default: the first that the system has)",
+    )
+    run.add_argument(
+        "--node",
+        nargs="?",
+        const=ARRAY,
+        metavar="I/N",
+        help="write the share of node I of N, counted from 0; alone, in a task of a Slurm array: the task's share",
+    )
+    run.add_argument(
+        "--finish", action="store_true", help="publish a set whose nodes have written all shards; write none"
     )
     run.add_argument(
         "--check", action="store_true", help="when continuing, read the finished shards and compare their digests"
@@ -408,6 +473,11 @@ def convert_parser() -> _Parser:
         "--overwrite",
         action="store_true",
         help="start anew, and remove what an earlier run has recorded; not with --check",
+    )
+    run.add_argument(
+        "--take-over",
+        action="store_true",
+        help="take the place of a run on another host that shows no sign of life any more",
     )
     run.add_argument(
         "--dry-run", action="store_true", help="print the plan and write nothing; status 1 if the run would be refused"
