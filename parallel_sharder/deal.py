@@ -2,7 +2,7 @@
 
 A Listing and a Plan come in, and ShardRecords go out. Once a round, the chunks that begin and the shards that are
 finished are recorded, before the next chunks begin. Whatever ends the work, every finished shard is recorded. The
-function that writes a chunk is an argument; this module does not know it.
+function that writes a chunk is an argument, and so is the check of a host; this module knows neither.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from parallel_sharder.engines.engine import Engine, Work
+from parallel_sharder.engines.engine import Check, Engine, Work
 from parallel_sharder.engines.progress import Progress
 from parallel_sharder.errors import Death, DestinationGoneError, WorkerError
 from parallel_sharder.model import Chunk, Job, Listing, Plan, ShardRecord
-from parallel_sharder.options import Options
+from parallel_sharder.options import CLUSTERS, Options
 from parallel_sharder.pattern import ShardPattern
 from parallel_sharder.stores import store_of
 from parallel_sharder.stores.traces import Trace, traced_identity
@@ -31,8 +32,14 @@ DEATHS = 3
 
 
 def make_job(options: Options, listing: Listing, plan: Plan, workers: int) -> Job:
-    """Return what all chunks of the plan share. With fewer shards than workers, the spare cores compress."""
-    threads = max(1, workers // plan.shard_count)
+    """Return what all chunks of the plan share.
+
+    With fewer shards to write than workers, the spare cores of this host compress. On a cluster as many threads
+    compress as a chunk has CPUs.
+    """
+    is_here = options.engine_name not in CLUSTERS
+    written = len(options.numbers(plan.shard_count))
+    threads = max(1, workers // max(1, written)) if is_here else options.cpus_per_chunk or 1
     return Job(
         listing.places,
         listing.classes,
@@ -83,12 +90,26 @@ class Recorder(Protocol):
         """
 
 
+@dataclass
+class Hosts:
+    """The hosts that write the chunks of one deal.
+
+    Another host than this one gets chunks if it passes the `check`. `noticed` is called with what the engine says of
+    hosts, and `samples` has how many samples each has stored, by its name, which is "" for this one.
+    """
+
+    check: Check | None = None
+    noticed: Callable[[str], None] = lambda _: None
+    samples: Counter[str] = field(default_factory=Counter)
+
+
 def deal(
     chunks: Iterable[Chunk],
     write: Callable[[Chunk, Progress], ShardRecord],
     engine: Engine,
     recorder: Recorder,
     progress: Callable[[int, int], None],
+    hosts: Hosts | None = None,
 ) -> list[ShardRecord]:
     """Have the engine `write` all chunks, and return their records, in the order in which they were finished.
 
@@ -97,9 +118,10 @@ def deal(
     WorkerError for a chunk of which DEATHS workers have died, and any error that a worker raises. After an error the
     engine is stopped, and every finished shard is recorded.
     """
-    run = engine.run(write, chunks)
+    hosts = hosts or Hosts()
+    run = engine.run(write, chunks, hosts.check)
     try:
-        return _deal(run, engine, recorder, progress)
+        return _deal(run, engine, recorder, progress, hosts)
     except BaseException:
         engine.stop()
         finished = run.unhandled()
@@ -116,7 +138,11 @@ def deal(
 
 
 def _deal(
-    run: Work[Chunk, ShardRecord], engine: Engine, recorder: Recorder, progress: Callable[[int, int], None]
+    run: Work[Chunk, ShardRecord],
+    engine: Engine,
+    recorder: Recorder,
+    progress: Callable[[int, int], None],
+    hosts: Hosts,
 ) -> list[ShardRecord]:
     records: list[ShardRecord] = []
     deaths: Counter[int] = Counter()
@@ -124,13 +150,16 @@ def _deal(
     progress(0, 0)  # the only call where every shard was kept
     for outcomes, new in run.rounds(TICK_SECONDS):
         done = []
-        for chunk, result, _ in outcomes:
+        for text in engine.news():
+            hosts.noticed(text)
+        for chunk, result, where in outcomes:
             if isinstance(result, Death):
                 deaths[chunk.number] += 1
                 prepare_again(chunk, deaths[chunk.number], result)
                 run.put_back(chunk)
                 continue
             done.append(result)
+            hosts.samples[where.host] += result.samples
             done_samples += result.samples + len(result.left_out)
             done_bytes += result.tar_bytes
         records += done

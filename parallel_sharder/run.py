@@ -14,25 +14,27 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack
 from typing import TypeVar
 
-from parallel_sharder.engines import running
+from parallel_sharder.engines import open_cluster, running
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import SharderError
 from parallel_sharder.monitor.monitor import Monitor, guarded
-from parallel_sharder.options import Options
+from parallel_sharder.options import CLUSTERS, Options
 
 T = TypeVar("T")
 
 
 class Run:
-    """An open run: `options` with an absolute destination, the `engine` and the `monitor`.
+    """An open run: `options` with an absolute destination, the `engine` of this host, and the `monitor`.
 
-    `seconds` maps the name of each phase to how long it took.
+    `writers` is the engine that writes shards: the same one, until `connect` has found a cluster. `notices` are the
+    sentences that `noticed` was called with. `seconds` maps the name of each phase to how long it took.
     """
 
     def __init__(self, typed: Options, engine: Engine, monitor: Monitor, stack: ExitStack) -> None:
         self.options = typed.anchored()
-        self.engine = engine
+        self.engine = self.writers = engine
         self.monitor = monitor
+        self.notices: list[str] = []
         self.seconds: dict[str, float] = {}
         self._typed = typed
         self._stack = stack
@@ -41,6 +43,25 @@ class Run:
     def enter(self, context: AbstractContextManager[T]) -> T:
         """Enter a context that is left when the run ends, in the reverse order; return what it yields."""
         return self._stack.enter_context(context)
+
+    def connect(self) -> None:
+        """Connect to the cluster, if the options name one. Nothing is submitted yet.
+
+        Raises MissingPackageError or WorkerError if it cannot be used.
+        """
+        options = self.options
+        if options.engine_name in CLUSTERS:
+            cluster = open_cluster(
+                options.engine_name, options.engine_address, options.workers, options.cpus_per_chunk or 1
+            )
+            self.writers = self.enter(cluster)
+            for text in self.writers.news():
+                self.noticed(text)
+
+    def noticed(self, text: str) -> None:
+        """Have the monitor show this at once; it will stand in the summary too."""
+        self.notices.append(text)
+        self.monitor.noticed(text)
 
     def ends_phase(self, name: str) -> None:
         """Note how long the phase took that ends now."""
@@ -59,7 +80,7 @@ def opened(options: Options, monitor: Monitor | None, preload: str = "") -> Iter
     """Yield a run with an engine for the module `preload`; what stops it is a SharderError in the caller's words."""
     with (
         guarded(monitor) as monitor,
-        running(options.workers, options.start_method, preload) as engine,
+        running(options.host_workers, options.start_method, preload) as engine,
         ExitStack() as stack,
     ):
         run = Run(options, engine, monitor, stack)

@@ -4,7 +4,7 @@ It is a top-level function of frozen values, so that any engine can run it. It r
 order, and writes one shard; a sample that cannot be stored is left out and named in the record. Each file is read by
 its blob (see stores/blob.py), an image straight to its place in the shard's buffer. The worker does not know the plan,
 other chunks, or the engine. It imports neither numpy nor scipy, which would cost each worker more memory and start-up
-time than all the rest.
+time than all the rest. Several threads of one process can write a chunk each.
 """
 
 from __future__ import annotations

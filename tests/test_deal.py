@@ -12,7 +12,7 @@ import pytest
 
 from parallel_sharder import Options, convert
 from parallel_sharder.coordinator import plan_of
-from parallel_sharder.deal import DEATHS, deal, make_chunks, make_job, prepare_again
+from parallel_sharder.deal import DEATHS, Hosts, deal, make_chunks, make_job, prepare_again
 from parallel_sharder.engines import open_engine
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.engines.progress import Progress
@@ -84,6 +84,18 @@ def test_nothing_to_deal_is_told(engine: Engine) -> None:
     ledger = Ledger()
     assert [] == deal([], pretend, engine, ledger, lambda *told: totals.append(told))
     assert ([(0, 0)], []) == (totals, ledger.calls)
+
+
+def test_samples_are_counted_by_host(engine: Engine, tmp_path: Path) -> None:
+    """Here there is one host; and engines of this host have nothing to be noticed, and call no check."""
+    noticed: list[str] = []
+    hosts = Hosts(never, noticed.append)
+    deal(chunks_of(5, tmp_path), pretend, engine, Ledger(), lambda *_: None, hosts)
+    assert ({"": 5}, []) == (hosts.samples, noticed)
+
+
+def never() -> str:
+    raise AssertionError("no check is made here")
 
 
 @pytest.mark.parametrize("samples", [1, 3, 7])

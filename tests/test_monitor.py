@@ -16,11 +16,12 @@ import pytest
 from parallel_sharder import IndexOptions, Options, VerifyOptions, convert, index_shards, preview, verify_shards
 from parallel_sharder.errors import SharderError, SourceError
 from parallel_sharder.model import Plan
-from parallel_sharder.monitor.monitor import Silent
+from parallel_sharder.monitor.monitor import Silent, guarded
 from parallel_sharder.stores.lock import locked_folder
 from tests import made
 
-METHODS = [name for name in vars(Silent) if not name.startswith("_")]
+METHODS = [name for name in vars(Silent) if not name.startswith("_") and name != "noticed"]
+"""Those that a run on this host calls; "noticed" is for clusters."""
 
 
 class Raising(Silent):
@@ -117,6 +118,19 @@ def test_monitor_that_raises_elsewhere(raw: Path, tmp_path: Path, call: Any, met
         assert 1 == monitor.closed
     assert before == processes()
     call(raw, tmp_path, None)
+
+
+def test_notices_are_for_monitors_that_know_them() -> None:
+    """A monitor that was made for the version before lacks the method, and is not asked for it."""
+
+    class Older:
+        def close(self) -> None:
+            """It has no other method that is called here."""
+
+    with guarded(Older()) as guard:  # type: ignore[arg-type]
+        guard.noticed("a host")
+    with pytest.raises(SharderError, match="method noticed raised"), guarded(Raising(OSError(5), "noticed")) as guard:
+        guard.noticed("a host")
 
 
 def test_monitor_that_lacks_a_method(raw: Path, tmp_path: Path) -> None:

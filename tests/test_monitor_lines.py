@@ -45,5 +45,5 @@ def test_waiting_in_words(kind: type[Terminal] | type[Log], capsys: pytest.Captu
     monitor = kind(sys.stderr)
     for seconds in (0.0, 0.1, 9.9, 10.0, 10.1, 0.0):
         monitor.waiting("process 7 on here (it)", seconds)
-    line = "waiting for the lock of the folder, which process 7 on here (it) holds: {} s so far"
+    line = "waiting for a lock in the folder, which process 7 on here (it) holds: {} s so far"
     assert [line.format(seconds) for seconds in ("0.0", "10.0", "0.0")] == capsys.readouterr().err.splitlines()

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from array import array
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from parallel_sharder import Options
+from parallel_sharder.coordinator import plan_of
+from parallel_sharder.deal import make_chunks, make_job
+from parallel_sharder.engines import open_engine
 from parallel_sharder.engines.progress import Counts
 from parallel_sharder.errors import DestinationError, SourceError, StoppedError
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import Chunk, ImageClass, Job, PackedPart, Place, Role
+from parallel_sharder.monitor.monitor import Silent
+from parallel_sharder.options import Annotations
+from parallel_sharder.sources.source import SourceOptions, open_source
 from parallel_sharder.worker import write_chunk
 from tests import made
 from tests.reference import members_of
@@ -65,3 +74,23 @@ def test_a_shard_that_cannot_be_written_is_a_destinations_error(tmp_path: Path) 
     with pytest.raises(DestinationError, match="x.tar cannot be written"):
         write_chunk(chunk(tmp_path), Counts())
     assert b"theirs" == (tmp_path / "x.tar").read_bytes()
+
+
+@pytest.mark.parametrize("ending", [".tar", ".tar.gz", ".tar.zst"])
+@pytest.mark.parametrize("annotations", ["original", "boxes"])
+def test_threads_of_one_process_write_as_one_alone(tmp_path: Path, annotations: Annotations, ending: str) -> None:
+    """A worker of Dask can have several threads: what chunks share there (shapes, headers, tables) is only added to."""
+    made.classic_train(tmp_path / "raw", images=300, annotated=0.9)
+    records = []
+    for name, threads in (("alone", 1), ("together", 8)):
+        dest = str(tmp_path / name / f"x-%06d{ending}")
+        options = Options(root=tmp_path / "raw", dest=dest, shards=24, annotations=annotations)
+        with open_engine(0) as engine, open_source(SourceOptions.of(options), is_preview=True) as source:
+            listing = source.scan(engine, Silent())
+            plan = plan_of(listing, options)
+            chunks = make_chunks(listing, plan, options.pattern, make_job(options, listing, plan, 0))
+            (tmp_path / name).mkdir()
+            with ThreadPoolExecutor(threads) as pool:
+                found = pool.map(lambda each: write_chunk(each, Counts()), chunks)
+            records.append([dataclasses.replace(record, path="") for record in found])
+    assert records[0] == records[1]

@@ -1,16 +1,18 @@
 """Engines: each runs functions on tasks, in processes or in this process, and knows neither functions nor tasks.
 
 Each engine is one file that answers to `engine.Engine`. Each command opens one engine by `running`, which also turns
-what stops the command into a SharderError with a sentence.
+what stops the command into a SharderError with a sentence. A conversion can open a second one, on a cluster.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 from collections.abc import Iterator
 
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.engines.limits import explaining_errors
+from parallel_sharder.errors import MissingPackageError
 
 
 @contextlib.contextmanager
@@ -42,3 +44,29 @@ def open_engine(workers: int, start_method: str | None = None, preload: str = ""
     from parallel_sharder.engines import processes
 
     return processes.open_engine(workers, start_method, preload)
+
+
+def open_cluster(name: str, address: str, workers: int | None, cpus_per_task: int) -> Engine:
+    """Return an engine on the cluster of `name` ("ray" or "dask") at this address.
+
+    "" means the cluster that the library's own setting names, or one that is started on this host. `workers` None means
+    as many tasks at a time as the cluster has CPUs for. Raises MissingPackageError if the library is not installed, and
+    WorkerError if the cluster cannot be used.
+    """
+    package = {"ray": "ray", "dask": "distributed"}[name]
+    if importlib.util.find_spec(package) is None:
+        raise MissingPackageError(
+            f"the engine {name} needs the package {package}: pip install 'parallel_sharder[{name}]', "
+            f"or, in a clone of it, pip install '.[{name}]'"
+        )
+    from parallel_sharder import __version__
+    from parallel_sharder.engines import cores, remote
+
+    if name == "ray":
+        from parallel_sharder.engines.ray import open_ray
+
+        cpus = (workers or 0) * cpus_per_task or cores.usable_cores()
+        return remote.Remote(open_ray(address, cpus, cpus_per_task, __version__), workers, cpus_per_task)
+    from parallel_sharder.engines.dask import open_dask
+
+    return remote.Remote(open_dask(address, workers or cores.usable_cores(), __version__), workers, cpus_per_task)

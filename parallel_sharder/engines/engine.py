@@ -6,7 +6,8 @@
 A Work keeps a bounded number of tasks in hand, each in a slot. For each Hand that `begin` gets, an engine calls the
 function on a worker, and then `succeed` or `fail`, once and from any thread. It also carries what functions tell by
 their Progress. Functions and tasks are frozen values, and a function has a name that can be imported; so both can be
-sent to another process or host. An engine knows neither what the tasks are nor which functions exist.
+sent to another process or host. An engine of other hosts calls a Check there before a host's first task. An engine
+knows neither what the tasks are nor which functions exist.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ from parallel_sharder.errors import Death
 T = TypeVar("T")
 R = TypeVar("R")
 
+Check = Callable[[], str]
+"""Returns why a host must get no task, with the remedy, in sentences; "" if nothing is wrong. It can be pickled."""
+
 
 class Where(NamedTuple):
     """Where a task was done: the host ("" is this one) and the task's slot."""
@@ -44,10 +48,20 @@ class Outcome(NamedTuple, Generic[T, R]):
 
 
 class Hand(Generic[T, R]):
-    """A task that an engine has in hand. The engine calls `succeed` or `fail`, once, from any thread."""
+    """A task that an engine has in hand. The engine calls `succeed` or `fail`, once, from any thread.
 
-    def __init__(self, function: Callable[[T, Progress], R], task: T, slot: int, done: SimpleQueue[Hand[T, R]]) -> None:
-        self.function, self.task, self.slot = function, task, slot
+    `check`, if there is one, is called on a host before its first task.
+    """
+
+    def __init__(
+        self,
+        function: Callable[[T, Progress], R],
+        task: T,
+        slot: int,
+        done: SimpleQueue[Hand[T, R]],
+        check: Check | None = None,
+    ) -> None:
+        self.function, self.task, self.slot, self.check = function, task, slot, check
         self._done = done
         self._host = ""
         self._results: list[R] = []
@@ -81,15 +95,19 @@ class Hand(Generic[T, R]):
 class Work(Generic[T, R]):
     """The work of one function on tasks; at most `engine.slots` tasks are in hand at a time.
 
-    The caller iterates either over the Work or over its `rounds`. Both raise the function's error.
+    The caller iterates either over the Work or over its `rounds`. Both raise the function's error. `engine.slots` can
+    change meanwhile: where it becomes smaller, no task begins until enough are done.
     """
 
-    def __init__(self, engine: Engine, function: Callable[[T, Progress], R], tasks: Iterable[T]) -> None:
+    def __init__(
+        self, engine: Engine, function: Callable[[T, Progress], R], tasks: Iterable[T], check: Check | None = None
+    ) -> None:
         self._engine = engine
         self._function = function
+        self._check = check
         self._tasks = iter(tasks)
         self._next: deque[T] = deque()
-        self._free = list(range(engine.slots))
+        self._free: list[int] = []
         self._hands: dict[int, Hand[T, R]] = {}
         # concurrent.futures.wait would serve too. But it looks at every task each time, which costs milliseconds a task
         # with a thousand workers; and it takes locks, which an interrupt at the wrong moment leaves locked for ever.
@@ -98,12 +116,12 @@ class Work(Generic[T, R]):
     def __iter__(self) -> Iterator[Outcome[T, R]]:
         """Yield the outcomes in the order in which the tasks are done. Before each, free slots get the next tasks."""
         while True:
-            self._begin(self._pull(len(self._free)))
+            self._begin(self._pull(self._room))
             if not self._hands:
                 return
             done = self._take(None)
             self._release(done)
-            self._begin(self._pull(len(self._free)))
+            self._begin(self._pull(self._room))
             for hand in done:
                 yield hand.outcome()
 
@@ -115,7 +133,7 @@ class Work(Generic[T, R]):
         """
         done: list[Hand[T, R]] = []
         while True:
-            room = len(self._free) + sum(len(hand.results) for hand in done)  # a dead worker's task may be put back
+            room = self._room + sum(len(hand.results) for hand in done)  # a dead worker's task may be put back
             new = self._pull(room)
             if not (done or new or self._hands):
                 return
@@ -136,13 +154,19 @@ class Work(Generic[T, R]):
         """Return the tasks that were begun, and whose outcome was in no round, or in the last."""
         return [hand.task for hand in [*self._hands.values()]]
 
+    @property
+    def _room(self) -> int:
+        """How many tasks can begin; negative if the engine has fewer slots than tasks in hand."""
+        return self._engine.slots - len(self._hands)
+
     def _pull(self, room: int) -> list[T]:
         return list(islice(self._tasks, max(0, room - len(self._next))))
 
     def _begin(self, new: Iterable[T]) -> None:
         self._next.extend(new)
-        while self._next and self._free:
-            hand = Hand(self._function, self._next.popleft(), self._free.pop(), self._done)
+        while self._next and self._room > 0:
+            slot = self._free.pop() if self._free else len(self._hands)  # none is free: those up to here are in hand
+            hand = Hand(self._function, self._next.popleft(), slot, self._done, self._check)
             self._hands[hand.slot] = hand
             self._engine.begin(hand)
 
@@ -164,15 +188,17 @@ class Work(Generic[T, R]):
 
 
 class Engine(ABC):
-    """What does the work. As a context manager it ends the workers on exit: after an exception, within two seconds.
+    """What does the work. As a context manager it ends the workers on exit: after an exception, within `stop`'s time.
 
     A second call of `stop` or `close` does nothing.
     """
 
+    name = ""
+    """The cluster on which tasks are done, for people; "" if this host does them."""
     workers: int
     """How many tasks run at once in other processes; 0 if this process does the work."""
     slots: int
-    """The number of tasks in hand: those that are worked on, and a few that wait."""
+    """The number of tasks in hand: those that are worked on, and a few that wait; at least 1. It can change."""
 
     def __enter__(self) -> Self:
         return self
@@ -184,13 +210,16 @@ class Engine(ABC):
             self.stop()
         self.close()
 
-    def run(self, function: Callable[[T, Progress], R], tasks: Iterable[T]) -> Work[T, R]:
+    def run(self, function: Callable[[T, Progress], R], tasks: Iterable[T], check: Check | None = None) -> Work[T, R]:
         """Return the work of `function` on `tasks`, which begins when the caller iterates over the Work.
+
+        An engine of other hosts calls `check` once in each worker process, before its first task. A host that it
+        refuses gets no task. Engines of this host do not call it.
 
         A Work that the caller leaves before its end may still have tasks in hand. Their outcomes are dropped, and what
         they tell is added to what the tasks of the next Work tell.
         """
-        return Work(self, function, tasks)
+        return Work(self, function, tasks, check)
 
     def each(self, function: Callable[[T], R], tasks: Iterable[T]) -> Iterator[R]:
         """Yield the results of `function` for `tasks`, as they are done. Raises its errors, and Deaths too."""
@@ -211,9 +240,16 @@ class Engine(ABC):
     def told(self) -> tuple[int, int]:
         """Return the sums of samples and of bytes that the tasks in hand have told last."""
 
+    def news(self) -> list[str]:
+        """Return the sentences that people should read, and that no earlier call has returned."""
+        return []
+
     @abstractmethod
     def stop(self) -> None:
-        """Begin no further task, tell all functions to stop, and end the workers within two seconds."""
+        """Begin no further task, tell all functions to stop, and end the workers: within two seconds on this host.
+
+        On a cluster, all that was submitted is cancelled within 15 seconds.
+        """
 
     @abstractmethod
     def close(self) -> None:

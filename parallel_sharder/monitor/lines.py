@@ -28,7 +28,7 @@ def print_found(listing: Listing, stream: TextIO) -> None:
 def first_line(plan: Plan, kept: Sequence[ShardRecord]) -> str:
     """Return what a run is about to write, and what it keeps from an earlier run."""
     keeping = f"{counted(len(kept), 'shard')} kept from an earlier run"
-    if len(kept) == plan.shard_count:
+    if len(kept) >= plan.shard_count:
         return f"{keeping}, none to be written"
     writing = f"writing {counted(len(plan.order), 'sample')} to {counted(plan.shard_count, 'shard')}"
     return f"{writing}; {keeping}" if kept else writing
@@ -36,7 +36,7 @@ def first_line(plan: Plan, kept: Sequence[ShardRecord]) -> str:
 
 def waiting(whom: str, seconds: float) -> str:
     """Return for whom a run waits, and for how long it has waited."""
-    return f"waiting for the lock of the folder, which {whom} holds: {duration(seconds)} so far"
+    return f"waiting for a lock in the folder, which {whom} holds: {duration(seconds)} so far"
 
 
 def samples_of(records: Sequence[ShardRecord]) -> int:

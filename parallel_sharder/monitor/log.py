@@ -64,6 +64,10 @@ class Log(Silent):
             self._told_seconds = seconds
             lines.print_line(lines.waiting(whom, seconds), self._stream)
 
+    def noticed(self, text: str) -> None:
+        """Print a line."""
+        lines.print_line(f"note: {text}", self._stream)
+
     def _is_due(self) -> bool:
         now = time.monotonic()
         if now - self._told < self._interval:

@@ -1,7 +1,8 @@
 """The monitor's interface: its methods are called while a command works. Only monitors and the command line print.
 
 Each command gets a monitor, and calls its methods from one thread. A conversion calls them in the order below, except
-that `waiting` and `working` can come at any time. What a monitor raises stops the command with a SharderError.
+that `waiting`, `working` and `noticed` can come at any time. What a monitor raises stops the command with a
+SharderError.
 """
 
 from __future__ import annotations
@@ -33,7 +34,10 @@ class Monitor(Protocol):
         """`done` of `total` units of some work are done. The last word of `doing` is the unit: "verifying shards"."""
 
     def waiting(self, whom: str, seconds: float) -> None:
-        """The command has waited so many seconds for the folder's lock, which `whom` holds."""
+        """The command has waited so many seconds for a lock in the folder, which `whom` holds."""
+
+    def noticed(self, text: str) -> None:
+        """Something should be known now, and is no error: a cluster was started, a host is refused."""
 
     def close(self) -> None:
         """The command has ended, with or without an error; no other method is called after this one."""
@@ -58,6 +62,9 @@ class Silent:
         """Do nothing."""
 
     def waiting(self, whom: str, seconds: float) -> None:
+        """Do nothing."""
+
+    def noticed(self, text: str) -> None:
         """Do nothing."""
 
     def close(self) -> None:
@@ -93,6 +100,11 @@ class _Guarded:
     def waiting(self, whom: str, seconds: float) -> None:
         """Call the other monitor's method."""
         self._hand_on("waiting", whom, seconds)
+
+    def noticed(self, text: str) -> None:
+        """Call the other monitor's method, if it has one: monitors made for the version before have none."""
+        if hasattr(self._monitor, "noticed"):
+            self._hand_on("noticed", text)
 
     def close(self) -> None:
         """Call the other monitor's method."""

@@ -62,6 +62,14 @@ class Terminal(Silent):
             self.close()
             lines.print_line(lines.waiting(whom, seconds), self._stream)
 
+    def noticed(self, text: str) -> None:
+        """Print a line above the bar."""
+        if self._bar is not None:
+            self._bar.clear()
+        lines.print_line(f"note: {text}", self._stream)
+        if self._bar is not None:
+            self._bar.refresh()
+
     def close(self) -> None:
         """Close the bar, which ends its line."""
         if self._bar is not None:
