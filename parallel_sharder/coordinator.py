@@ -1,27 +1,32 @@
 """The story of a run: check the place, scan, plan, take stock, deal, write, record, publish, report.
 
 Read `convert` from top to bottom: each call is a step, defined in the module that it is imported from. Nothing is
-published before every shard is whole and has its final name. The manifest is published last, by this process alone.
+published before every shard is whole and has its final name. The manifest is published last, by this process alone; or,
+if the nodes of an array write the set, by the node that is last.
 """
 
 from __future__ import annotations
 
-from parallel_sharder.deal import deal, make_chunks, make_job
-from parallel_sharder.destination import make_folder, refuse_in_source, refuse_unfit
-from parallel_sharder.journal.journal import Journal, past_of
-from parallel_sharder.model import Listing, Plan
+from parallel_sharder.deal import Hosts, deal, make_chunks, make_job
+from parallel_sharder.destination import existing, make_folder, refuse_in_source, refuse_unfit
+from parallel_sharder.host_check import check_of_hosts
+from parallel_sharder.journal.journal import Journal
+from parallel_sharder.journal.past import past_of
+from parallel_sharder.model import Listing, Plan, Problem
 from parallel_sharder.monitor.monitor import Monitor
+from parallel_sharder.nodes import Gathered, is_shared, joined
 from parallel_sharder.options import Options
-from parallel_sharder.plan import Limits, make_order, make_plan
+from parallel_sharder.plan import Limits, make_order, make_plan, share_of
 from parallel_sharder.publish import publish
 from parallel_sharder.refusals import check_place, check_place_for, check_room, saying_what_is_left, why_refused
 from parallel_sharder.report.preview import Preview
-from parallel_sharder.report.summary import Report
+from parallel_sharder.report.summary import Report, Worked
 from parallel_sharder.resume import archives_by_entry, fingerprint, refuse_changed_shards, refuse_changed_source
 from parallel_sharder.run import Run, opened
 from parallel_sharder.samples.tar_sizes import largest_sample_bytes
+from parallel_sharder.shared_listing import SharedListing, forget_spool
 from parallel_sharder.sources.source import Source, SourceOptions, open_source, refuse_left_out
-from parallel_sharder.stock import take_stock
+from parallel_sharder.stock import Stock, take_stock
 from parallel_sharder.stores import store_of
 from parallel_sharder.worker import write_chunk
 
@@ -36,31 +41,54 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
     """
     with opened(options, monitor, write_chunk.__module__) as run:
         check_place(run.options)
+        run.connect()
         source = open_source(SourceOptions.of(run.options), run.options.pattern)
         check_place_for(source, run.options)
+        array = run.enter(joined(run.options, run.monitor))
 
-        listing = _scan(run.enter(source), run)
+        shared = run.enter(SharedListing(run.options, run.monitor))
+        listing = shared.taken(run.enter(source)) or _scan(source, run)
         run.monitor.found(listing)
         run.ends_phase("scan")
         plan = plan_of(listing, run.options)
+        listing = shared.settle(source, listing, plan)
         run.ends_phase("plan")
-        journal = run.enter(_open_journal(listing, plan, run.options))
+        journal = run.enter(_open_journal(listing, plan, run.options, run.monitor))
+        array.refuse_begun()
         stock = take_stock(run.options, plan, run.engine, journal, run.monitor)
         source.keep_scan()
-        check_room(run.options.pattern, plan, stock.kept_numbers)
+        check_room(run.options, plan, stock.kept_numbers)
 
-        run.monitor.planned(plan, stock.kept)
-        run.enter(saying_what_is_left(run.options.pattern, plan, journal))
-        job = make_job(run.options, listing, plan, run.engine.workers)
-        chunks = make_chunks(listing, plan, run.options.pattern, job, stock.kept_numbers, stock.damaged)
-        made = deal(chunks, write_chunk, run.engine, journal, run.monitor.progress)
+        run.monitor.planned(share_of(plan, run.options.numbers(plan.shard_count)), stock.kept)
+        run.enter(saying_what_is_left(run.options, plan, journal))
+        check = run.enter(check_of_hosts(listing, run.options.pattern.files)) if run.writers.name else None
+        job = make_job(run.options, listing, plan, run.writers.workers)
+        chunks = make_chunks(listing, plan, run.options.pattern, job, _left_to_others(run, plan, stock), stock.damaged)
+        hosts = Hosts(check, run.noticed)
+        made = deal(chunks, write_chunk, run.writers, journal, array.telling(run.monitor.progress), hosts)
         refuse_changed_source(source, journal, made)
-        records = sorted([*stock.kept, *made], key=lambda record: record.number)
-        refuse_changed_shards(records)
+        refuse_changed_shards([*stock.kept, *made])
 
-        problems = publish(run.options, listing, plan, records, journal, run.engine, run.monitor)
+        run.enter(array.deciding(journal, made))
+        whole = array.gathered(journal, plan, [*stock.kept, *made])
+        problems = _publish(whole, listing, plan, journal, run)
         run.ends_phase("write")
-        return Report.of(listing, options, stock.worded(run.as_typed), made, problems, run.engine.workers, run.seconds)
+        worked = Worked(run.writers.workers, run.writers.name, hosts.samples, run.notices, run.seconds)
+        return Report.of(listing, options, stock.worded(run.as_typed), made, problems, worked, *whole.of_set)
+
+
+def _publish(whole: Gathered, listing: Listing, plan: Plan, journal: Journal, run: Run) -> tuple[Problem, ...]:
+    """Publish the set if all of it is there, and return its problems; else those of what this node has written."""
+    if whole.missing:
+        return tuple(problem for record in whole.own for problem in record.problems)
+    problems = publish(run.options, listing, plan, whole.records, journal, run.engine, run.monitor)
+    forget_spool(run.options)
+    return problems
+
+
+def _left_to_others(run: Run, plan: Plan, stock: Stock) -> frozenset[int]:
+    """Return the numbers of the shards that this run does not write: they are kept, or another node's."""
+    return frozenset(range(plan.shard_count)).difference(run.options.numbers(plan.shard_count)) | stock.kept_numbers
 
 
 def preview(options: Options, monitor: Monitor | None = None) -> Preview:
@@ -74,13 +102,14 @@ def preview(options: Options, monitor: Monitor | None = None) -> Preview:
         refuse_in_source(options.pattern, source.folders)
         listing = _scan(run.enter(source), run)
         plan = plan_of(listing, options)
-        past = past_of(options.pattern.files.journal)
+        there, past = existing(options.pattern), past_of(options.pattern.files.journal)  # in this order
         return Preview.of(
             listing,
             plan,
             options,
             source.spool_bytes(listing),
             store_of(options.pattern.folder).free_bytes(options.pattern.folder),
+            there,
             past,
             why_refused(options, listing, plan, past),
         )
@@ -104,7 +133,15 @@ def plan_of(listing: Listing, options: Options) -> Plan:
     return plan
 
 
-def _open_journal(listing: Listing, plan: Plan, options: Options) -> Journal:
+def _open_journal(listing: Listing, plan: Plan, options: Options, monitor: Monitor) -> Journal:
     make_folder(options.pattern)
     made_from = fingerprint(options, listing, plan)
-    return Journal(options.pattern.files.journal, made_from, options.overwrite, archives_by_entry(listing))
+    return Journal(
+        options.journal_path,
+        made_from,
+        options.overwrite,
+        archives_by_entry(listing),
+        take_over=options.take_over,
+        watching=monitor.waiting,
+        is_shared=is_shared(options),
+    )

@@ -18,15 +18,19 @@ from parallel_sharder.stores import store_of
 from parallel_sharder.text import counted, there_are
 
 
-def existing(pattern: ShardPattern) -> list[str]:
-    """Return the existing paths that have names of this pattern's shards, or of the files beside them, sorted."""
+def existing(pattern: ShardPattern, among: Container[str] | None = None) -> list[str]:
+    """Return the existing paths that have names of this pattern's shards, or of the files beside them, sorted.
+
+    With `among`, only shards with these names count.
+    """
     try:
         names = store_of(pattern.folder).names(pattern.folder)
     except FileNotFoundError:
         return []
     except OSError as error:
         raise DestinationError(_unusable(pattern, error)) from error
-    return [os.path.join(pattern.folder, name) for name in sorted(names) if re.fullmatch(pattern.file_names, name)]
+    found = [name for name in sorted(names) if re.fullmatch(pattern.file_names, name)]
+    return [os.path.join(pattern.folder, name) for name in found if among is None or name in among]
 
 
 def readable_text(path: str) -> str | None:
@@ -39,9 +43,14 @@ def readable_text(path: str) -> str | None:
         raise DestinationError(f"{path} cannot be read: {error.strerror}. Move it out of the way.") from error
 
 
-def refuse_taken(pattern: ShardPattern, known: Container[str] = (), note: str = "") -> None:
-    """Raise DestinationError, with `note`, if files of this pattern exist that are not among the `known` paths."""
-    taken = [path for path in existing(pattern) if path not in known]
+def refuse_taken(
+    pattern: ShardPattern, known: Container[str] = (), note: str = "", among: Container[str] | None = None
+) -> None:
+    """Raise DestinationError, with `note`, if files of this pattern exist that are not among the `known` paths.
+
+    With `among`, only shards with these names count.
+    """
+    taken = [path for path in existing(pattern, among) if path not in known]
     if taken:
         are, them = there_are(taken)
         raise DestinationError(
@@ -79,16 +88,17 @@ def _identity(folder: Path) -> tuple[int, int] | str:
     return status.st_dev, status.st_ino
 
 
-def refuse_unwritable(pattern: ShardPattern) -> None:
+def refuse_unwritable(pattern: ShardPattern, journal: str | None = None) -> None:
     """Raise DestinationError if it is certain beforehand that the shards cannot be written to their folder.
 
-    It looks at the folder, or the nearest existing one above it, and at the journal, and creates nothing.
+    It looks at the folder, or the nearest existing one above it, and at the run's `journal` (default: the set's), and
+    creates nothing.
     """
     store = store_of(pattern.folder)
     try:
         store.refuse_unwritable(pattern.folder)
         with contextlib.suppress(FileNotFoundError):
-            store.refuse_unappendable(pattern.files.journal)
+            store.refuse_unappendable(journal or pattern.files.journal)
     except OSError as error:
         raise DestinationError(_unusable(pattern, error)) from error
 

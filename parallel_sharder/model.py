@@ -194,6 +194,11 @@ class Listing:
         """Return the column of the files with this role. Raises KeyError if the source has none."""
         return {part.role: part for part in self.parts}[role]
 
+    def path_of(self, part: Part, row: int) -> str:
+        """Return the path of the loose file that a row has in a part of this listing."""
+        ending = part.endings[0 if part.ending is None else part.ending[row]]
+        return os.path.join(self.places[part.place[row]].path, str(self.keys[row], "ascii") + ending)
+
     def __len__(self) -> int:
         return len(self.keys)
 

@@ -98,6 +98,11 @@ class ShardPattern:
         """The paths of the files beside the shards."""
         return SetFiles(self.folder, self.set_name)
 
+    @property
+    def text(self) -> str:
+        """The pattern as text, as `parse` takes it."""
+        return os.path.join(self.folder, f"{self.prefix}%0{self.digits}d{self.suffix}")
+
     def path(self, number: int) -> str:
         """Return the final path of shard `number`."""
         return os.path.join(self.folder, f"{self.prefix}{number:0{self.digits}d}{self.suffix}")

@@ -30,6 +30,18 @@ class Limits:
     shards: int | None = None
 
 
+def share_of(plan: Plan, numbers: range) -> Plan:
+    """Return a plan of the shards with these numbers alone, in their order, for those who count what is to be written.
+
+    Its shards are numbered anew, so it is not for dealing.
+    """
+    if len(numbers) == plan.shard_count:
+        return plan
+    slices = [plan.order[plan.cuts[number] : plan.cuts[number + 1]] for number in numbers]
+    cuts = np.cumsum([0, *map(len, slices)], dtype=np.int64)
+    return Plan(np.concatenate([plan.order[:0], *slices]), cuts, plan.shard_bytes[list(numbers)])
+
+
 def make_plan(keys: Keys, order: Int32s, sample_bytes: Int64s, limits: Limits) -> Plan:
     """Return the plan for samples of these keys and sizes (columns of a Listing), to be stored in this order of rows.
 

@@ -22,6 +22,7 @@ from parallel_sharder.errors import DestinationError
 from parallel_sharder.journal.journal import Journal
 from parallel_sharder.model import Listing, Plan, Problem, ShardRecord
 from parallel_sharder.monitor.monitor import Monitor
+from parallel_sharder.nodes import is_shared
 from parallel_sharder.options import INDEXES, Options
 from parallel_sharder.stores import store_of
 from parallel_sharder.stores.digests import digests_of
@@ -59,7 +60,7 @@ def withdraw(options: Options, monitor: Monitor) -> bool:
 
     It is called before shards are removed, and includes files that the options do not ask for.
     """
-    with store_of(options.pattern.folder).lock(options.pattern.folder, monitor.waiting):
+    with _lock(options, monitor):
         withdrawn = [beside.withdraw() for beside in _besides(options, INDEXES, card=True)]
         return any(withdrawn)
 
@@ -97,15 +98,22 @@ def _folder_for(wanted: Sequence[Beside], options: Options, monitor: Monitor) ->
     removed; if the folder is locked, those that other runs have left are removed too.
     """
     pattern = options.pattern
-    is_shared = any(beside.is_shared for beside in wanted)
-    with store_of(pattern.folder).lock(pattern.folder, monitor.waiting) if is_shared else contextlib.nullcontext():
+    is_for_all = any(beside.is_shared for beside in wanted)
+    with _lock(options, monitor) if is_for_all else contextlib.nullcontext():
         try:
             yield
         except BaseException:
             store_of(pattern.folder).remove_partials(pattern.folder, pattern.shard_names)
-            for beside in _besides(options, INDEXES, card=True) if is_shared else wanted:
+            for beside in _besides(options, INDEXES, card=True) if is_for_all else wanted:
                 beside.remove_partials()
             raise
+
+
+def _lock(options: Options, monitor: Monitor) -> contextlib.AbstractContextManager[None]:
+    """Return the lock of the folder; it holds across hosts if several of them write the set."""
+    folder = options.pattern.folder
+    across_hosts = is_shared(options)
+    return store_of(folder).lock(folder, monitor.waiting, take_over=options.take_over, across_hosts=across_hosts)
 
 
 def _with_md5(records: Sequence[ShardRecord], engine: Engine, journal: Journal) -> list[ShardRecord]:

@@ -79,7 +79,7 @@ def intact(records: Iterable[ShardRecord], engine: Engine, check: bool) -> list[
     Their files exist with the recorded size and, if `check`, with the recorded digest, and they are not provisional.
     The engine's workers read the files for the digests.
     """
-    there = [record for record in records if _has_size(record) and not record.is_provisional]
+    there = [record for record in records if is_there(record) and not record.is_provisional]
     if not check:
         return there
     digests = dict(engine.each(digest_if_readable, [record.path for record in there]))
@@ -89,7 +89,7 @@ def intact(records: Iterable[ShardRecord], engine: Engine, check: bool) -> list[
 def refuse_changed_shards(records: Iterable[ShardRecord]) -> None:
     """Raise DestinationError if a shard is missing or has another size than recorded: no manifest may list it."""
     for record in records:
-        if not _has_size(record):
+        if not is_there(record):
             raise DestinationError(
                 f"{record.path} was finished, and is now missing or of another size: something else is at work there."
             )
@@ -104,7 +104,8 @@ def refuse_changed_source(source: Source, journal: Journal, made: Sequence[Shard
         raise
 
 
-def _has_size(record: ShardRecord) -> bool:
+def is_there(record: ShardRecord) -> bool:
+    """Return whether the shard's file exists with the recorded size."""
     try:
         return store_of(record.path).size(record.path) == record.file_bytes
     except OSError:

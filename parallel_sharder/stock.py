@@ -1,13 +1,14 @@
 """Taking stock: which files of an earlier run stay, and which are removed before shards are written.
 
 A file is removed only if the journal has a trace of it (size and digest), and only while the file has that trace; a
-manifest proves itself by its own digest. Everything that stops the run is found before anything is removed.
+manifest proves itself by its own digest. Everything that stops the run is found before anything is removed. A node of
+an array takes stock of its own share alone.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import NamedTuple
 
 from parallel_sharder.catalog.manifest import is_manifest
@@ -18,10 +19,10 @@ from parallel_sharder.journal.journal import Journal, Taken
 from parallel_sharder.model import Plan, ShardRecord
 from parallel_sharder.monitor.monitor import Monitor
 from parallel_sharder.options import Options
-from parallel_sharder.pattern import ShardPattern
 from parallel_sharder.publish import withdraw
 from parallel_sharder.resume import intact
 from parallel_sharder.setfiles import SetFiles
+from parallel_sharder.shared_listing import forget
 from parallel_sharder.stores import store_of
 from parallel_sharder.stores.traces import identify
 from parallel_sharder.text import counted, there_are
@@ -59,35 +60,72 @@ def take_stock(options: Options, plan: Plan, engine: Engine, journal: Journal, m
     file under the name of a shard that was begun, but not recorded as done, stays: the new shard is compared with it.
     """
     pattern, store = options.pattern, store_of(options.pattern.folder)
-    notices = _notices(pattern, journal)
-    refuse_taken(pattern, [each.path for each in journal.taken()], _note(pattern.files.journal, journal))
-    kept = [] if options.overwrite else intact(journal.done.values(), engine, _reads_all(options, journal))
+    notices = _notices(options, journal)
+    share = options.numbers(plan.shard_count)
+    own = _own_names(options, plan, journal)
+    refuse_taken(pattern, [each.path for each in journal.taken()], _note(options.journal_path, journal), own)
+    recorded = {number: record for number, record in journal.done.items() if options.place is None or number in share}
+    kept = [] if options.overwrite else intact(recorded.values(), engine, _reads_all(options, journal))
     stay = {record.number for record in kept}
-    remade = sorted(journal.done[number].path for number in journal.done.keys() - stay) if not options.overwrite else []
-    is_complete = len(kept) == plan.shard_count
+    remade = (
+        sorted(recorded[number].path for number in recorded.keys() - stay)
+        if not (options.overwrite or options.finish)
+        else []
+    )
+    is_complete = stay.issuperset(share)
     there = [
         each
         for each in journal.taken()
-        if each.number not in stay and not (is_complete and each.number is None) and store.exists(each.path)
+        if (not is_complete if each.number is None else _is_to_go(each.number, options, share, stay))
+        and store.exists(each.path)
     ]
     ours = _ours(there, pattern.files, engine, journal, monitor)
     left = [each for each in there if each.path not in ours]
     _refuse_left([each.path for each in left if each.number is None or not journal.is_same], pattern.files.journal)
 
-    withdrawn = bool(not is_complete and journal.taken()) and withdraw(options, monitor)
+    lists_ours = bool(there) if options.place is not None else bool(journal.taken())
+    withdrawn = not is_complete and lists_ours and withdraw(options, monitor)
     for path, identity in ours.items():  # the manifest before the shards
         store.remove_identified(path, identity)
     shards = [(each.number, each.path) for each in left if each.number is not None]
     damaged = frozenset(number for number, path in shards if journal.traces(path))
     if options.overwrite:
+        forget(options)
         store.sync_folder(pattern.folder)  # or a power cut could bring removed files back, without a record
         journal.begin_anew()
         journal.record(dealt=shards)
-    store.remove_partials(pattern.folder, f"{pattern.file_names}|{pattern.files.hidden_names}")
+    if options.place is None:
+        for path in journal.outdated():
+            store.remove(path)
+    store.remove_partials(pattern.folder, f"{pattern.file_names}|{pattern.files.hidden_names}", own)
     return Stock(kept, remade, damaged, withdrawn, notices)
 
 
-def _notices(pattern: ShardPattern, journal: Journal) -> list[str]:
+def _is_to_go(number: int, options: Options, share: Container[int], stay: Container[int]) -> bool:
+    """Return whether the file of a shard is removed if it is ours: it does not stay, and this run writes such shards.
+
+    A run without node removes those too that only the plan of an earlier run had.
+    """
+    return number not in stay and not options.finish and (options.place is None or number in share)
+
+
+def _own_names(options: Options, plan: Plan, journal: Journal) -> set[str] | None:
+    """Return the names of the files that are a node's business; None for a run without node, whose all files are.
+
+    The files beside the shards are among them while the node has shards to write, because nobody publishes until then.
+    """
+    if options.place is None:
+        return None
+    pattern, share = options.pattern, options.numbers(plan.shard_count)
+    beside = pattern.files.beside if any(number not in journal.done for number in share) else ()
+    files = pattern.files
+    locks = (files.lock_of(options.place), files.listing_lock, files.publish_lock)
+    paths = (*beside, options.journal_path, *locks, *(pattern.path(number) for number in share))
+    return {os.path.basename(path) for path in paths}
+
+
+def _notices(options: Options, journal: Journal) -> list[str]:
+    pattern = options.pattern
     folder = os.path.abspath(pattern.folder)
     notices = []
     if what := journal.not_synced():
@@ -103,7 +141,7 @@ def _notices(pattern: ShardPattern, journal: Journal) -> list[str]:
     if journal.damage is not None:
         kept_as, lost_bytes, done = journal.damage
         notices.append(
-            f"{pattern.files.journal} was damaged, and is kept as {kept_as}. The records of "
+            f"{options.journal_path} was damaged, and is kept as {kept_as}. The records of "
             f"{counted(done, 'finished shard')} were whole; {counted(lost_bytes, 'byte')} of others "
             f"{'is' if lost_bytes == 1 else 'are'} lost. What is there was compared with its record, or with what was "
             "made anew."

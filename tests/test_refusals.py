@@ -12,7 +12,8 @@ from parallel_sharder import Options, convert
 from parallel_sharder.coordinator import plan_of
 from parallel_sharder.engines import open_engine
 from parallel_sharder.errors import DestinationError
-from parallel_sharder.journal.journal import Journal, past_of
+from parallel_sharder.journal.journal import Journal
+from parallel_sharder.journal.past import past_of
 from parallel_sharder.model import Listing, Plan
 from parallel_sharder.monitor.monitor import Silent
 from parallel_sharder.refusals import check_place, check_room, saying_what_is_left, why_refused
@@ -49,10 +50,9 @@ def test_room_for_what_is_missing(
     _, plan = planned
     free = int(plan.shard_bytes[1:].sum())
     monkeypatch.setattr("parallel_sharder.stores.local.LocalStore.free_bytes", lambda *_: free)
-    pattern = options_at(tmp_path).pattern
-    check_room(pattern, plan, {0})
+    check_room(options_at(tmp_path), plan, {0})
     with pytest.raises(DestinationError, match=f"the shards need up to {np.sum(plan.shard_bytes):,}"):
-        check_room(pattern, plan, ())
+        check_room(options_at(tmp_path), plan, ())
 
 
 def test_why_a_run_would_be_refused(tmp_path: Path, planned: tuple[Listing, Plan]) -> None:
@@ -68,12 +68,12 @@ def test_why_a_run_would_be_refused(tmp_path: Path, planned: tuple[Listing, Plan
 def test_what_is_left_is_said(tmp_path: Path, planned: tuple[Listing, Plan]) -> None:
     """A destination that fails is named with the shards that are done and the room that the others need."""
     _, plan = planned
-    pattern = options_at(tmp_path).pattern
+    options = options_at(tmp_path)
     (tmp_path / "out").mkdir()
     words = "^x is full. 0 of 3 shards are done; the others need up to [0-9,]+ bytes"
     with (
-        contextlib.closing(Journal(pattern.files.journal, {"shard count": 3})) as journal,
+        contextlib.closing(Journal(options.journal_path, {"shard count": 3})) as journal,
         pytest.raises(DestinationError, match=words),
-        saying_what_is_left(pattern, plan, journal),
+        saying_what_is_left(options, plan, journal),
     ):
         raise DestinationError("x is full.")

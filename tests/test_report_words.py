@@ -41,6 +41,12 @@ REPORT = Report(
     mended={"swapped": 2, "names": 1},
     notices=("a \x1b[31mfile\n",),
 )
+ON_CLUSTER = dataclasses.replace(
+    REPORT,
+    workers=8,
+    cluster="the Ray cluster head:6379",
+    hosts={f"node{number:02}": 9 * number for number in range(18)},
+)
 PREVIEW = Preview(
     found=(("images", "/raw"),),
     samples=59,
@@ -171,3 +177,13 @@ def test_each_command_loads_its_own(result: str) -> None:
     assert "parallel_sharder.report.words" in loaded
     names = {"report_summary", "report_preview", "journal", "boxes", "options"}
     assert set() == {f"parallel_sharder.{name}" for name in names} & {*loaded}
+
+
+def test_hosts_of_a_cluster() -> None:
+    """Each is named with its samples and their rate; of very many the first. The JSON has all."""
+    text = summary_text(ON_CLUSTER)
+    assert "\nelapsed   10.0 s with 8 chunks at a time on the Ray cluster head:6379\n" in text
+    assert "\nhosts     node00 0 (0/s), node01 9 (1/s), node02 18 (2/s), " in text
+    assert "node15 135 (15/s), and 2 more\n" in text
+    assert (18, "the Ray cluster head:6379") == (len(ON_CLUSTER.json()["hosts"]), ON_CLUSTER.json()["cluster"])
+    assert "hosts" not in summary_text(REPORT)

@@ -43,9 +43,9 @@ def workers_phrase(workers: int) -> str:
     return f"with {counted(workers, 'worker')}" if workers else "in this process"
 
 
-def kept_phrase(shards: int, among: int) -> str:
-    """Return how many of the shards were made by an earlier run."""
-    return "all of them: nothing was left to do" if shards == among else f"{counted(shards, 'shard')} of an earlier run"
+def kept_phrase(shards: int, among: int, whose: str = "an earlier run") -> str:
+    """Return how many of the shards were made by others, usually an earlier run."""
+    return "all of them: nothing was left to do" if shards == among else f"{counted(shards, 'shard')} of {whose}"
 
 
 def images_rows(samples: int, problems: Sequence[Problem]) -> list[Row]:

@@ -7,12 +7,12 @@ people are in report.words, which is imported only when they are asked for.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from parallel_sharder.catalog.problems import left_out_json, problem_json
-from parallel_sharder.destination import existing
-from parallel_sharder.journal.journal import Past
+from parallel_sharder.journal.past import Past
 from parallel_sharder.model import Listing, Plan, Problem
 from parallel_sharder.options import Options
 from parallel_sharder.stores import store_of
@@ -25,7 +25,7 @@ class Preview:
     `samples_per_shard` and `shard_bytes` hold the least and the most. `needed_bytes` is the space for the shards that
     would be made, and for the spool. `kept_shards` counts the shards of an earlier run that would stay. `taken` has the
     paths of existing shards that are in no journal. `in_the_way` says what else would stop the run, and is "" if
-    nothing would.
+    nothing would. `node` is the node of an array that the run would be, "3/16", or ""; `share` counts its shards.
     """
 
     found: tuple[tuple[str, str], ...]
@@ -41,6 +41,8 @@ class Preview:
     problems: tuple[Problem, ...]
     in_the_way: str
     notices: tuple[str, ...]
+    node: str = ""
+    share: int = 0
 
     @classmethod
     def of(
@@ -50,25 +52,25 @@ class Preview:
         options: Options,
         spool_bytes: int,
         free_bytes: int,
+        existing: Sequence[str],
         past: Past | None,
         in_the_way: str,
     ) -> Preview:
         """Make the preview of a run of `plan`, which needs `spool_bytes` besides the shards.
 
-        `past` is what a journal says of an earlier run. `in_the_way` says what would stop this run, besides shards that
-        are in no journal, and is "" if nothing would.
+        `existing` are the paths of what has the names of the set's files, found before `past` was read, which is what
+        journals say of earlier runs: so a shard that a run begins meanwhile is no stranger. `in_the_way` says what
+        would stop this run, besides shards that are in no journal, and is "" if nothing would.
         """
         counts = plan.cuts[1:] - plan.cuts[:-1]
-        pattern = options.pattern
-        there = {os.path.basename(path): path for path in existing(pattern)}
+        pattern, wanted = options.pattern, options.numbers(plan.shard_count)
+        there = {os.path.basename(path): path for path in existing}
         ours = [path for name, path in there.items() if past is not None and name in past.names]
         kept = []
         if options.overwrite:  # the run removes them first
             free_bytes += sum(store_of(path).size(path) for path in ours)
         elif past is not None and not in_the_way:
-            kept = [
-                number for number in sorted(past.done) if number < plan.shard_count and pattern.path(number) in ours
-            ]
+            kept = [number for number in sorted(past.done) if number in wanted and pattern.path(number) in ours]
         return cls(
             listing.found,
             len(listing),
@@ -76,13 +78,15 @@ class Preview:
             (int(counts.min()), int(counts.max())),
             (int(plan.shard_bytes.min()), int(plan.shard_bytes.max())),
             pattern.braces(plan.shard_count),
-            int(plan.shard_bytes.sum() - plan.shard_bytes[kept].sum()) + spool_bytes,
+            int(plan.shard_bytes[[number for number in wanted if number not in kept]].sum()) + spool_bytes,
             free_bytes,
             len(kept),
             tuple(path for path in there.values() if path not in ours),
             listing.problems,
             in_the_way,
             listing.notices,
+            "" if options.place is None else str(options.place),
+            len(wanted),
         )
 
     @property
@@ -117,6 +121,8 @@ class Preview:
             "samples_per_shard": list(self.samples_per_shard),
             "shard_bytes": list(self.shard_bytes),
             "braces": self.braces,
+            "node": self.node or None,
+            "share": self.share,
             "needed_bytes": self.needed_bytes,
             "free_bytes": self.free_bytes,
             "kept_shards": self.kept_shards,

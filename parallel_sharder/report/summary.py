@@ -7,9 +7,9 @@ because scripts read them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from parallel_sharder.catalog.problems import left_out_json, problem_json, samples_left_out
 from parallel_sharder.model import Listing, Problem, ShardRecord
@@ -20,21 +20,38 @@ if TYPE_CHECKING:
     from parallel_sharder.stock import Stock
 
 
+class Worked(NamedTuple):
+    """How a run has worked, for its Report.
+
+    `cluster` is the cluster's name, "" if this host has done all. `hosts` has the samples that each host has stored.
+    """
+
+    workers: int
+    cluster: str
+    hosts: Mapping[str, int]
+    notices: Sequence[str]
+    seconds: dict[str, float]
+
+
 @dataclass(frozen=True)
 class Report:
     """The facts of a finished run.
 
     Counts are those of the whole set, except for `made_samples` and `made_bytes` (of tars before compression), which
-    count what this run has written. `kept_shards` counts the shards of an earlier run. `remade` has the paths of shards
-    that an earlier run had recorded as finished, and that this run has made again: they were missing, were not as
-    recorded, or lacked samples that could not be read then.
+    count what this run has written. `kept_shards` counts the shards of earlier runs, and of other nodes. `remade` has
+    the paths of shards that an earlier run had recorded as finished, and that this run has made again: they were
+    missing, were not as recorded, or lacked samples that could not be read then.
 
     `found` names what the source is made of, and where each part was found. `tar_bytes` is the size of the tars before
     compression, `file_bytes` the size of the shards' files. `seconds` has one entry for each phase: scan, plan, write.
     `problems` has the scan's problems and then the workers', in order. `indexes` names the readers whose indexes were
     written. `withdrawn` says whether indexes or a card were removed because they listed shards that were removed.
     `card_path` is None if no card was asked for. `mended` has the counts of samples.mended.Mended that are not zero.
-    `notices` are sentences on the source and the destination.
+    `notices` are sentences on the source, the destination and the hosts. `cluster` is the cluster on which `workers` is
+    the number of chunks in work at once; "" if this host has done all. `hosts` has the samples that each host of the
+    cluster has stored in this run. `node` is the node of an array that this run was, "3/16", or ""; `missing` has the
+    numbers of the set's shards that nobody has written yet. If there are any, the set is not published, `braces` and
+    `manifest_path` are "", and counts and problems are those of the node's own share.
     """
 
     found: tuple[tuple[str, str], ...]
@@ -58,6 +75,10 @@ class Report:
     card_path: str | None
     mended: dict[str, int]
     notices: tuple[str, ...]
+    cluster: str = ""
+    hosts: Mapping[str, int] = field(default_factory=dict)
+    node: str = ""
+    missing: tuple[int, ...] = ()
 
     @classmethod
     def of(
@@ -67,11 +88,17 @@ class Report:
         stock: Stock,
         made: Sequence[ShardRecord],
         problems: Sequence[Problem],
-        workers: int,
-        seconds: dict[str, float],
+        worked: Worked,
+        records: Sequence[ShardRecord] | None = None,
+        missing: Sequence[int] = (),
     ) -> Report:
-        """Return the report of a run that has `made` shards, and has kept those that `stock` names."""
-        records = [*stock.kept, *made]
+        """Return the report of a run that has `made` shards, and has kept those that `stock` names.
+
+        `records` are those of the whole set, if other nodes have written a part of it, and `missing` the numbers of the
+        shards that they have not written yet.
+        """
+        is_published = not missing
+        records = records if records is not None and is_published else [*stock.kept, *made]
         pattern = options.pattern
         return cls(
             listing.found,
@@ -81,20 +108,24 @@ class Report:
             sum(record.file_bytes for record in records),
             sum(record.samples for record in made),
             sum(record.tar_bytes for record in made),
-            len(stock.kept),
+            len(records) - len(made),
             tuple(stock.remade),
-            pattern.braces(len(records)),
-            pattern.files.manifest,
+            pattern.braces(len(records)) if is_published else "",
+            pattern.files.manifest if is_published else "",
             pattern.files.problems,
-            workers,
-            seconds,
+            worked.workers,
+            worked.seconds,
             bool(listing.classes),
             tuple(problems),
-            options.readers,
+            options.readers if is_published else (),
             stock.withdrawn,
-            pattern.files.card if options.card else None,
+            pattern.files.card if options.card and is_published else None,
             {name: count for name, count in mended_in_all(options.annotations, records).items() if count},
-            (*listing.notices, *stock.notices),
+            (*listing.notices, *stock.notices, *worked.notices),
+            worked.cluster,
+            dict(sorted(worked.hosts.items())) if worked.cluster else {},
+            "" if options.place is None else str(options.place),
+            tuple(missing),
         )
 
     @property
@@ -135,13 +166,17 @@ class Report:
             "made_samples": self.made_samples,
             "kept_shards": self.kept_shards,
             "remade": list(self.remade),
-            "braces": self.braces,
-            "manifest": self.manifest_path,
+            "node": self.node or None,
+            "missing": list(self.missing),
+            "braces": self.braces or None,
+            "manifest": self.manifest_path or None,
             "indexes": list(self.indexes),
             "withdrawn": self.withdrawn,
             "card": self.card_path,
             "mended": self.mended,
             "workers": self.workers,
+            "cluster": self.cluster,
+            "hosts": dict(self.hosts),
             "elapsed_seconds": self.elapsed_seconds,
             "seconds": self.seconds,
             **left_out_json(self.samples, self.problems),

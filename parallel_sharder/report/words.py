@@ -11,10 +11,12 @@ import os
 import re
 import shlex
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from parallel_sharder.catalog.problems import samples_left_out
 from parallel_sharder.errors import worded
+from parallel_sharder.node import of_nodes
 from parallel_sharder.report.lines import (
     Row,
     first_lines,
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
 _BRACES = re.compile(r"\{([0-9]+)\.\.[0-9]+\}(?=[^/]*$)")
 """The numbers in a brace pattern."""
 
+_HOSTS_SHOWN = 16
+"""How many hosts the summary names. With more, the row hides the others; the JSON has all."""
+
 _MENDED = {
     "swapped": ("box swapped", "boxes swapped"),
     "clamped": ("box clamped", "boxes clamped"),
@@ -52,11 +57,29 @@ _MENDED = {
 
 def summary_text(report: Report) -> str:
     """Return the summary of a conversion, with a line for each fact."""
-    rows = [*_stored_rows(report), *_speed_rows(report)]
+    rows = [*_node_rows(report), *_stored_rows(report), *_speed_rows(report)]
     rows.append(("left out", left_out_phrase(report.left_out, report.problems)))
     rows += _written_rows(report)
     lines = [*table(rows), *_remade_lines(report), *notice_lines(report.notices), *lines_by_kind(report.problems)]
     return text_of(lines)
+
+
+def _node_rows(report: Report) -> list[Row]:
+    """Return rows for a node of an array: its share, and what others have to write before the set is published."""
+    if not report.node:
+        return []
+    if not report.missing:
+        return [("node", f"{report.node}, and all others are done: the set is published")]
+    count = int(report.node.partition("/")[2])
+    are = "is" if len(report.missing) == 1 else "are"
+    return [
+        ("node", f"{report.node}, whose share is done"),
+        (
+            "missing",
+            f"{counted(len(report.missing), 'shard')} {are} not written yet{of_nodes(report.missing, count)}; "
+            "the last node publishes the set",
+        ),
+    ]
 
 
 def _stored_rows(report: Report) -> list[Row]:
@@ -69,29 +92,42 @@ def _stored_rows(report: Report) -> list[Row]:
     if report.kept_shards == report.shards and (_further_indexes(report) or report.card_path):  # these were written
         rows.append(("kept", "all of them"))
     elif report.kept_shards:
-        rows.append(("kept", kept_phrase(report.kept_shards, report.shards)))
+        whose = "other nodes or an earlier run" if report.node and not report.missing else "an earlier run"
+        rows.append(("kept", kept_phrase(report.kept_shards, report.shards, whose)))
     return rows
 
 
 def _speed_rows(report: Report) -> list[Row]:
     elapsed = max(report.elapsed_seconds, 1e-9)
-    rows = [("elapsed", f"{duration(elapsed)} {workers_phrase(report.workers)}")]
+    chunks = f"with {counted(report.workers, 'chunk')} at a time on {report.cluster}"
+    rows = [("elapsed", f"{duration(elapsed)} {chunks if report.cluster else workers_phrase(report.workers)}")]
+    if report.hosts:
+        rows.append(("hosts", _hosts_phrase(report.hosts, max(report.seconds["write"], 1e-9))))
     if report.made_samples:
         rate = f"{report.made_samples / elapsed:,.0f} images/s, {report.made_bytes / elapsed / 1e6:,.0f} MB/s"
         rows.append(("rate", rate))
     return rows
 
 
+def _hosts_phrase(hosts: Mapping[str, int], seconds: float) -> str:
+    """Return what each host has stored, and how fast; of many hosts the first, and how many there are more."""
+    each = [f"{host} {samples:,} ({samples / seconds:,.0f}/s)" for host, samples in hosts.items()]
+    more = [f"and {len(each) - _HOSTS_SHOWN:,} more"] if len(each) > _HOSTS_SHOWN else []
+    return ", ".join([*each[:_HOSTS_SHOWN], *more])
+
+
 def _written_rows(report: Report) -> list[Row]:
     """Return rows for the files that were written besides the shards."""
-    rows = [("braces", report.braces), ("manifest", report.manifest_path)]
+    rows = [] if report.missing else [("braces", report.braces), ("manifest", report.manifest_path)]
     if further := _further_indexes(report):
         rows.append(("indexes", f"{', '.join(further)}, beside the shards"))
     if report.card_path:
         rows.append(("card", report.card_path))
     if report.mended:
         rows.append(("mended", ", ".join(counted(count, *_MENDED[name]) for name, count in report.mended.items())))
-    if report.problems:
+    if report.problems and report.missing:
+        rows.append(("problems", f"{len(report.problems):,}, to be listed in {report.problems_path}"))
+    elif report.problems:
         rows.append(("problems", f"{len(report.problems):,}, listed in {report.problems_path}"))
     return rows
 
@@ -154,6 +190,7 @@ def preview_text(preview: Preview) -> str:
         ("left out", left_out),
         ("shards", f"{preview.shards:,} with {each} {size(preview.shard_bytes[1])}"),
         ("braces", preview.braces),
+        *([("node", f"{preview.node}, whose share is {counted(preview.share, 'shard')}")] if preview.node else []),
         ("space", f"at most {size(preview.needed_bytes)} needed, {size(preview.free_bytes)} free{short}"),
     ]
     if preview.kept_shards:

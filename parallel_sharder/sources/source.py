@@ -82,6 +82,9 @@ class Source(Protocol):
         Raises SourceError if a part is missing or damaged, or would give samples wrong labels.
         """
 
+    def adopt(self, listing: Listing) -> None:
+        """Take the Listing that another run's scan of this data set has returned, instead of a scan."""
+
     def spool_bytes(self, listing: Listing) -> int:
         """Return how many bytes of the samples in `listing` must be unpacked before they can be read."""
 
@@ -89,6 +92,12 @@ class Source(Protocol):
         """Write what the scan found beside the shards, so that a resumed run does not look for it again.
 
         Raises DestinationError if it cannot be written.
+        """
+
+    def share(self, listing: Listing) -> Listing:
+        """Keep what was unpacked for `listing`, for other runs; return the listing with the places it is kept at.
+
+        Raises DestinationError if it cannot be kept.
         """
 
     def refuse_changes(self) -> None:

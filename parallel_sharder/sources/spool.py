@@ -15,10 +15,10 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from parallel_sharder.destination import make_folder
-from parallel_sharder.errors import DestinationError
+from parallel_sharder.errors import DestinationError, unwritable
 from parallel_sharder.pattern import ShardPattern
 from parallel_sharder.stores import store_of
-from parallel_sharder.stores.scratch import ScratchFile, remove_left
+from parallel_sharder.stores.scratch import ScratchFile, keep, remove_left
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,15 @@ class Scratch:
         if self.is_preview:
             return nullcontext()
         return _spool_beside(self.beside, needed) if self.beside is not None else _spool_elsewhere(needed)
+
+    def keep(self, spool: str) -> str:
+        """Keep the spool beside the shards, for other runs, and return its new path. Raises DestinationError."""
+        assert self.beside is not None  # noqa: S101 - a source without shards is not shared
+        try:
+            keep(spool, self.beside.files.kept_spool)
+        except OSError as error:
+            raise unwritable(self.beside.files.kept_spool, error) from error
+        return self.beside.files.kept_spool
 
 
 @contextlib.contextmanager

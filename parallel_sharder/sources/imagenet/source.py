@@ -34,6 +34,7 @@ class ImageNetSource:
         self._scratch = scratch
         self._index: ArchiveIndex | None = None
         self._archives: tuple[Archive, ...] = ()
+        self._spool: str | None = None
         self._exits = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -50,16 +51,20 @@ class ImageNetSource:
         checked = check_archives(layout, monitor.working) if self._options.check_archives else ()
         if index_path is not None and not layout.images.is_dir():
             self._index = ArchiveIndex(index_path, archive_at(str(layout.images)), layout.split)
-        spool = self._exits.enter_context(self._scratch.spool(needed=layout.needs_spool))
+        self._spool = self._exits.enter_context(self._scratch.spool(needed=layout.needs_spool))
         classes = read_classes(layout.class_list, self._options.labels) if layout.class_list else ()
-        listing = scan(layout, classes, engine, monitor.scanning, spool, self._index)
-        self._archives = listing.archives
-        # The places of the listing are added, because links may lead to other folders.
-        self.folders = [*self.folders, *(Path(place.path) for place in listing.places)]
+        listing = scan(layout, classes, engine, monitor.scanning, self._spool, self._index)
+        self.adopt(listing)
         if checked:
             row = "checked", f"{', '.join(checked)}: as published, by MD5"
             listing = dataclasses.replace(listing, found=(*listing.found, row))
         return listing
+
+    def adopt(self, listing: Listing) -> None:
+        """Take the Listing, as Source says."""
+        self._archives = listing.archives
+        # The places of the listing are added, because links may lead to other folders.
+        self.folders = [*self.folders, *(Path(place.path) for place in listing.places)]
 
     def spool_bytes(self, listing: Listing) -> int:
         """Return the bytes of all annotations, if they are in a compressed archive, and 0 otherwise."""
@@ -69,6 +74,14 @@ class ImageNetSource:
         """Write the index of the images' archive, as Source says."""
         if self._index is not None:
             self._index.save()
+
+    def share(self, listing: Listing) -> Listing:
+        """Keep the spool, as Source says."""
+        if self._spool is None:
+            return listing
+        kept = self._scratch.keep(self._spool)
+        places = (place._replace(path=kept) if place.path == self._spool else place for place in listing.places)
+        return dataclasses.replace(listing, places=tuple(places))
 
     def refuse_changes(self) -> None:
         """Raise SourceError if an archive has changed since the scan. Loose files are checked when they are read."""
