@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     from parallel_sharder.indexes.command import index_shards
     from parallel_sharder.indexes.indexed import Indexed
     from parallel_sharder.monitor.monitor import Monitor, Silent
-    from parallel_sharder.options import IndexOptions, Options, VerifyOptions
+    from parallel_sharder.options import IndexOptions, Options, StatusOptions, VerifyOptions
     from parallel_sharder.report.preview import Preview
     from parallel_sharder.report.summary import Report
     from parallel_sharder.shard_writer import ShardWriter
+    from parallel_sharder.status import Status, status_of
     from parallel_sharder.verify.command import verify_shards
     from parallel_sharder.verify.verdict import Verdict
 
@@ -44,11 +45,14 @@ __all__ = [
     "ShardWriter",
     "SharderError",
     "Silent",
+    "Status",
+    "StatusOptions",
     "Verdict",
     "VerifyOptions",
     "convert",
     "index_shards",
     "preview",
+    "status_of",
     "verify_shards",
 ]
 
@@ -63,11 +67,14 @@ _HOMES = {
     "ShardWriter": "shard_writer",
     "SharderError": "errors",
     "Silent": "monitor.monitor",
+    "Status": "status",
+    "StatusOptions": "options",
     "Verdict": "verify.verdict",
     "VerifyOptions": "options",
     "convert": "coordinator",
     "index_shards": "indexes.command",
     "preview": "coordinator",
+    "status_of": "status",
     "verify_shards": "verify.command",
 }
 

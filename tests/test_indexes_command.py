@@ -78,7 +78,7 @@ def test_folder_that_may_not_be_written(shards: Path, tmp_path: Path) -> None:
     assert (
         1,
         f"parallel-sharder: {folder} cannot be locked with a file in it: Permission denied. Mend that, or use a folder "
-        "that can be written to, on a file system that has flock.\n",
+        "that can be written to.\n",
     ) == (done.returncode, done.stderr)
 
 

@@ -112,7 +112,7 @@ def test_sets_that_are_not_finished(raw: Path, tmp_path: Path) -> None:
     (tmp_path / "imagenet_train.json").unlink()
     for dest in (tmp_path, tmp_path / "imagenet_train-%06d.tar"):
         assert (
-            f"the set whose journal is {tmp_path}/.imagenet_train.journal is not finished. 3 of 3 shards are done. An "
+            f"the set {tmp_path}/imagenet_train is not finished. 3 of 3 shards are done. An "
             "index of a part would be taken for the whole: type the command of its conversion again, and then this one."
         ) == refusal(dest, "wids", "timm")
     (tmp_path / "imagenet_train.json").write_text(wids_index(*TRAIN[:2]))

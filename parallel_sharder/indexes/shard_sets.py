@@ -16,7 +16,7 @@ from parallel_sharder.catalog.manifest import Manifest
 from parallel_sharder.catalog.sets import FoundSet
 from parallel_sharder.errors import DestinationError, ManifestError
 from parallel_sharder.indexes import Shard
-from parallel_sharder.journal.journal import past_of, progress_of
+from parallel_sharder.journal.past import past_of, progress_of
 from parallel_sharder.pattern import ShardPattern, fits_set_name, shard_name
 from parallel_sharder.setfiles import SetFiles, journals_in
 from parallel_sharder.stores import store_of
@@ -104,18 +104,17 @@ def refuse_unfinished(folder: str, sets: Sequence[ShardSet]) -> None:
 
 
 def _refuse_unfinished(files: SetFiles) -> None:
-    if store_of(files.journal).is_held(files.journal):
-        raise DestinationError(
-            f"a run is writing this set: it holds {files.journal}. Wait for its end, then index the set."
-        )
+    held = next((path for path in files.journals() if store_of(path).is_held(path)), None)
+    if held is not None:
+        raise DestinationError(f"a run is writing this set: it holds {held}. Wait for its end, then index the set.")
     if _manifest_at(files.manifest) is None:
         progress = progress_of(files.journal)
         done = f" {shards_done(*progress)}." if progress else ""
         is_there = store_of(files.manifest).exists(files.manifest)
         aside = f"move {files.manifest} away, which is no manifest, and " if is_there else ""
         raise DestinationError(
-            f"the set whose journal is {files.journal} is not finished.{done} An index of a part would be taken for "
-            f"the whole: {aside}type the command of its conversion again, and then this one."
+            f"the set {os.path.join(files.folder, files.name)} is not finished.{done} An index of a part "
+            f"would be taken for the whole: {aside}type the command of its conversion again, and then this one."
         )
 
 

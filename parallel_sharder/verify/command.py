@@ -22,7 +22,7 @@ from parallel_sharder.catalog.sets import State, sets_in
 from parallel_sharder.engines import running
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import DestinationError, ManifestError, SourceError
-from parallel_sharder.journal.journal import progress_of
+from parallel_sharder.journal.past import progress_of
 from parallel_sharder.model import Deviation, Listing, Problem
 from parallel_sharder.monitor.monitor import Monitor, guarded
 from parallel_sharder.options import VerifyOptions
@@ -116,7 +116,7 @@ def _verify_set(path: str, options: VerifyOptions, engine: Engine, monitor: Moni
         detail = f"{error}{done}. Its shards were not looked at. The conversion, run again, makes what is missing."
         found.deviations.append(Deviation(path, detail))
         return found
-    if manifest is None and os.path.exists(SetFiles.at_manifest(path).journal):
+    if manifest is None and SetFiles.at_manifest(path).journals():
         found.deviations.append(Deviation(path, "is no manifest of this tool, and a journal lies beside it"))
         return found
     if manifest is None:
