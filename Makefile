@@ -5,13 +5,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 READERS := .venv-readers
 
-.PHONY: help demo test test-readers torture fuzz check format bench clean system-packages
+.PHONY: help demo test test-cluster test-readers torture fuzz check format bench clean system-packages cluster-packages
 
 help:
 	@echo "make demo     convert a small made data set and read it back"
 	@echo "make test     run the tests"
+	@echo "make test-cluster  run the engines of Ray and Dask, and array jobs, on made hosts; installs 0.4 GB"
 	@echo "make test-readers  read shards with wids, datasets, DALI, energon, timm and torch; installs 7 GB"
-	@echo "make torture  kill conversions 200 times, and continue them"
+	@echo "make torture  kill conversions and nodes of arrays 380 times, and continue them"
 	@echo "make fuzz     feed broken annotations, images, samples, journals, manifests, names and tars to what reads them"
 	@echo "make check    lint, formatting and types"
 	@echo "make format   format the code"
@@ -29,6 +30,14 @@ demo: $(VENV)/ready
 test: $(VENV)/ready
 	$(BIN)/python -m pytest
 
+# Ray and Dask, in the environment of the other tests. As root, `make cluster-packages` installs what makes hosts.
+$(VENV)/cluster: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,cluster]'
+	@touch $@
+
+test-cluster: $(VENV)/cluster
+	$(BIN)/python -m pytest tests/cluster
+
 # The readers bring some 7 GB, most of it CUDA, though nothing here needs a GPU; so they have an environment of their own.
 # The last webdataset that had wids in it is in a folder beside the present one, with what the present one depends on.
 $(READERS)/ready: pyproject.toml
@@ -41,9 +50,10 @@ $(READERS)/ready: pyproject.toml
 test-readers: $(READERS)/ready
 	$(READERS)/bin/python -m pytest tests/readers
 
-# Conversions that are killed with SIGKILL at random moments, continued, and compared with an undisturbed one.
+# Conversions that are killed with SIGKILL at random moments, continued, and compared with an undisturbed one; and nodes
+# of an array, of which one is killed.
 torture: $(VENV)/ready
-	TORTURE_KILLS=100 $(BIN)/python -m pytest tests/test_resume.py -k torture -s
+	TORTURE_KILLS=100 ARRAY_KILLS=20 $(BIN)/python -m pytest tests/test_resume.py tests/test_array.py -k torture -s
 
 # Coverage-guided fuzzing of all that reads what may be broken: two million inputs and more, in about half an hour.
 FUZZ_INPUTS ?= 300000
@@ -63,7 +73,7 @@ format: $(VENV)/ready
 # Half an hour on two cores, and some 15 GB in .bench. Programs to compare with that are not installed are left out:
 # .venv/bin/pip install -e '.[peers]' brings them, and takes some GB itself.
 bench: $(VENV)/ready
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench,cluster]'
 	mkdir -p .bench
 	$(BIN)/python -m benchmarks.throughput --folder .bench
 	$(BIN)/python -m benchmarks.throughput --folder .bench --cold
@@ -73,6 +83,9 @@ bench: $(VENV)/ready
 	$(BIN)/python -m benchmarks.memory --folder .bench
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.dealing --folder .bench
+	$(BIN)/python -m benchmarks.engines --folder .bench
+	$(BIN)/python -m benchmarks.coordinator --folder .bench
+	$(BIN)/python -m benchmarks.nodes --folder .bench
 	$(BIN)/python -m benchmarks.safety --folder .bench
 	$(BIN)/python -m benchmarks.output --folder .bench
 	$(BIN)/python -m benchmarks.archives --folder .bench
@@ -85,6 +98,11 @@ bench: $(VENV)/ready
 system-packages:
 	command -v bsdtar && command -v strace && command -v zstd || \
 	{ apt-get update -qq && apt-get install -y -qq libarchive-tools strace zstd; }
+
+# What the tests of more than one host use: networks, mounts and names of their own for made hosts, and Slurm.
+cluster-packages:
+	command -v ip && command -v unshare && command -v munged && command -v slurmctld && command -v slurmd || \
+	{ apt-get update -qq && apt-get install -y -qq iproute2 util-linux munge slurm-wlm; }
 
 clean:
 	rm -rf $(VENV) $(READERS) .bench demo dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
