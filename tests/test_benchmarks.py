@@ -27,6 +27,9 @@ SCRIPTS = {
     "archives": "--images 40 --runs 1 --workers 1 --members 3000",
     "indexes": "--images 40 --runs 1 --samples 300",
     "scan": "--images 2000",
+    "engines": "--engines processes --samples 10 --chunks 5 --rounds 1",
+    "coordinator": "--workers 10 --chunks 200 --samples 10",
+    "nodes": "--rows 20000 --nodes 4",
     "whole_set": "--images 300 --shards 3 --rows 2000",
 }
 
