@@ -37,7 +37,8 @@ with atheris.instrument_imports(include=["parallel_sharder", "xmltodict", "tarfi
     from parallel_sharder.indexes import Shard
     from parallel_sharder.indexes.energon import excluded_in, split_yaml
     from parallel_sharder.journal.fingerprint import fingerprint_digest
-    from parallel_sharder.journal.journal import Journal, progress_of
+    from parallel_sharder.journal.journal import Journal
+    from parallel_sharder.journal.past import progress_of
     from parallel_sharder.journal.records import MAGIC, contents_of, pack, records_of
     from parallel_sharder.kinds import Kind
     from parallel_sharder.model import ImageClass

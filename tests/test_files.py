@@ -21,6 +21,7 @@ ELSEWHERE = {
     "engines.worker_process": ("test_engines_starting", "runs in workers, which are tested from outside"),
     "indexes.folder": ("test_indexes_shard_sets", "is tested by the indexes of all readers at once"),
     "indexes.reader_index": ("test_indexes_command", "is the interface; each reader has its file"),
+    "option_values": ("test_options", "is what the options are read and checked with"),
     "publish": ("test_catalog_beside", "is three loops over what lies beside the shards"),
     "report.summary": ("test_report_words", "holds facts; the words for them are what people see"),
     "samples.form": ("test_samples_forms", "is the interface; each form is tested there"),
@@ -33,14 +34,16 @@ ELSEWHERE = {
     "sources.pairing": ("test_imagenet_scan", "needs a data set to scan"),
     "sources.survey": ("test_imagenet_scan", "needs a data set to survey"),
     "stock": ("test_resume", "is what a run that is continued begins with"),
+    "stores.lease_file": ("test_stores_lease", "is what a lease does to its file"),
     "stores.store": ("test_stores_local", "is the interface, to which there is one answer"),
 }
 """Modules whose tests are in the file of another, and why: what stands here is to be said of the module."""
 
 ACROSS = {
-    "test_bad", "test_benchmarks", "test_convert", "test_faults", "test_files", "test_golden", "test_imports",
+    "test_array", "test_bad", "test_benchmarks", "test_convert", "test_faults", "test_files", "test_golden",
+    "test_imports",
     "test_leftovers", "test_missing", "test_no_files", "test_ours", "test_permissions", "test_promises", "test_readme",
-    "test_syscalls",
+    "test_syscalls", "test_without_flock",
 }  # fmt: skip
 """Files that test what the whole tool does, or the repository."""
 

@@ -23,15 +23,18 @@ from parallel_sharder.samples.forms import FORMS
 PACKAGE = Path(parallel_sharder.__file__).parent
 
 FLOORS = (
-    "columns kinds text",
+    "columns kinds node text",
     "errors model",
     "engines monitor stores tar",
-    "plan samples setfiles",
+    "listing_file plan samples setfiles",
+    "host_check",
     "pattern worker",
+    "option_values",
     "destination journal options",
     "catalog deal resume run shard_writer sources",
-    "report",
-    "indexes verify",
+    "nodes report",
+    "shared_listing",
+    "indexes status verify",
     "publish",
     "refusals stock",
     "coordinator",
@@ -184,11 +187,12 @@ def test_sources_are_used_by_their_interface() -> None:
 
 
 def test_names_of_options_are_those_of_the_rooms() -> None:
-    """Each form, reader's index and layout that an option names has its file, and no file is left out."""
+    """Each form, reader's index, engine and layout that an option names has its file, and no file is left out."""
     assert set(options.ANNOTATIONS) == set(FORMS)
     assert set(options.ANNOTATIONS) <= {path.stem for path in (PACKAGE / "samples").glob("*.py")}
     assert set(options.INDEXES) == {index.reader for index in READERS}
     assert set(options.INDEXES) <= {path.stem for path in (PACKAGE / "indexes").glob("*.py")}
+    assert set(options.ENGINES) <= {path.stem for path in (PACKAGE / "engines").glob("*.py")}
 
 
 def test_scipy_and_xml_have_one_home() -> None:
@@ -207,6 +211,15 @@ def test_scipy_and_xml_have_one_home() -> None:
         ),
         ("import parallel_sharder; dir(parallel_sharder)", {"numpy", "scipy", "tqdm", "xmltodict", "psutil"}),
         ("import parallel_sharder.engines.worker_process", {"numpy", "scipy", "tqdm", "psutil", "argparse"}),
+        (
+            "import parallel_sharder.coordinator, parallel_sharder.engines.cluster, parallel_sharder.engines.remote",
+            {"ray", "dask", "distributed", "cloudpickle"},
+        ),
+        ("import parallel_sharder.engines.ray, parallel_sharder.engines.dask", {"ray", "dask", "distributed"}),
+        (
+            "import parallel_sharder.engines.remote_worker, parallel_sharder.host_check",
+            {"numpy", "scipy", "tqdm", "psutil", "argparse"},
+        ),
         ("import parallel_sharder.verify.shard_check", {"numpy", "scipy", "tqdm", "psutil"}),
         ("import parallel_sharder.sources.tar_contents", {"numpy", "scipy", "tqdm", "psutil", "xmltodict"}),
         ("import parallel_sharder.sources.imagenet.kaggle_contents", {"numpy", "scipy", "tqdm", "psutil", "xmltodict"}),
