@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from parallel_sharder.engines import remote
-from parallel_sharder.engines.cluster import Answer, Beat, ClusterLostError, Done, Node
+from parallel_sharder.engines.cluster import Answer, Beat, ClusterLostError, ClusterNode, Done
 from parallel_sharder.engines.engine import Outcome, Work
 from parallel_sharder.engines.progress import Progress
 from parallel_sharder.engines.remote import Remote
@@ -20,7 +20,7 @@ from parallel_sharder.errors import Death, SharderError, StoppedError, WorkerErr
 
 pytestmark = pytest.mark.timeout(30)
 
-ONE, TWO = Node("key one", "one", 2), Node("key two", "two", 1)
+ONE, TWO = ClusterNode("key one", "one", 2), ClusterNode("key two", "two", 1)
 
 
 class InMemory:
@@ -29,7 +29,7 @@ class InMemory:
     name = "the made cluster"
     started = ""
 
-    def __init__(self, *nodes: Node) -> None:
+    def __init__(self, *nodes: ClusterNode) -> None:
         self.alive = list(nodes)
         self.submitted: dict[int, tuple[bytes, frozenset[str], Done]] = {}
         self.beats: list[Beat] | None = []
@@ -38,7 +38,7 @@ class InMemory:
         self.error: Exception | None = None
         self.closed = 0
 
-    def nodes(self) -> Sequence[Node]:
+    def nodes(self) -> Sequence[ClusterNode]:
         """Those that are alive."""
         if self.error:
             raise self.error
@@ -182,7 +182,7 @@ def test_slots_follow_the_cluster(cluster: InMemory, engine: Remote) -> None:
     """A node that joins later gets work; when one leaves, no task begins until enough are done."""
     running = Running(engine.run(double, range(20)))
     cluster.wait(*range(5))
-    cluster.alive.append(Node("key three", "three", 4))
+    cluster.alive.append(ClusterNode("key three", "three", 4))
     cluster.wait(*range(9))
     for number in range(9):
         cluster.beat(number)

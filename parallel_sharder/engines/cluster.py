@@ -23,7 +23,7 @@ class ClusterLostError(Exception):
     """The cluster itself does not answer any more; its text says what of it, in the middle of a sentence."""
 
 
-class Node(NamedTuple):
+class ClusterNode(NamedTuple):
     """A place that runs tasks: a node of Ray, or a worker process of Dask. `key` is the cluster's name for it."""
 
     key: str
@@ -63,7 +63,7 @@ class Cluster(Protocol):
     started: str
     """A sentence that this process has started the cluster, and why; "" if the cluster was there."""
 
-    def nodes(self) -> Sequence[Node]:
+    def nodes(self) -> Sequence[ClusterNode]:
         """Return the nodes that are alive."""
 
     def submit(self, number: int, packed: bytes, refused: Collection[str], done: Done) -> Any:

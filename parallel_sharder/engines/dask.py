@@ -21,7 +21,15 @@ from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import CancelledError
 from typing import Any
 
-from parallel_sharder.engines.cluster import CONNECT_SECONDS, Answer, Beat, ClusterLostError, Done, Node, connected
+from parallel_sharder.engines.cluster import (
+    CONNECT_SECONDS,
+    Answer,
+    Beat,
+    ClusterLostError,
+    ClusterNode,
+    Done,
+    connected,
+)
 from parallel_sharder.engines.remote_worker import answer, by_value
 from parallel_sharder.engines.starting import import_path
 from parallel_sharder.errors import WorkerError
@@ -176,7 +184,7 @@ class DaskCluster:
     def _hear(self, event: tuple[float, Sequence[Any]]) -> None:
         self._beats.append(Beat(*event[1]))
 
-    def nodes(self) -> Sequence[Node]:
+    def nodes(self) -> Sequence[ClusterNode]:
         """As Cluster says."""
         try:
             threads = self._client.nthreads()
@@ -186,7 +194,9 @@ class DaskCluster:
         for future, able in [*self._bound.items()]:
             if able.isdisjoint(threads):  # it would wait for ever for workers that are gone
                 future.cancel()
-        return [Node(address, address.rpartition("/")[2].rpartition(":")[0], threads[address]) for address in threads]
+        return [
+            ClusterNode(address, address.rpartition("/")[2].rpartition(":")[0], threads[address]) for address in threads
+        ]
 
     def submit(self, number: int, packed: bytes, refused: Collection[str], done: Done) -> Any:
         """As Cluster says."""

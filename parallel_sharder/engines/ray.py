@@ -17,7 +17,15 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
-from parallel_sharder.engines.cluster import CONNECT_SECONDS, Answer, Beat, ClusterLostError, Done, Node, connected
+from parallel_sharder.engines.cluster import (
+    CONNECT_SECONDS,
+    Answer,
+    Beat,
+    ClusterLostError,
+    ClusterNode,
+    Done,
+    connected,
+)
 from parallel_sharder.engines.remote_worker import answer, by_value
 from parallel_sharder.errors import WorkerError
 
@@ -229,7 +237,7 @@ class RayCluster:
 
         self._ray, self._owned, self._head, self.started = ray, owned, head, started
         self._asked: Any = None
-        self._nodes: list[Node] = []
+        self._nodes: list[ClusterNode] = []
         self._answered = time.monotonic()
         self.name = f"the Ray cluster {name}"
         self._function = ray.remote(
@@ -241,7 +249,7 @@ class RayCluster:
             num_cpus=0, max_restarts=-1, scheduling_strategy=near
         ).remote()  # fmt: skip
 
-    def nodes(self) -> Sequence[Node]:
+    def nodes(self) -> Sequence[ClusterNode]:
         """As Cluster says; those of before while the head does not answer."""
         if self._head and not _answers(self._head):
             if time.monotonic() > self._answered + _HEADLESS_SECONDS:
@@ -249,7 +257,7 @@ class RayCluster:
             return self._nodes
         self._answered = time.monotonic()
         self._nodes = [
-            Node(node["NodeID"], node["NodeManagerHostname"], int(node["Resources"].get("CPU", 0)))
+            ClusterNode(node["NodeID"], node["NodeManagerHostname"], int(node["Resources"].get("CPU", 0)))
             for node in self._ray.nodes()
             if node["Alive"] and node["Resources"].get("CPU", 0) >= 1
         ]

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from parallel_sharder.engines.cluster import Answer, Beat, Cluster, ClusterLostError, Node
+from parallel_sharder.engines.cluster import Answer, Beat, Cluster, ClusterLostError, ClusterNode
 from parallel_sharder.engines.engine import Check, Engine, Hand
 from parallel_sharder.engines.remote_worker import pack
 from parallel_sharder.errors import Death, SharderError, StoppedError, WorkerError
@@ -336,7 +336,7 @@ class Remote(Engine):
             self._cluster.cancel(attempt.handle, begun=False)
             self._inbox.put(attempt.hand)
 
-    def _too_few(self, largest: Node) -> str:
+    def _too_few(self, largest: ClusterNode) -> str:
         return (
             f"--cpus-per-chunk {self._cpus} is more than any host of {self.name} has: the largest, {largest.host}, has "
             f"{counted(largest.cpus, 'CPU')}. Use a smaller --cpus-per-chunk."
