@@ -14,7 +14,7 @@ from parallel_sharder.journal.journal import Journal
 from parallel_sharder.journal.past import past_of
 from parallel_sharder.model import Listing, Plan, Problem
 from parallel_sharder.monitor.monitor import Monitor
-from parallel_sharder.nodes import Gathered, is_shared, joined
+from parallel_sharder.nodes import Gathered, is_shared, joined, watching
 from parallel_sharder.options import Options
 from parallel_sharder.plan import Limits, make_order, make_plan, share_of
 from parallel_sharder.publish import publish
@@ -142,6 +142,6 @@ def _open_journal(listing: Listing, plan: Plan, options: Options, monitor: Monit
         options.overwrite,
         archives_by_entry(listing),
         take_over=options.take_over,
-        watching=monitor.waiting,
+        watching=watching(monitor),
         is_shared=is_shared(options),
     )

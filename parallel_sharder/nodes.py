@@ -29,7 +29,7 @@ from parallel_sharder.setfiles import SetFiles
 from parallel_sharder.stores import store_of
 from parallel_sharder.stores.lease import STALE_SECONDS
 from parallel_sharder.stores.lease_record import LeaseState
-from parallel_sharder.stores.store import Lease
+from parallel_sharder.stores.store import Lease, Waiting
 from parallel_sharder.text import counted, duration
 
 CLOCK_SECONDS = 3600
@@ -40,6 +40,22 @@ show wrong signs of life; a few minutes do no harm."""
 LOOK_SECONDS = 5.0
 """How often a node looks whether its lock was taken over. It costs the storage a question; until then, both write the
 same bytes."""
+
+
+def watching(monitor: Monitor) -> Waiting:
+    """Return what to call while a lock is watched: the monitor hears once why, and then for how long."""
+    has_said = False
+
+    def tell(whom: str, seconds: float) -> None:
+        nonlocal has_said
+        if not has_said:
+            has_said = True
+            monitor.noticed(
+                f"{whom} may be dead: its lock is watched for a sign of life, for {STALE_SECONDS:.0f} s at most"
+            )
+        monitor.waiting(whom, seconds)
+
+    return tell
 
 
 def is_shared(options: Options) -> bool:
@@ -166,7 +182,7 @@ def joined(options: Options, monitor: Monitor) -> Iterator[Array]:
     what = f"node {node}" if node is not None else f"the set {files.name}"
     try:
         with store.lease(
-            files.lock_of(node), what=what, take_over=options.take_over, watching=monitor.waiting
+            files.lock_of(node), what=what, take_over=options.take_over, watching=watching(monitor)
         ) as lease:
             others: Mapping[str, Node | None] = files.node_locks() if node is None else {files.lock_of(None): None}
             _refuse_alive(others, options, monitor)
@@ -183,12 +199,12 @@ def _refuse_alive(others: Mapping[str, Node | None], options: Options, monitor: 
     A run that is alive nevertheless, and was only frozen, finds that its lock is gone, and stops.
     """
     files, store = options.pattern.files, store_of(options.pattern.folder)
-    alive = store.live_owners(others, monitor.waiting)
+    alive = store.live_owners(others, watching(monitor))
     if not alive:
         further = () if options.place is not None else (files.listing_lock, files.publish_lock)  # only nodes hold them
         for path in (*others, *further):
             store.remove(path)
-        if options.place is not None and store.is_held(files.journal, monitor.waiting):
+        if options.place is not None and store.is_held(files.journal, watching(monitor)):
             raise DestinationError(
                 f"a run without --node writes this set: it holds {files.journal}. Wait for its end, or stop it."
             )

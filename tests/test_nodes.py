@@ -39,6 +39,7 @@ from parallel_sharder.nodes import (
     refuse_misplaced,
     refuse_seen_alive,
     refuse_unfinished,
+    watching,
 )
 from parallel_sharder.options import StatusOptions
 from parallel_sharder.setfiles import SetFiles
@@ -325,6 +326,25 @@ def test_node_of_another_count(tmp_path: Path) -> None:
     refuse_misplaced(Node(2, 16), MADE_FOR, files(tmp_path))
     refuse_misplaced(Node(2, 3), None, files(tmp_path))
     refuse_misplaced(None, MADE_FOR, files(tmp_path))
+
+
+def test_watching_says_why_once() -> None:
+    """People read for what a run waits, and not only for whom."""
+    notices: list[str] = []
+    waits: list[tuple[str, float]] = []
+
+    class Hearing(Silent):
+        def noticed(self, text: str) -> None:
+            notices.append(text)
+
+        def waiting(self, whom: str, seconds: float) -> None:
+            waits.append((whom, seconds))
+
+    tell = watching(Hearing())
+    for seconds in (0.0, 0.1):
+        tell("process 1 on a", seconds)
+    assert ["process 1 on a may be dead: its lock is watched for a sign of life, for 60 s at most"] == notices
+    assert [("process 1 on a", 0.0), ("process 1 on a", 0.1)] == waits
 
 
 def test_preview_sees_runs_at_work(tmp_path: Path, quick: None) -> None:
