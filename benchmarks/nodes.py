@@ -21,7 +21,7 @@ import numpy as np
 
 from benchmarks.memory import peak_bytes
 from parallel_sharder import listing_file
-from parallel_sharder.listing_file import Folders
+from parallel_sharder.listing_file import Folders, ListingFile
 from parallel_sharder.model import ImageClass, Listing, Part, Place, Role
 from parallel_sharder.node import Node
 from parallel_sharder.plan import Limits, make_order, make_plan, share_of
@@ -63,7 +63,7 @@ def write(path: Path, rows: int) -> dict[str, float]:
 def read(path: Path, nodes: int, samples: int) -> dict[str, float]:
     """Do what a node does before its first chunk, and return how long it takes, and what the process holds then."""
     bare, started = peak_bytes("self") / 1e6, time.monotonic()
-    listing = listing_file.from_bytes(path.read_bytes(), FOLDERS)
+    listing = ListingFile(path.read_bytes()).listing(FOLDERS)
     read_seconds, read_mb, started = time.monotonic() - started, peak_bytes("self") / 1e6, time.monotonic()
     order = make_order(listing.keys, 0)
     plan = make_plan(listing.keys, order, listing.part(Role.IMAGE).size + 4096, Limits(10**12, samples, None))

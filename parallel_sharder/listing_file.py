@@ -101,21 +101,27 @@ def _parts(listing: Listing, folders: Folders, made_for: dict[str, Any]) -> Iter
     yield from frames
 
 
-def made_for(data: bytes) -> dict[str, Any]:
-    """Return what the listing in these bytes was made for. Raises ListingFileError if they are no whole listing."""
-    value = _head(data)[0].get("made_for")
-    if not isinstance(value, dict):
-        raise ListingFileError("it does not say what it was made for")
-    return value
+class ListingFile:
+    """The file with these bytes, whose digest is compared once. Raises ListingFileError if it is no whole listing."""
 
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._head, self._start = _head(data)
 
-def from_bytes(data: bytes, folders: Folders) -> Listing:
-    """Return the listing in these bytes, with the paths of this host. Raises ListingFileError if they are none."""
-    head, start = _head(data)
-    try:
-        return _listing(head, _columns(head, data, start), folders)
-    except (KeyError, TypeError, ValueError, StopIteration, zstandard.ZstdError) as error:
-        raise ListingFileError(f"its content is not that of a listing ({error})") from error
+    @property
+    def made_for(self) -> dict[str, Any]:
+        """What the listing was made for. Raises ListingFileError if the file does not say it."""
+        value = self._head.get("made_for")
+        if not isinstance(value, dict):
+            raise ListingFileError("it does not say what it was made for")
+        return value
+
+    def listing(self, folders: Folders) -> Listing:
+        """Return the listing, with the paths of this host. Raises ListingFileError if the content is none."""
+        try:
+            return _listing(self._head, _columns(self._head, self._data, self._start), folders)
+        except (KeyError, TypeError, ValueError, StopIteration, zstandard.ZstdError) as error:
+            raise ListingFileError(f"its content is not that of a listing ({error})") from error
 
 
 def _head(data: bytes) -> tuple[dict[str, Any], int]:

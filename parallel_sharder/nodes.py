@@ -15,11 +15,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from parallel_sharder import listing_file
 from parallel_sharder.destination import make_folder
 from parallel_sharder.errors import DestinationError, OptionsError
 from parallel_sharder.journal.journal import Journal
-from parallel_sharder.listing_file import ListingFileError
+from parallel_sharder.listing_file import ListingFile, ListingFileError
 from parallel_sharder.model import Plan, ShardRecord
 from parallel_sharder.monitor.monitor import Monitor
 from parallel_sharder.node import Node, of_nodes
@@ -303,12 +302,35 @@ def refuse_unfinished(missing: Sequence[int], plan: Plan, files: SetFiles) -> No
         )
 
 
+def listing_of(files: SetFiles) -> ListingFile | None:
+    """Return the listing that the nodes of a set share; None if there is none.
+
+    Raises DestinationError if it is damaged.
+    """
+    try:
+        return ListingFile(store_of(files.listing).read(files.listing))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise damaged(files, error.strerror or str(error)) from error
+    except ListingFileError as error:
+        raise damaged(files, str(error)) from error
+
+
+def damaged(files: SetFiles, why: str) -> DestinationError:
+    """Return the error that the listing cannot be used."""
+    return DestinationError(
+        f"{files.listing} cannot be used: {why}. Remove it, and start the nodes again: the first one lists the source "
+        "anew. Nothing that was written is lost."
+    )
+
+
 def left_for(files: SetFiles) -> dict[str, Any]:
     """Return what the listing of an array was made for; nothing if there is no listing, or none that is whole."""
-    try:
-        return listing_file.made_for(store_of(files.listing).read(files.listing))
-    except (OSError, ListingFileError):
-        return {}
+    with contextlib.suppress(DestinationError, ListingFileError):
+        found = listing_of(files)
+        return {} if found is None else found.made_for
+    return {}
 
 
 def node_count(files: SetFiles) -> int:

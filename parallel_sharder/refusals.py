@@ -21,11 +21,10 @@ from parallel_sharder.journal.fingerprint import refuse_other
 from parallel_sharder.journal.journal import Journal
 from parallel_sharder.journal.past import Past
 from parallel_sharder.model import Listing, Plan
-from parallel_sharder.nodes import left_for, refuse_misplaced, refuse_seen_alive, refuse_unfinished
+from parallel_sharder.nodes import left_for, listing_of, refuse_misplaced, refuse_seen_alive, refuse_unfinished
 from parallel_sharder.options import Options
 from parallel_sharder.publish import refuse_in_the_way
 from parallel_sharder.resume import archives_by_entry, fingerprint
-from parallel_sharder.shared_listing import refuse_damaged
 from parallel_sharder.sources.source import Source
 from parallel_sharder.stores import store_of
 from parallel_sharder.stores.durable import TAKEN
@@ -57,7 +56,7 @@ def why_refused(options: Options, listing: Listing, plan: Plan, past: Past | Non
     files = options.pattern.files
     try:
         if options.place is not None or options.finish:
-            refuse_damaged(files)
+            listing_of(files)
         refuse_misplaced(options.place, left_for(files), files)
         refuse_seen_alive(options)
         refuse_in_the_way(options)

@@ -19,17 +19,16 @@ from typing import Any, Self
 
 import numpy as np
 
-from parallel_sharder import __version__, listing_file
+from parallel_sharder import __version__
 from parallel_sharder.errors import DestinationError, SourceError, unwritable
 from parallel_sharder.host_check import versions
 from parallel_sharder.journal.fingerprint import refuse_other
-from parallel_sharder.listing_file import Folders, ListingFileError
+from parallel_sharder.listing_file import Folders, ListingFileError, to_bytes
 from parallel_sharder.model import Listing, Plan
 from parallel_sharder.monitor.monitor import Monitor
-from parallel_sharder.nodes import refuse_misplaced
+from parallel_sharder.nodes import damaged, listing_of, refuse_misplaced
 from parallel_sharder.options import Options
 from parallel_sharder.resume import archives_by_entry, fingerprint
-from parallel_sharder.setfiles import SetFiles
 from parallel_sharder.sources.source import Source
 from parallel_sharder.stores import store_of
 from parallel_sharder.text import counted
@@ -37,25 +36,6 @@ from parallel_sharder.text import counted
 COMPARED_FILES = 1000
 """How many files of the source a node compares with the listing. Each costs a network file system a question or two; a
 thousand show another copy of the source, or one that is still being copied."""
-
-
-def refuse_damaged(files: SetFiles) -> None:
-    """Raise DestinationError if there is a listing, and it is not whole."""
-    try:
-        listing_file.made_for(store_of(files.listing).read(files.listing))
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise _damaged(files, error.strerror or str(error)) from error
-    except ListingFileError as error:
-        raise _damaged(files, str(error)) from error
-
-
-def _damaged(files: SetFiles, why: str) -> DestinationError:
-    return DestinationError(
-        f"{files.listing} cannot be used: {why}. Remove it, and start the nodes again: the first one lists the source "
-        "anew. Nothing that was written is lost."
-    )
 
 
 _BEGIN_ANEW = (
@@ -124,7 +104,7 @@ class SharedListing:
             before = self._made_for.get("fingerprint")
             now = fingerprint(self._options, listing, plan)
             if not isinstance(before, dict):
-                raise _damaged(self._files, "it does not say what it was made for")
+                raise damaged(self._files, "it does not say what it was made for")
             try:
                 refuse_other(self._files.listing, before, now, archives_by_entry(listing))
             except DestinationError as error:
@@ -140,7 +120,7 @@ class SharedListing:
     def _leave(self, source: Source, listing: Listing, plan: Plan) -> Listing:
         """Write the listing for the other nodes."""
         listing = source.share(listing)
-        data = listing_file.to_bytes(listing, self._folders, self._purpose(listing, plan))
+        data = to_bytes(listing, self._folders, self._purpose(listing, plan))
         try:
             store_of(self._files.listing).put(self._files.listing, data, lambda _: True)
         except OSError as error:
@@ -150,20 +130,16 @@ class SharedListing:
 
     def _read(self) -> Listing | None:
         """Return the listing in the file; None if there is none, or what it needs was removed since."""
-        try:
-            data = store_of(self._files.listing).read(self._files.listing)
-        except FileNotFoundError:
+        file = listing_of(self._files)
+        if file is None:
             return None
-        except OSError as error:
-            raise _damaged(self._files, error.strerror or str(error)) from error
         try:
-            made_for = listing_file.made_for(data)
-            refuse_misplaced(self._options.place, made_for, self._files)
-            self._refuse_versions(made_for)
-            listing = listing_file.from_bytes(data, self._folders)
+            refuse_misplaced(self._options.place, file.made_for, self._files)
+            self._refuse_versions(file.made_for)
+            listing = file.listing(self._folders)
         except ListingFileError as error:
-            raise _damaged(self._files, str(error)) from error
-        self._made_for = made_for
+            raise damaged(self._files, str(error)) from error
+        self._made_for = file.made_for
         spool = self._files.kept_spool
         needs_spool = any(place.path == spool for place in listing.places) and not self._options.finish
         if needs_spool and not store_of(spool).exists(spool):
@@ -188,7 +164,7 @@ class SharedListing:
         store_of(path).remove_partials(self._files.folder, re.escape(name))  # of a node that was killed
 
     def _purpose(self, listing: Listing, plan: Plan) -> dict[str, Any]:
-        """Return what the listing is made for; `first` and `step` are the array's, and -1 if the node has no array."""
+        """Return what the listing is made for; `first` and `step` are those of the Slurm array, if it is one."""
         node = self._options.place
         assert node is not None  # noqa: S101 - only nodes leave a listing
         return {

@@ -15,7 +15,7 @@ import xxhash
 from parallel_sharder import listing_file
 from parallel_sharder.engines.inline import Inline
 from parallel_sharder.kinds import Kind
-from parallel_sharder.listing_file import MAGIC, Folders, ListingFileError
+from parallel_sharder.listing_file import MAGIC, Folders, ListingFile, ListingFileError
 from parallel_sharder.model import Archive, ImageClass, Listing, Part, Place, Problem, Role
 from parallel_sharder.monitor.monitor import Silent
 from parallel_sharder.sources.source import SourceOptions, open_source
@@ -76,26 +76,26 @@ def test_listings_of_all_layouts_come_back(sources: Path, layout: str, split: st
     with open_source(options) as source:
         listing = source.scan(Inline(), Silent())
         folders = Folders(str(sources / layout), "/shards")
-        assert facts(listing) == facts(listing_file.from_bytes(packed(listing, folders), folders))
+        assert facts(listing) == facts(ListingFile(packed(listing, folders)).listing(folders))
 
 
 def test_everything_comes_back() -> None:
     """Paths that are no text, endings, places in archives and problems come back, and what the listing is for."""
     data = packed(small())
-    assert facts(small()) == facts(listing_file.from_bytes(data, FOLDERS))
-    assert MADE_FOR == listing_file.made_for(data)
+    assert facts(small()) == facts(ListingFile(data).listing(FOLDERS))
+    assert MADE_FOR == ListingFile(data).made_for
 
 
 def test_source_without_samples() -> None:
     """Columns without rows come back with their types."""
     part = Part(Role.IMAGE, (".JPEG",), EMPTY, EMPTY.astype(np.int64))
     listing = Listing((), (), (), np.array([], "S4"), EMPTY, (part,), ())
-    assert facts(listing) == facts(listing_file.from_bytes(packed(listing), FOLDERS))
+    assert facts(listing) == facts(ListingFile(packed(listing)).listing(FOLDERS))
 
 
 def test_other_folders() -> None:
     """On a host that has the source and the shards elsewhere, all paths below these are that host's; others stay."""
-    found = listing_file.from_bytes(packed(small()), Folders("/mnt/in", "/mnt/out"))
+    found = ListingFile(packed(small())).listing(Folders("/mnt/in", "/mnt/out"))
     assert ("/mnt/in/\udcff", "/mnt/out/.x.spool", "/y") == tuple(place.path for place in found.places)
     assert ("/mnt/in/\udcff", "/mnt/in/x.tgz", "/y") == tuple(place.name for place in found.places)
     assert ("/mnt/in/x.tgz",) == tuple(each.path for each in found.archives)
@@ -117,7 +117,7 @@ def test_cut_files() -> None:
     data = packed(small())
     for end in range(len(data)):
         with pytest.raises(ListingFileError, match="cut"):
-            listing_file.made_for(data[:end])
+            ListingFile(data[:end])
 
 
 def test_flipped_bits() -> None:
@@ -127,7 +127,7 @@ def test_flipped_bits() -> None:
         damaged = bytearray(data)
         damaged[place] ^= 1 << place % 8
         with pytest.raises(ListingFileError):
-            listing_file.from_bytes(bytes(damaged), FOLDERS)
+            ListingFile(bytes(damaged)).listing(FOLDERS)
 
 
 def sealed(head: bytes, length: int | None = None) -> bytes:
@@ -154,11 +154,11 @@ def sealed(head: bytes, length: int | None = None) -> bytes:
 def test_what_another_version_may_have_sealed(data: bytes, why: str) -> None:
     """Content that is whole and no listing of this version is refused with the reason, and never by another error."""
     with pytest.raises(ListingFileError) as caught:
-        listing_file.from_bytes(data, FOLDERS)
+        ListingFile(data).listing(FOLDERS)
     assert str(caught.value).startswith(why)
 
 
 def test_listing_that_says_not_what_it_is_for() -> None:
     """Nobody can take it, so it is refused."""
     with pytest.raises(ListingFileError, match="it does not say what it was made for"):
-        listing_file.made_for(sealed(msgpack.packb({"format": 1})))
+        _ = ListingFile(sealed(msgpack.packb({"format": 1}))).made_for
