@@ -14,7 +14,7 @@ from parallel_sharder.journal.journal import Journal
 from parallel_sharder.journal.past import past_of
 from parallel_sharder.model import Listing, Plan, Problem
 from parallel_sharder.monitor.monitor import Monitor
-from parallel_sharder.nodes import Gathered, is_shared, joined, watching
+from parallel_sharder.nodes import Array, Gathered, joined, watching
 from parallel_sharder.options import Options
 from parallel_sharder.plan import Limits, make_order, make_plan, share_of
 from parallel_sharder.publish import publish
@@ -53,7 +53,7 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
         plan = plan_of(listing, run.options)
         listing = shared.settle(source, listing, plan)
         run.ends_phase("plan")
-        journal = run.enter(_open_journal(listing, plan, run.options, run.monitor))
+        journal = run.enter(_open_journal(listing, plan, array, run))
         array.refuse_begun()
         stock = take_stock(run.options, plan, run.engine, journal, run.monitor)
         source.keep_scan()
@@ -133,7 +133,8 @@ def plan_of(listing: Listing, options: Options) -> Plan:
     return plan
 
 
-def _open_journal(listing: Listing, plan: Plan, options: Options, monitor: Monitor) -> Journal:
+def _open_journal(listing: Listing, plan: Plan, array: Array, run: Run) -> Journal:
+    options = run.options
     make_folder(options.pattern)
     made_from = fingerprint(options, listing, plan)
     return Journal(
@@ -142,6 +143,6 @@ def _open_journal(listing: Listing, plan: Plan, options: Options, monitor: Monit
         options.overwrite,
         archives_by_entry(listing),
         take_over=options.take_over,
-        watching=watching(monitor),
-        is_shared=is_shared(options),
+        watching=watching(run.monitor),
+        is_shared=array.lease is not None,
     )

@@ -20,7 +20,7 @@ from parallel_sharder.errors import DestinationError, OptionsError
 from parallel_sharder.journal.journal import Journal
 from parallel_sharder.listing_file import ListingFile, ListingFileError
 from parallel_sharder.model import Plan, ShardRecord
-from parallel_sharder.monitor.monitor import Monitor
+from parallel_sharder.monitor.monitor import Monitor, waiting_for
 from parallel_sharder.node import Node, of_nodes
 from parallel_sharder.options import Options
 from parallel_sharder.resume import is_there
@@ -35,7 +35,6 @@ CLOCK_SECONDS = 3600
 """How far the clock of a host may be from that of the storage, whose time files get. A host that is a day off would
 show wrong signs of life; a few minutes do no harm."""
 
-
 LOOK_SECONDS = 5.0
 """How often a node looks whether its lock was taken over. It costs the storage a question; until then, both write the
 same bytes."""
@@ -43,27 +42,13 @@ same bytes."""
 
 def watching(monitor: Monitor) -> Waiting:
     """Return what to call while a lock is watched: the monitor hears once why, and then for how long."""
-    has_said = False
-
-    def tell(whom: str, seconds: float) -> None:
-        nonlocal has_said
-        if not has_said:
-            has_said = True
-            monitor.noticed(
-                f"{whom} may be dead: its lock is watched for a sign of life, for {STALE_SECONDS:.0f} s at most"
-            )
-        monitor.waiting(whom, seconds)
-
-    return tell
+    most = f"for {STALE_SECONDS:.0f} s at most"
+    return waiting_for(monitor, lambda whom: f"{whom} may be dead: its lock is watched for a sign of life, {most}")
 
 
 def is_shared(options: Options) -> bool:
     """Return whether the set is one that the nodes of an array write, or have begun to write."""
-    files = options.pattern.files
-    if options.place is not None or options.finish:
-        return True
-    left = (files.listing, files.listing_lock, files.publish_lock, files.lock_of(None))
-    return any(map(store_of(files.folder).exists, left)) or any((*files.journals().values(), *files.node_locks()))
+    return options.is_of_array or options.pattern.files.has_array()
 
 
 class Gathered(NamedTuple):
@@ -183,12 +168,17 @@ def joined(options: Options, monitor: Monitor) -> Iterator[Array]:
         with store.lease(
             files.lock_of(node), what=what, take_over=options.take_over, watching=watching(monitor)
         ) as lease:
-            others: Mapping[str, Node | None] = files.node_locks() if node is None else {files.lock_of(None): None}
-            _refuse_alive(others, options, monitor)
+            _refuse_alive(_others(options), options, monitor)
             _refuse_clock(files.lock_of(node))
             yield Array(options, monitor, lease)
     finally:
         store.remove_folders(made)  # only if nothing is in them
+
+
+def _others(options: Options) -> Mapping[str, Node | None]:
+    """Return the paths of the locks that exclude this run: those of nodes or, for a node, that of a run without."""
+    files = options.pattern.files
+    return files.node_locks() if options.place is None else {files.lock_of(None): None}
 
 
 def _refuse_alive(others: Mapping[str, Node | None], options: Options, monitor: Monitor) -> None:
@@ -214,8 +204,7 @@ def _refuse_alive(others: Mapping[str, Node | None], options: Options, monitor: 
 def refuse_seen_alive(options: Options) -> None:
     """Raise DestinationError if a lock of another run looks as if that were alive; --dry-run does not watch it."""
     if is_shared(options):
-        files, store = options.pattern.files, store_of(options.pattern.folder)
-        others: Mapping[str, Node | None] = files.node_locks() if options.place is None else {files.lock_of(None): None}
+        others, store = _others(options), store_of(options.pattern.folder)
         found = {path: state for path in others if (state := store.lease_at(path)) is not None}
         alive = {path: each for path, each in found.items() if not each.is_dead and each.age_seconds < STALE_SECONDS}
         if alive:

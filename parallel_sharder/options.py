@@ -162,6 +162,11 @@ class Options:
         return self.node
 
     @property
+    def is_of_array(self) -> bool:
+        """Whether the run is a node of an array, or finishes the set of one."""
+        return self.place is not None or self.finish
+
+    @property
     def journal_path(self) -> str:
         """The path of the journal that this run writes."""
         return self.pattern.files.journal_of(self.place)

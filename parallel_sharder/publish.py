@@ -22,7 +22,6 @@ from parallel_sharder.errors import DestinationError
 from parallel_sharder.journal.journal import Journal
 from parallel_sharder.model import Listing, Plan, Problem, ShardRecord
 from parallel_sharder.monitor.monitor import Monitor
-from parallel_sharder.nodes import is_shared
 from parallel_sharder.options import INDEXES, Options
 from parallel_sharder.stores import store_of
 from parallel_sharder.stores.digests import digests_of
@@ -55,12 +54,12 @@ def refuse_in_the_way(options: Options) -> None:
         beside.refuse()
 
 
-def withdraw(options: Options, monitor: Monitor) -> bool:
+def withdraw(options: Options, journal: Journal, monitor: Monitor) -> bool:
     """Remove the set from all indexes and the card, and return whether one of them listed it.
 
     It is called before shards are removed, and includes files that the options do not ask for.
     """
-    with _lock(options, monitor):
+    with _lock(options, journal, monitor):
         withdrawn = [beside.withdraw() for beside in _besides(options, INDEXES, card=True)]
         return any(withdrawn)
 
@@ -84,14 +83,14 @@ def publish(
     manifest = manifest_of(options, listing, plan, records)
     finished = FinishedSet(listing, plan, records, problems, manifest, journal, engine, monitor)
     wanted = besides(options)
-    with _folder_for(wanted, options, monitor):
+    with _folder_for(wanted, options, journal, monitor):
         for beside in wanted:
             beside.write(finished)
     return problems
 
 
 @contextlib.contextmanager
-def _folder_for(wanted: Sequence[Beside], options: Options, monitor: Monitor) -> Iterator[None]:
+def _folder_for(wanted: Sequence[Beside], options: Options, journal: Journal, monitor: Monitor) -> Iterator[None]:
     """Hold the folder's lock inside the block, if a file that is written covers other sets in the folder too.
 
     So of two runs that end at once, the second sees the set of the first. When the block raises, unfinished files are
@@ -99,7 +98,7 @@ def _folder_for(wanted: Sequence[Beside], options: Options, monitor: Monitor) ->
     """
     pattern = options.pattern
     is_for_all = any(beside.is_shared for beside in wanted)
-    with _lock(options, monitor) if is_for_all else contextlib.nullcontext():
+    with _lock(options, journal, monitor) if is_for_all else contextlib.nullcontext():
         try:
             yield
         except BaseException:
@@ -109,11 +108,10 @@ def _folder_for(wanted: Sequence[Beside], options: Options, monitor: Monitor) ->
             raise
 
 
-def _lock(options: Options, monitor: Monitor) -> contextlib.AbstractContextManager[None]:
+def _lock(options: Options, journal: Journal, monitor: Monitor) -> contextlib.AbstractContextManager[None]:
     """Return the lock of the folder; it holds across hosts if several of them write the set."""
-    folder = options.pattern.folder
-    across_hosts = is_shared(options)
-    return store_of(folder).lock(folder, monitor.waiting, take_over=options.take_over, across_hosts=across_hosts)
+    folder, take_over = options.pattern.folder, options.take_over
+    return store_of(folder).lock(folder, monitor.waiting, take_over=take_over, across_hosts=journal.is_shared)
 
 
 def _with_md5(records: Sequence[ShardRecord], engine: Engine, journal: Journal) -> list[ShardRecord]:

@@ -55,7 +55,7 @@ def why_refused(options: Options, listing: Listing, plan: Plan, past: Past | Non
     """Return what would stop the run of this plan, besides shards that no journal knows; "" if nothing would."""
     files = options.pattern.files
     try:
-        if options.place is not None or options.finish:
+        if options.is_of_array:
             listing_of(files)
         refuse_misplaced(options.place, left_for(files), files)
         refuse_seen_alive(options)

@@ -111,6 +111,11 @@ class SetFiles:
         """Return the path of the lock of a node; that of a run without node on the set of an array, if it is None."""
         return self._hidden("run.lock" if node is None else f"{_node_name(node)}.lock")
 
+    def has_array(self) -> bool:
+        """Return whether nodes of an array have left a file here, or a run on their set; the folder is listed once."""
+        left = rf"\.{re.escape(self.name)}\.(listing|journal\.{_NODE}|(listing|publish|run|{_NODE})\.lock)"
+        return any(re.fullmatch(left, name) for name in _names_in(self.folder))
+
     def node_locks(self) -> dict[str, Node]:
         """Return the paths of the locks of nodes that exist, each with its node."""
         pattern = re.compile(rf"\.{re.escape(self.name)}\.{_NODE}\.lock")

@@ -25,7 +25,7 @@ from parallel_sharder.host_check import versions
 from parallel_sharder.journal.fingerprint import refuse_other
 from parallel_sharder.listing_file import Folders, ListingFileError, to_bytes
 from parallel_sharder.model import Listing, Plan
-from parallel_sharder.monitor.monitor import Monitor
+from parallel_sharder.monitor.monitor import Monitor, waiting_for
 from parallel_sharder.nodes import damaged, listing_of, refuse_misplaced
 from parallel_sharder.options import Options
 from parallel_sharder.resume import archives_by_entry, fingerprint
@@ -74,7 +74,7 @@ class SharedListing:
         Raises DestinationError for a file that is no whole listing, OptionsError if it was made for another number of
         nodes, and SourceError if the source's files are not as it says.
         """
-        if self._options.place is None and not self._options.finish:
+        if not self._options.is_of_array:
             return None
         listing = self._read()
         if listing is None and self._options.finish:
@@ -148,15 +148,9 @@ class SharedListing:
 
     def _wait(self) -> None:
         """Take the lock of the listing; wait while another node makes it."""
-        has_said = False
-
-        def waiting(whom: str, seconds: float) -> None:
-            nonlocal has_said
-            if not has_said:
-                self._monitor.noticed("another node lists the source, and this one waits for its listing")
-                has_said = True
-            self._monitor.waiting(whom, seconds)
-
+        waiting = waiting_for(
+            self._monitor, lambda _: "another node lists the source, and this one waits for its listing"
+        )
         path = self._files.listing_lock
         lease = store_of(path).lease(path, what="the listing", take_over=self._options.take_over, waiting=waiting)
         self._lock.enter_context(lease)

@@ -84,7 +84,7 @@ def take_stock(options: Options, plan: Plan, engine: Engine, journal: Journal, m
     _refuse_left([each.path for each in left if each.number is None or not journal.is_same], pattern.files.journal)
 
     lists_ours = bool(there) if options.place is not None else bool(journal.taken())
-    withdrawn = not is_complete and lists_ours and withdraw(options, monitor)
+    withdrawn = not is_complete and lists_ours and withdraw(options, journal, monitor)
     for path, identity in ours.items():  # the manifest before the shards
         store.remove_identified(path, identity)
     shards = [(each.number, each.path) for each in left if each.number is not None]
@@ -117,8 +117,8 @@ def _own_names(options: Options, plan: Plan, journal: Journal) -> set[str] | Non
     if options.place is None:
         return None
     pattern, share = options.pattern, options.numbers(plan.shard_count)
-    beside = pattern.files.beside if any(number not in journal.done for number in share) else ()
     files = pattern.files
+    beside = files.beside if any(number not in journal.done for number in share) else ()
     locks = (files.lock_of(options.place), files.listing_lock, files.publish_lock)
     paths = (*beside, options.journal_path, *locks, *(pattern.path(number) for number in share))
     return {os.path.basename(path) for path in paths}

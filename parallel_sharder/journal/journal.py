@@ -77,7 +77,7 @@ class Journal:
         self._path = path
         self._folder = os.path.dirname(path) or "."
         self._files = SetFiles.at_journal(path)
-        self._is_shared = is_shared
+        self.is_shared = is_shared
         self._epoch = self._anew = 0
         self._last_epochs: dict[str, int] = {}
         self._opened_at = time.monotonic()
@@ -195,7 +195,7 @@ class Journal:
                 "renamed or made anew meanwhile, and the shards that were finished are not there. The same command "
                 "begins anew; if the folder was renamed, give it its name back first, and the command continues."
             )
-        if not self._log.has_its_name and self._is_shared:
+        if not self._log.has_its_name and self.is_shared:
             raise TakenOverError(
                 f"{self._path} was replaced by another run, which has taken the place of this one. What this run has "
                 "finished stays, and that run goes on."

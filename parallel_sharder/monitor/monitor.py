@@ -8,7 +8,7 @@ SharderError.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 from parallel_sharder.errors import SharderError
@@ -120,6 +120,20 @@ class _Guarded:
             raise SharderError(
                 f"the monitor's method {method} raised {what}. What is done stays. Mend the monitor, and call again."
             ) from error
+
+
+def waiting_for(monitor: Monitor, why: Callable[[str], str]) -> Callable[[str, float], None]:
+    """Return the `waiting` of a monitor, which first notices once why; `why` gets for whom the command waits."""
+    has_said = False
+
+    def waiting(whom: str, seconds: float) -> None:
+        nonlocal has_said
+        if not has_said:
+            has_said = True
+            monitor.noticed(why(whom))
+        monitor.waiting(whom, seconds)
+
+    return waiting
 
 
 @contextlib.contextmanager
