@@ -151,6 +151,8 @@ def work(number: int, packed: bytes, topic: str) -> Answer:
 
 
 def _key() -> Callable[[], str]:
+    """Return the function that returns Dask's name for the worker; it is pickled with its code (see by_value)."""
+
     def key() -> str:
         from distributed import get_worker
 

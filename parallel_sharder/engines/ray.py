@@ -49,10 +49,9 @@ _NODE_LABEL = "ray.io/node-id"
 def open_ray(address: str, cpus: int, cpus_per_task: int, version: str) -> RayCluster:
     """Return the cluster at this address; "" means RAY_ADDRESS, a cluster on this host, or one that is started here.
 
-    "local" always starts one here, as it does for Ray.
-
-    A cluster that is started here has `cpus` CPUs. Each task reserves `cpus_per_task` of them. `version` is that of
-    this package, which all hosts must have. Raises WorkerError if the address does not answer.
+    "local" always starts one here, as it does for Ray. A cluster that is started here has `cpus` CPUs. Each task
+    reserves `cpus_per_task` of them. `version` is that of this package, which all hosts must have. Raises WorkerError
+    if the address does not answer.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # or it calls home
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # or its C++ part prints warnings while the run goes on
@@ -174,16 +173,12 @@ def work(number: int, packed: bytes, actor: Any) -> Answer:
     def send(beat: Beat) -> bool:
         return bool(ray.get(actor.beat.remote(tuple(beat)), timeout=_CALL_SECONDS))
 
-    return answer(packed, _node_id(), send, number)
-
-
-def _node_id() -> str:
-    import ray
-
-    return str(ray.get_runtime_context().get_node_id())
+    return answer(packed, _key()(), send, number)
 
 
 def _key() -> Callable[[], str]:
+    """Return the function that returns Ray's name for the node; it is pickled with its code (see by_value)."""
+
     def key() -> str:
         import ray
 

@@ -43,7 +43,8 @@ DEAF_SECONDS = 45.0
 waits for a cluster that is gone."""
 
 LOST_RESULTS = 3
-"""How often a task may be done whose worker dies before the result is there. That is not the task's fault, once."""
+"""How often a task is done again whose worker has died after the function had ended. Such a death is another task's;
+more of them in a row are this one's."""
 
 STOP_SECONDS = 12.0
 """How long functions have to stop; 15 s are promised for everything."""
@@ -233,12 +234,7 @@ class Remote(Engine):
             self._attempts[number] = attempt
             raise answer
         if isinstance(answer, BaseException):
-            error = self._error(attempt, answer)
-            self._lost_results[hand] += attempt.ended
-            if isinstance(error, Death) and attempt.ended and self._lost_results[hand] <= LOST_RESULTS:
-                self._inbox.put(hand)
-            else:
-                hand.fail(error, attempt.host)
+            self._failed(attempt, self._error(attempt, answer))
             return
         kind, key, host, content = answer
         if kind == "refused":
@@ -250,10 +246,21 @@ class Remote(Engine):
         except Exception as error:
             hand.fail(error, host)
             return
+        self._lost_results.pop(hand, None)
         if kind == "done":
             hand.succeed(result, host)
         else:
             hand.fail(Death.without_memory(result) if isinstance(result, MemoryError) else result, host)
+
+    def _failed(self, attempt: _Attempt, error: BaseException) -> None:
+        """Hand on what the cluster says of a submission; one that had ended is done again, LOST_RESULTS times."""
+        hand = attempt.hand
+        if isinstance(error, Death) and attempt.ended and self._lost_results[hand] < LOST_RESULTS:
+            self._lost_results[hand] += 1
+            self._inbox.put(hand)
+        else:
+            self._lost_results.pop(hand, None)
+            hand.fail(error, attempt.host)
 
     def _error(self, attempt: _Attempt, error: BaseException) -> BaseException:
         """Return the Death that the cluster's error means, or a sentence on what the cluster says."""
@@ -298,11 +305,15 @@ class Remote(Engine):
         self._told[attempt.hand.slot] = beat.samples, beat.written_bytes
 
     def _give_up(self, attempt: _Attempt, cause: str) -> None:
-        """Cancel a submission, which counts as dead from now on; if it still answers, nobody listens."""
+        """Drop a submission, which counts as dead from now on."""
+        self._drop(attempt)
+        attempt.hand.fail(Death(cause), attempt.host)
+
+    def _drop(self, attempt: _Attempt) -> None:
+        """Cancel a submission; if it still answers, nobody listens."""
         del self._attempts[attempt.number]
         self._unwanted.add(attempt.number)
-        self._cluster.cancel(attempt.handle, begun=True)
-        attempt.hand.fail(Death(cause), attempt.host)
+        self._cluster.cancel(attempt.handle, begun=bool(attempt.start))
 
     def _look_at_nodes(self) -> None:
         """Set the number of slots by the nodes that are there. Raises SharderError if none can ever be given work."""
@@ -331,9 +342,7 @@ class Remote(Engine):
         It may be on its way to that node, or be there with its first beat lost; some clusters notice that very late.
         """
         for attempt in [each for each in self._attempts.values() if not each.start]:
-            del self._attempts[attempt.number]
-            self._unwanted.add(attempt.number)
-            self._cluster.cancel(attempt.handle, begun=False)
+            self._drop(attempt)
             self._inbox.put(attempt.hand)
 
     def _too_few(self, largest: ClusterNode) -> str:
