@@ -10,6 +10,7 @@ from __future__ import annotations
 from parallel_sharder.deal import Hosts, deal, make_chunks, make_job
 from parallel_sharder.destination import existing, make_folder, refuse_in_source, refuse_unfit
 from parallel_sharder.host_check import check_of_hosts
+from parallel_sharder.journal.fingerprint import Fingerprint
 from parallel_sharder.journal.journal import Journal
 from parallel_sharder.journal.past import past_of
 from parallel_sharder.model import Listing, Plan, Problem
@@ -51,9 +52,10 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
         run.monitor.found(listing)
         run.ends_phase("scan")
         plan = plan_of(listing, run.options)
-        listing = shared.settle(source, listing, plan)
+        made_from = fingerprint(run.options, listing, plan)
+        listing = shared.settle(source, listing, plan, made_from)
         run.ends_phase("plan")
-        journal = run.enter(_open_journal(listing, plan, array, run))
+        journal = run.enter(_open_journal(listing, made_from, array, run))
         array.refuse_begun()
         stock = take_stock(run.options, plan, run.engine, journal, run.monitor)
         source.keep_scan()
@@ -61,10 +63,9 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
 
         run.monitor.planned(share_of(plan, run.options.numbers(plan.shard_count)), stock.kept)
         run.enter(saying_what_is_left(run.options, plan, journal))
-        check = run.enter(check_of_hosts(listing, run.options.pattern.files)) if run.writers.name else None
         job = make_job(run.options, listing, plan, run.writers.workers)
         chunks = make_chunks(listing, plan, run.options.pattern, job, _left_to_others(run, plan, stock), stock.damaged)
-        hosts = Hosts(check, run.noticed)
+        hosts = _hosts(listing, run)
         made = deal(chunks, write_chunk, run.writers, journal, array.telling(run.monitor.progress), hosts)
         refuse_changed_source(source, journal, made)
         refuse_changed_shards([*stock.kept, *made])
@@ -84,6 +85,13 @@ def _publish(whole: Gathered, listing: Listing, plan: Plan, journal: Journal, ru
     problems = publish(run.options, listing, plan, whole.records, journal, run.engine, run.monitor)
     forget_spool(run.options)
     return problems
+
+
+def _hosts(listing: Listing, run: Run) -> Hosts:
+    """Return the hosts of a deal; those of a cluster are checked while the run lasts."""
+    is_cluster = bool(run.writers.name)
+    check = run.enter(check_of_hosts(listing, run.options.pattern.files)) if is_cluster else None
+    return Hosts(check, run.noticed)
 
 
 def _left_to_others(run: Run, plan: Plan, stock: Stock) -> frozenset[int]:
@@ -133,10 +141,9 @@ def plan_of(listing: Listing, options: Options) -> Plan:
     return plan
 
 
-def _open_journal(listing: Listing, plan: Plan, array: Array, run: Run) -> Journal:
+def _open_journal(listing: Listing, made_from: Fingerprint, array: Array, run: Run) -> Journal:
     options = run.options
     make_folder(options.pattern)
-    made_from = fingerprint(options, listing, plan)
     return Journal(
         options.journal_path,
         made_from,

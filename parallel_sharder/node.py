@@ -72,8 +72,8 @@ class Node:
     def of_array(cls, environment: Mapping[str, str]) -> Self:
         """Return the node that is this task of a Slurm array.
 
-        Raises ValueError, with the remedy, if the environment is not that of a task, or if the array's numbers have
-        gaps, because such an array does not say how many nodes the whole set has.
+        The task of an array whose numbers have gaps has no index (see is_placed), because such an array does not say
+        how many nodes the whole set has. Raises ValueError, with the remedy, if the environment is not that of a task.
         """
         names = ("ID", "COUNT", "MIN", "MAX")
         if missing := [f"{_SLURM}{name}" for name in names if f"{_SLURM}{name}" not in environment]:

@@ -22,13 +22,14 @@ import numpy as np
 from parallel_sharder import __version__
 from parallel_sharder.errors import DestinationError, SourceError, unwritable
 from parallel_sharder.host_check import versions
-from parallel_sharder.journal.fingerprint import refuse_other
+from parallel_sharder.journal.fingerprint import Fingerprint, refuse_other
 from parallel_sharder.listing_file import Folders, ListingFileError, to_bytes
 from parallel_sharder.model import Listing, Plan
 from parallel_sharder.monitor.monitor import Monitor, waiting_for
+from parallel_sharder.node import Node
 from parallel_sharder.nodes import damaged, listing_of, refuse_misplaced
 from parallel_sharder.options import Options
-from parallel_sharder.resume import archives_by_entry, fingerprint
+from parallel_sharder.resume import archives_by_entry
 from parallel_sharder.sources.source import Source
 from parallel_sharder.stores import store_of
 from parallel_sharder.text import counted
@@ -94,33 +95,33 @@ class SharedListing:
         self._has_taken = True
         return listing
 
-    def settle(self, source: Source, listing: Listing, plan: Plan) -> Listing:
+    def settle(self, source: Source, listing: Listing, plan: Plan, made_from: Fingerprint) -> Listing:
         """Leave the listing for the other nodes, if this run has scanned, and return it with the places it is kept at.
 
+        `made_from` is the fingerprint of the set.
         Raises DestinationError if the set is another one than that of the listing, by seed, limits or source.
         """
         node = self._options.place
         if self._made_for is not None:
             before = self._made_for.get("fingerprint")
-            now = fingerprint(self._options, listing, plan)
             if not isinstance(before, dict):
                 raise damaged(self._files, "it does not say what it was made for")
             try:
-                refuse_other(self._files.listing, before, now, archives_by_entry(listing))
+                refuse_other(self._files.listing, before, made_from, archives_by_entry(listing))
             except DestinationError as error:
                 raise DestinationError(*error.args, _BEGIN_ANEW.format(self._files.listing)) from None
         if node is not None and not self._has_taken:
-            listing = self._leave(source, listing, plan)
+            listing = self._leave(source, listing, node, made_from)
         if node is not None:
             share, shards = len(node.share(plan.shard_count)), counted(plan.shard_count, "shard")
             what = f"{counted(share, 'shard')} of {plan.shard_count:,}" if share else f"nothing: the set has {shards}"
             self._monitor.noticed(f"node {node} writes {what}")
         return listing
 
-    def _leave(self, source: Source, listing: Listing, plan: Plan) -> Listing:
+    def _leave(self, source: Source, listing: Listing, node: Node, made_from: Fingerprint) -> Listing:
         """Write the listing for the other nodes."""
         listing = source.share(listing)
-        data = to_bytes(listing, self._folders, self._purpose(listing, plan))
+        data = to_bytes(listing, self._folders, self._purpose(node, made_from))
         try:
             store_of(self._files.listing).put(self._files.listing, data, lambda _: True)
         except OSError as error:
@@ -157,12 +158,10 @@ class SharedListing:
         name = os.path.basename(self._files.listing)
         store_of(path).remove_partials(self._files.folder, re.escape(name))  # of a node that was killed
 
-    def _purpose(self, listing: Listing, plan: Plan) -> dict[str, Any]:
+    def _purpose(self, node: Node, made_from: Fingerprint) -> dict[str, Any]:
         """Return what the listing is made for; `first` and `step` are those of the Slurm array, if it is one."""
-        node = self._options.place
-        assert node is not None  # noqa: S101 - only nodes leave a listing
         return {
-            "fingerprint": fingerprint(self._options, listing, plan),
+            "fingerprint": dict(made_from),
             "nodes": node.count,
             "first": node.task.first if node.task else 0,
             "step": node.task.step if node.task else 1,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from parallel_sharder.catalog.sets import FoundSet, State, sets_in
@@ -38,8 +38,7 @@ class RunStatus:
     (its lock was not refreshed), "not begun", or "not needed" (others have written its share). `share` counts the
     shards that it is to write, and `done` those of them that are done, whoever wrote them. `host` is "" if unknown.
     `quiet_seconds` is how long ago its journal or its lock was last written, by the clocks of this host and of the
-    storage, and None if there is neither.
-    `samples_per_second` is None if it is not known.
+    storage, and None if there is neither. `samples_per_second` is None if it is not known.
     """
 
     node: Node | None
@@ -199,7 +198,7 @@ def _planned(made_for: dict[str, Any]) -> Past | None:
 def _pattern(files: SetFiles, past: Past) -> ShardPattern | None:
     first = past.fingerprint.get("names of shards")
     found = ShardPattern.of_set(files.name, first) if isinstance(first, str) else None
-    return None if found is None else ShardPattern(files.folder, found.prefix, found.digits, found.suffix)
+    return None if found is None else replace(found, folder=files.folder)
 
 
 def _command(made_for: dict[str, Any], past: Past, pattern: ShardPattern | None) -> tuple[str, ...]:
