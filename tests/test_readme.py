@@ -11,7 +11,7 @@ import pytest
 
 CHECKOUT = Path(__file__).parents[1]
 README = CHECKOUT / "README.md"
-MOST_LINES, MOST_COLUMNS = 275, 120
+MOST_LINES, MOST_COLUMNS = 260, 120
 PAGES = [
     README,
     *(page for room in ("benchmarks", "parallel_sharder", "tests") for page in sorted((CHECKOUT / room).rglob("*.md"))),
