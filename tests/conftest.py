@@ -7,11 +7,13 @@ import fcntl
 import os
 import shutil
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from parallel_sharder import Options, convert
+from parallel_sharder.errors import options_as_typed
 from tests import made
 
 # Whoever runs the tests in the background may have switched signals off, and all that they start would inherit that.
@@ -45,6 +47,13 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made.classic_train(folder / "raw")
     convert(Options(root=folder / "raw", dest=str(folder / "out"), shards=3, workers=0))
     return folder
+
+
+@pytest.fixture
+def typed() -> Iterator[None]:
+    """Messages name options as they are typed."""
+    with options_as_typed():
+        yield
 
 
 @pytest.fixture

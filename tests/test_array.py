@@ -16,7 +16,7 @@ import sys
 import tarfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ import pytest
 
 from parallel_sharder import Options, Report, VerifyOptions, convert, preview, verify_shards
 from parallel_sharder.cli.main import main
-from parallel_sharder.errors import DestinationError, OptionsError, options_as_typed
+from parallel_sharder.errors import DestinationError, OptionsError
 from parallel_sharder.monitor.recording import Recording
 from parallel_sharder.options import StatusOptions
 from parallel_sharder.status import status_of
@@ -39,11 +39,7 @@ HIDDEN = tuple(f".imagenet_{split}.{file}" for split in ("train", "val") for fil
 UNFINISHED = (".partial", ".lock", ".lease")
 
 
-@pytest.fixture(autouse=True)
-def _as_typed() -> Iterator[None]:
-    """Errors name options as the command line does."""
-    with options_as_typed():
-        yield
+pytestmark = pytest.mark.usefixtures("typed")
 
 
 @pytest.fixture(scope="module")

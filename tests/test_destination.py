@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +15,13 @@ import pytest
 
 from parallel_sharder import Options, convert, coordinator
 from parallel_sharder.destination import make_folder, refuse_full, refuse_taken, refuse_unfit, refuse_unwritable
-from parallel_sharder.errors import DestinationError, options_as_typed
+from parallel_sharder.errors import DestinationError
 from parallel_sharder.monitor.recording import Recording
 from parallel_sharder.pattern import ShardPattern
 from tests import made
 from tests.conftest import without_privileges
 
-
-@pytest.fixture(autouse=True)
-def typed() -> Iterator[None]:
-    """Messages name options as they are typed."""
-    with options_as_typed():
-        yield
+pytestmark = pytest.mark.usefixtures("typed")
 
 
 def test_what_is_there_is_not_overwritten(tmp_path: Path) -> None:

@@ -7,23 +7,17 @@ import json
 import os
 import pickle
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import scipy.io
 
-from parallel_sharder.errors import SourceError, options_as_typed
+from parallel_sharder.errors import SourceError
 from parallel_sharder.sources.imagenet.classes import META_TAKES, ilsvrc_ids, read_classes
 from tests import made
 
-
-@pytest.fixture(autouse=True)
-def typed() -> Iterator[None]:
-    """Messages name options as they are typed."""
-    with options_as_typed():
-        yield
+pytestmark = pytest.mark.usefixtures("typed")
 
 
 TENCH, GOLDFISH = ("n01440764", "tench, Tinca tinca"), ("n01443537", "goldfish, Carassius auratus")

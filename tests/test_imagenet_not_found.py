@@ -6,25 +6,19 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from parallel_sharder import Options, VerifyOptions, convert, verify_shards
-from parallel_sharder.errors import SourceError, options_as_typed
+from parallel_sharder.errors import SourceError
 from parallel_sharder.sources.imagenet.layouts import find_layout
 from tests import made
 from tests.made import WNIDS, Made, val_key
 from tests.test_convert import digests
 from tests.test_imagenet_scan import check, listing_of, refusal, stems
 
-
-@pytest.fixture(autouse=True)
-def typed() -> Iterator[None]:
-    """Messages name options as they are typed."""
-    with options_as_typed():
-        yield
+pytestmark = pytest.mark.usefixtures("typed")
 
 
 DEVKIT = "ILSVRC2012_devkit_t12"

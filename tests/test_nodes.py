@@ -24,7 +24,6 @@ from parallel_sharder.errors import (
     HeldError,
     OptionsError,
     StaleError,
-    options_as_typed,
 )
 from parallel_sharder.journal.journal import Journal
 from parallel_sharder.model import Plan, ShardRecord
@@ -72,11 +71,7 @@ def begin(folder: Path) -> None:
     (folder / ".imagenet_train.journal.node-0-of-3").touch()
 
 
-@pytest.fixture(autouse=True)
-def _as_typed() -> Iterator[None]:
-    """Errors name options as the command line does."""
-    with options_as_typed():
-        yield
+pytestmark = pytest.mark.usefixtures("typed")
 
 
 @pytest.fixture

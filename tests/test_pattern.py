@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
 
 import braceexpand
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parallel_sharder.errors import options_as_typed
 from parallel_sharder.pattern import ShardPattern, is_pattern
 
-
-@pytest.fixture(autouse=True)
-def typed() -> Iterator[None]:
-    """Messages name options as they are typed."""
-    with options_as_typed():
-        yield
+pytestmark = pytest.mark.usefixtures("typed")
 
 
 @pytest.mark.parametrize(

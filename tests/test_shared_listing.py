@@ -7,7 +7,6 @@ import os
 import re
 import socket
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import pytest
 
 import parallel_sharder
 from parallel_sharder import Options, Report, convert
-from parallel_sharder.errors import DestinationError, OptionsError, SourceError, options_as_typed
+from parallel_sharder.errors import DestinationError, OptionsError, SourceError
 from parallel_sharder.host_check import versions
 from parallel_sharder.monitor.recording import Recording
 from parallel_sharder.stores import store_of
@@ -38,11 +37,7 @@ class Heard(Recording):
         self.notices.append(notice)
 
 
-@pytest.fixture(autouse=True)
-def _as_typed() -> Iterator[None]:
-    """Errors name options as the command line does."""
-    with options_as_typed():
-        yield
+pytestmark = pytest.mark.usefixtures("typed")
 
 
 @pytest.fixture(scope="module")
