@@ -194,13 +194,18 @@ def network(folder: Path) -> Iterator[Network]:
         yield Network(*hosts)
 
 
-def require_hosts() -> None:
-    """The test skips where this machine lets nobody make hosts; it fails in CI if only a program is missing."""
-    missing = [program for program in PROGRAMS if shutil.which(program) is None]
+def require_programs(programs: Sequence[str]) -> None:
+    """The test skips where one of these programs is not installed, and fails in CI, which installs them."""
+    missing = [program for program in programs if shutil.which(program) is None]
     if missing and os.environ.get("CI") == "true":
         pytest.fail(f"{', '.join(missing)}: missing; make cluster-packages installs it")
     if missing:
         pytest.skip(f"{', '.join(missing)}: not installed")
+
+
+def require_hosts() -> None:
+    """The test skips where this machine lets nobody make hosts; it fails in CI if only a program is missing."""
+    require_programs(PROGRAMS)
     if os.getuid():
         pytest.skip("only root makes hosts with networks of their own")
     command = ["unshare", *NAMESPACES, "--fork", "--mount-proc", "sh", "-c", "hostname made && ip link add type bridge"]

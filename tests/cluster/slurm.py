@@ -8,7 +8,6 @@ knows nothing of what the jobs do.
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
 import shutil
 import tempfile
@@ -19,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.clusters import daemon
-from tests.cluster.hosts import Network, network, require_hosts, until
+from tests.cluster.hosts import Network, network, require_hosts, require_programs, until
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scontrol", "squeue")
 
@@ -105,7 +104,7 @@ class Slurm:
 def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
     """A Slurm with two hosts, for all tests of a module."""
     require_hosts()
-    require_slurm()
+    require_programs(PROGRAMS)
     with network(tmp_path_factory.mktemp("hosts")) as hosts, running_slurm(hosts) as made:
         yield made
 
@@ -127,15 +126,6 @@ def running_slurm(hosts: Network) -> Iterator[Slurm]:
         made = Slurm(hosts, folder, env)
         until(lambda: made.command("sinfo", "--noheader", "--format=%T %D").split() == ["idle", "2"], "no hosts")
         yield made
-
-
-def require_slurm() -> None:
-    """The test skips where Slurm is not installed, and fails in CI, which installs it."""
-    missing = [program for program in PROGRAMS if shutil.which(program) is None]
-    if missing and os.environ.get("CI") == "true":
-        pytest.fail(f"{', '.join(missing)}: missing; make cluster-packages installs it")
-    if missing:
-        pytest.skip(f"{', '.join(missing)}: not installed")
 
 
 def _configure(folder: Path, hosts: Network) -> None:

@@ -14,9 +14,9 @@ import pytest
 
 import parallel_sharder
 from tests.cluster.clusters import require_package
-from tests.cluster.hosts import Network
+from tests.cluster.hosts import Network, require_programs
 from tests.cluster.sets import SHARDS, command, contents, partials
-from tests.cluster.slurm import Slurm, require_slurm, running_slurm
+from tests.cluster.slurm import PROGRAMS, Slurm, running_slurm
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -90,7 +90,7 @@ def test_requeued_at_the_time_limit(slurm: Slurm, raw: Path, expected: dict[str,
 
 def test_host_of_an_array_dies(two_hosts: Network, raw: Path, expected: dict[str, str], tmp_path: Path) -> None:
     """Slurm runs the elements of a dead host again on the other, where they take the place of their dead selves."""
-    require_slurm()
+    require_programs(PROGRAMS)
     out = tmp_path / "out"
     with running_slurm(two_hosts) as slurm:
         job = hand_in(slurm, "shards-array", raw, out, *ARRAY)
