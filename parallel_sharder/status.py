@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -177,7 +177,7 @@ def _set_status(found: FoundSet) -> SetStatus:
     shards = past.fingerprint.get("shard count")
     shards = shards if isinstance(shards, int) else 0
     pattern = _pattern(files, past)
-    done = {number for number in past.done if pattern is None or os.path.basename(pattern.path(number)) in there}
+    done = {number for number in past.done if pattern is None or _is_there(pattern.path(number), there)}
     return SetStatus(
         files.manifest,
         shards,
@@ -187,6 +187,11 @@ def _set_status(found: FoundSet) -> SetStatus:
         dict(past.fingerprint),
         _command(made_for, past, pattern),
     )
+
+
+def _is_there(path: str, there: Container[str]) -> bool:
+    """Return whether the shard at `path` exists; it can have been finished after `there` was listed."""
+    return os.path.basename(path) in there or store_of(path).exists(path)
 
 
 def _planned(made_for: dict[str, Any]) -> Past | None:

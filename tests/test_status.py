@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from parallel_sharder import Options, convert
+from parallel_sharder.catalog.sets import FoundSet, sets_in
 from parallel_sharder.cli.main import main
 from parallel_sharder.errors import DestinationError
 from parallel_sharder.monitor.recording import Recording
@@ -103,6 +104,19 @@ class _Looking(Recording):
 
     def progress(self, samples: int, tar_bytes: int) -> None:
         self.seen.append(set_at(self._folder))
+
+
+def test_shard_that_is_finished_while_one_looks(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder is listed before the journals are read; what was finished in between is not missing."""
+    run(raw, tmp_path, "0/2")
+
+    def meanwhile(folder: str) -> list[FoundSet]:
+        found = sets_in(folder)
+        run(raw, tmp_path, "1/2")
+        return found
+
+    monkeypatch.setattr("parallel_sharder.status.sets_in", meanwhile)
+    assert () == set_at(tmp_path).missing
 
 
 def test_set_can_be_named_by_its_manifest(raw: Path, tmp_path: Path) -> None:
