@@ -45,9 +45,11 @@ def make_job(options: Options, listing: Listing, plan: Plan, workers: int) -> Jo
         listing.classes,
         options.pattern.compression,
         threads,
-        options.annotations,
+        options.form,
         options.on_bad,
         options.md5,
+        options.image_field or "",
+        listing.has_row_labels,
     )
 
 
@@ -72,8 +74,7 @@ def make_chunks(
             number,
             pattern.path(number),
             packed_job,
-            listing.keys.itemsize,
-            listing.keys.take(rows).tobytes(),  # take is half as long as [rows]
+            *listing.keys.padded(rows),
             listing.class_index.take(rows).tobytes(),
             tuple(part.pack(rows) for part in listing.parts),
             number in damaged,

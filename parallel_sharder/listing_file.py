@@ -19,14 +19,18 @@ from typing import Any
 
 import msgpack
 import numpy as np
+import numpy.typing as npt
 import xxhash
 import zstandard
 
+from parallel_sharder.columns import Texts
 from parallel_sharder.kinds import Kind
-from parallel_sharder.model import Archive, ImageClass, Listing, Part, Place, Problem, Role
+from parallel_sharder.model import Archive, ImageClass, Listing, Part, Place, Problem
 
 MAGIC = b"parallel_sharder listing\n"
-FORMAT = 1
+FORMAT = 2
+_READ = (1, FORMAT)
+"""The formats that are read. In format 1 all sources were ImageNet, so that keys were short and named all files."""
 
 _LENGTH = struct.Struct(">I")
 _DIGEST_BYTES = 16
@@ -72,9 +76,11 @@ def to_bytes(listing: Listing, folders: Folders, made_for: dict[str, Any]) -> It
 
 
 def _parts(listing: Listing, folders: Folders, made_for: dict[str, Any]) -> Iterator[bytes]:
-    columns = [listing.keys, listing.class_index]
+    columns: list[npt.NDArray[Any]] = [*listing.keys.arrays, listing.class_index]
     for part in listing.parts:
         columns += [part.place, part.size, *(each for each in (part.extent, part.ending) if each is not None)]
+        columns += part.names.arrays if part.names is not None else ()
+    columns += [listing.source_order] if listing.source_order is not None else []
     compressor = zstandard.ZstdCompressor(level=_LEVEL)
     frames = [compressor.compress(np.ascontiguousarray(column).data) for column in columns]
     head = {
@@ -89,9 +95,21 @@ def _parts(listing: Listing, folders: Folders, made_for: dict[str, Any]) -> Iter
         "problems": [
             (each.kind.value, folders.packed(each.path), each.key, each.detail, each.kept) for each in listing.problems
         ],
+        "keys": len(listing.keys.arrays),
         "parts": [
-            (part.role.value, part.endings, part.extent is not None, part.ending is not None) for part in listing.parts
+            (
+                str(part.role),
+                part.endings,
+                part.extent is not None,
+                part.ending is not None,
+                0 if part.names is None else len(part.names.arrays),
+            )
+            for part in listing.parts
         ],
+        "has_row_labels": listing.has_row_labels,
+        "selection": dict(listing.selection),
+        "fields": listing.fields,
+        "has_source_order": listing.source_order is not None,
         "columns": [
             (column.dtype.str, column.shape, len(frame)) for column, frame in zip(columns, frames, strict=True)
         ],
@@ -138,7 +156,7 @@ def _head(data: bytes) -> tuple[dict[str, Any], int]:
         raise ListingFileError(f"its head cannot be read ({error})") from error
     if not isinstance(head, dict):
         raise ListingFileError("its head is no map")
-    if head.get("format") != FORMAT:
+    if head.get("format") not in _READ:
         raise ListingFileError(f"it has format {head.get('format')}, and this version reads {FORMAT}")
     return head, end
 
@@ -154,17 +172,20 @@ def _columns(head: dict[str, Any], data: bytes, start: int) -> Iterator[Any]:
 
 def _listing(head: dict[str, Any], columns: Iterator[Any], folders: Folders) -> Listing:
     moved = _mover(head["root"], folders.root)
-    keys, class_index = next(columns), next(columns)
+    keys = _texts(columns, head.get("keys", 1))
+    assert keys is not None  # noqa: S101 - a listing has keys
+    class_index = next(columns)
     parts = tuple(
         Part(
-            Role(role),
+            role,
             tuple(endings),
             next(columns),
             next(columns),
             next(columns) if has_extent else None,
             next(columns) if has_ending else None,
+            _texts(columns, sum(names)),
         )
-        for role, endings, has_extent, has_ending in head["parts"]
+        for role, endings, has_extent, has_ending, *names in head["parts"]
     )
     return Listing(
         tuple((name, moved(text)) for name, text in head["found"]),
@@ -179,7 +200,15 @@ def _listing(head: dict[str, Any], columns: Iterator[Any], folders: Folders) -> 
         ),
         tuple(Archive(folders.unpacked(path), size, mtime_ns) for path, size, mtime_ns in head["archives"]),
         tuple(map(moved, head["notices"])),
+        head.get("has_row_labels", False),
+        head.get("selection", {}),
+        next(columns) if head.get("has_source_order") else None,
+        tuple((name, count) for name, count in head.get("fields", ())),
     )
+
+
+def _texts(columns: Iterator[Any], arrays: int) -> Texts | None:
+    return Texts.of_arrays([next(columns) for _ in range(arrays)]) if arrays else None
 
 
 def _mover(before: str, now: str) -> Callable[[str], str]:

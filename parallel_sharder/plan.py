@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import xxhash
 
-from parallel_sharder.columns import Int32s, Int64s, Keys
+from parallel_sharder.columns import Int32s, Int64s, Texts
 from parallel_sharder.errors import PlanError
 from parallel_sharder.model import Plan
 from parallel_sharder.tar.ustar import END
@@ -42,7 +42,7 @@ def share_of(plan: Plan, numbers: range) -> Plan:
     return Plan(np.concatenate([plan.order[:0], *slices]), cuts, plan.shard_bytes[list(numbers)])
 
 
-def make_plan(keys: Keys, order: Int32s, sample_bytes: Int64s, limits: Limits) -> Plan:
+def make_plan(keys: Texts, order: Int32s, sample_bytes: Int64s, limits: Limits) -> Plan:
     """Return the plan for samples of these keys and sizes (columns of a Listing), to be stored in this order of rows.
 
     It has the fewest shards that stay within the limits, and their sample counts differ by at most one. (Where no count
@@ -71,19 +71,20 @@ def make_plan(keys: Keys, order: Int32s, sample_bytes: Int64s, limits: Limits) -
     return plan
 
 
-def make_order(keys: Keys, seed: int | None) -> Int32s:
+def make_order(keys: Texts, seed: int | None, source_order: Int32s | None = None) -> Int32s:
     """Return the rows of `keys` (sorted) in the order in which they are stored.
 
-    With `seed` None, that is the order of the keys. Otherwise the rows are sorted by XXH3-64 of the key with `seed`,
-    and equal hashes by key. So the order is a function of seed (0 to 2**64 - 1) and keys alone. It is the same on every
-    platform and in every version of Python and numpy, and a sample that is added or removed does not move the others.
+    With `seed` None, that is the `source_order` or, without one, the order of the keys. Otherwise the rows are sorted
+    by XXH3-64 of the key with `seed`, and equal hashes by key. So the order is a function of seed (0 to 2**64 - 1) and
+    keys alone. It is the same on every platform and in every version of Python and numpy, and a sample that is added or
+    removed does not move the others.
     (XXH3: https://github.com/Cyan4973/xxHash, doc/xxhash_spec.md.)
     """
     if seed is None:
-        return np.arange(len(keys), dtype=np.int32)
+        return np.arange(len(keys), dtype=np.int32) if source_order is None else source_order
     hashes = np.empty(len(keys), np.uint64)
     for start in range(0, len(keys), _ROWS_AT_A_TIME):
-        some = keys[start : start + _ROWS_AT_A_TIME].tolist()
+        some = keys.some(start, start + _ROWS_AT_A_TIME)
         hashes[start : start + len(some)] = [xxhash.xxh3_64_intdigest(key, seed) for key in some]
     return np.argsort(hashes, kind="stable").astype(np.int32)
 
@@ -108,7 +109,7 @@ def _fewest(sample_count: int, ends: Int64s, limits: Limits) -> int:
     return sample_count
 
 
-def _refuse_oversized(keys: Keys, sample_bytes: Int64s, limits: Limits) -> None:
+def _refuse_oversized(keys: Texts, sample_bytes: Int64s, limits: Limits) -> None:
     largest = int(np.argmax(sample_bytes))
     needed = int(sample_bytes[largest]) + len(END)
     if needed > limits.maxsize:

@@ -28,6 +28,12 @@ if TYPE_CHECKING:
     from parallel_sharder.sources.source import Source
 
 
+_ARCHIVES_NAMED = 8
+"""The most archives whose times are entries of their own: ImageNet has one or two, and shards come by the thousand."""
+
+_ROLES: dict[str, str] = {Role.IMAGE: "images", Role.ROW: "rows", Role.MEMBERS: "samples"}
+
+
 def fingerprint(options: Options, listing: Listing, plan: Plan) -> dict[str, object]:
     """Return the entries of the set's fingerprint: all that its bytes depend on, by names for people.
 
@@ -35,36 +41,79 @@ def fingerprint(options: Options, listing: Listing, plan: Plan) -> dict[str, obj
     the same source. An archive is also represented by its modification time, because its content is not looked at
     again. The compression library is an entry, because another version of it can write other bytes.
     """
-    source = xxhash.xxh3_128()
-    classes = repr([(row.label, row.id, row.name) for row in listing.classes])
-    source.update(classes.encode())
-    images, annotations = listing.part(Role.IMAGE), listing.part(Role.ANNOTATION)
-    for column in (listing.keys, listing.class_index, images.size, annotations.size):
-        source.update(column.tobytes())
-    if images.ending is not None:  # the form with boxes stores the file's name
-        source.update(repr(images.endings).encode() + images.ending.tobytes())
-    compression = options.pattern.compression
+    compression, selection = options.pattern.compression, dict(listing.selection)
+    if "table" in selection:  # its path depends on where it and the root lie, and its rows have a digest
+        selection["table"] = os.path.basename(selection["table"])
     return {
-        **{_time_of(archive): _exact_time(archive) for archive in listing.archives},
+        **_times(listing.archives),
         **({} if compression == "none" else {"compressor": compress.library_version(compression)}),
         "format": FORMAT,
         "names of shards": os.path.basename(options.pattern.path(0)),
         **options.choices,
+        **{name.replace("_", " "): value for name, value in selection.items()},
         "shard count": plan.shard_count,
         "samples": len(listing),
-        "bytes of images": int(images.size.sum()),
-        "annotated samples": int(np.count_nonzero(annotations.size >= 0)),
-        "digest of names, sizes and classes": source.hexdigest(),
+        **_bytes_of(listing),
+        "digest of names, sizes and classes": _digest(listing),
     }
+
+
+def _times(archives: Sequence[Archive]) -> dict[str, str]:
+    """Return the modification times of the archives by name; of many, such as shards, one digest for all."""
+    if len(archives) <= _ARCHIVES_NAMED:
+        return {entry: _exact_time(archive) for entry, archive in _by_entry(archives).items()}
+    digest = xxhash.xxh3_128()
+    for archive in archives:
+        digest.update(repr((os.path.basename(archive.path), archive.size, archive.mtime_ns)).encode())
+    return {f"times of {len(archives):,} archives": digest.hexdigest()}
+
+
+def _bytes_of(listing: Listing) -> dict[str, int]:
+    """Return the bytes of the files of each role, and how many samples are annotated, if any could be."""
+    sizes = {f"bytes of {_ROLES.get(part.role, part.role)}": int(part.size.clip(0).sum()) for part in listing.parts}
+    for part in listing.parts:
+        if part.role == Role.ANNOTATION:
+            del sizes[f"bytes of {Role.ANNOTATION}"]
+            sizes["annotated samples"] = int(np.count_nonzero(part.size >= 0))
+    return sizes
+
+
+def _digest(listing: Listing) -> str:
+    """Return the digest of all in a Listing that decides the bytes of shards, but for the content of files."""
+    digest = xxhash.xxh3_128()
+    digest.update(repr([(row.label, row.id, row.name) for row in listing.classes]).encode("utf-8", "surrogateescape"))
+    listing.keys.update(digest)
+    digest.update(listing.class_index.tobytes())
+    for part in listing.parts:
+        digest.update(part.size.tobytes())
+    for part in listing.parts:
+        # Forms store the file's name, or choose a field by it. Of ImageNet's images, one ending alone is no news.
+        if part.role == Role.IMAGE and (part.ending is not None or "key_rule" in listing.selection):
+            digest.update(repr(part.endings).encode() + (b"" if part.ending is None else part.ending.tobytes()))
+        if part.names is not None:
+            part.names.update(digest)
+    if listing.source_order is not None:
+        digest.update(listing.source_order.tobytes())
+    return digest.hexdigest()
 
 
 def archives_by_entry(listing: Listing) -> dict[str, str]:
     """Return the path of each archive of the source, by the entry of the fingerprint that has its modification time."""
-    return {_time_of(archive): archive.path for archive in listing.archives}
+    named = listing.archives if len(listing.archives) <= _ARCHIVES_NAMED else ()
+    return {entry: archive.path for entry, archive in _by_entry(named).items()}
 
 
-def _time_of(archive: Archive) -> str:
-    return f"time of {os.path.basename(archive.path)}"
+def _by_entry(archives: Sequence[Archive]) -> dict[str, Archive]:
+    """Return the archives by the entries that have their times; shards of several folders can have equal names."""
+    found: dict[str, Archive] = {}
+    for archive in archives:
+        entry = first = f"time of {os.path.basename(archive.path)}"
+        number = 1
+        while entry in found:
+            number += 1
+            entry = f"{first} ({number})"
+        found[entry] = archive
+    return found
 
 
 def _exact_time(archive: Archive) -> str:

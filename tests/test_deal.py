@@ -20,6 +20,7 @@ from parallel_sharder.errors import Death, DestinationGoneError, SourceError, Wo
 from parallel_sharder.model import Chunk, ShardRecord
 from parallel_sharder.monitor.recording import Recording
 from parallel_sharder.sources.source import SourceOptions, open_source
+from parallel_sharder.sources.spool import Scratch
 from parallel_sharder.worker import write_chunk
 from tests import made
 from tests.test_convert import digests
@@ -273,7 +274,7 @@ def test_chunk_that_kills_its_workers_stops_the_run(tmp_path: Path, method: str)
     with open_engine(2, method) as engine:
         options = Options(root=tmp_path / "raw")
         with open_source(SourceOptions.of(options)) as source:
-            listing = source.scan(engine, Recording())
+            listing = source.scan(engine, Recording(), Scratch())
         plan = plan_of(listing, Options(shards=2))
         pattern = Options(dest=str(tmp_path / "x-%06d.tar")).pattern
         (tmp_path / ".x-000000.tar.0123abcd.partial").touch()

@@ -19,6 +19,7 @@ from parallel_sharder.model import Listing
 from parallel_sharder.monitor.monitor import Silent
 from parallel_sharder.setfiles import SetFiles
 from parallel_sharder.sources.source import SourceOptions, open_source
+from parallel_sharder.sources.spool import Scratch
 from tests import made
 
 
@@ -30,8 +31,8 @@ def listing(tmp_path: Path) -> Listing:
 
 def listing_of(root: Path) -> Listing:
     options = Options(root=root)
-    with open_engine(0) as engine, open_source(SourceOptions.of(options), is_preview=True) as source:
-        return source.scan(engine, Silent())
+    with open_engine(0) as engine, open_source(SourceOptions.of(options)) as source:
+        return source.scan(engine, Silent(), Scratch(is_preview=True))
 
 
 @pytest.fixture

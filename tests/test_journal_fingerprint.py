@@ -44,6 +44,26 @@ def test_each_difference_is_said_with_both_values() -> None:
     ]
 
 
+def test_digests_are_not_shown() -> None:
+    """Of a digest, a list's or that of many archives, people are told what it is of."""
+    before = {
+        "format": FORMAT, "digest of names, sizes and classes": "00", "rows": "1", "meta": "2", "keep": None,
+        "times of 40 archives": "3",
+    }  # fmt: skip
+    now = {**before, "digest of names, sizes and classes": "ff", "rows": "0", "meta": "0", "keep": {"count": 2}}
+    del now["times of 40 archives"]
+    with pytest.raises(DestinationError) as caught:
+        refuse_other("/out/.journal", before, now, {})
+    assert [
+        "  names or sizes of files, or classes, differ",
+        "  the rows of the table differ",
+        "  --meta: a list, now another",
+        "  --keep: none, now a list",
+        "  then 40 archives",
+    ] == [line for line in caught.value.args if line.startswith("  ")]
+    assert "parallel-sharder status /out shows the command" in caught.value.args[-1]
+
+
 def test_times_of_archives_that_were_lost_can_be_restored() -> None:
     """If nothing else differs, the command that gives each archive its time is in the message."""
     before = {"format": FORMAT, "time of a.tar": "2024-01-01T00:00:00Z"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,17 +14,34 @@ import pytest
 import xxhash
 
 from parallel_sharder import listing_file
+from parallel_sharder.columns import Texts
 from parallel_sharder.engines.inline import Inline
 from parallel_sharder.kinds import Kind
 from parallel_sharder.listing_file import MAGIC, Folders, ListingFile, ListingFileError
 from parallel_sharder.model import Archive, ImageClass, Listing, Part, Place, Problem, Role
 from parallel_sharder.monitor.monitor import Silent
 from parallel_sharder.sources.source import SourceOptions, open_source
+from parallel_sharder.sources.spool import Scratch
 from tests import golden
 
 MADE_FOR = {"nodes": 3, "fingerprint": {"seed": None, "maxsize": 10**9}, "command": ["parallel-sharder"]}
 FOLDERS = Folders("/raw", "/shards")
 EMPTY = np.array([], np.int32)
+
+
+FORMAT_1 = (
+    "aA9&`Y;0w0Uvp?-"
+    "a%5$4AZ%%KbZKs93IG5B|BI$(Z*py6bOESsVPs`rW^ZzXrEYIzWpe|oW@&C`WpZ$GX>N3aq;q9uWWc9wVR&<CdS%W#n#usDV{dJ3"
+    "VQyrRuyA2=VQg$=Y%OzWVRB?;a-?!^Z*-(Da$$F+W^Z+FWRjAmY+-qCb#$_Ha%E*8X>K4da$$EbbaG*7Zjz^CY+-"
+    "YAWplVPAZczOFJ)|VWp`+0a%C@VWprUKZDDk$Zf|sHV`X!Z*(5R`W@&6?b0A`6Y;SiUFLGgbFLq&UAYpQ4AZ%r3bRchabS|cFY++"
+    "+%bCZ&iq;hX>bfN!}q;hX>bfN!}lBRQLVRB@1s4jReb8v5OY?7pMZ*O#^crJ8jdXkc$qAz)pprS8%s9|zrXlZt3bCHvhq;hX>bft"
+    "JMbZ2@A&lWUSh2Q(l6{lltVRLh3bCQz*q+u)|Vxn#_lLDf{yrOP0sBm&`Vr*q?bCQ*(V`yP+XJurPq;hX>bfIFQVxxCxdBT;aV`y"
+    "P+XJurPprS8&prdzadBde}VRCeHl9Z)sZDD6+lBF(6P(??iE^uyV!o!rRVQy}3bYXO9Z*GyKE_iKh!@{RyZ)|mKZgZHEqkK~`kpc"
+    "~qqdaLekpdBuqdaLekpdBuqdaLikpdZ$qkMHSkpc^oqdaLekpdBuqdaLikpdZ$qdaLik^%x3D77#BAOs-"
+    "*0AT=PV<@#R{U8WI0000000031001bpFa010K>z>%000000000ewJ-f35P<*y1poj5000001^@s600000D77#BAOaBp0003fwJ-"
+    "f32tfb<0RR91|NsC0D77#BAP|8700#g7000000RR90|NsC0|0uOD{U9K9001Ze00#j70}udR3_M@~nj;=617ucHO6u8;two=6"
+)
+"""The file of `small` in format 1, as commit 2bcade3 made it, in base 85."""
 
 
 def small() -> Listing:
@@ -34,7 +52,7 @@ def small() -> Listing:
         found=(("layout", "tree in /raw/train"), ("classes", "2 in /elsewhere/meta.mat")),
         places=(Place("/raw/\udcff", "/raw/\udcff"), Place("/shards/.x.spool", "/raw/x.tgz"), Place("/y", "/y")),
         classes=(ImageClass(1, "a, b", "n1"), ImageClass(2, "ü", "n2")),
-        keys=np.array([b"a", b"bc"]),
+        keys=Texts.of([b"a", b"bc"]),
         class_index=np.array([0, 1], np.int32),
         parts=(
             Part(Role.IMAGE, (".JPEG", ".png"), places, sizes, None, np.array([0, 1], np.uint8)),
@@ -54,6 +72,8 @@ def facts(value: Any) -> Any:
     """What a listing holds, in values that can be compared."""
     if isinstance(value, np.ndarray):
         return value.dtype.str, value.shape, value.tobytes()
+    if isinstance(value, Texts):
+        return [*map(facts, value.arrays)]
     if dataclasses.is_dataclass(value):
         return type(value).__name__, [facts(getattr(value, field.name)) for field in dataclasses.fields(value)]
     return (type(value).__name__, [*map(facts, value)]) if isinstance(value, tuple) else value
@@ -72,9 +92,9 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.mark.parametrize("layout", [*golden.LAYOUTS, "renamed"])
 def test_listings_of_all_layouts_come_back(sources: Path, layout: str, split: str) -> None:
     """Whatever the layout is, all that the scan has found is there again, field for field and byte for byte."""
-    options = SourceOptions(root=sources / layout, split=split, labels="devkit")
+    options = SourceOptions(root=(str(sources / layout),), split=split, labels="devkit")
     with open_source(options) as source:
-        listing = source.scan(Inline(), Silent())
+        listing = source.scan(Inline(), Silent(), Scratch(is_preview=True))
         folders = Folders(str(sources / layout), "/shards")
         assert facts(listing) == facts(ListingFile(packed(listing, folders)).listing(folders))
 
@@ -86,10 +106,44 @@ def test_everything_comes_back() -> None:
     assert MADE_FOR == ListingFile(data).made_for
 
 
+def others() -> Listing:
+    """A listing that has what only sets other than ImageNet have: long keys, names, labels of rows, a selection."""
+    keys = Texts.of([b"a" * 50, b"b/c=20d", b"e"])
+    places, sizes = np.array([0, 0, -1], np.int32), np.array([5, 6, -1])
+    return Listing(
+        found=(),
+        places=(Place("/raw", "/raw"),),
+        classes=(),
+        keys=keys,
+        class_index=np.array([100_001, -1, 7], np.int32),
+        parts=(
+            Part(Role.IMAGE, (".jpg",), abs(places), abs(sizes), names=Texts.of([b"\xff" * 40, b"b/c d.jpg", b""])),
+            Part("txt", (".txt",), places, sizes, names=Texts.of([b"x", b"", b""])),
+        ),
+        problems=(),
+        has_row_labels=True,
+        selection={"key_rule": 1, "with": ["txt"], "image": None},
+        source_order=np.array([2, 0, 1], np.int32),
+        fields=(("jpg", 3), ("txt", 2)),
+    )
+
+
+def test_other_sets_come_back() -> None:
+    """Keys and names of any length, labels without a table, the order of a source, and what selects rows come back."""
+    assert facts(others()) == facts(ListingFile(packed(others())).listing(FOLDERS))
+
+
+def test_the_format_before_is_read() -> None:
+    """A run that began with format 1, which knew ImageNet alone, goes on: the listing is the same one."""
+    found = ListingFile(base64.b85decode(FORMAT_1))
+    assert facts(small()) == facts(found.listing(FOLDERS))
+    assert MADE_FOR == found.made_for
+
+
 def test_source_without_samples() -> None:
     """Columns without rows come back with their types."""
     part = Part(Role.IMAGE, (".JPEG",), EMPTY, EMPTY.astype(np.int64))
-    listing = Listing((), (), (), np.array([], "S4"), EMPTY, (part,), ())
+    listing = Listing((), (), (), Texts.of([]), EMPTY, (part,), ())
     assert facts(listing) == facts(ListingFile(packed(listing)).listing(FOLDERS))
 
 
@@ -144,8 +198,8 @@ def sealed(head: bytes, length: int | None = None) -> bytes:
         (sealed(b"\x82"), "its head cannot be read"),
         (sealed(b"\x82", 10**9), "its head cannot be read"),
         (sealed(msgpack.packb([1])), "its head is no map"),
-        (sealed(msgpack.packb({})), "it has format None, and this version reads 1"),
-        (sealed(msgpack.packb({"format": 2})), "it has format 2, and this version reads 1"),
+        (sealed(msgpack.packb({})), "it has format None, and this version reads 2"),
+        (sealed(msgpack.packb({"format": 3})), "it has format 3, and this version reads 2"),
         (sealed(msgpack.packb({"format": 1})), "its content is not that of a listing"),
         (sealed(msgpack.packb({"format": 1, "columns": [], "root": "/", "parts": []})), "its content is not that of"),
         (sealed(msgpack.packb({"format": 1, "columns": [["<i4", [1], 3]], "root": "/"})), "its content is not that"),

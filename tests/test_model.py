@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from parallel_sharder.columns import Texts
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import Deviation, ImageClass, Job, Listing, Part, Place, Problem, Role
 
@@ -68,6 +69,6 @@ def test_a_listing_counts_what_is_left_out() -> None:
     kinds = (Kind.BAD_IMAGE, Kind.MISPLACED_IMAGE, Kind.EMPTY_CLASS, Kind.CMYK)
     problems = tuple(Problem(kind, "x", "k", "") for kind in kinds)
     images = part(Role.IMAGE)
-    listing = Listing((), (), (), np.array([b"a", b"b", b"c", b"d"]), images.place, (images,), problems)
+    listing = Listing((), (), (), Texts.of([b"a", b"b", b"c", b"d"]), images.place, (images,), problems)
     assert (4, 2) == (len(listing), listing.left_out)
     assert images is listing.part(Role.IMAGE)

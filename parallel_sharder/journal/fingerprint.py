@@ -6,6 +6,8 @@ A run continues the set of an earlier run only if their fingerprints agree in ev
 
 from __future__ import annotations
 
+import os
+import re
 import shlex
 from collections.abc import Mapping
 from typing import Any
@@ -18,6 +20,15 @@ from parallel_sharder.errors import DestinationError
 FORMAT = 5
 """The format of the journal and of its promises about the shards, such as which files are stored. It is an entry of the
 fingerprint."""
+
+_DIGESTS = {
+    "digest of names, sizes and classes": "names or sizes of files, or classes,",
+    "rows": "the rows of the table",
+}
+"""The entries that are digests, and what differs where they do."""
+
+_LISTS = ("meta", "keep", "drop")
+_TIMES_OF_MANY = re.compile("times of [0-9,]+ archives")
 
 Fingerprint = Mapping[str, Any]
 """What a set is made from and with, by name."""
@@ -46,15 +57,26 @@ def refuse_other(path: str, before: Fingerprint, now: Fingerprint, archives: Map
         )
     if changes := _changes(before, now):
         raise DestinationError(
-            "the shards there were made from or with something else:",
-            *(
-                f"  {name}: {_in_words(name, was)}, now {_in_words(name, is_now)}"
-                for name, (was, is_now) in changes.items()
-            ),
+            "the shards there were made from other files, or with other options:",
+            *(f"  {_line(name, was, is_now)}" for name, (was, is_now) in changes.items()),
             *_lost_times(changes, archives),
-            f"({path} has the record.) Go on as before, choose another --dest, or remove what that run has made and "
-            "start anew with --overwrite.",
+            f"({path} has the record.) Type the options, and restore the files, that the shards there were begun with "
+            f"(parallel-sharder status {shlex.quote(os.path.dirname(path) or os.curdir)} shows the command); choose "
+            "another --dest; or remove what that run has made and start anew with --overwrite.",
         )
+
+
+def _line(name: str, was: Any, is_now: Any) -> str:
+    """Return how an entry has changed, in words; of a digest only what it is of, because its value says no more."""
+    if name in _DIGESTS:
+        return f"{_DIGESTS[name]} differ"
+    if name in _LISTS:
+        its = ["none" if each is None else "a list" for each in (was, is_now)]
+        return f"--{name}: {its[0]}, now {'another' if was and is_now else its[1]}"
+    if _TIMES_OF_MANY.fullmatch(name):
+        count = name.removeprefix("times of ")
+        return f"{count}, or their times, differ" if was and is_now else f"{'then' if was else 'now'} {count}"
+    return f"{name}: {_in_words(name, was)}, now {_in_words(name, is_now)}"
 
 
 def _in_words(name: str, value: Any) -> str:

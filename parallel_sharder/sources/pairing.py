@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from parallel_sharder.columns import Bools, Bytes, Extents, Int32s, Int64s, Keys
+from parallel_sharder.columns import Bools, Bytes, Extents, Int32s, Int64s, Keys, Texts
 from parallel_sharder.errors import SourceError
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import ImageClass, Listing, Part, Place, Problem, Role
@@ -185,7 +185,7 @@ def listing_of(
         (),
         places,
         classes,
-        images.keys,
+        Texts.of_array(images.keys),
         class_index,
         parts,
         (),

@@ -11,6 +11,7 @@ import contextlib
 import errno
 import functools
 import itertools
+import operator
 import os
 import struct
 import zlib
@@ -20,7 +21,7 @@ from typing import NamedTuple, Protocol
 
 from parallel_sharder.errors import SampleError
 from parallel_sharder.kinds import Kind
-from parallel_sharder.model import Listing, PackedPart, Place, Role
+from parallel_sharder.model import Listing, PackedPart, Part, Place
 from parallel_sharder.stores.regular import open_regular
 from parallel_sharder.text import counted
 
@@ -194,34 +195,42 @@ def make_blob(place: Place, name: str, length: int, extent: Sequence[int] = ()) 
     """Return the blob `name` of `length` bytes at `place`; `extent` is its row of Part.extent, () for loose files."""
     if not extent:
         return LooseFile(f"{place.path}/{name}", length)
-    if len(extent) == 1:
+    if len(extent) < 3:
         return Stretch(place.path, extent[0], length, f"{place.name}:{name}")
     offset, packed, crc = extent
     return ZipEntry(place.path, offset, packed, crc, length, f"{place.name}:{name}")
 
 
-def listed_blob(listing: Listing, role: Role, row: int) -> Blob | None:
-    """Return the file that sample `row` of the Listing has for this role; None if the sample has none."""
-    part = listing.part(role)
+def listed_blob(listing: Listing, part: Part, row: int) -> Blob | None:
+    """Return the file that sample `row` of the Listing has in this part of it; None if the sample has none."""
     if part.place[row] < 0:
         return None
-    name = str(listing.keys[row], "ascii") + part.endings[0 if part.ending is None else part.ending[row]]
     extent = () if part.extent is None else part.extent[row].tolist()
-    return make_blob(listing.places[part.place[row]], name, int(part.size[row]), extent)
+    return make_blob(listing.places[part.place[row]], listing.name_of(part, row), int(part.size[row]), extent)
 
 
 def packed_blobs(part: PackedPart, keys: Iterable[str], count: int, places: Sequence[Place]) -> Iterator[Blob | None]:
     """Yield the files of a part of the Chunk that has these `count` keys; None for a sample without a file."""
-    endings, place_column, sizes = endings_of(part, count), array("i", part.place), array("q", part.size)
+    place_column, sizes = array("i", part.place), array("q", part.size)
+    names = names_of(part, keys, count)
     if not part.extent:
         folders = [place.path for place in places]
-        for key, ending, place, size in zip(keys, endings, place_column, sizes, strict=True):
-            yield _loose_file((f"{folders[place]}/{key}{ending}", size)) if place >= 0 else None
+        for name, place, size in zip(names, place_column, sizes, strict=True):
+            yield _loose_file((f"{folders[place]}/{name}", size)) if place >= 0 else None
         return
     numbers = iter(array("q", part.extent))
     extents = zip(*[numbers] * (len(part.extent) // 8 // count), strict=True)
-    for key, ending, place, size, extent in zip(keys, endings, place_column, sizes, extents, strict=True):
-        yield make_blob(places[place], key + ending, size, extent) if place >= 0 else None
+    for name, place, size, extent in zip(names, place_column, sizes, extents, strict=True):
+        yield make_blob(places[place], name, size, extent) if place >= 0 else None
+
+
+def names_of(part: PackedPart, keys: Iterable[str], count: int) -> Iterator[str]:
+    """Yield the names of a part's `count` files in their places; `keys` are those of the Chunk."""
+    from_keys = map(operator.add, keys, endings_of(part, count))
+    if not part.names:
+        return from_keys
+    names = os.fsdecode(part.names).split("\0")
+    return (name or from_key for name, from_key in zip(names, from_keys, strict=True))
 
 
 def endings_of(part: PackedPart, count: int) -> Iterable[str]:
