@@ -18,7 +18,7 @@ from typing import Self
 
 from parallel_sharder.errors import SampleError, SourceError, unreadable
 from parallel_sharder.sources.contents import names_at_top
-from parallel_sharder.sources.tar_headers import refuse_packed
+from parallel_sharder.sources.packed import refuse_packed
 from parallel_sharder.sources.zips import member_named, zip_members
 from parallel_sharder.stores.blob import ZipEntry
 from parallel_sharder.stores.regular import open_regular, read_regular

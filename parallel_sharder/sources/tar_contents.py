@@ -17,19 +17,11 @@ from parallel_sharder.errors import SourceError, unwritable
 from parallel_sharder.model import Place, Problem
 from parallel_sharder.sources.contents import NO_FILES, Contents, FileColumns, stranger, strangers
 from parallel_sharder.sources.names import JunkCount, NameKind, NameRule, is_archive
-from parallel_sharder.sources.tar_headers import (
-    COMPRESSIONS,
-    Read,
-    Stream,
-    TarMember,
-    is_gzip,
-    reader,
-    refusal,
-    refuse_packed,
-    tar_members,
-)
+from parallel_sharder.sources.packed import COMPRESSIONS, is_gzip, refuse_packed
 from parallel_sharder.stores.regular import open_regular
 from parallel_sharder.stores.scratch import ScratchAppender
+from parallel_sharder.tar.headers import Stream, reader, tar_members
+from parallel_sharder.tar.member_header import Read, TarMember, refusal
 
 SPOOLED_AT_A_TIME = 1 << 20
 

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from parallel_sharder.errors import SourceError
-from parallel_sharder.sources.tar_headers import refusal
 from parallel_sharder.stores.regular import open_regular
+from parallel_sharder.tar.member_header import refusal
 from parallel_sharder.text import counted
 
 _END = struct.Struct("<4sHHHHIIH")

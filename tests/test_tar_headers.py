@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parallel_sharder.errors import SourceError
-from parallel_sharder.sources.tar_headers import Stream, tar_members
+from parallel_sharder.tar.headers import Stream, tar_entries, tar_members
+from parallel_sharder.tar.member_header import Read
 from tests import made
 
 
@@ -54,11 +55,15 @@ def tar_in(dialect: str, members: list[tuple[str, bytes]]) -> bytes:
     return bytes(blocks)
 
 
+def reading(data: bytes) -> Read:
+    return lambda offset, size: data[offset : offset + size]
+
+
 def members_read(data: bytes, as_stream: bool) -> list[tuple[str, int, int]]:
     if as_stream:
         found = tar_members(Stream(io.BytesIO(data), "x.tar"), 0, None, "x.tar")
     else:
-        found = tar_members(lambda offset, size: data[offset : offset + size], 0, len(data), "x.tar")
+        found = tar_members(reading(data), 0, len(data), "x.tar")
     return [(member.name, member.data, member.size) for member in found]
 
 
@@ -86,3 +91,43 @@ def test_every_cut_is_noticed(
     else:
         with pytest.raises(SourceError, match=r"x.tar, at offset [\d,]+: "):
             members_read(data[:cut], as_stream)
+
+
+def test_members_of_other_kinds() -> None:
+    """Folders and links are entries with their kind; what wants plain files passes folders over and refuses links."""
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w", format=tarfile.GNU_FORMAT) as archive:
+        for name, kind in (("f", tarfile.DIRTYPE), ("a.jpg", tarfile.REGTYPE), ("b.jpg", tarfile.SYMTYPE)):
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, "a.jpg"
+            archive.addfile(member)
+    read = reading(data.getvalue())
+    found = [(member.name, member.offset, member.kind) for member in tar_entries(read, 0, None, "x.tar")]
+    assert [("f", 0, "folder"), ("a.jpg", 512, ""), ("b.jpg", 1024, "link to a.jpg")] == found
+    with pytest.raises(SourceError, match=r"at offset 1,024: b.jpg is no plain file, but a link to a.jpg"):
+        list(tar_members(read, 0, None, "x.tar"))
+
+
+def test_sparse_file_among_entries() -> None:
+    """A file with holes is an entry of that kind."""
+    member = tarfile.TarInfo("holes")
+    member.type = tarfile.GNUTYPE_SPARSE
+    data = bytearray(member.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
+    data[386:398] = data[398:410] = data[483:495] = b"%011o\0" % 0
+    total = sum(data[:148]) + 8 * 32 + sum(data[156:512])
+    data[148:156] = b"%06o\0 " % total
+    assert ["sparse file"] == [member.kind for member in tar_entries(reading(bytes(data)), 0, None, "x.tar")]
+
+
+@given(st.floats(0, 2**33, allow_subnormal=False), st.text("ab/c.", min_size=1, max_size=130), st.booleans())
+def test_headers_with_times(mtime: float, name: str, as_stream: bool) -> None:
+    """A PAX header that holds a time, as webdataset writes it, is read as tarfile reads it."""
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for each in (f"{name}1", f"{name}2"):
+            member = tarfile.TarInfo(each)
+            member.mtime, member.size = mtime, 3  # webdataset does so
+            archive.addfile(member, io.BytesIO(b"abc"))
+    with tarfile.open(fileobj=io.BytesIO(data.getvalue())) as archive:
+        expected = [(member.name, member.offset_data, 3) for member in archive]
+    assert expected == members_read(data.getvalue(), as_stream)

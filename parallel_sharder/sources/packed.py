@@ -1,0 +1,103 @@
+"""Packed files: whether a file of the source is compressed, whatever its name is, and the command that decompresses it.
+
+The first bytes of the file decide. Only plain tars can be read in place, so other modules have compressed files refused
+here.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Container, Sequence
+
+from parallel_sharder.errors import SourceError, unreadable
+from parallel_sharder.stores.regular import open_regular
+from parallel_sharder.text import counted
+
+GZIP_MAGIC = b"\x1f\x8b"
+COMPRESSIONS = {
+    GZIP_MAGIC: (".gz", "gzip"),
+    b"BZh": (".bz2", "bzip2"),
+    b"\xfd7zXZ\0": (".xz", "xz"),
+    b"\x28\xb5\x2f\xfd": (".zst", "zstd"),
+    b"\x04\x22\x4d\x18": (".lz4", "lz4"),
+}
+"""The first bytes of a compressed file, its usual ending, and the program that decompresses it with -d."""
+
+_SHOWN = 5
+
+
+def is_gzip(path: str) -> bool:
+    """Return whether the file is compressed by gzip, whatever its name is. False if it cannot be read."""
+    try:
+        with open(path, "rb", buffering=0, opener=open_regular) as file:
+            return file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
+    except OSError:
+        return False
+
+
+def packing_of(path: str) -> tuple[str, str] | None:
+    """Return the usual ending and the program of the compression of a file; None if it is not compressed."""
+    with open(path, "rb", buffering=0, opener=open_regular) as file:
+        begin = file.read(8)
+    return next((packing for magic, packing in COMPRESSIONS.items() if begin.startswith(magic)), None)
+
+
+def refuse_packed(path: str, but: Container[str] = ()) -> None:
+    """Raise SourceError if the file is compressed by a program that is not in `but`."""
+    packing = packing_of(path)
+    if packing is not None and packing[1] not in but:
+        ending, program = packing
+        raise SourceError(
+            f"{path} is compressed by {program}, and only plain tars can be read in place. Decompress it once: "
+            f"{_command(path, ending, program, '-d')}"
+        )
+
+
+def refuse_packed_shards(paths: Sequence[str]) -> None:
+    """Raise SourceError if some of these shards are compressed, with a command for all of a kind in a folder.
+
+    Raises SourceError too if a shard cannot be read.
+    """
+    packed: dict[str, tuple[str, str]] = {}
+    for path in paths:
+        try:
+            packing = packing_of(path)
+        except OSError as error:
+            raise unreadable(path, error) from error
+        if packing is not None:
+            packed[path] = packing
+    if not packed:
+        return
+    commands: dict[str, None] = {}
+    for path, (ending, program) in packed.items():
+        alone = len(packed) == 1 or not _is_named(path, ending)
+        alike = f"{program} -dk {shlex.quote(os.path.dirname(path))}/*{_like(path)}"
+        commands[_command(path, ending, program, "-dk") if alone else alike] = None
+    first = next(iter(packed))
+    are = counted(len(packed), "shard is", "shards are")
+    plain = shlex.quote(os.path.join(os.path.dirname(first), "*.tar"))
+    raise SourceError(
+        f"{are} compressed, the first {first} by {packed[first][1]}, and only plain tars can be read in place. "
+        f"Decompress {'it' if len(packed) == 1 else 'them'} once, and name the plain tars, as by --root {plain}:",
+        *(f"  {command}" for command in [*commands][:_SHOWN]),
+        *([f"  (and {counted(len(commands) - _SHOWN, 'such command')} more)"] if len(commands) > _SHOWN else []),
+    )
+
+
+def _command(path: str, ending: str, program: str, option: str) -> str:
+    """Return the command that decompresses the file; it takes the ending off, or makes .tgz a .tar."""
+    here = shlex.quote(path)
+    if _is_named(path, ending):
+        return f"{program} {option} {here}"
+    return f"mv {here} {here}{ending} && {program} {option} {here}{ending}"
+
+
+def _is_named(path: str, ending: str) -> bool:
+    return path.endswith((ending, ".tgz") if ending == ".gz" else ending)
+
+
+def _like(path: str) -> str:
+    """Return what the names of files like this one end in."""
+    stem, ending = os.path.splitext(path)
+    return (".tar" if stem.endswith(".tar") else "") + ending
