@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parallel_sharder.model import ImageClass
-from parallel_sharder.samples.forms import FORMS
+from parallel_sharder.samples.forms import ANNOTATED
 from parallel_sharder.samples.members import SampleMembers
 from parallel_sharder.tar.ustar import PADDING, SIZE_LIMIT_BYTES, HeaderTemplate, sum_of
 
@@ -27,7 +27,7 @@ def expected(*members: tuple[str, bytes]) -> bytes:
 def test_layout_is_that_of_single_headers(key: str, class_index: int, image: bytes, json: bytes) -> None:
     """For any key, class and contents, the bytes around the image are those of members that are written one by one."""
     classes = CLASSES if class_index >= 0 else []
-    members = SampleMembers(FORMS["original"].fields(bool(classes)), classes, len(key))
+    members = SampleMembers(ANNOTATED["original"].fields(bool(classes)), classes, len(key))
     name = key.encode()
     found = members.before(name, sum_of(name), class_index, len(image)) + image
     found += members.behind(name, sum_of(name), len(image), (json,))
@@ -35,21 +35,21 @@ def test_layout_is_that_of_single_headers(key: str, class_index: int, image: byt
     assert expected(*label, (f"{key}.jpg", image), (f"{key}.json", json)) == found
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", ANNOTATED)
 def test_limit_is_above_the_form(form: str) -> None:
     """A sample without annotation stays within its limit, and each byte of annotation adds to it, but for too large."""
-    members = SampleMembers(FORMS[form].fields(has_classes=True), CLASSES, 3)
+    members = SampleMembers(ANNOTATED[form].fields(has_classes=True), CLASSES, 3)
     before = members.before(b"abc", sum_of(b"abc"), 1, 1000)
     behind = members.behind(b"abc", sum_of(b"abc"), 1000, (b"{}",))
     assert len(before) + 1000 + len(behind) <= members.limit(1, 1000, 0)
-    times = FORMS[form].fields(has_classes=True)[-1].times
+    times = ANNOTATED[form].fields(has_classes=True)[-1].times
     assert members.limit(1, 1000, 0) + times * 100 == members.limit(1, 1000, 100)
     assert members.limit(1, 1000, 2**40) == members.limit(1, 1000, 2**50)
 
 
 def test_names_and_sizes_that_no_header_holds() -> None:
     """They are refused, as by a single header."""
-    members = SampleMembers(FORMS["none"].fields(has_classes=False), (), 100)
+    members = SampleMembers(ANNOTATED["none"].fields(has_classes=False), (), 100)
     with pytest.raises(ValueError, match="not ASCII of 1 to 100 bytes"):
         members.before(b"k" * 97, 0, -1, 1)
     with pytest.raises(ValueError, match="8,589,934,592 bytes are 8,589,934,592 or more"):

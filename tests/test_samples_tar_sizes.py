@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from parallel_sharder.columns import Int64s, Texts
 from parallel_sharder.errors import PlanError
 from parallel_sharder.model import ImageClass, Listing, Part, Role
-from parallel_sharder.samples.forms import FORMS
+from parallel_sharder.samples.forms import ANNOTATED
 from parallel_sharder.samples.tar_sizes import FieldBytes, largest_sample_bytes, member_bytes
 from parallel_sharder.tar import ustar
 
@@ -21,9 +22,14 @@ def listing(images: list[int], annotations: list[int], classes: tuple[ImageClass
         Part(role, (ending,), np.zeros_like(rows), np.array(sizes, np.int64))
         for role, ending, sizes in ((Role.IMAGE, ".JPEG", images), (Role.ANNOTATION, ".xml", annotations))
     ]
-    keys = np.array([b"key%d" % row for row in rows])
+    keys = Texts.of(b"key%d" % row for row in rows)
     class_index = rows % len(classes) if classes else np.full(len(rows), -1, np.int32)
     return Listing((), (), classes, keys, class_index.astype(np.int32), tuple(parts), ())
+
+
+def sizes_of(samples: Listing, form: str) -> Int64s:
+    """The most bytes of each sample in a form of ImageNet."""
+    return largest_sample_bytes(samples, ANNOTATED[form].fields(bool(samples.classes)))
 
 
 @pytest.mark.parametrize("sizes", [[0], [1], [511, 512, 513], [10**9]])
@@ -34,25 +40,25 @@ def test_member_bytes_of_a_column_are_those_of_each(sizes: list[int]) -> None:
 
 def test_label_image_and_json_are_counted() -> None:
     """Of the form none, the sum is exact: a header and whole blocks for each member."""
-    [first, second] = largest_sample_bytes(listing([1, 600], [-1, -1]), "none")
+    [first, second] = sizes_of(listing([1, 600], [-1, -1]), "none")
     assert (3 * 1024, 3 * 1024 + 512) == (first, second)
 
 
 def test_samples_without_a_class_have_no_label() -> None:
     """Test images have two members."""
-    assert [2 * 1024] == largest_sample_bytes(listing([1], [-1], ()), "none").tolist()
+    assert [2 * 1024] == sizes_of(listing([1], [-1], ()), "none").tolist()
 
 
 def test_annotations_count_where_the_form_has_them() -> None:
     """A larger annotation can take more in the original form, and takes nothing in the form none."""
     small, large = listing([100], [100]), listing([100], [50_000])
-    assert largest_sample_bytes(small, "original") < largest_sample_bytes(large, "original")
-    assert largest_sample_bytes(small, "none") == largest_sample_bytes(large, "none")
+    assert sizes_of(small, "original") < sizes_of(large, "original")
+    assert sizes_of(small, "none") == sizes_of(large, "none")
 
 
 def test_annotations_that_are_too_large_count_as_none() -> None:
     """They are not stored."""
-    for field in FORMS["original"].fields(has_classes=True):
+    for field in ANNOTATED["original"].fields(has_classes=True):
         if field.role is Role.ANNOTATION:
             column = FieldBytes(field, listing([1, 1], [field.largest_bytes, field.largest_bytes + 1]))
             missing = FieldBytes(field, listing([1, 1], [-1, -1]))
@@ -63,5 +69,5 @@ def test_annotations_that_are_too_large_count_as_none() -> None:
 def test_image_that_no_header_holds_is_refused() -> None:
     """It is named, with its size and the limit."""
     sizes = [5, ustar.SIZE_LIMIT_BYTES]
-    with pytest.raises(PlanError, match="^key1 has 8,589,934,592 bytes; .* files below 8,589,934,592"):
-        largest_sample_bytes(listing(sizes, [-1, -1]))
+    with pytest.raises(PlanError, match=r"^key1\.JPEG has 8,589,934,592 bytes; .* files below 8,589,934,592"):
+        sizes_of(listing(sizes, [-1, -1]), "none")

@@ -21,6 +21,7 @@ from parallel_sharder.model import Chunk, ImageClass, Job, PackedPart, Place, Ro
 from parallel_sharder.monitor.monitor import Silent
 from parallel_sharder.options import Annotations
 from parallel_sharder.sources.source import SourceOptions, open_source
+from parallel_sharder.sources.spool import Scratch
 from parallel_sharder.worker import write_chunk
 from tests import made
 from tests.reference import members_of
@@ -85,8 +86,8 @@ def test_threads_of_one_process_write_as_one_alone(tmp_path: Path, annotations: 
     for name, threads in (("alone", 1), ("together", 8)):
         dest = str(tmp_path / name / f"x-%06d{ending}")
         options = Options(root=tmp_path / "raw", dest=dest, shards=24, annotations=annotations)
-        with open_engine(0) as engine, open_source(SourceOptions.of(options), is_preview=True) as source:
-            listing = source.scan(engine, Silent())
+        with open_engine(0) as engine, open_source(SourceOptions.of(options)) as source:
+            listing = source.scan(engine, Silent(), Scratch(is_preview=True))
             plan = plan_of(listing, options)
             chunks = make_chunks(listing, plan, options.pattern, make_job(options, listing, plan, 0))
             (tmp_path / name).mkdir()

@@ -15,8 +15,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from parallel_sharder.kinds import Kind
-from parallel_sharder.model import IMAGE_ENDINGS, WNID, ImageClass, Role
+from parallel_sharder.model import IMAGE_ENDINGS, ImageClass, Role
 from parallel_sharder.samples import annotation
+from parallel_sharder.samples.annotated import AnnotatedForm
 from parallel_sharder.samples.annotation import Described, DescribedObject, names_image
 from parallel_sharder.samples.form import IMAGE, LABEL, Encoded, Field, JsonField
 from parallel_sharder.samples.image import Size
@@ -56,7 +57,7 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,15}(?:\.[0-9]*)?|\.[0-9]+)")
 _ENDING_BYTES = max(map(len, IMAGE_ENDINGS))
 
 
-class BoxesForm:
+class BoxesForm(AnnotatedForm):
     """The Form by the name `boxes`."""
 
     meaning = "one shape for all samples, see below"
@@ -65,7 +66,7 @@ class BoxesForm:
     datasets_version = ""
 
     def fields(self, has_classes: bool) -> tuple[Field, ...]:
-        """As form.Form says.
+        """As AnnotatedForm says.
 
         The JSON is never longer than the XML and the JSON without annotation together: an object takes at least 90
         bytes of XML, its tags, and 39 of JSON, both without the digits of its box, which are no more than in the XML.
@@ -79,7 +80,7 @@ class BoxesForm:
         return {"struct": [{"name": field.name, **field.hub_type} for field in some]}
 
     def encoder(self, classes: Sequence[ImageClass]) -> _Encoder:
-        """As form.Form says."""
+        """As AnnotatedForm says."""
         return _Encoder(classes)
 
 
@@ -151,10 +152,19 @@ def boxes_json(
         if checked.box is None:
             continue
         name = each.name or ""
-        if not WNID.fullmatch(name):
+        if not _id_pattern(wnid).fullmatch(name):
             name, mended = wnid, mended._replace(names=mended.names + 1)
         objects.append(_Object(checked.box, name, labels.get(name, -1), each.truncated == "1", each.difficult == "1"))
     return Encoded((_text(filename, image_class, size, objects, annotated=True),), tuple(odd), mended)
+
+
+@functools.cache
+def _id_pattern(class_id: str) -> re.Pattern[str]:
+    """Return the pattern of the IDs of objects: like the class's ID, with digits where it has digits.
+
+    Where there is no class, letters and digits behind them count as an ID.
+    """
+    return re.compile(re.sub("[0-9]", "[0-9]", re.escape(class_id)) or "[a-z]+[0-9]+")
 
 
 def annotated_size(described: Described) -> Size | None:

@@ -1,25 +1,30 @@
-"""The form's interface: which fields the samples of a set have, and how their contents are made.
+"""The form's interface: which members the samples of a set have, how large they can be, and how they are stored.
 
-Each form is one file of this folder; the table of forms is in forms.py. The plan asks a form for `fields`, and each
-field for its largest size. A worker asks for an `encoder`, and the encoder for the contents of each sample. The card
-asks for words, and for the types that the Hub wants. This module reads no annotation and no image.
+The table of forms is in forms.py. The plan asks a form for `sample_bytes`. A worker asks for its `storing`, which turns
+a chunk into samples and stores each. The card asks for words, and for the types that the Hub wants. ImageNet's forms
+are AnnotatedForms (see annotated.py): they differ only in their JSON. This module reads no annotation and no image.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
+from parallel_sharder.errors import SampleError
 from parallel_sharder.kinds import Kind
-from parallel_sharder.model import ImageClass, Role
-from parallel_sharder.samples.sample import Sample
+from parallel_sharder.model import Chunk, ImageClass, Job, Listing, Problem, Role
+from parallel_sharder.stores.blob import Blob
 from parallel_sharder.tar.ustar import SIZE_LIMIT_BYTES
+
+if TYPE_CHECKING:
+    from parallel_sharder.columns import Int64s
+    from parallel_sharder.tar.writer import ShardFile
 
 T = TypeVar("T")
 
 
 class Field(NamedTuple):
-    """One field of a form's samples; each sample has one member for it in the tar, `<key>.<name>`.
+    """One field of an annotated form's samples; each sample has one member for it in the tar, `<key>.<name>`.
 
     Its content has at most `class_bytes(image_class, key_bytes)` bytes, and `times` bytes more for each byte of the
     sample's file for `role`. A file of more than `largest_bytes` is not stored. `is_exact` says that the content always
@@ -79,11 +84,37 @@ class ByClass(dict[int, T]):
         return made
 
 
-class Encoder(Protocol):
-    """The part of a form that a worker has: it makes the contents of samples."""
+class StoredSample(Protocol):
+    """One row of a Chunk while a worker stores it."""
 
-    def encode(self, sample: Sample, /) -> Encoded:
-        """Return what is stored of the sample. Raises SampleError if it is not to be stored."""
+    key: str
+    problems: tuple[Problem, ...]
+
+    @property
+    def blobs(self) -> tuple[Blob, ...]:
+        """The sample's blobs in the order in which they are read."""
+
+    def problem(self, error: SampleError) -> Problem:
+        """Return the error as a problem of this sample."""
+
+
+S = TypeVar("S", bound=StoredSample)
+
+
+class Storing(Protocol[S]):
+    """The part of a form that a worker has: it stores the samples of a job's chunks."""
+
+    def samples(self, chunk: Chunk) -> Iterator[S]:
+        """Yield the chunk's samples, in order."""
+
+    def store(self, sample: S, shard: ShardFile) -> Encoded:
+        """Store the sample as the shard's next one, and return its encoded form. Raises SampleError if it cannot be."""
+
+
+def keys_of(chunk: Chunk) -> Iterator[str]:
+    """Yield the keys of the chunk's samples, in order."""
+    packed, width = chunk.keys, chunk.key_width
+    return (packed[start : start + width].rstrip(b"\0").decode("ascii") for start in range(0, len(packed), width))
 
 
 class JsonField(NamedTuple):
@@ -115,11 +146,20 @@ class Form(Protocol):
     def datasets_version(self) -> str:
         """The first version of the library `datasets` that reads the JSON; "" if every published version does."""
 
-    def fields(self, has_classes: bool) -> tuple[Field, ...]:
-        """Return the fields of a sample in a set with classes, or in one without, in the tar's order."""
-
     def hub_type(self, has_classes: bool) -> Mapping[str, Any]:
         """Return the type of the JSON, as the Hub writes it."""
 
-    def encoder(self, classes: Sequence[ImageClass]) -> Encoder:
-        """Return the encoder for the samples of a set with these classes."""
+    def sample_bytes(self, listing: Listing) -> Int64s:
+        """Return for each row of the Listing the most bytes of its members in a tar, headers and padding included.
+
+        Raises PlanError for a file that is too large for any tar header.
+        """
+
+    def fields_of(self, listing: Listing, image_field: str | None) -> tuple[tuple[str, bool], ...]:
+        """Return the fields of the samples in a Listing, in the tar's order, each with whether all samples have it.
+
+        `image_field` is Options.image_field.
+        """
+
+    def storing(self, job: Job, key_bytes: int) -> Storing[Any]:
+        """Return what stores samples whose keys have at most `key_bytes`."""

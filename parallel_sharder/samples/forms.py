@@ -1,17 +1,27 @@
-"""The table of forms: each Form by the name that `--annotations` and a manifest have for it.
+"""The table of forms: each Form by its name, which a manifest has too.
 
-A new form is one more file in this folder, and one more entry here and in options.ANNOTATIONS. A module
-that needs a form looks it up in FORMS and asks it, and does not compare its name. `verify` has a table of its own.
+ImageNet's forms are those that `--annotations` names; other sets have one form each. A module that needs a form looks
+it up in FORMS and asks it, and does not compare its name. `verify` has a table of its own.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from parallel_sharder.samples.annotated import AnnotatedForm
 from parallel_sharder.samples.boxes import BoxesForm
+from parallel_sharder.samples.files import FilesForm
 from parallel_sharder.samples.form import Form
 from parallel_sharder.samples.none import NoneForm
 from parallel_sharder.samples.original import OriginalForm
+from parallel_sharder.samples.stretches import StretchesForm
 
-FORMS: dict[str, Form] = {"original": OriginalForm(), "boxes": BoxesForm(), "none": NoneForm()}
+ANNOTATED: dict[str, AnnotatedForm] = {"original": OriginalForm(), "boxes": BoxesForm(), "none": NoneForm()}
+"""The forms of ImageNet."""
 
-LABELLED_FIELDS = frozenset(tuple(field.name for field in form.fields(has_classes=True)) for form in FORMS.values())
-"""For each form the names of the fields of a sample with a class, in the tar's order."""
+FORMS: Mapping[str, Form] = {
+    **dict[str, Form](ANNOTATED),
+    "folders": FilesForm("label, name of the class, and the name of the file"),
+    "table": FilesForm("label, name of the class, the name of the file, and the columns of its row"),
+    "shards": StretchesForm(),
+}

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from parallel_sharder.model import ImageClass
+from parallel_sharder.samples.annotated import AnnotatedForm
 from parallel_sharder.samples.form import IMAGE, LABEL, ByClass, Encoded, Field, JsonField
 from parallel_sharder.samples.sample import Sample
 
@@ -27,7 +28,7 @@ def plain_json_bytes(image_class: ImageClass | None, _: int) -> int:
     return len(plain_json(image_class))
 
 
-class NoneForm:
+class NoneForm(AnnotatedForm):
     """The Form by the name `none`."""
 
     meaning = "`cls` and `cname`"
@@ -36,7 +37,7 @@ class NoneForm:
     datasets_version = ""
 
     def fields(self, has_classes: bool) -> tuple[Field, ...]:
-        """As form.Form says."""
+        """As AnnotatedForm says."""
         json_field = Field("json", plain_json_bytes)
         return (LABEL, IMAGE, json_field) if has_classes else (IMAGE, json_field)
 
@@ -47,7 +48,7 @@ class NoneForm:
         return {"struct": [{"name": "cls", "dtype": "int64"}, {"name": "cname", "dtype": "string"}]}
 
     def encoder(self, classes: Sequence[ImageClass]) -> _Encoder:
-        """As form.Form says."""
+        """As AnnotatedForm says."""
         return _Encoder(classes)
 
 

@@ -14,6 +14,7 @@ from parallel_sharder.errors import SampleError
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import ImageClass, Role
 from parallel_sharder.samples import annotation
+from parallel_sharder.samples.annotated import AnnotatedForm
 from parallel_sharder.samples.form import IMAGE, LABEL, ByClass, Encoded, Field, JsonField
 from parallel_sharder.samples.none import plain_json, plain_json_bytes
 from parallel_sharder.samples.sample import Sample
@@ -33,7 +34,7 @@ def annotated_json(document: dict[str, Any], image_class: ImageClass | None) -> 
     return json.dumps(document).encode("ascii")
 
 
-class OriginalForm:
+class OriginalForm(AnnotatedForm):
     """The Form by the name `original`."""
 
     meaning = "the annotation as `xmltodict` gives it, where there is one, with `cls` and `cname`"
@@ -42,7 +43,7 @@ class OriginalForm:
     datasets_version = "4.7.0"
 
     def fields(self, has_classes: bool) -> tuple[Field, ...]:
-        """As form.Form says."""
+        """As AnnotatedForm says."""
         times, largest = annotation.JSON_BYTES_PER_XML_BYTE, annotation.SIZE_LIMIT_BYTES
         json_field = Field("json", plain_json_bytes, Role.ANNOTATION, times, largest)
         return (LABEL, IMAGE, json_field) if has_classes else (IMAGE, json_field)
@@ -53,7 +54,7 @@ class OriginalForm:
         return {"dtype": "json"}
 
     def encoder(self, classes: Sequence[ImageClass]) -> _Encoder:
-        """As form.Form says."""
+        """As AnnotatedForm says."""
         return _Encoder(classes)
 
 

@@ -7,26 +7,27 @@ image's width. A shard is therefore never larger than planned, and about 1 % sma
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from parallel_sharder.columns import Int32s, Int64s
 from parallel_sharder.errors import PlanError
-from parallel_sharder.model import Listing, Role
+from parallel_sharder.model import Listing, Part, Role
 from parallel_sharder.samples.form import Field
-from parallel_sharder.samples.forms import FORMS
 from parallel_sharder.tar import ustar
 
 _ROWS_AT_A_TIME = 1 << 16
 """With few rows the intermediate columns stay in the processor's cache; with all, they take five times the memory."""
 
 
-def largest_sample_bytes(listing: Listing, form: str = "original") -> Int64s:
-    """Return for each row of the Listing the most bytes of its members in a tar, headers and padding included.
+def largest_sample_bytes(listing: Listing, fields: Sequence[Field]) -> Int64s:
+    """Return for each row of the Listing the most bytes in a tar of its members, which are those of the `fields`.
 
     Raises PlanError for an image that is too large for any tar header.
     """
-    _refuse_oversized(listing)
-    columns = [FieldBytes(field, listing) for field in FORMS[form].fields(bool(listing.classes))]
+    refuse_oversized(listing, listing.part(Role.IMAGE))
+    columns = [FieldBytes(field, listing) for field in fields]
     total = np.zeros(len(listing), np.int64)
     for start in range(0, len(listing), _ROWS_AT_A_TIME):
         some = slice(start, start + _ROWS_AT_A_TIME)
@@ -42,7 +43,7 @@ class FieldBytes:
         kinds = [*listing.classes, None]  # row -1 is "no class"
         self._field = field
         self._class_index = listing.class_index
-        self._class_bytes = np.array([field.class_bytes(kind, listing.keys.itemsize) for kind in kinds], np.int64)
+        self._class_bytes = np.array([field.class_bytes(kind, listing.keys.longest) for kind in kinds], np.int64)
         self._file_bytes = None if field.role is None else listing.part(field.role).size
 
     def at(self, rows: slice | Int32s) -> Int64s:
@@ -60,11 +61,11 @@ def member_bytes(sizes: Int64s) -> Int64s:
     return ustar.BLOCK_BYTES + sizes + -sizes % ustar.BLOCK_BYTES
 
 
-def _refuse_oversized(listing: Listing) -> None:
-    sizes = listing.part(Role.IMAGE).size
-    largest = int(np.argmax(sizes))
-    if sizes[largest] >= ustar.SIZE_LIMIT_BYTES:
+def refuse_oversized(listing: Listing, part: Part) -> None:
+    """Raise PlanError for a file of the part that is too large for any tar header."""
+    largest = int(np.argmax(part.size)) if len(part.size) else 0
+    if len(part.size) and part.size[largest] >= ustar.SIZE_LIMIT_BYTES:
         raise PlanError(
-            f"{str(listing.keys[largest], 'ascii')} has {sizes[largest]:,} bytes; a tar that all readers can read "
+            f"{listing.name_of(part, largest)} has {part.size[largest]:,} bytes; a tar that all readers can read "
             f"holds files below {ustar.SIZE_LIMIT_BYTES:,}. Remove it from the set."
         )
