@@ -7,6 +7,8 @@ if the nodes of an array write the set, by the node that is last.
 
 from __future__ import annotations
 
+import dataclasses
+
 from parallel_sharder.deal import Hosts, deal, make_chunks, make_job
 from parallel_sharder.destination import existing, make_folder, refuse_in_source, refuse_unfit
 from parallel_sharder.host_check import check_of_hosts
@@ -19,14 +21,15 @@ from parallel_sharder.nodes import Array, Gathered, joined, watching
 from parallel_sharder.options import Options
 from parallel_sharder.plan import Limits, make_order, make_plan, share_of
 from parallel_sharder.publish import publish
-from parallel_sharder.refusals import check_place, check_place_for, check_room, saying_what_is_left, why_refused
+from parallel_sharder.refusals import check_place_for, check_room, saying_what_is_left, why_refused
 from parallel_sharder.report.preview import Preview
 from parallel_sharder.report.summary import Report, Worked
 from parallel_sharder.resume import archives_by_entry, fingerprint, refuse_changed_shards, refuse_changed_source
 from parallel_sharder.run import Run, opened
-from parallel_sharder.samples.tar_sizes import largest_sample_bytes
+from parallel_sharder.samples.forms import FORMS
 from parallel_sharder.shared_listing import SharedListing, forget_spool
 from parallel_sharder.sources.source import Source, SourceOptions, open_source, refuse_left_out
+from parallel_sharder.sources.spool import Scratch
 from parallel_sharder.stock import Stock, take_stock
 from parallel_sharder.stores import store_of
 from parallel_sharder.worker import write_chunk
@@ -41,10 +44,9 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
     `if __name__ == "__main__":`.
     """
     with opened(options, monitor, write_chunk.__module__) as run:
-        check_place(run.options)
+        source = open_source(SourceOptions.of(run.options))
+        check_place_for(source, run.settle(source.kind))
         run.connect()
-        source = open_source(SourceOptions.of(run.options), run.options.pattern)
-        check_place_for(source, run.options)
         array = run.enter(joined(run.options, run.monitor))
 
         shared = run.enter(SharedListing(run.options, run.monitor))
@@ -75,7 +77,7 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
         problems = _publish(whole, listing, plan, journal, run)
         run.ends_phase("write")
         worked = Worked(run.writers.workers, run.writers.name, hosts.samples, run.notices, run.seconds)
-        return Report.of(listing, options, stock.worded(run.as_typed), made, problems, worked, *whole.of_set)
+        return Report.of(listing, run.settled, stock.worded(run.as_typed), made, problems, worked, *whole.of_set)
 
 
 def _publish(whole: Gathered, listing: Listing, plan: Plan, journal: Journal, run: Run) -> tuple[Problem, ...]:
@@ -106,9 +108,11 @@ def preview(options: Options, monitor: Monitor | None = None) -> Preview:
     room is no error here, because there may be time to mend it; the preview says so, and has `exit_code` 1.
     """
     with opened(options, monitor) as run:
-        source = open_source(SourceOptions.of(options), options.pattern, is_preview=True)
+        source = open_source(SourceOptions.of(options))
+        options = options.settled(source.kind)
+        run.settle(source.kind)
         refuse_in_source(options.pattern, source.folders)
-        listing = _scan(run.enter(source), run)
+        listing = _scan(run.enter(source), run, is_preview=True)
         plan = plan_of(listing, options)
         there, past = existing(options.pattern), past_of(options.pattern.files.journal)  # in this order
         return Preview.of(
@@ -123,9 +127,11 @@ def preview(options: Options, monitor: Monitor | None = None) -> Preview:
         )
 
 
-def _scan(source: Source, run: Run) -> Listing:
-    """Return what the source holds, if shards can be made of it at the run's place."""
-    listing = source.scan(run.engine, run.monitor)
+def _scan(source: Source, run: Run, *, is_preview: bool = False) -> Listing:
+    """Return what the source holds, if shards can be made of it at the run's place. A preview writes nothing."""
+    listing = source.scan(run.engine, run.monitor, Scratch(run.options.pattern, is_preview=is_preview))
+    if source.kind.besides:
+        listing = dataclasses.replace(listing, found=(*listing.found, ("not read as", source.kind.besides)))
     refuse_in_source(run.options.pattern, source.folders)
     if run.options.on_bad == "fail":
         refuse_left_out(listing)
@@ -135,8 +141,10 @@ def _scan(source: Source, run: Run) -> Listing:
 def plan_of(listing: Listing, options: Options) -> Plan:
     """Return the plan for what is listed. Raises PlanError, and DestinationError for a pattern with too few digits."""
     limits = Limits(int(options.maxsize), options.maxcount, options.shards)
-    order = make_order(listing.keys, options.seed if options.shuffle else None)  # first, because it takes most memory
-    plan = make_plan(listing.keys, order, largest_sample_bytes(listing, options.annotations), limits)
+    order = make_order(
+        listing.keys, options.seed if options.shuffle else None, listing.source_order
+    )  # first, because it takes most memory
+    plan = make_plan(listing.keys, order, FORMS[options.form].sample_bytes(listing), limits)
     refuse_unfit(options.pattern, plan.shard_count)
     return plan
 

@@ -67,16 +67,17 @@ def refuse_in_source(pattern: ShardPattern, folders: Iterable[Path]) -> None:
     """
     source = {_identity(folder): folder for folder in folders}
     dest = Path(os.path.realpath(pattern.folder))
-    for place in (dest, *dest.parents):
-        folder = source.get(_identity(place))
-        if folder is not None:
-            name = os.path.abspath(pattern.folder)
-            its_name = os.path.abspath(folder)
-            where = "" if its_name == name else f"{'' if place == dest else 'in '}{its_name}, "
-            raise DestinationError(
-                f"{name} is {where}where files of the data set belong, and nothing is written there. Choose a folder "
-                "outside the data set with --dest."
-            )
+    places = [place for place in (dest, *dest.parents) if _identity(place) in source]
+    if not places:
+        return
+    name, its_name = os.path.abspath(pattern.folder), os.path.abspath(source[_identity(places[0])])
+    where = "" if its_name == name else f"{'' if places[0] == dest else 'in '}{its_name}, "
+    outermost = places[-1]  # what lies beside it lies in no other folder of the source
+    example = f", such as {outermost}-shards" if outermost.name else ""
+    raise DestinationError(
+        f"{name} is {where}where files of the data set belong, and nothing is written there. Choose a folder "
+        f"outside the data set with --dest{example}."
+    )
 
 
 def _identity(folder: Path) -> tuple[int, int] | str:

@@ -11,6 +11,8 @@ name in the data, and is escaped (see text).
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import re
 import signal
 from collections.abc import Iterator, Sequence
@@ -91,9 +93,17 @@ class SourceError(SharderError):
     """A data set that was not found, that cannot be read, or that contradicts itself."""
 
 
-def unreadable(path: object, error: OSError, remedy: str = "Download or copy it again.") -> SourceError:
-    """Return the error for a file of the source that cannot be read; `remedy` serves all causes but permissions."""
+def unreadable(path: object, error: OSError, remedy: str = "") -> SourceError:
+    """Return the error for a file of the source that cannot be read; `remedy` serves all causes but permissions.
+
+    Without a `remedy`, a file that does not exist is to be named rightly, and others are to be copied again.
+    """
     cause = error.strerror or str(error)
+    is_missing = error.errno in (errno.ENOENT, errno.ENOTDIR)
+    if is_missing and os.path.islink(str(path)):
+        cause = f"it is a broken link to {os.readlink(str(path))}"
+        remedy = remedy or "Mend the link, or remove it."
+    remedy = remedy or ("Name a file that exists." if is_missing else "Download or copy it again.")
     if isinstance(error, PermissionError):
         remedy = "Give this user the right to read it, and to search the folders above it (chmod u+rX for the owner)."
     return SourceError(f"{path} cannot be read: {cause}. {remedy}")

@@ -19,6 +19,8 @@ from parallel_sharder.errors import OptionsError
 
 _SIZE = re.compile(r"([0-9]{1,30}(?:\.[0-9]{1,30})?(?:e\+?[0-9]{1,2})?)\s*([kmgt]?)(i?)b?", re.IGNORECASE | re.ASCII)
 
+_URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+
 
 def parse_size(text: str) -> int:
     """Return the bytes that `1e9`, `500MB` (powers of 1,000) or `1GiB` (powers of 1,024) means.
@@ -52,6 +54,22 @@ def expand(options: Any, *fields: str, **names: str) -> list[str]:
         elif not isinstance(value, (str, Path)):
             object.__setattr__(options, field, os.fspath(value))
     return complaints
+
+
+def expanded(path: str | os.PathLike[str]) -> str:
+    """Return the path with a "~" that begins it replaced by the home folder."""
+    return os.path.expanduser(os.fspath(path))
+
+
+def urls_in(options: Any, *fields: str) -> list[str]:
+    """Return complaints about the URLs in these fields, which hold a path, or several."""
+    values = [(field, getattr(options, field)) for field in fields]
+    paths = [(field, path) for field, value in values for path in (value if isinstance(value, tuple) else [value])]
+    return [
+        f"--{field.replace('_', '-')} {path} is a URL, and this tool downloads nothing; name a path of this machine"
+        for field, path in paths
+        if isinstance(path, str) and _URL.match(path)
+    ]
 
 
 def make_whole(options: Any, *fields: str) -> None:

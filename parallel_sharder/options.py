@@ -12,14 +12,17 @@ import difflib
 import multiprocessing
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
+from parallel_sharder.model import SetKind
 from parallel_sharder.node import Node
+from parallel_sharder.option_kinds import complaints_about_fields, unfit_for
 from parallel_sharder.option_values import (
     expand,
+    expanded,
     is_path,
     make_whole,
     not_among,
@@ -27,6 +30,7 @@ from parallel_sharder.option_values import (
     outside,
     refuse,
     split_names,
+    urls_in,
     whole_size,
 )
 from parallel_sharder.pattern import ShardPattern, is_pattern
@@ -38,9 +42,24 @@ Labels = Literal["devkit", "sorted"]
 """devkit: the ILSVRC2012_ID, from 1. sorted: the position of the wnid in sorted order, from 0 (torchvision, timm)."""
 LABELS: tuple[Labels, ...] = get_args(Labels)
 
-LayoutName = Literal["tree", "kaggle", "archives", "zip"]
-"""tree: the official archives, unpacked; kaggle: Kaggle's zip, unpacked; archives, zip: the downloads themselves."""
+SPLITS_BY_WORD: dict[str, Split] = {"valid": "val", "validation": "val", **{split: split for split in SPLITS}}
+"""The split that each word means, on the command line and as a folder's name; words are in lower case."""
+
+LayoutName = Literal["tree", "kaggle", "archives", "zip", "folders", "table", "shards"]
+"""ImageNet's layouts: tree: the official archives, unpacked; kaggle: Kaggle's zip, unpacked; archives, zip: the
+downloads themselves. Those of other data sets: folders: a folder for each class; table: a row for each sample; shards:
+WebDataset shards of any tool."""
 LAYOUTS: tuple[LayoutName, ...] = get_args(LayoutName)
+IMAGENET_LAYOUTS: tuple[LayoutName, ...] = ("tree", "kaggle", "archives", "zip")
+
+OnDuplicate = Literal["fail", "rename", "skip"]
+"""What is done if shards hold a key twice. fail: the run stops. rename: the later ones get keys of their own. skip: the
+later ones are left out and listed."""
+ON_DUPLICATE: tuple[OnDuplicate, ...] = get_args(OnDuplicate)
+
+Apart = Literal["refuse", "join"]
+"""What is done with samples whose members are not adjacent in their shard."""
+APART: tuple[Apart, ...] = get_args(Apart)
 
 StartMethod = Literal["forkserver", "spawn", "fork"]
 """The start methods of multiprocessing; a system may lack some."""
@@ -65,17 +84,23 @@ ANNOTATIONS: tuple[Annotations, ...] = get_args(Annotations)
 WITHOUT_ANNOTATIONS = frozenset({"none"})
 """The forms for which no annotation is read."""
 
+OTHER_FORMS = ("folders", "table", "shards")
+"""The forms of sets that are not ImageNet; each is called as the layout that it is for."""
+
 OnBad = Literal["skip", "keep", "fail"]
 """What is done with broken samples. skip: they are left out and listed. keep: the image is stored as it is, and a
 broken annotation counts as none. fail: the first one stops the run."""
 ON_BAD: tuple[OnBad, ...] = get_args(OnBad)
+
+_PATHS = frozenset(("xml_root", "meta", "table", "keep", "drop"))
 
 _OF_A_RUN = frozenset(
     ("workers", "start_method", "overwrite", "check", "node", "finish", "take_over", "engine", "cpus_per_chunk")
 )
 """The fields of Options that do not change what a set is."""
 
-DEFAULT_DEST = "imagenet_{split}-%06d.tar"
+DEFAULT_DEST = "{name}-%06d.tar"
+"""The pattern where the user gives none; "{name}" stands for the set's default name."""
 DEFAULT_MAXSIZE = 10**9
 """The reference script's. Larger shards shuffle worse and lose more to a broken transfer; smaller ones cost opens."""
 
@@ -92,24 +117,34 @@ _HOST_PORT = re.compile(r"(?:[^/:\s]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}")
 class Options:
     """What to convert, to where, and how; see the README's table of options, which has the same names.
 
-    `dest` is a pattern or a folder; a "~" that begins a path is the home folder. `workers` None means as many as the
-    cores that this process may use; 0 means that this process does the work. `maxsize` is in bytes of the tar before
-    compression, a number or text like "1GB" (see parse_size). `shuffle` False keeps the order of the keys. `layout`
-    None has the layout found. `check_archives` compares the official archives with their published MD5 before anything
-    is written. `engine` is one of ENGINES, followed by ":" and an address for those of CLUSTERS; None means processes,
-    or inline where `workers` is 0. On a cluster, `workers` is the number of chunks in work at once (None: as many as it
-    has room for), and a chunk takes `cpus_per_chunk` CPUs. `start_method` None chooses a safe method. `overwrite`
-    removes the shards that an earlier run has recorded, and starts anew; `check` reads them, and keeps only those that
-    have the recorded digest. `take_over` takes the place of a run on another host that shows no sign of life any more
-    (see stores.lease). `index` names the readers that need an index, or is "all" or "none". The index of wids is the
-    manifest, which is always written; `md5` adds each shard's MD5 to it. `card` asks for a dataset card, README.md, of
-    all sets in the folder. `node` is this run's place among the nodes of an array job, "3/16", or "array", which reads
-    it from Slurm's variables; the run then writes that node's share. `finish` publishes a set whose nodes have written
-    all shards, and writes none. Raises OptionsError, which holds every complaint.
+    A value of None means that the option is not given; what it then means can depend on the data set, and stands in the
+    options that `settled` returns. `root` is the raw data set's folder; for shards it can be a pattern with braces and
+    wildcards, and several of these; without it, the root is the folder of the table, or this folder. `dest` is a
+    pattern or a folder; a "~" that begins a path is the home folder. `workers` None means as many as the cores that
+    this process may use; 0 means that this process does the work. `maxsize` is in bytes of the tar before compression,
+    a number or text like "1GB" (see parse_size). `shuffle` False keeps the order of the keys; of shards, their order.
+    `layout` None has the layout found. `check_archives` compares the official archives with their published MD5 before
+    anything is written. `engine` is one of ENGINES, followed by ":" and an address for those of CLUSTERS; None means
+    processes, or inline where `workers` is 0. On a cluster, `workers` is the number of chunks in work at once (None: as
+    many as it has room for), and a chunk takes `cpus_per_chunk` CPUs. `start_method` None chooses a safe method.
+    `overwrite` removes the shards that an earlier run has recorded, and starts anew; `check` reads them, and keeps only
+    those that have the recorded digest. `take_over` takes the place of a run on another host that shows no sign of life
+    any more (see stores.lease). `index` names the readers that need an index, or is "all" or "none". The index of wids
+    is the manifest, which is always written; `md5` adds each shard's MD5 to it. `card` asks for a dataset card,
+    README.md, of all sets in the folder. `node` is this run's place among the nodes of an array job, "3/16", or
+    "array", which reads it from Slurm's variables; the run then writes that node's share. `finish` publishes a set
+    whose nodes have written all shards, and writes none.
+
+    Of class folders: `with_` names the endings of files that join the image of the same name; `image_field` is the
+    field of all images. Of a table: `table` is its file; `image`, `label`, `caption` and `key` name columns; `columns`
+    names those that the JSON has. Of shards: `keep` and `drop` are files of keys; `where` is an expression over cls and
+    the JSON; `rename_keys`, `on_duplicate` and `apart` say what is done with keys and members that readers would lose.
+
+    Raises OptionsError, which holds every complaint.
     """
 
-    root: str | Path = "."
-    split: Split = "train"
+    root: str | Path | Sequence[str | Path] | None = None
+    split: Split | None = None
     dest: str | Path = DEFAULT_DEST
     workers: int | None = None
     maxsize: int | float | str = DEFAULT_MAXSIZE
@@ -117,8 +152,8 @@ class Options:
     shards: int | None = None
     seed: int = 0
     shuffle: bool = True
-    labels: Labels = "devkit"
-    annotations: Annotations = "original"
+    labels: Labels | None = None
+    annotations: Annotations | None = None
     on_bad: OnBad = "skip"
     xml_root: str | Path | None = None
     meta: str | Path | None = None
@@ -135,12 +170,40 @@ class Options:
     card: bool = False
     node: Node | str | None = None
     finish: bool = False
+    with_: str | Sequence[str] = ()
+    image_field: str | None = None
+    table: str | Path | None = None
+    image: str | None = None
+    label: str | None = None
+    caption: str | None = None
+    key: str | None = None
+    columns: str | Sequence[str] | None = None
+    keep: str | Path | None = None
+    drop: str | Path | None = None
+    where: str | None = None
+    rename_keys: bool = False
+    on_duplicate: OnDuplicate | None = None
+    apart: Apart | None = None
 
     _start: ClassVar[str] = ""
     """The folder that a relative `dest` starts from; "" is the current folder at the time of use."""
 
+    _kind: ClassVar[SetKind | None] = None
+    """What the data set is; None until that is known."""
+
+    _given: ClassVar[Options | None] = None
+    """The choices as they were given, where others have been settled."""
+
     def __post_init__(self) -> None:
-        complaints = expand(self, "root", "dest", "xml_root", "meta")
+        complaints = _expand_paths(self, "root")
+        complaints += expand(self, "dest", "xml_root", "meta", "table", "keep", "drop")
+        complaints += urls_in(self, "root", "xml_root", "meta", "table", "keep", "drop")
+        if isinstance(self.split, str):
+            object.__setattr__(self, "split", SPLITS_BY_WORD.get(self.split.lower(), self.split))
+        endings = (each.lower().lstrip(".") for each in split_names(self.with_))
+        object.__setattr__(self, "with_", tuple(dict.fromkeys(endings)))
+        if self.columns is not None:
+            object.__setattr__(self, "columns", split_names(self.columns))
         make_whole(self, "workers", "maxcount", "shards", "seed", "cpus_per_chunk")
         try:
             size = whole_size(self.maxsize)
@@ -149,7 +212,7 @@ class Options:
         except ValueError as error:
             complaints.append(f"--maxsize: {error}")
         object.__setattr__(self, "index", split_names(self.index))
-        flags = ("shuffle", "check_archives", "overwrite", "take_over", "check", "md5", "card", "finish")
+        flags = ("shuffle", "check_archives", "overwrite", "take_over", "check", "md5", "card", "finish", "rename_keys")
         complaints += not_flags(self, *flags)
         complaints += self._place_node()
         complaints += self._complaints()
@@ -175,10 +238,57 @@ class Options:
         """Return the numbers of the shards that this run is to write, of `shard_count` in all."""
         return range(0) if self.finish else range(shard_count) if self.place is None else self.place.share(shard_count)
 
+    def settled(self, kind: SetKind) -> Options:
+        """Return the same choices for a data set of this kind, with the values of what was not given.
+
+        Raises OptionsError for an option that is not for such a data set.
+        """
+        refuse(unfit_for(self, kind))
+        settled = copy.copy(self)
+        is_imagenet = kind.is_imagenet
+        for field, value in (
+            ("split", kind.split),
+            ("labels", (self.labels or "devkit") if is_imagenet else None),
+            ("annotations", (self.annotations or "original") if is_imagenet else None),
+            ("_kind", kind),
+            ("_given", self),
+        ):
+            object.__setattr__(settled, field, value)
+        return settled
+
+    @property
+    def form(self) -> str:
+        """The form in which samples are stored, one of samples.forms.FORMS."""
+        return (self._kind.form if self._kind is not None else "") or self.annotations or "original"
+
+    @property
+    def roots(self) -> tuple[str, ...]:
+        """The absolute paths of all that `root` names; without it, of the table's folder, or of this folder."""
+        if self.root is None and self.table is not None:
+            return _all_paths(os.path.dirname(os.fspath(self.table)) or os.curdir)
+        return _all_paths(self.root) or _all_paths(os.curdir)
+
+    @property
+    def root_folder(self) -> str:
+        """The absolute path of the folder that all roots are in, or that is the only root."""
+        begins = [re.split(r"[*?\[{]", root)[0] for root in self.roots]
+        folders = [
+            begin if begin == root else os.path.dirname(begin) for begin, root in zip(begins, self.roots, strict=True)
+        ]
+        return os.path.commonpath(folders)
+
+    @property
+    def set_name(self) -> str:
+        """The name of the set, where `dest` does not give one."""
+        kind = self._kind
+        if kind is None or kind.is_imagenet:
+            return f"imagenet_{self.split or 'train'}"
+        return f"{kind.name}_{kind.split}" if kind.split else kind.name
+
     @property
     def pattern(self) -> ShardPattern:
         """The parsed `dest`."""
-        pattern = ShardPattern.parse(os.fspath(self.dest), self.split)
+        pattern = ShardPattern.parse(os.fspath(self.dest), self.split or "train", self.set_name)
         return dataclasses.replace(pattern, folder=os.path.join(self._start, pattern.folder))
 
     def anchored(self) -> Options:
@@ -214,11 +324,19 @@ class Options:
 
     @property
     def choices(self) -> dict[str, Any]:
-        """The choices that the bytes of the shards depend on, by name; a run is resumed only with the same ones."""
+        """The choices that the bytes of the shards depend on, by name; a run is resumed only with the same ones.
+
+        Those that select and read rows are not here, but in Listing.selection.
+        """
+        of_kind: dict[str, Any] = {"form": self.form, "split": self.split}
+        if self._kind is None or self._kind.is_imagenet:
+            of_kind = {
+                "split": self.split or "train",
+                "labels": self.labels or "devkit",
+                "annotations": self.annotations or "original",
+            }
         return {
-            "split": self.split,
-            "labels": self.labels,
-            "annotations": self.annotations,
+            **of_kind,
             "seed": self.seed if self.shuffle else None,
             "maxsize": int(self.maxsize),
             "maxcount": self.maxcount,
@@ -232,16 +350,21 @@ class Options:
         What only says how a run works (workers, node, --check and the like) is left out.
         """
         words = ["parallel-sharder"]
+        given = self._given or self
         for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
+            value = getattr(given, field.name)
             if field.name in _OF_A_RUN or (value == field.default and field.name not in ("root", "dest")):
                 continue
-            option = f"--{field.name.replace('_', '-')}"
+            option = f"--{field.name.rstrip('_').replace('_', '-')}"
             if field.name == "shuffle":
                 words.append("--no-shuffle")
             elif value is True:
                 words.append(option)
-            elif field.name in ("root", "dest", "xml_root", "meta"):
+            elif field.name == "root":
+                words += [word for root in self.roots for word in (option, os.path.abspath(root))]
+            elif field.name == "dest":
+                words += [option, os.path.abspath(value if value != DEFAULT_DEST else self.pattern.folder)]
+            elif field.name in _PATHS:
                 words += [option, os.path.abspath(value)]
             else:
                 words += [option, ",".join(value) if isinstance(value, tuple) else str(value)]
@@ -272,9 +395,12 @@ class Options:
 
     def _complaints(self) -> list[str]:
         complaints = [
-            not_among("--split", self.split, SPLITS),
-            not_among("--labels", self.labels, LABELS),
-            not_among("--annotations", self.annotations, ANNOTATIONS),
+            not_among("--split", self.split, (None, *SPLITS)),
+            not_among("--labels", self.labels, (None, *LABELS)),
+            not_among("--annotations", self.annotations, (None, *ANNOTATIONS)),
+            not_among("--on-duplicate", self.on_duplicate, (None, *ON_DUPLICATE)),
+            not_among("--apart", self.apart, (None, *APART)),
+            *complaints_about_fields(self),
             not_among("--on-bad", self.on_bad, ON_BAD),
             not_among("--layout", self.layout, (None, *LAYOUTS)),
             not_among("--start-method", self.start_method, (None, *multiprocessing.get_all_start_methods())),
@@ -305,7 +431,7 @@ class Options:
             complaints.append("--xml-root names the annotations' folder, and --annotations none reads no annotations")
         index = split_names(self.index)
         complaints += _not_readers("--index", index, (*INDEXES, "all", "none"))
-        if not is_path(self.dest) or not isinstance(self.split, str):
+        if not is_path(self.dest) or not isinstance(self.split, str | None):
             return complaints
         try:
             compression = self.pattern.compression
@@ -365,21 +491,23 @@ def _not_an_engine(engine: object) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class VerifyOptions:
-    """What to verify: `dest` is a folder of finished sets, a pattern of shards, or a manifest.
+    """What to verify: `dest` is a folder of finished sets, a pattern of shards, a manifest, a shard, a glob or braces.
 
-    With `source`, the raw data set's folder, the samples are compared with the source. `xml_root`, `meta`, `layout` and
-    `workers` mean what they mean in Options. Raises OptionsError, which holds every complaint.
+    Shards of other tools, which no manifest lists, are checked by the rules of readers. With `source`, the raw data
+    set's folder (or, for shards, patterns of these), the samples are compared with the source. `xml_root`, `meta`,
+    `layout` and `workers` mean what they mean in Options. Raises OptionsError, which holds every complaint.
     """
 
     dest: str | Path
-    source: str | Path | None = None
+    source: str | Path | Sequence[str | Path] | None = None
     xml_root: str | Path | None = None
     meta: str | Path | None = None
     layout: LayoutName | None = None
     workers: int | None = None
 
     def __post_init__(self) -> None:
-        complaints = expand(self, "dest", "source", "xml_root", "meta", dest="DEST")
+        complaints = [*_expand_paths(self, "source"), *expand(self, "dest", "xml_root", "meta", dest="DEST")]
+        complaints += urls_in(self, "source")
         make_whole(self, "workers")
         complaints.append(outside("--workers", self.workers, 0, WORKERS_LIMIT))
         complaints.append(_not_a_pattern(self.dest))
@@ -388,6 +516,11 @@ class VerifyOptions:
             if value is not None and self.source is None:
                 complaints.append(f"{option} is for a comparison with the source; name the source with --source")
         refuse(complaints)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """All that `source` names."""
+        return _all_paths(self.source)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -429,16 +562,28 @@ class StatusOptions:
         refuse([*expand(self, "dest", dest="DEST"), _not_a_pattern(self.dest)])
 
 
-def words_of_choices(choices: Mapping[str, Any]) -> list[str]:
-    """Return the words of a command line that makes these choices, which are those of `Options.choices`."""
-    defaults = Options().choices
-    words = []
-    for name in [each for each in defaults if each in choices]:
-        value = choices[name]
-        if value == defaults[name]:
-            continue
-        words += ["--no-shuffle"] if name == "seed" and value is None else [f"--{name.replace('_', '-')}", str(value)]
-    return words
+def _all_paths(value: Any) -> tuple[str, ...]:
+    """Return all paths of an option that takes one or several, absolute, because workers may run in another folder.
+
+    Links are kept, because users know these names.
+    """
+    paths = () if value is None else (value,) if is_path(value) else value
+    return tuple(str(Path(path).absolute()) for path in paths)
+
+
+def _expand_paths(options: Any, field: str) -> list[str]:
+    """Do as `expand` does, for an option that takes one path or several."""
+    value = getattr(options, field)
+    if value is None:
+        return []
+    if isinstance(value, str | bytes | os.PathLike) or not isinstance(value, Sequence):
+        return expand(options, field)
+    paths = [expanded(path) if is_path(path) else path for path in value]
+    object.__setattr__(options, field, paths[0] if len(paths) == 1 else tuple(paths))
+    if not paths:
+        return [f"--{field} names no folder"]
+    complaints = [f"--{field} {path!r} is not a path" for path in paths if not is_path(path)]
+    return complaints + [f"--{field} is empty; name a path (this folder is .)" for path in paths if path == ""]
 
 
 def _not_a_pattern(dest: str | Path) -> str:

@@ -43,12 +43,14 @@ class ShardPattern:
     suffix: str
 
     @classmethod
-    def parse(cls, dest: str, split: str = "train") -> ShardPattern:
+    def parse(cls, dest: str, split: str = "train", name: str = "") -> ShardPattern:
         """Return the pattern that `dest` means, which is a pattern or a folder; "{split}" in it stands for the split.
 
-        Raises ValueError, with the remedy, for a path that is neither.
+        `name` is the name of the set that a folder gets, and that "{name}" stands for (default: ImageNet's). Raises
+        ValueError, with the remedy, for a path that is neither.
         """
-        dest = dest.replace("{split}", split)
+        its_name = name or f"imagenet_{split}"
+        dest = dest.replace("{split}", split).replace("{name}", its_name)
         if "://" in dest:
             raise ValueError(f"{dest} is an address, not a path; write to a folder, and copy the shards from there")
         instead = f"write {shlex.quote(_suggested(dest))}"
@@ -56,7 +58,7 @@ class ShardPattern:
         if not is_pattern(dest) and not _NUMBER.search(folder):
             if _ARCHIVE.search(name):
                 raise ValueError(f"{dest} has no place for the shard number; {instead}, or name a folder")
-            folder, name = dest, f"imagenet_{split}-%06d.tar"
+            folder, name = dest, f"{its_name}-%06d.tar"
         match = _NUMBER.search(name)
         if match is None or name.count("%") != 1 or _NUMBER.search(folder):
             raise ValueError(f"{dest} needs exactly one shard number, in the file's name, of the form %06d; {instead}")

@@ -31,15 +31,14 @@ from parallel_sharder.stores.durable import TAKEN
 from parallel_sharder.text import shards_done
 
 
-def check_place(options: Options) -> None:
-    """Raise DestinationError if something has the name of a file that will be written, and no journal knows it."""
+def check_place_for(source: Source, options: Options) -> None:
+    """Raise DestinationError if the place is a part of the source, is taken, or cannot be written.
+
+    It is taken if something has the name of a file that will be written, and no journal knows it.
+    """
     if existing(options.pattern) and not options.pattern.files.journals():  # in this order: a journal is made first
         refuse_taken(options.pattern)
     refuse_in_the_way(options)
-
-
-def check_place_for(source: Source, options: Options) -> None:
-    """Raise DestinationError if the place is a part of the source, or cannot be written."""
     refuse_in_source(options.pattern, source.folders)
     refuse_foreign_journal(options.journal_path)
     refuse_unwritable(options.pattern, options.journal_path)

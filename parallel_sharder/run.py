@@ -17,6 +17,7 @@ from typing import TypeVar
 from parallel_sharder.engines import open_cluster, running
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import SharderError
+from parallel_sharder.model import SetKind
 from parallel_sharder.monitor.monitor import Monitor, guarded
 from parallel_sharder.options import CLUSTERS, Options
 
@@ -39,6 +40,20 @@ class Run:
         self._typed = typed
         self._stack = stack
         self._phase_started = time.monotonic()
+
+    def settle(self, kind: SetKind) -> Options:
+        """Give what the user has not chosen the values for a data set of this kind; return the run's options.
+
+        Raises OptionsError for an option that is not for such a data set.
+        """
+        self.options = self.options.settled(kind)
+        self._typed = self._typed.settled(kind)
+        return self.options
+
+    @property
+    def settled(self) -> Options:
+        """The options with paths as the caller has typed them."""
+        return self._typed
 
     def enter(self, context: AbstractContextManager[T]) -> T:
         """Enter a context that is left when the run ends, in the reverse order; return what it yields."""
@@ -85,7 +100,11 @@ def opened(options: Options, monitor: Monitor | None, preload: str = "") -> Iter
     ):
         run = Run(options, engine, monitor, stack)
         run.enter(_in_typed_words(run))
-        yield run
+        try:
+            yield run
+        except KeyboardInterrupt as error:
+            vars(error)["options"] = run.settled  # whoever says how to continue needs the place of the journal
+            raise
 
 
 @contextlib.contextmanager

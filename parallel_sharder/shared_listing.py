@@ -13,7 +13,6 @@ import re
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -56,7 +55,7 @@ class SharedListing:
         self._options = options
         self._monitor = monitor
         self._files = options.pattern.files
-        self._folders = Folders(str(Path(options.root).absolute()), options.pattern.folder)
+        self._folders = Folders(options.root_folder, options.pattern.folder)
         self._made_for: dict[str, Any] | None = None
         self._has_taken = False
         self._lock = ExitStack()

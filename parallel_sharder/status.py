@@ -13,13 +13,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from parallel_sharder.catalog.sets import FoundSet, State, sets_in
+from parallel_sharder.command_words import ROOT, words_of_choices
 from parallel_sharder.errors import DestinationError
 from parallel_sharder.journal import records
 from parallel_sharder.journal.entries import Closed, Done, Opened, unpacked
 from parallel_sharder.journal.past import Past, past_of
 from parallel_sharder.node import Node
 from parallel_sharder.nodes import left_for
-from parallel_sharder.options import StatusOptions, words_of_choices
+from parallel_sharder.options import StatusOptions
 from parallel_sharder.pattern import ShardPattern, is_pattern
 from parallel_sharder.setfiles import SetFiles
 from parallel_sharder.stores import store_of
@@ -218,7 +219,7 @@ def _command(made_for: dict[str, Any], past: Past, pattern: ShardPattern | None)
         dest = words[at] if not here else here if is_pattern(words[at]) else os.path.dirname(here)
         return (*words[:at], dest, *words[at + 1 :])
     dest_words = ["--dest", here] if here else []
-    return ("parallel-sharder", "--root", "ROOT", *dest_words, *words_of_choices(past.fingerprint))
+    return ("parallel-sharder", "--root", ROOT, *dest_words, *words_of_choices(past.fingerprint))
 
 
 def _runs(files: SetFiles, made_for: dict[str, Any], shards: int, done: set[int]) -> tuple[RunStatus, ...]:

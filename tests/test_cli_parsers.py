@@ -49,7 +49,7 @@ from tests.test_node import array
         (["verify", "x-%d.tar"], 2, "DEST: x-%d.tar needs exactly one shard number"),
         (["verify", "x", "--shards", "3"], 2, "there is no option --shards of verify. parallel-sharder verify --help"),
         (["verify", "nowhere"], 1, "nowhere cannot be read: No such file or directory. Name the folder of the shards."),
-        (["verify", "."], 1, ". holds no set of shards with its manifest, such as imagenet_train.json."),
+        (["verify", "train"], 1, "train holds no set of shards: no manifest, such as imagenet_train.json, and no *.t"),
         (["--root", "nowhere"], 1, "nowhere is not a folder"),
         (["--split", "val"], 1, "no val images found under"),
         (["--meta", "none.mat"], 1, "none.mat, named with --meta, is not a file"),
@@ -182,12 +182,12 @@ def test_help_and_version() -> None:
     ):  # fmt: skip
         assert option in done.stdout
     assert done.stdout.count("    parallel-sharder ") >= 6
-    assert "imagenet_{split}-%06d.tar" in done.stdout
+    assert "imagenet_train-%06d.tar" in done.stdout
     for fact in (
         "parallel-sharder verify DEST",
         "parallel-sharder index DEST",
         "130, 143 or 129 stopped by Ctrl-C, SIGTERM or SIGHUP",
-        "For other data sets use ShardWriter",
+        "For samples from Python code use ShardWriter",
     ):
         assert fact in done.stdout
     assert f"parallel-sharder {parallel_sharder.__version__}\n" == run("--version").stdout
@@ -202,4 +202,4 @@ def test_examples_of_help_are_valid(monkeypatch: pytest.MonkeyPatch) -> None:
     examples = re.findall(r"^    parallel-sharder (.*)$", run("--help").stdout + run("verify", "--help").stdout, re.M)
     assert len(examples) >= 8
     for example in examples:
-        parse(example.split(" >")[0].split())
+        parse(shlex.split(re.sub(r" >\S+$", "", example)))

@@ -214,20 +214,31 @@ def test_file_systems_without_nameless_files(
 # The source.
 
 
-def in_source(dest: Path, place: str) -> str:
+def in_source(dest: Path, place: str, source: Path) -> str:
     return (
         f"{dest} is {place}where files of the data set belong, and nothing is written there. Choose a folder outside "
-        "the data set with --dest."
+        f"the data set with --dest, such as {source}-shards."
     )
 
 
 @pytest.mark.parametrize("folder", ["train", "val", "test", "ILSVRC2012_devkit_t12"])
 def test_destination_within_a_classic_tree(raw: Path, folder: str) -> None:
     """Folders of every split and the devkit are refused, whether they are there or not, and all that is within them."""
-    assert in_source(raw / folder, "") == refusal(raw, raw / folder)
+    assert in_source(raw / folder, "", raw / folder) == refusal(raw, raw / folder)
     within = raw / folder / "a" / "b"
-    assert in_source(within, f"in {raw / folder}, ") == refusal(raw, within / "x-%06d.tar")
-    assert in_source(raw / folder, "") == refusal(raw, raw / folder, annotations="none")
+    assert in_source(within, f"in {raw / folder}, ", raw / folder) == refusal(raw, within / "x-%06d.tar")
+    assert in_source(raw / folder, "", raw / folder) == refusal(raw, raw / folder, annotations="none")
+
+
+def test_destination_within_class_folders(tmp_path: Path) -> None:
+    """The example of another folder lies beside the root, not in it: it can be taken."""
+    for name in ("set/train/a/1.jpg", "set/val/a/2.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_bytes(made.JPEG)
+    root = tmp_path / "set"
+    told = refusal(root, root / "train" / "out")
+    assert in_source(root / "train" / "out", f"in {root}/train, ", root) == told
+    assert 1 == convert(Options(root=root, dest=f"{root}-shards", workers=0)).samples
 
 
 def test_destination_within_a_class_folder(raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -240,11 +251,15 @@ def test_destination_within_a_class_folder(raw: Path, monkeypatch: pytest.Monkey
 def test_destination_behind_links(raw: Path) -> None:
     """Real folders count: a link into the source is refused, and a linked folder's own place."""
     (raw.parent / "link").symlink_to(raw / "train")
-    assert in_source(raw.parent / "link", f"{raw}/train, ") == refusal(raw, raw.parent / "link")
-    assert in_source(raw.parent / "link" / "x", f"in {raw}/train, ") == refusal(raw, raw.parent / "link" / "x")
+    assert in_source(raw.parent / "link", f"{raw}/train, ", raw / "train") == refusal(raw, raw.parent / "link")
+    assert in_source(raw.parent / "link" / "x", f"in {raw}/train, ", raw / "train") == refusal(
+        raw, raw.parent / "link" / "x"
+    )
     (raw / "train").rename(raw.parent / "moved")
     (raw / "train").symlink_to(raw.parent / "moved")
-    assert in_source(raw.parent / "moved" / "x", f"in {raw}/train, ") == refusal(raw, raw.parent / "moved" / "x")
+    assert in_source(raw.parent / "moved" / "x", f"in {raw}/train, ", raw.parent / "moved") == refusal(
+        raw, raw.parent / "moved" / "x"
+    )
 
 
 def test_destination_in_a_linked_class_folder(raw: Path) -> None:
@@ -256,7 +271,7 @@ def test_destination_in_a_linked_class_folder(raw: Path) -> None:
     for do in (convert, coordinator.preview):
         with pytest.raises(DestinationError) as caught:
             do(Options(root=raw, dest=str(raw.parent / "moved" / "new"), workers=0))
-        assert in_source(raw.parent / "moved" / "new", f"in {wnid}, ") == str(caught.value)
+        assert in_source(raw.parent / "moved" / "new", f"in {wnid}, ", raw.parent / "moved") == str(caught.value)
     assert before == sorted(raw.parent.rglob("*"))
 
 
@@ -265,10 +280,12 @@ def test_destination_within_kaggles_tree_or_annotations(tmp_path: Path) -> None:
     made.kaggle(tmp_path / "raw")
     for folder in ("Data/CLS-LOC/train", "Data/CLS-LOC/test", "Annotations/CLS-LOC/train", "Annotations/CLS-LOC/val"):
         place = tmp_path / "raw" / "ILSVRC" / folder
-        assert in_source(place, "") == refusal(tmp_path / "raw", place)
+        assert in_source(place, "", place) == refusal(tmp_path / "raw", place)
     shutil.copytree(tmp_path / "raw/ILSVRC/Annotations/CLS-LOC/train", tmp_path / "boxes")
     place = tmp_path / "boxes" / "new"
-    assert in_source(place, f"in {place.parent}, ") == refusal(tmp_path / "raw", place, xml_root=tmp_path / "boxes")
+    assert in_source(place, f"in {place.parent}, ", place.parent) == refusal(
+        tmp_path / "raw", place, xml_root=tmp_path / "boxes"
+    )
 
 
 def test_destinations_beside_the_source(raw: Path) -> None:
@@ -278,4 +295,4 @@ def test_destinations_beside_the_source(raw: Path) -> None:
         [(raw, raw), (raw, raw / "shards"), (raw, raw.parent), (raw, raw / "trains"), (archives, archives)]
     ):
         assert 10 == convert(Options(root=root, dest=f"{dest}/x{number}-%06d.tar", workers=0)).samples
-    assert in_source(archives / "train", "") == refusal(archives, archives / "train")
+    assert in_source(archives / "train", "", archives / "train") == refusal(archives, archives / "train")

@@ -115,7 +115,7 @@ def test_values_as_people_write_them() -> None:
         ({"maxsize": "1XB"}, "maxsize: '1XB' is not a size; write bytes like 1000000000, 1e9, 500MB or 1GiB"),
         ({"maxsize": None}, "maxsize: 'None' is not a size; write bytes like 1000000000, 1e9, 500MB or 1GiB"),
         ({"root": ""}, "root is empty; name a path (this folder is .)"),
-        ({"root": None}, "root None is not a path"),
+        ({"root": 7}, "root 7 is not a path"),
         ({"dest": 5}, "dest 5 is not a path"),
         ({"dest": None}, "dest None is not a path"),
         ({"meta": b"m.mat"}, "meta b'm.mat' is not a path"),
@@ -173,6 +173,20 @@ def test_values_that_cannot_be(choices: dict[str, Any], complaint: str) -> None:
     with pytest.raises(OptionsError) as caught:
         Options(**choices)
     assert (complaint,) == caught.value.complaints
+
+
+@pytest.mark.parametrize("url", ["https://x.org/a.tar", "s3://bucket/{0..9}.tar"])
+def test_urls(url: str) -> None:
+    """A URL is no path of a source: it is refused, and one among several paths too."""
+    words = f"{url} is a URL, and this tool downloads nothing; name a path of this machine"
+    for field in ("root", "table", "source"):
+        choices: dict[str, Any] = {field: url}
+        with pytest.raises(OptionsError) as caught:
+            VerifyOptions(dest="x", **choices) if field == "source" else Options(**choices)
+        assert (f"{field} {words}",) == caught.value.complaints
+    with pytest.raises(OptionsError) as caught:
+        Options(root=["a", url])
+    assert (f"root {words}",) == caught.value.complaints
 
 
 def test_numbers_and_paths_of_other_types() -> None:

@@ -16,8 +16,9 @@ from parallel_sharder.journal.journal import Journal
 from parallel_sharder.journal.past import past_of
 from parallel_sharder.model import Listing, Plan
 from parallel_sharder.monitor.monitor import Silent
-from parallel_sharder.refusals import check_place, check_room, saying_what_is_left, why_refused
+from parallel_sharder.refusals import check_place_for, check_room, saying_what_is_left, why_refused
 from parallel_sharder.sources.source import SourceOptions, open_source
+from parallel_sharder.sources.spool import Scratch
 from tests import made
 
 
@@ -30,17 +31,20 @@ def planned(tmp_path: Path) -> tuple[Listing, Plan]:
     made.classic_train(tmp_path / "raw")
     options = options_at(tmp_path)
     with open_engine(0) as engine, open_source(SourceOptions.of(options)) as source:
-        listing = source.scan(engine, Silent())
+        listing = source.scan(engine, Silent(), Scratch())
     return listing, plan_of(listing, options)
 
 
 def test_taken_without_a_journal(tmp_path: Path) -> None:
     """A file with a shard's name is refused where no journal knows it; an empty folder is not."""
+    made.classic_train(tmp_path / "raw", images=5)
     (tmp_path / "out").mkdir()
-    check_place(options_at(tmp_path))
+    options = options_at(tmp_path)
+    source = open_source(SourceOptions.of(options))
+    check_place_for(source, options)
     (tmp_path / "out" / "imagenet_train-000007.tar").touch()
     with pytest.raises(DestinationError, match="imagenet_train-000007.tar is already there, and no journal"):
-        check_place(options_at(tmp_path))
+        check_place_for(source, options)
 
 
 def test_room_for_what_is_missing(

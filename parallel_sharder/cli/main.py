@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         complain(str(error))
         return error.exit_code
     except InterruptedBySignal as error:
-        complain(f"stopped by {error.signal.name}. {_how_to_continue(options)}")
+        complain(f"stopped by {error.signal.name}. {_how_to_continue(error.options or options)}")
         return 128 + error.signal
 
 

@@ -16,11 +16,11 @@ from collections.abc import Sequence
 from typing import NoReturn, TypeVar
 
 from parallel_sharder import __version__
+from parallel_sharder.cli.source_options import add_source_options
 from parallel_sharder.cli.streams import print_result
 from parallel_sharder.errors import OptionsError
 from parallel_sharder.options import (
     ARRAY,
-    DEFAULT_DEST,
     INDEXES,
     SPLITS,
     IndexOptions,
@@ -28,6 +28,7 @@ from parallel_sharder.options import (
     StatusOptions,
     VerifyOptions,
 )
+from parallel_sharder.pattern import COMPRESSIONS as ENDINGS
 
 AnyOptions = Options | VerifyOptions | IndexOptions | StatusOptions
 
@@ -106,11 +107,17 @@ examples:
     parallel-sharder --root /data/imagenet --dest /shards --annotations boxes --index all --card
   convert Kaggle's download, unpacked:
     parallel-sharder --root /data/imagenet-object-localization-challenge
+  convert images in class folders, with a text beside each:
+    parallel-sharder --root /data/flowers --with txt --dest /shards
+  convert the images that a table names, with all its columns:
+    parallel-sharder --root /data/photos --table /data/photos/captions.parquet --dest /shards
+  shuffle shards again, into 256; or store only some of their samples:
+    parallel-sharder --root '/old/*.tar' --dest /new --shards 256 --seed 7
+    parallel-sharder --root '/old/*.tar' --dest /new --where 'cls in [3, 5] and width >= 256'
   let a Ray or Dask cluster write the shards, which sees the same folders as this host:
     parallel-sharder --root /lustre/imagenet --dest /lustre/shards --engine ray
     parallel-sharder --root /lustre/imagenet --dest /lustre/shards --engine dask:tcp://head:8786
-  write on a Ray cluster, or as the fourth of 16 jobs (in a Slurm array, --node alone):
-    parallel-sharder --root /lustre/imagenet --dest /lustre/shards --engine ray
+  write as the fourth of 16 jobs (in a Slurm array, --node alone):
     parallel-sharder --root /lustre/imagenet --dest /lustre/shards --node 3/16
   run from a script:
     parallel-sharder --root /data/imagenet --json >summary.json
@@ -134,11 +141,13 @@ examples:
     parallel-sharder verify /shards
   compare one set with its manifest, and each of its samples with the raw data set:
     parallel-sharder verify /shards/imagenet_train.json --source /data/imagenet
+  check shards that another tool has made:
+    parallel-sharder verify '/old/cc3m-{00000..00331}.tar'
 
 exit status:
-  0 nothing deviates; 1 deviations were found (they are named), or stopped by an error; 2 wrong command line;
-  3 nothing deviates, but samples of --source are known to be left out; 130, 143 or 129 stopped by Ctrl-C, SIGTERM or
-  SIGHUP
+  0 nothing deviates (remarks are no deviations); 1 deviations or faults were found (they are named), or stopped by an
+  error; 2 wrong command line; 3 nothing deviates, but samples of --source are known to be left out; 130, 143 or 129
+  stopped by Ctrl-C, SIGTERM or SIGHUP
 """
 
 
@@ -292,6 +301,9 @@ def _unknown_word(words: Sequence[str], prog: str, has_root: bool) -> str:
         return f"there is no command {word}: without a command, {prog} converts. Leave {word} out."
     if near:
         return f"there is no command {word}. Did you mean {prog} {'--help' if near == 'help' else near}?"
+    if has_root and words[0].endswith(tuple(ENDINGS)):
+        pattern = shlex.quote(os.path.join(os.path.dirname(words[0]), f"*{next(filter(words[0].endswith, ENDINGS))}"))
+        return f"{word} belongs to no option. Quote a pattern, so that the shell leaves it as it is: --root {pattern}."
     if has_root:
         return f"{word} belongs to no option. Name the destination with --dest {word}."
     dest = f", and the destination with --dest {more[0]}" if len(more) == 1 else ""
@@ -302,11 +314,21 @@ def _verify_parser() -> _Parser:
     parser = _Parser(
         "parallel-sharder verify",
         "Read finished shards again, with code that is not the writer's. Name everything that deviates from their\n"
-        "manifest and, with --source, from the raw data set.",
+        "manifest and, with --source, from the raw data set. Of shards that another tool has made, name what readers\n"
+        "lose, mis-group or stumble over (faults), and what is unusual (remarks).",
         _VERIFY_EXAMPLES,
     )
-    parser.add_argument("dest", metavar="DEST", help="a folder of finished sets, a pattern with %%0Nd, or a manifest")
-    parser.add_argument("--source", metavar="ROOT", help="the raw data set to compare every sample with")
+    parser.add_argument(
+        "dest",
+        metavar="DEST",
+        help="a folder of finished sets, a manifest, or shards of any tool: a pattern, a glob, one",
+    )
+    parser.add_argument(
+        "--source",
+        action="append",
+        metavar="ROOT",
+        help="the raw data set to compare every sample with; again for further patterns of shards",
+    )
     parser.add_argument("--xml-root", metavar="PATH", help="same value as in the conversion, if it was used there")
     parser.add_argument("--meta", metavar="FILE", help="same value as in the conversion, if it was used there")
     parser.add_argument("--layout", metavar="NAME", help="same value as in the conversion, if it was used there")
@@ -362,50 +384,18 @@ def convert_parser() -> _Parser:
     """Return the parser of the command that converts."""
     parser = _Parser(
         "parallel-sharder",
-        "Turn a raw ImageNet into WebDataset shards, on all cores, with the same bytes every time.\n"
-        "For other data sets use ShardWriter, which takes samples from Python code (see the README).",
+        "Turn images into WebDataset shards, on all cores, with the same bytes every time: ImageNet, images in class\n"
+        "folders, a table of images, or shards. For samples from Python code use ShardWriter (see the README).",
         _EXAMPLES,
         _USAGE,
     )
-    source = parser.add_argument_group("source")
-    source.add_argument("--root", metavar="DIR", help="the raw data set (default: .)")
-    source.add_argument("--split", metavar="train|val|test", help="which part of the data set (default: train)")
-    source.add_argument(
-        "--labels",
-        metavar="devkit|sorted",
-        help="devkit: 1..1000 by ILSVRC2012_ID (default); sorted: 0..999 by sorted wnid, as torchvision and timm do",
-    )
-    source.add_argument(
-        "--layout",
-        metavar="NAME",
-        help="what to read if a folder has several: tree or kaggle (unpacked), archives or zip (as downloaded)",
-    )
-    source.add_argument(
-        "--check-archives",
-        action="store_true",
-        help="first compare the official archives with their published MD5",
-    )
-    source.add_argument(
-        "--xml-root",
-        metavar="PATH",
-        help="where annotations are, if in a tree or tar archive of their own (default: found by itself)",
-    )
-    source.add_argument(
-        "--meta",
-        metavar="FILE",
-        help="class list: meta.mat, the devkit's archive, or a text with lines 'wnid words' (default: found by itself)",
-    )
-    source.add_argument(
-        "--on-bad",
-        metavar="skip|keep|fail",
-        help="broken samples: leave them out and list them (default), store images as they are, or stop at the first",
-    )
-    shards = parser.add_argument_group("shards")
+    add_source_options(parser)
+    shards = parser.add_argument_group("what is written")
     shards.add_argument(
         "--dest",
         metavar="PATTERN",
         help="where shards are written: a pattern with %%0Nd, ending in .tar, .tgz, .tar.gz or .tar.zst, or a folder "
-        f"(default: {DEFAULT_DEST.replace('%', '%%')})",
+        "(default: the name of the set and -%%06d.tar, such as imagenet_train-%%06d.tar)",
     )
     shards.add_argument(
         "--maxsize",
@@ -417,13 +407,10 @@ def convert_parser() -> _Parser:
     order = shards.add_mutually_exclusive_group()
     order.add_argument("--seed", metavar="N", help="seed of the shuffle, 0 to 2**64 - 1 (default: 0)")
     order.add_argument(
-        "--no-shuffle", dest="shuffle", action="store_false", help="store samples in the order of their keys"
-    )
-    shards.add_argument(
-        "--annotations",
-        metavar="original|boxes|none",
-        help="form of the JSON: as the XML has it (default), boxes and sizes in one shape for all samples, or no "
-        "annotation",
+        "--no-shuffle",
+        dest="shuffle",
+        action="store_false",
+        help="store samples in the order of their keys; those of shards in the order of these",
     )
     shards.add_argument(
         "--index",

@@ -6,14 +6,19 @@ import contextlib
 import os
 import signal
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from parallel_sharder.options import Options
 
 
 class InterruptedBySignal(KeyboardInterrupt):
-    """The signal that stopped the run."""
+    """The signal that stopped the run; `options` are those of a conversion, once it is known what it converts."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.signal = signal.Signals(number)
+        self.options: Options | None = None
 
 
 @contextlib.contextmanager
