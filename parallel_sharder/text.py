@@ -12,6 +12,7 @@ This module imports nothing of the package, and nothing heavy.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Sequence
 
@@ -26,6 +27,14 @@ def printable(text: str) -> str:
     without width, and every blank but the usual one. A byte of a file's name that is no UTF-8 becomes `\xff`.
     """
     return text if text.isprintable() else "".join(map(_escaped, text))
+
+
+def shown(name: str) -> str:
+    r"""Return a name from the disk as text: a byte that is no UTF-8 becomes `\xff`, and all else stays.
+
+    Shards hold it, so it does not depend on the locale, nor on which characters this Python knows as printable.
+    """
+    return name if name.isascii() else os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def printable_lines(text: str) -> str:
