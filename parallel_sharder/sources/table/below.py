@@ -1,0 +1,87 @@
+"""Below: the files below the root that no row names are counted, so that nothing is left out in silence.
+
+The names that rows have go in as digests, and sentences for people come out. Workers list the folders, level by level.
+Links to folders are followed, and no folder is listed twice.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from functools import partial
+
+import numpy as np
+
+from parallel_sharder.columns import Int64s
+from parallel_sharder.engines.engine import Engine, call
+from parallel_sharder.errors import Death, WorkerError
+from parallel_sharder.sources.table.files import Looked, look_into
+from parallel_sharder.sources.table.rows import digests_of
+from parallel_sharder.text import counted, first_few
+
+_FOLDERS_A_TASK = 16
+"""How many folders a worker lists at a time: fewer cost messages, and more leave workers idle at the end."""
+
+_NAMED = 5
+
+
+def notices_of_files(root: str, digests: Int64s, engine: Engine, but: str) -> tuple[str, ...]:
+    """Return sentences about the files below `root` that no row names; `digests` are those of the names in rows.
+
+    The file at the path `but`, which is the table, is not counted. Raises SourceError if a folder cannot be listed.
+    """
+    named = np.unique(digests)
+    count, first = 0, b""
+    others: Counter[str] = Counter()
+    level, seen = [b""], set[tuple[int, int]]()
+    while level:
+        looked = [each for each in _listed(root, level, engine) if each.identity not in seen]
+        new = {each.identity: each for each in reversed(looked)}  # the first of several links to a folder stays
+        seen |= new.keys()
+        level = []
+        for each in sorted(new.values()):
+            level += each.folders
+            others.update(dict(each.others))
+            images = each.images.split(b"\0") if each.images else []
+            for row in _rows_not_in(named, digests_of(images)):
+                count += 1
+                first = min(first or images[row], images[row])
+    return (*_of_images(root, count, first), *_of_others(root, others, but))
+
+
+def _rows_not_in(named: Int64s, digests: Int64s) -> list[int]:
+    """Return the rows of `digests` that are not among `named`, which is sorted and not empty.
+
+    (numpy's isin sorts both columns each time, which takes minutes for a thousand folders of a thousand images.)
+    """
+    at = np.minimum(np.searchsorted(named, digests), len(named) - 1)
+    return np.flatnonzero(named[at] != digests).tolist()
+
+
+def _of_images(root: str, count: int, first: bytes) -> list[str]:
+    if not count:
+        return []
+    are = counted(count, "image below {} is", "images below {} are").format(root)
+    return [f"{are} named by no row, and not converted; the first: {os.fsdecode(first)}."]
+
+
+def _of_others(root: str, others: Counter[str], but: str) -> list[str]:
+    if but.startswith(os.path.join(root, "")):
+        others[os.path.splitext(but)[1].lower()] -= 1
+    rows = [(ending, count) for ending, count in sorted(others.items(), key=lambda row: (-row[1], row[0])) if count > 0]
+    if not rows:
+        return []
+    total = counted(sum(count for _, count in rows), "other file is", "other files are")
+    kinds = first_few([f"{count:,} {ending or 'of other names'}" for ending, count in rows], _NAMED)
+    return [f"{total} below {root}, which no row needs: {kinds}."]
+
+
+def _listed(root: str, folders: list[bytes], engine: Engine) -> list[Looked]:
+    """Return what lies in these folders, in their order."""
+    some = [tuple(folders[start : start + _FOLDERS_A_TASK]) for start in range(0, len(folders), _FOLDERS_A_TASK)]
+    found: dict[bytes, Looked] = {}
+    for _, result, _ in engine.run(call, (partial(look_into, os.fsencode(root), each) for each in some)):
+        if isinstance(result, Death):
+            raise WorkerError(f"a worker died listing what is in {root}: {result.cause}. Use fewer --workers.")
+        found.update((each.folder, each) for each in result)
+    return [found[folder] for folder in folders]

@@ -1,0 +1,176 @@
+"""Rows: a table is read batch by batch; its rows are spooled, and what a Listing needs of them is kept as columns.
+
+While a batch is read, the workers look up the files of the batches before it. Memory holds a batch as objects, and all
+rows as columns: key, file name, class, size, and places in the spool. This module knows neither classes nor problems.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import compress
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+import xxhash
+
+from parallel_sharder.columns import Bytes, Int32s, Int64s, Texts
+from parallel_sharder.engines.engine import Engine, call
+from parallel_sharder.errors import Death, WorkerError
+from parallel_sharder.samples.image_fields import FIELDS
+from parallel_sharder.sources.survey import ScanProgress
+from parallel_sharder.sources.table.files import NO_FILE, sizes_of
+from parallel_sharder.sources.table.numbering import Labels
+from parallel_sharder.sources.table.paths import Paths
+from parallel_sharder.sources.table.row_keys import GivenKeys, keys_of_paths
+from parallel_sharder.sources.table.row_text import RowText
+from parallel_sharder.sources.table.spooled import Spooled, Stretches
+from parallel_sharder.sources.table.table import Batch, Choice, Table
+
+T = TypeVar("T")
+
+ENDINGS = tuple(sorted(FIELDS))
+"""The endings of images; in Rows.ending, their count stands for every other ending."""
+
+_ENDING = {ending.encode(): number for number, ending in enumerate(ENDINGS)}
+
+NO_IMAGE = -3
+"""The size of a file that was not looked up, because its ending is no image's."""
+
+
+class Rows(NamedTuple):
+    """The rows of a table that are of the wanted split, in the table's order, as columns.
+
+    `number` is the row's, counted from 1. `size` is that of the image's file, or NO_FILE, UNREADABLE or NO_IMAGE.
+    `digest` is XXH3-64 of the name, by which files are told that no row names.
+    """
+
+    number: Int64s
+    names: Texts
+    keys: Texts
+    ending: Bytes
+    class_index: Int32s
+    stretches: Stretches
+    digest: Int64s
+    size: Int64s
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Rows]) -> Rows:
+        """Return the rows of all parts, of which there is at least one."""
+        number, names, keys, ending, class_index, stretches, digest, size = zip(*parts, strict=True)
+        return cls(
+            np.concatenate(number),
+            Texts.concatenate(names),
+            Texts.concatenate(keys),
+            np.concatenate(ending),
+            np.concatenate(class_index),
+            Stretches.concatenate(stretches),
+            np.concatenate(digest),
+            np.concatenate(size),
+        )
+
+
+class Reader:
+    """Reads the rows of `table`, whose columns serve as `choice` says, into the spool.
+
+    `any_ending` accepts images of any ending.
+    """
+
+    def __init__(
+        self, table: Table, choice: Choice, labels: Labels, paths: Paths, spooled: Spooled, *, any_ending: bool
+    ) -> None:
+        self._table, self._choice, self._labels, self._paths = table, choice, labels, paths
+        self._spooled, self._any_ending = spooled, any_ending
+        self._row_text = RowText(choice, has_names=labels.has_row_labels and bool(labels.index))
+        self._given = GivenKeys(table.path, choice.key)
+        self._parts: list[Rows] = []
+        self.row_count = 0
+
+    def read(self, root: str, engine: Engine, progress: ScanProgress) -> Rows | None:
+        """Return the wanted rows, None if there are none; `row_count` is then that of all rows.
+
+        Sizes are looked up on `engine`, below `root`. `progress` hears how many batches of rows are done, of those that
+        were read. Raises SourceError for a row that cannot be read, and WorkerError if a worker dies.
+        """
+        done = 0
+        for count, (task, result, _) in enumerate(engine.run(call, self._tasks(os.fsencode(root))), 1):
+            if isinstance(result, Death):
+                words = f"a worker died looking up files below {root}: {result.cause}. Use fewer --workers."
+                raise WorkerError(words) from result
+            number, part = (number := task.keywords["number"]), self._parts[number]
+            self._parts[number] = part._replace(size=self._sizes(part, np.frombuffer(result, np.int64)))
+            done += len(part.number)
+            progress(count, len(self._parts), done)
+        self._given.refuse_bad()
+        parts, self._parts = self._parts, []  # so that the parts are free when the columns are whole
+        return Rows.concatenate(parts) if parts else None
+
+    def _tasks(self, root: bytes) -> Iterator[partial[bytes]]:
+        """Yield the look-up of each batch's files, once its rows are kept."""
+        for batch in self._table.batches(self._choice):
+            self.row_count += len(batch.images)
+            names = self._paths.names(batch.first, batch.images)
+            numbers = [number for number, name in enumerate(names, batch.first) if name]
+            if len(numbers) < len(names):
+                batch, names = _taken(batch, [bool(name) for name in names]), [*filter(None, names)]
+            if names:
+                self._add(numbers, names, batch)
+                yield partial(_sizes_of, root, b"\0".join(names), number=len(self._parts) - 1)
+
+    def _add(self, numbers: Sequence[int], names: Sequence[bytes], batch: Batch) -> None:
+        """Keep the columns of a batch, and spool the rest; sizes come later."""
+        choice, digest = self._choice, self._spooled.digest
+        keys = self._given.keys(numbers, batch.keys) if choice.key else keys_of_paths(names)
+        class_index = np.array(self._labels.of(batch.labels or [None] * len(names)), np.int32)
+        captions = self._captions(numbers, batch.captions) if choice.caption else ()
+        stretches = self._spooled.append(captions, self._row_text.texts(batch, names))
+        digest.update(b"\0".join((*names, *(keys if choice.key else ()), class_index.tobytes())))
+        ending = [_ENDING.get(name[name.rfind(b".") :].lower(), len(ENDINGS)) for name in names]
+        part = Rows(
+            np.array(numbers, np.int64),
+            Texts.of(names),
+            Texts.of(keys),
+            np.array(ending, np.uint8),
+            class_index,
+            stretches,
+            digests_of(names),
+            np.empty(0, np.int64),
+        )
+        self._parts.append(part)
+
+    def _sizes(self, part: Rows, sizes: Int64s) -> Int64s:
+        """Return the sizes of a part's files, NO_IMAGE for those whose ending is no image's."""
+        is_none = (part.ending == len(ENDINGS)) & (sizes != NO_FILE) & (not self._any_ending)
+        return np.where(is_none, NO_IMAGE, sizes)
+
+    def _captions(self, numbers: Sequence[int], captions: Sequence[str | None]) -> list[bytes | None]:
+        try:
+            return [None if caption is None else caption.encode() for caption in captions]
+        except UnicodeEncodeError as error:
+            row = numbers[captions.index(error.object)]
+            why = "it has half a surrogate pair, which no UTF-8 can hold"
+            remedy = 'Mend it, or leave captions out with --caption "".'
+            raise self._table.refused(row, self._choice.caption, why, remedy) from error
+
+
+def digests_of(names: Sequence[bytes]) -> Int64s:
+    """Return XXH3-64 of each name."""
+    return np.fromiter(map(xxhash.xxh3_64_intdigest, names), np.uint64, len(names)).view(np.int64)
+
+
+def _sizes_of(root: bytes, names: bytes, number: int) -> bytes:
+    """Return the sizes of a batch's files; its `number` is for the caller."""
+    del number
+    return sizes_of(root, names)
+
+
+def _taken(batch: Batch, wanted: Sequence[bool]) -> Batch:
+    """Return the wanted rows of a batch."""
+
+    def of(cells: Sequence[T]) -> list[T]:
+        return [*compress(cells, wanted)]
+
+    return Batch(
+        batch.first, of(batch.images), of(batch.labels), of(batch.captions), of(batch.keys), [*map(of, batch.texts)]
+    )

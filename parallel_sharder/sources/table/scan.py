@@ -1,0 +1,284 @@
+"""The table's scan: a TablePlace becomes a Listing.
+
+The labels are read first, and numbered. Then all rows are read and spooled, and their files are looked up. Rows without
+their file are left out and named, and files that no row names are counted. What decides the rows stands in the
+Listing's selection, so that another run and verify read the same ones.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xxhash
+
+from parallel_sharder.columns import Int64s, Texts
+from parallel_sharder.engines.engine import Engine
+from parallel_sharder.errors import SourceError, worded
+from parallel_sharder.kinds import Kind
+from parallel_sharder.model import Listing, Part, Place, Problem, Role
+from parallel_sharder.monitor.monitor import Monitor
+from parallel_sharder.sources.class_list import read_class_list
+from parallel_sharder.sources.folders import why_unreadable
+from parallel_sharder.sources.image_formats import formats_of
+from parallel_sharder.sources.key_rule import RULE
+from parallel_sharder.sources.source import SourceOptions
+from parallel_sharder.sources.table.below import notices_of_files
+from parallel_sharder.sources.table.chosen import FILE_NAME, ColumnOptions, choose
+from parallel_sharder.sources.table.files import NO_FILE, UNREADABLE
+from parallel_sharder.sources.table.formats import open_table
+from parallel_sharder.sources.table.found import TablePlace, split_alone
+from parallel_sharder.sources.table.numbering import TABLE_LIMIT, Labels, in_order, number
+from parallel_sharder.sources.table.paths import Paths
+from parallel_sharder.sources.table.row_keys import order_of_given, unique_keys
+from parallel_sharder.sources.table.rows import ENDINGS, Reader, Rows
+from parallel_sharder.sources.table.spooled import Spooled
+from parallel_sharder.sources.table.table import Choice, Table
+from parallel_sharder.stores.regular import read_regular
+from parallel_sharder.text import counted
+
+CAPTION = "txt"
+"""The field of captions."""
+
+
+class Scan:
+    """The scan of one table, as `options` want it read; `spool` is the file for rows, None in a preview."""
+
+    def __init__(self, place: TablePlace, options: SourceOptions, spool: str | None) -> None:
+        self._place, self._options, self._spool = place, options, spool
+
+    def listing(self, engine: Engine, monitor: Monitor) -> Listing:
+        """Return the Listing. Files are looked up on `engine`, and `monitor` hears how many batches of rows are done.
+
+        Raises SourceError for a table that cannot be read, or would mislabel, and if no row has its file.
+        """
+        place, options = self._place, self._options
+        before = _state_of(place.table)
+        wanted = ColumnOptions(options.image, options.label, options.caption, options.key, options.columns)
+        table = open_table(place.table, wanted.label_names)
+        choice = choose(place.table, table.columns, wanted)
+        _refuse_one_field(place.table, choice, options.image_field)
+        labels = self._labels(table, choice)
+        paths = Paths(place.table, choice.image, place.root, place.inner)
+        with Spooled(self._spool) as spooled:
+            reader = Reader(table, choice, labels, paths, spooled, any_ending=options.image_field is not None)
+            rows = reader.read(place.folder, engine, monitor.scanning)
+        if _state_of(place.table) != before:
+            raise SourceError(f"{place.table} has changed while it was read. Start again when it does not change.")
+        if rows is None:
+            raise self._nothing(reader.row_count)
+        listing = self._listing(rows, choice, labels)
+        digests = rows.digest[rows.size >= 0]
+        is_below = any(not name.startswith(b"/") for name in rows.names)
+        further = notices_of_files(place.folder, digests, engine, place.table) if is_below else ()
+        return dataclasses.replace(
+            listing,
+            found=self._found(table, choice, reader.row_count, listing),
+            notices=tuple(map(worded, (*self._notices(table, choice, labels, rows, listing), *further))),
+            selection=self._selection(choice, spooled.digest.hexdigest()),
+        )
+
+    def _notices(self, table: Table, choice: Choice, labels: Labels, rows: Rows, listing: Listing) -> list[str]:
+        """Return all notices about the rows."""
+        alone = split_alone(self._place) if labels.has_names else ""
+        return [
+            *table.notices,
+            *labels.notices,
+            *([alone] if alone else []),
+            *_notices(table, choice, rows),
+            *formats_of(listing, self._options.image_field),
+        ]
+
+    def _labels(self, table: Table, choice: Choice) -> Labels:
+        """Return the labels, in the order of the list that the options name, or of the classes that are known."""
+        if not choice.label:
+            return Labels()
+        values, names = table.labels(choice.label), self._options.known_classes
+        known = None if names is None else {each.label: (each.id, each.name) for each in names}
+        if known is None and self._options.meta is not None:
+            known = dict(enumerate(read_class_list(Path(self._options.meta), values.texts).items()))
+        if known is None and values.texts:
+            known = self._known_to_all_splits(choice.label, values.texts)
+        return number(table.path, choice.label, values, known)
+
+    def _known_to_all_splits(self, column: str, texts: set[str]) -> dict[int, tuple[str, str]] | None:
+        """Return the classes of the tables of all splits, which number them alike; None if no other has further ones.
+
+        Otherwise a label would mean another class in each split in whose table a class is missing.
+        """
+        every = set(texts)
+        for path in self._place.others:
+            other = open_table(path, (column,))
+            if column in other.columns:
+                every |= other.labels(column).texts
+        if len(every) == len(texts):
+            return None
+        return {label: (name, name) for label, name in enumerate(in_order(self._place.table, column, every))}
+
+    def _listing(self, rows: Rows, choice: Choice, labels: Labels) -> Listing:
+        """Return the Listing of the rows that have a file, in the order of their keys."""
+        problems = self._problems(rows)
+        kept = np.flatnonzero(rows.size >= 0)
+        if not len(kept):
+            raise self._nothing(len(rows.size), problems[0])
+        keys, names, numbers = (rows.keys, rows.names, rows.number)
+        if len(kept) < len(rows.size):
+            keys, names, numbers = keys.take(kept), names.take(kept), numbers[kept]
+        if choice.key:
+            order = order_of_given(keys, numbers, self._place.table)
+        else:
+            keys, order = unique_keys(keys, names, numbers, self._place.table)
+        chosen, keys, names = kept[order], keys.take(order), names.take(order)
+        places, parts = self._parts(rows, chosen, keys, names, choice)
+        return Listing(
+            (),
+            places,
+            labels.classes,
+            keys,
+            rows.class_index[chosen],
+            parts,
+            problems,
+            has_row_labels=labels.has_row_labels,
+        )
+
+    def _parts(
+        self, rows: Rows, chosen: Int64s, keys: Texts, names: Texts, choice: Choice
+    ) -> tuple[tuple[Place, ...], tuple[Part, ...]]:
+        """Return the places, and the parts of the rows `chosen`, which have these keys and names."""
+        folder, spool = self._place.folder, self._spool or self._place.table
+        places = (Place(folder, folder), Place(spool, os.path.basename(self._place.table)), Place(os.sep, os.sep))
+        is_elsewhere = np.fromiter((name.startswith(b"/") for name in names), np.bool_, len(names))
+        used, ending = np.unique(rows.ending[chosen], return_inverse=True)
+        endings = tuple((*ENDINGS, "")[number] for number in used.tolist())
+        image = Part(
+            Role.IMAGE,
+            endings,
+            np.where(is_elsewhere, 2, 0).astype(np.int32),
+            rows.size[chosen],
+            ending=ending.astype(np.uint8),
+            names=_names_that_differ(keys, names, endings, ending.tolist()),
+        )
+        stretches = rows.stretches.take(chosen)
+        texts = _spooled(CAPTION, stretches.caption_offset, stretches.caption_size)
+        row = _spooled(Role.ROW, stretches.row_offset, stretches.row_size)
+        return places, (image, texts, row) if choice.caption else (image, row)
+
+    def _problems(self, rows: Rows) -> tuple[Problem, ...]:
+        """Return one problem for each row whose image cannot be stored."""
+        problems = []
+        for row in np.flatnonzero(rows.size < 0).tolist():
+            path = os.path.join(self._place.folder, os.fsdecode(rows.names[row]))
+            size, of_row = int(rows.size[row]), f"row {rows.number[row]:,} of the table"
+            if size == NO_FILE and not os.path.islink(path):
+                kind, detail = Kind.NO_FILE, f"{of_row} names it{_hint(path)}"
+            elif size in (NO_FILE, UNREADABLE):
+                kind, detail = Kind.UNREADABLE, f"{why_unreadable(path)}; {of_row} names it"
+            else:
+                kind, detail = Kind.OTHER_ENDING, f"{of_row} names it; --image-field stores files of any ending"
+            problems.append(Problem(kind, path, rows.keys[row].decode(), detail))
+        return tuple(problems)
+
+    def _nothing(self, row_count: int, first: Problem | None = None) -> SourceError:
+        table, folder = self._place.table, self._place.folder
+        if first is not None:
+            return SourceError(
+                f"none of {counted(row_count, 'row')} of {table} has an image that can be stored; the first: "
+                f"{first.path}: {first.kind.meaning}. Name the folder that the paths are relative to with --root."
+            )
+        if row_count:
+            return SourceError(
+                f"none of {counted(row_count, 'row')} of {table} names an image in {folder}. Choose another --split, "
+                "or leave it out, which converts all rows."
+            )
+        return SourceError(f"{table} has no rows. Each row is one sample.")
+
+    def _found(self, table: Table, choice: Choice, row_count: int, listing: Listing) -> tuple[tuple[str, str], ...]:
+        """Return what was found and where, each with a name."""
+        place = self._place
+        columns = [f"image: {choice.image}", f"label: {choice.label or 'none'}", f"caption: {choice.caption or 'none'}"]
+        columns += [f"key: {choice.key}"] if choice.key else []
+        columns.append(f"in the JSON: {', '.join(choice.in_json) or 'no other'}")
+        found = [
+            ("layout", f"table, {counted(row_count, 'row')} of {place.table} ({table.format})"),
+            ("images", f"{len(listing):,}, by paths relative to {place.root}"),
+            ("columns", "; ".join(columns)),
+        ]
+        if listing.is_labelled:
+            found.append(("classes", _classes_in_words(listing, self._options)))
+        return tuple(found)
+
+    def _selection(self, choice: Choice, digest: str) -> dict[str, Any]:
+        """Return what decides which rows are read and how. The table's path is relative to the root."""
+        options = self._options
+        meta = None if options.meta is None else xxhash.xxh3_128(read_regular(os.fspath(options.meta))).hexdigest()
+        return {
+            "key_rule": RULE,
+            "table": os.path.relpath(self._place.table, options.folder),
+            "image": choice.image,
+            "label": choice.label,
+            "caption": choice.caption,
+            "key": choice.key,
+            "columns": [*choice.in_json],
+            "image_field": options.image_field,
+            "meta": meta,
+            "rows": digest,
+        }
+
+
+def _refuse_one_field(table: str, choice: Choice, image_field: str | None) -> None:
+    """Raise SourceError if the image and the caption would be one field, which readers refuse or lose."""
+    if choice.caption and image_field == CAPTION:
+        raise SourceError(
+            f"{table}: the column {choice.caption!r} is stored in the field {CAPTION}, and --image-field {CAPTION} "
+            'would store the images there too. Choose another --image-field, or no captions with --caption "".'
+        )
+
+
+def _state_of(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:  # opening the table raises the error that says why
+        return None
+    return status.st_size, status.st_mtime_ns
+
+
+def _hint(path: str) -> str:
+    return "; its path has backslashes, and this system's have slashes" if "\\" in path else ""
+
+
+def _names_that_differ(keys: Texts, names: Texts, endings: tuple[str, ...], ending: list[int]) -> Texts | None:
+    """Return the names that are not the key and the ending, and empty ones for the others; None if all are empty."""
+    usual = [each.encode() for each in endings]
+    pairs = zip(keys, names, ending, strict=True)
+    others = Texts.of(b"" if key + usual[number] == name else name.lstrip(b"/") for key, name, number in pairs)
+    return others if any(others) else None
+
+
+def _spooled(role: str, offset: Int64s, size: Int64s) -> Part:
+    """Return the part of blobs in the spool, which is the second place; `size` is -1 where a row has none."""
+    place = np.where(size < 0, -1, 1).astype(np.int32)
+    return Part(role, (f".{role}",), place, size, offset.reshape(-1, 1))
+
+
+def _notices(table: Table, choice: Choice, rows: Rows) -> list[str]:
+    """Return sentences about what the shards have not, or have in another way."""
+    notices = []
+    if "" in table.columns:
+        notices.append(f"{table.path} has a column without a name, which is not converted.")
+    if FILE_NAME in choice.in_json:
+        notices.append(f"The column {FILE_NAME} stands in the JSON in place of the path of the image's file.")
+    if choice.caption and (missing := int(np.count_nonzero(rows.stretches.caption_size < 0))):
+        notices.append(f"{counted(missing, 'row has', 'rows have')} no caption, and no txt is stored for them.")
+    return notices
+
+
+def _classes_in_words(listing: Listing, options: SourceOptions) -> str:
+    if listing.has_row_labels:
+        return f"over {TABLE_LIMIT:,}, so that each row has its label, and there is no class table"
+    order = f"as {options.meta} lists them" if options.meta is not None else "as the table numbers them"
+    if options.meta is None and any(each.id != str(each.label) for each in listing.classes):
+        order = "numbered from 0, sorted by name"
+    return f"{len(listing.classes):,}, {order}"
