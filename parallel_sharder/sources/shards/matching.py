@@ -1,0 +1,135 @@
+"""Matching: a worker finds the samples of one shard for which a condition of --where holds.
+
+It reads the headers of each sample again, and of its members `cls` and `json` alone, and these only if the condition
+compares what they have. The values are the top-level names of the JSON, and `cls`: a whole number if the member is one,
+else its text. A member that cannot be read as such is a SourceError. Workers use this module.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from array import array
+from typing import Any, NamedTuple
+
+from parallel_sharder.errors import SourceError, unreadable
+from parallel_sharder.sources.shards.where import Condition
+from parallel_sharder.stores.regular import open_regular
+from parallel_sharder.tar.headers import members_within, reader
+from parallel_sharder.tar.member_header import Read, TarMember, refusal
+from parallel_sharder.tar.names import key_and_field
+from parallel_sharder.text import counted
+
+LIMIT_BYTES = 64 << 20
+"""The largest cls or JSON that is read: real ones have some kilobytes, and each is parsed in memory."""
+
+NAMES_LIMIT = 100
+"""How many names are kept for people, who misspell one: more are no help, and JSON can have any number."""
+
+_NUMBER = re.compile(rb"\s*(-?[0-9]{1,18})\s*")
+_MEND = "Mend it, or leave the sample out by --drop."
+
+
+class Matching(NamedTuple):
+    """Whether the condition holds for each sample of one shard, a byte a sample.
+
+    `names` are those that the values of the samples have; of many, the first NAMES_LIMIT and what the condition names.
+    """
+
+    images: bytes
+    names: frozenset[str]
+
+
+class Stretches(NamedTuple):
+    """The stretches of samples in the shard at `path`: stretch i belongs to sample `sample[i]`, counted from 0.
+
+    All columns are native: int32 samples, which do not decrease, and int64 offsets and sizes.
+    """
+
+    path: str
+    sample: bytes
+    offset: bytes
+    size: bytes
+
+
+def matching(stretches: Stretches, condition: Condition) -> Matching:
+    """Return for which samples the condition holds. Raises SourceError if a sample cannot be read."""
+    names = frozenset(condition.names())
+    samples = array("i", stretches.sample)
+    held = bytearray((samples[-1] + 1) if samples else 0)
+    there: set[str] = set()
+    try:
+        with open(stretches.path, "rb", buffering=0, opener=open_regular) as file:
+            values = _Values(reader(file.fileno()), stretches.path, names)
+            columns = zip(samples, array("q", stretches.offset), array("q", stretches.size), strict=True)
+            last = 0
+            for sample, offset, size in columns:
+                if sample != last:
+                    held[last] = _holds(condition, values.taken(), names, there)
+                    last = sample
+                values.look_in(offset, offset + size)
+            if samples:
+                held[last] = _holds(condition, values.taken(), names, there)
+    except OSError as error:
+        raise unreadable(stretches.path, error) from error
+    return Matching(bytes(held), frozenset(there))
+
+
+def _holds(condition: Condition, values: dict[str, Any], names: frozenset[str], there: set[str]) -> bool:
+    """Return whether the condition holds for a sample, and note in `there` which names the sample has."""
+    there.update(name for name in names if name in values)
+    if len(there) < NAMES_LIMIT:
+        there.update(values)
+    return condition.holds(values)
+
+
+class _Values:
+    """Collects the values of one sample after another, from the stretches that it is told."""
+
+    def __init__(self, read: Read, path: str, names: frozenset[str]) -> None:
+        self._read = read
+        self._path = path
+        self._wants_label = "cls" in names
+        self._wants_json = bool(names - {"cls"})
+        self._members: dict[str, TarMember] = {}
+
+    def look_in(self, start: int, stop: int) -> None:
+        """Note where the sample has its label and its JSON. Raises SourceError if the stretch is none."""
+        for member in members_within(self._read, start, stop, self._path):
+            parts = None if member.kind else key_and_field(member.name)
+            field = "" if parts is None else parts[1].lower()  # readers compare fields so
+            if field in ("cls", "json"):
+                self._members[field] = member
+
+    def taken(self) -> dict[str, Any]:
+        """Return the values of the sample, and begin the next one."""
+        label, fields = self._members.get("cls"), self._members.get("json")
+        self._members = {}
+        values: dict[str, Any] = {}
+        if fields is not None and (self._wants_json or label is None):
+            values = self._parsed(fields)
+        if label is not None and self._wants_label:
+            values["cls"] = self._label(label)
+        return values
+
+    def _label(self, member: TarMember) -> int | str:
+        content = self._content(member)
+        match = _NUMBER.fullmatch(content)
+        return int(match[1]) if match else content.decode("utf-8", "surrogateescape").strip()
+
+    def _parsed(self, member: TarMember) -> dict[str, Any]:
+        try:
+            content = json.loads(self._content(member))
+        except (ValueError, RecursionError) as error:
+            raise refusal(self._path, member.offset, f"{member.name} is no JSON: {error}", _MEND) from error
+        return content if isinstance(content, dict) else {}
+
+    def _content(self, member: TarMember) -> bytes:
+        if member.size > LIMIT_BYTES:
+            words = f"{member.name} has {counted(member.size, 'byte')}; --where reads up to {LIMIT_BYTES:,}"
+            raise refusal(self._path, member.offset, words, _MEND)
+        content = self._read(member.data, member.size)
+        if len(content) < member.size:
+            raise SourceError(f"{os.path.abspath(self._path)} has become shorter while it was read. Copy it again.")
+        return content
