@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -14,7 +15,7 @@ import pytest
 import scipy.io
 
 from parallel_sharder.errors import SourceError
-from parallel_sharder.sources.imagenet.classes import META_TAKES, ilsvrc_ids, read_classes
+from parallel_sharder.sources.imagenet.classes import META_TAKES, PACKAGE_TABLE, ilsvrc_ids, read_classes
 from tests import made
 
 pytestmark = pytest.mark.usefixtures("typed")
@@ -29,6 +30,19 @@ def names_in(path: Path) -> list[tuple[str, str]]:
     classes = read_classes(path, "devkit")
     assert [ilsvrc_ids()[row.wnid] for row in classes] == [row.label for row in classes]
     return [(row.wnid, row.name) for row in classes]
+
+
+def test_table_in_this_package() -> None:
+    """The package has all 1,000 classes, with the devkit's IDs and words, for either order of labels."""
+    by_id = {row.label: (row.wnid, row.name) for row in read_classes(PACKAGE_TABLE, "devkit")}
+    assert list(range(1, 1001)) == sorted(by_id)
+    assert ("n02119789", "kit fox, Vulpes macrotis") == by_id[1]
+    assert TENCH == by_id[449]
+    assert [TENCH[1], GOLDFISH[1]] == [row.name for row in read_classes(PACKAGE_TABLE, "sorted")[:2]]
+    content = "".join(f"{label} {wnid} {name}\n" for label, (wnid, name) in sorted(by_id.items()))
+    assert (
+        "8c038b13b7818a5345d64dbe24970e3f" == hashlib.md5(content.encode(), usedforsecurity=False).hexdigest()
+    )  # of the devkit's rows
 
 
 def torch_zip(saved: object) -> bytes:

@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from parallel_sharder.errors import SourceError
 from parallel_sharder.model import Listing
 from parallel_sharder.sources.imagenet import kaggle_tree, official, tree
-from parallel_sharder.sources.imagenet.classes import ilsvrc_ids
+from parallel_sharder.sources.imagenet.classes import PACKAGE_TABLE, ilsvrc_ids
 from parallel_sharder.sources.imagenet.layouts import find_layout
 from tests import made
 from tests.made import NAMES, WNIDS, Made
@@ -69,10 +68,8 @@ def check_both(root: Path, expected: Made) -> tuple[Listing, Listing]:
     train, val = listing_of(root), listing_of(root, "val")
     for listing, word in ((train, "n"), (val, "ILSVRC2012_val")):
         keys = {key for key in expected.wnids if key.startswith(word)}
-        assert [key.encode() for key in sorted(keys)] == listing.keys.tolist()
-        found = {
-            key.decode(): listing.classes[listing.class_index[row]] for row, key in enumerate(listing.keys.tolist())
-        }
+        assert [key.encode() for key in sorted(keys)] == list(listing.keys)
+        found = {key.decode(): listing.classes[listing.class_index[row]] for row, key in enumerate(listing.keys)}
         assert {key: expected.wnids[key] for key in keys} == {key: row.id for key, row in found.items()}
         assert all(ilsvrc_ids()[row.id] == row.label for row in found.values())
         assert () == listing.problems
@@ -157,7 +154,7 @@ def test_meta_leaves_the_labels_to_be_found(tmp_path: Path, form: str) -> None:
             "".join(f"{label}\n" for label in labels_by(ilsvrc_ids(), expected))
         )
     listing = listing_of(tmp_path / "set", "val", meta=meta)
-    assert [expected.wnids[key.decode()] for key in listing.keys.tolist()] == [
+    assert [expected.wnids[key.decode()] for key in listing.keys] == [
         listing.classes[index].id for index in listing.class_index.tolist()
     ]
 
@@ -212,12 +209,14 @@ def test_devkit_beside_a_zip_without_lists(tmp_path: Path) -> None:
     """A zip of Kaggle's tree that lacks the LOC_ files is read with a devkit beside it."""
     expected = ilsvrc2017(tmp_path / "raw")
     root = made.kaggle_zip(tmp_path / "zip", tmp_path / "raw").parent
-    text = refusal(root)
-    assert f"no class list (LOC_synset_mapping.txt) found. Looked for:\n  {root}/imagenet-object-local" in text
+    assert dict(listing_of(root).found)["classes"].endswith(" in the table in this package")
+    assert f"no labels for the flat val folder found. Looked for:\n  {root}/imagenet-object-local" in refusal(
+        root, "val"
+    )
     made.write_devkit(root, labels_by(ilsvrc_ids(), expected))
     for split in ("train", "val"):
         listing = listing_of(root, split)
-        assert [expected.wnids[key.decode()] for key in listing.keys.tolist()] == [
+        assert [expected.wnids[key.decode()] for key in listing.keys] == [
             listing.classes[index].id for index in listing.class_index.tolist()
         ]
 
@@ -279,17 +278,20 @@ def test_torchvisions_class_list(tmp_path: Path) -> None:
 
 def test_places_without_any_list(tmp_path: Path) -> None:
     """The message lists the places in one folder, then the other folders, then one remedy."""
-    made.classic_train(tmp_path / "set")
+    made.flat_val(tmp_path / "set")
     shutil.rmtree(tmp_path / "set" / DEVKIT)
-    lines = refusal(tmp_path / "set").splitlines()
-    assert "no class list (the devkit's meta.mat) found. Looked for:" == lines[0]
-    assert f"  {tmp_path}/set/LOC_synset_mapping.txt" in lines
-    assert (
-        f"  and the same in {tmp_path}, {tmp_path.parent}, {tmp_path}/set/{DEVKIT}, {tmp_path}/set/train" == lines[-2]
-    )
-    assert (
-        f"Put {DEVKIT}.tar.gz or LOC_synset_mapping.txt into {tmp_path}/set, or name the file with meta." == lines[-1]
-    )
+    lines = refusal(tmp_path / "set", "val").splitlines()
+    assert "no labels for the flat val folder found. Looked for:" == lines[0]
+    assert f"  {tmp_path}/set/LOC_val_solution.csv" in lines
+    assert f"  and the same in {tmp_path}, {tmp_path.parent}, {tmp_path}/set/{DEVKIT}, {tmp_path}/set/val" == lines[-2]
+    assert lines[-1].startswith(f"Put {DEVKIT}.tar.gz, which holds them, or Kaggle's LOC_val_solution.csv into ")
+
+
+def test_labels_without_a_class_list(tmp_path: Path) -> None:
+    """The ground truth alone labels a flat val folder: the table in this package has the ILSVRC2012_IDs."""
+    expected = made.flat_val(tmp_path)
+    (tmp_path / DEVKIT / "data" / "meta.mat").unlink()
+    check(listing_of(tmp_path, "val"), expected, set(expected.wnids), set())
 
 
 @pytest.mark.parametrize("name", ["LOC_synset_mapping.txt", "LOC_val_solution.csv"])
@@ -332,5 +334,4 @@ def test_ground_truth_after_windows(tmp_path: Path) -> None:
 def test_set_at_the_root_of_a_file_system(images: str) -> None:
     """A set that is mounted at / is read, though fewer folders lie above it than are usually looked into."""
     for module in (kaggle_tree, tree, official):
-        with pytest.raises(SourceError, match=r"no class list .* Looked for"):
-            module.find(Path(images), "train", None, None)
+        assert PACKAGE_TABLE == module.find(Path(images), "train", None, None).class_list

@@ -12,7 +12,9 @@ import pytest
 
 from parallel_sharder import Options, VerifyOptions, convert, verify_shards
 from parallel_sharder.errors import SourceError
+from parallel_sharder.sources.find import find_source
 from parallel_sharder.sources.imagenet.layouts import find_layout
+from parallel_sharder.sources.source import SourceOptions
 from tests import made
 from tests.made import WNIDS, Made, val_key
 from tests.test_convert import digests
@@ -241,27 +243,27 @@ def test_other_data(tmp_path: Path) -> None:
     """For a folder that is not ImageNet, the message lists its folders, and its files by ending, in one line."""
     for number in range(40):
         (tmp_path / f"train-{number:02}.parquet").touch()
-    for name in ("README", "a.tar.gz", "b.jpg", "c.JPEG", "d.md"):
+    for name in ("README", "a.gz", "b.txt", "c.xml", "d.md"):
         (tmp_path / name).touch()
     (tmp_path / "cats").mkdir()
-    (tmp_path / "cats" / "cat.JPEG").touch()
+    (tmp_path / "cats" / "cat.txt").touch()
     lines = refusal(tmp_path).splitlines()
     assert (
-        f"{tmp_path} holds 1 folder (cats) and 45 files (40 .parquet, 1 without ending, 1 .tar.gz, and others; "
-        "the first: README, a.tar.gz, b.jpg, ...)." == lines[-2]
+        f"{tmp_path} holds 1 folder (cats) and 45 files (40 .parquet, 1 without ending, 1 .gz, and others; "
+        "the first: README, a.gz, b.txt, ...)." == lines[-2]
     )
     assert "Name the folder that holds one of them with --root." == lines[-1]
 
 
 def test_class_folders_of_other_images(tmp_path: Path) -> None:
-    """Class folders whose images have other names are not found as images, and neither are annotations alone."""
+    """Class folders whose images have other names are no ImageNet, and neither are annotations alone."""
     for wnid in WNIDS[:3]:
         (tmp_path / "sketch" / wnid).mkdir(parents=True)
         (tmp_path / "sketch" / wnid / "sketch_1.JPEG").touch()
         (tmp_path / "boxes" / wnid).mkdir(parents=True)
         (tmp_path / "boxes" / wnid / f"{wnid}_1.xml").touch()
-    for root in (tmp_path, tmp_path / "sketch", tmp_path / "boxes"):
-        assert refusal(root).endswith("Name the folder that holds one of them with --root.")
+    assert "folders" == find_source(SourceOptions(root=(str(tmp_path / "sketch"),))).kind.layout
+    assert refusal(tmp_path / "boxes").endswith("Name the folder that holds one of them with --root.")
 
 
 def test_root_that_may_not_be_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -306,7 +308,7 @@ def test_images_deeper_or_with_the_class_in_their_names(both: tuple[Path, Made, 
     assert f"{root / split} holds no image of the {split} set. Expected were files named " in told
     assert f"\n{root / split} holds {'5 folders' if split == 'train' else '12 files'}" in told
     shell(command_in(told))
-    assert set(expected.wnids) == {key.decode() for key in listing_of(root, split).keys.tolist()}
+    assert set(expected.wnids) == {key.decode() for key in listing_of(root, split).keys}
 
 
 def test_images_with_names_of_their_own(both: tuple[Path, Made, Made]) -> None:

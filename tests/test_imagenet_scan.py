@@ -20,6 +20,7 @@ from parallel_sharder.model import Listing, Role
 from parallel_sharder.monitor.monitor import Silent
 from parallel_sharder.sources.imagenet.classes import read_classes
 from parallel_sharder.sources.source import SourceOptions, open_source
+from parallel_sharder.sources.spool import Scratch
 from parallel_sharder.sources.survey import results_of
 from tests import made
 from tests.conftest import without_privileges
@@ -34,14 +35,14 @@ def listing_of(
     meta: Path | None = None,
     layout: str | None = None,
 ) -> Listing:
-    options = SourceOptions(root=root, split=split, labels=labels, xml_root=xml_root, meta=meta, layout=layout)
+    options = SourceOptions(root=(str(root),), split=split, labels=labels, xml_root=xml_root, meta=meta, layout=layout)
     with open_engine(0, None) as engine, open_source(options) as source:
-        return source.scan(engine, Silent())
+        return source.scan(engine, Silent(), Scratch())
 
 
 def check(listing: Listing, expected: Made, keys: set[str], annotated: set[str]) -> None:
     """Rows are sorted and unique, and each points at its files, sizes and class."""
-    rows = [key.decode() for key in listing.keys.tolist()]
+    rows = [key.decode() for key in listing.keys]
     assert sorted(keys) == rows
     images, xmls = listing.part(Role.IMAGE), listing.part(Role.ANNOTATION)
     for row, key in enumerate(rows):
@@ -344,23 +345,30 @@ def test_two_layouts(tmp_path: Path) -> None:
 
 
 def test_no_devkit(tmp_path: Path) -> None:
-    """The places of the class list are listed, with what to do."""
-    made.classic_train(tmp_path)
+    """Without a class list, the table in this package has the labels and words of class folders, and is named."""
+    expected = made.classic_train(tmp_path)
     (tmp_path / "ILSVRC2012_devkit_t12" / "data" / "meta.mat").unlink()
-    text = refusal(tmp_path)
-    assert f"{tmp_path}/ILSVRC2012_devkit_t12/data/meta.mat" in text
-    assert "or name the file with meta." in text
+    for labels, tench in (("devkit", 449), ("sorted", 0)):
+        listing = listing_of(tmp_path, labels=labels)
+        check(listing, expected, set(expected.wnids), stems(tmp_path, "train/*/*.xml"))
+        assert "5 of the 1,000 in the table in this package" == dict(listing.found)["classes"]
+        assert (tench, "n01440764", "tench, Tinca tinca") == row_of(listing, "n01440764")
+
+
+def row_of(listing: Listing, wnid: str) -> tuple[int, str, str]:
+    [row] = [row for row in listing.classes if row.id == wnid]
+    return row.label, row.id, row.name
 
 
 def test_kaggle_without_its_mapping(tmp_path: Path) -> None:
-    """Missing places of Kaggle's class list and of its val labels are listed too."""
+    """The places of val's labels are listed if none exists; the class list is not missed."""
     made.kaggle(tmp_path)
     (tmp_path / "LOC_val_solution.csv").unlink()
+    (tmp_path / "LOC_synset_mapping.txt").unlink()
     assert f"no labels for the flat val folder found. Looked for:\n  {tmp_path}/LOC_val_solution.csv" in refusal(
         tmp_path, "val"
     )
-    (tmp_path / "LOC_synset_mapping.txt").unlink()
-    assert f"  {tmp_path}/LOC_synset_mapping.txt" in refusal(tmp_path)
+    assert dict(listing_of(tmp_path).found)["classes"].endswith(" in the table in this package")
 
 
 def test_meta_elsewhere(tmp_path: Path) -> None:

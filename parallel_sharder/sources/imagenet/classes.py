@@ -1,8 +1,9 @@
 """Classes: a class list, such as a devkit's meta.mat or Kaggle's LOC_synset_mapping.txt, becomes labels and names.
 
 A small file goes in, and Synsets sorted by WordNet ID come out. A list that is damaged or ambiguous is a SourceError
-that names the file and the row. Lists of other projects are parsed by foreign_lists. Only this module imports scipy,
-and only when a meta.mat is read, because the import takes longer than many a whole run.
+that names the file and the row. Lists of other projects are parsed by foreign_lists. Where there is no list, the table
+in this package has the IDs and words of the 1,000 classes. Only this module imports scipy, and only when a meta.mat is
+read, because the import takes longer than many a whole run.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from parallel_sharder.errors import SourceError
-from parallel_sharder.model import WNID, ImageClass
+from parallel_sharder.model import ImageClass
 from parallel_sharder.sources.imagenet.foreign_lists import (
     is_from_torch,
     rows_from_json,
     rows_from_python,
     rows_from_torch,
 )
+from parallel_sharder.sources.imagenet.names import WNID
 from parallel_sharder.sources.small_files import SmallFile, decode_text, read_content
 from parallel_sharder.text import counted
 
@@ -59,10 +61,25 @@ class Synset(NamedTuple):
         return ImageClass(self.label, self.name, self.wnid)
 
 
-def read_classes(path: SmallFile, labels: str) -> tuple[Synset, ...]:
+class PackageTable:
+    """The 1,000 classes of ILSVRC2012 as this package has them: their ILSVRC2012_IDs, wnids and words.
+
+    Source: meta.mat of ILSVRC2012_devkit_t12, rows without children. Line i of each file is of the class with ID i.
+    """
+
+    def __str__(self) -> str:
+        return "the table in this package"
+
+
+PACKAGE_TABLE = PackageTable()
+
+ClassList = SmallFile | PackageTable
+
+
+def read_classes(path: ClassList, labels: str) -> tuple[Synset, ...]:
     """Return the classes that `path` lists, sorted by wnid and labelled in the order `labels` (one of options.LABELS).
 
-    `path` is one of the files in META_TAKES. Raises SourceError, which names the file and the row, if it is not.
+    A file is one of those in META_TAKES. Raises SourceError, which names the file and the row, if it is not.
     """
     synsets = sorted(_synsets(path))
     wnids = [synset.wnid for synset in synsets]
@@ -87,15 +104,15 @@ def read_classes(path: SmallFile, labels: str) -> tuple[Synset, ...]:
 
 @functools.cache
 def ilsvrc_ids() -> dict[str, int]:
-    """Return the ILSVRC2012_ID of each of the 1,000 wnids, which Kaggle's files do not have.
-
-    Source: meta.mat of ILSVRC2012_devkit_t12, rows without children. Line i of the table is the wnid of ID i.
-    """
-    table = resources.files("parallel_sharder.sources.imagenet").joinpath("ilsvrc2012_wnids.txt").read_text("ascii")
-    return {wnid: number for number, wnid in enumerate(table.split(), 1)}
+    """Return the ILSVRC2012_ID of each of the 1,000 wnids, which Kaggle's files do not have (see PackageTable)."""
+    return {wnid: number for number, wnid in enumerate(_lines("ilsvrc2012_wnids.txt"), 1)}
 
 
-def _id(synset: ListedClass, path: SmallFile) -> int:
+def _lines(name: str) -> list[str]:
+    return resources.files("parallel_sharder.sources.imagenet").joinpath(name).read_text("ascii").splitlines()
+
+
+def _id(synset: ListedClass, path: ClassList) -> int:
     if synset.ilsvrc_id is None:
         raise SourceError(
             f"{path}: {synset.wnid} is not one of the 1,000 classes of ILSVRC2012 and has no devkit label. "
@@ -104,8 +121,10 @@ def _id(synset: ListedClass, path: SmallFile) -> int:
     return synset.ilsvrc_id
 
 
-def _synsets(path: SmallFile) -> list[ListedClass]:
-    """Return the classes that `path` lists. Its name, or its first bytes, decide how it is parsed."""
+def _synsets(path: ClassList) -> list[ListedClass]:
+    """Return the classes that `path` lists. A file's name, or its first bytes, decide how it is parsed."""
+    if isinstance(path, PackageTable):
+        return _with_ids(zip(ilsvrc_ids(), _lines("ilsvrc2012_words.txt"), strict=True))
     content = read_content(path)
     if path.suffix == ".mat" or content.startswith(b"MATLAB"):
         return _from_mat(content, path)

@@ -13,7 +13,7 @@ import pickle
 import zipfile
 from typing import Any, NoReturn
 
-from parallel_sharder.model import WNID
+from parallel_sharder.sources.imagenet.names import WNID
 
 PICKLE_LIMIT_BYTES = 64 << 20
 """The largest pickle that is read. Torchvision's file has under 1 MB."""

@@ -14,8 +14,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from parallel_sharder.model import WNID
-from parallel_sharder.sources.imagenet.names import name_rule, packed_class
+from parallel_sharder.sources.imagenet.names import WNID, name_rule, packed_class
 from parallel_sharder.sources.names import NameKind
 from parallel_sharder.text import counted
 
@@ -97,6 +96,11 @@ def seen_in(path: Path) -> Seen | None:
     if split is not None:
         return Seen(split, FLAT)
     return Seen("train", PACKED) if any(map(packed_class, glance.files)) else None
+
+
+def leads_up(folder: Path) -> bool:
+    """Return whether the path is a link to a folder that it lies in, at whatever level; such a link is not followed."""
+    return os.path.islink(folder) and folder.parent.resolve().is_relative_to(folder.resolve())
 
 
 def _ending(name: str) -> str:

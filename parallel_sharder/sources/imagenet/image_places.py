@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from parallel_sharder.options import LAYOUTS
+from parallel_sharder.options import IMAGENET_LAYOUTS
 from parallel_sharder.sources.imagenet import kaggle_tree, kaggle_zip, official, tree
 from parallel_sharder.sources.imagenet.glance import seen_in
 from parallel_sharder.sources.imagenet.layout import Layout
@@ -30,7 +30,7 @@ class _Module(Protocol):
         """Return the layout with its images at `images`."""
 
 
-_MODULES: dict[str, _Module] = dict(zip(LAYOUTS, (tree, kaggle_tree, official, kaggle_zip), strict=True))
+_MODULES: dict[str, _Module] = dict(zip(IMAGENET_LAYOUTS, (tree, kaggle_tree, official, kaggle_zip), strict=True))
 
 
 class ImagePlace(NamedTuple):
@@ -53,7 +53,7 @@ class ImagePlace(NamedTuple):
         return os.path.isdir(self.path) if self.is_folder else os.path.isfile(self.path)
 
     def find(self, split: str, xml_root: Path | None, meta: Path | None) -> Layout:
-        """Return the layout with its images at this place. Raises SourceError if the class list is missing."""
+        """Return the layout with its images at this place. Raises SourceError if the class list is damaged."""
         if self.shape:
             return tree.find_alone(self.shape, self.path, split, xml_root, meta)
         return _MODULES[self.word].find(self.path, split, xml_root, meta)

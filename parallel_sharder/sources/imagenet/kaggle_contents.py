@@ -12,13 +12,13 @@ from array import array
 from collections import defaultdict
 
 from parallel_sharder.errors import SourceError
-from parallel_sharder.model import WNID, Place
+from parallel_sharder.model import Place
 from parallel_sharder.sources.contents import NO_FILES, Contents, FileColumns, names_at_top, stranger, strangers
-from parallel_sharder.sources.imagenet.names import name_rule
+from parallel_sharder.sources.imagenet.names import WNID, name_rule
 from parallel_sharder.sources.names import JunkCount, NameKind, NameRule
 from parallel_sharder.sources.small_files import InZip
-from parallel_sharder.sources.tar_headers import refusal
 from parallel_sharder.sources.zips import UNZIP, ZipMember, zip_members
+from parallel_sharder.tar.member_header import refusal
 
 _IMAGES, _ANNOTATIONS = "ILSVRC/Data/CLS-LOC", "ILSVRC/Annotations/CLS-LOC"
 _ABOVE = re.compile(r"((?!__MACOSX/)(?:[^/]+/)*?)ILSVRC/(?:Data|Annotations)/CLS-LOC/")

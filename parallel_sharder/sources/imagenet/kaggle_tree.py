@@ -28,7 +28,7 @@ def places(root: Path, split: str) -> list[Path]:
 
 
 def find(images: Path, split: str, xml_root: Path | None, meta: Path | None) -> Layout:
-    """Return the layout with its images at `images`. Raises SourceError if the class list is missing."""
+    """Return the layout with its images at `images`. Raises SourceError if the class list is damaged."""
     ilsvrc = images.parent.parent.parent  # the file system's root is its own parent
     top = ilsvrc.parent
     folders = [top, ilsvrc, top.parent, images.parent.parent, images.parent]

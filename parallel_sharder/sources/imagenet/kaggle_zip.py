@@ -27,7 +27,7 @@ def places(root: Path, split: str) -> list[Path]:
 
 
 def find(images: Path, split: str, xml_root: Path | None, meta: Path | None) -> Layout:
-    """Return the layout with its images in the zip `images`. Raises SourceError if the class list is missing."""
+    """Return the layout with its images in the zip `images`. Raises SourceError if the class list is damaged."""
     refuse_another(str(images))
     folders = images.parents[:3]
     classes = class_list(split, meta, MAPPING, class_list_places([kaggle_classes(images)], folders))

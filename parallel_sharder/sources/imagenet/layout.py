@@ -13,9 +13,10 @@ from pathlib import Path
 
 from parallel_sharder.errors import SourceError
 from parallel_sharder.options import SPLITS
+from parallel_sharder.sources.imagenet.classes import ClassList
 from parallel_sharder.sources.imagenet.list_places import ListPlaces
-from parallel_sharder.sources.small_files import InTar, InZip, SmallFile
-from parallel_sharder.sources.tar_headers import is_gzip
+from parallel_sharder.sources.packed import is_gzip
+from parallel_sharder.sources.small_files import InTar, InZip
 
 _DEVKIT = "ILSVRC2012_devkit"
 """How the names of devkits' folders begin."""
@@ -27,8 +28,8 @@ class Layout:
 
     `images` is a folder or an archive that holds the images, in class folders or flat. `annotations` is a folder or an
     archive of annotations, or None. If `xml_given` is True, the user has named it, and annotations beside the images
-    are not used. `class_list` is a class list in one of the forms of list_places; None for test. `val_labels` are the
-    places where the labels of a flat val folder can lie.
+    are not used. `class_list` is a class list in one of the forms of list_places, or the table in this package; it is
+    None for test. `val_labels` are the places where the labels of a flat val folder can lie.
     """
 
     name: str
@@ -36,7 +37,7 @@ class Layout:
     images: Path
     annotations: Path | None
     xml_given: bool
-    class_list: SmallFile | None
+    class_list: ClassList | None
     val_labels: ListPlaces
     wants_annotations: bool = True
 

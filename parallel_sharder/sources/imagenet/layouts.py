@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from parallel_sharder.errors import SourceError
-from parallel_sharder.options import LAYOUTS
+from parallel_sharder.options import IMAGENET_LAYOUTS
 from parallel_sharder.sources.downloads import refuse_doubtful
 from parallel_sharder.sources.imagenet.image_places import existing_places, place_itself
 from parallel_sharder.sources.imagenet.layout import Layout
@@ -22,9 +22,9 @@ def find_layout(
 ) -> Layout:
     """Return the one layout that `root` has for `split`. The user has named the places `xml_root` and `meta`, if given.
 
-    `layout`, one of options.LAYOUTS, chooses one of several. `root` may also be the folder of the images itself.
-    Raises SourceError if `root` has no layout (the message lists where it was looked for and what `root` holds), if it
-    has several, or if a part is missing.
+    `layout`, one of options.IMAGENET_LAYOUTS, chooses one of several. `root` may also be the folder of the images
+    itself. Raises SourceError if `root` has no layout (the message lists where it was looked for and what `root`
+    holds), if it has several, or if a part is missing.
     """
     # Paths are absolute, because workers may run in another folder. Links are kept, because users know these names.
     root = Path(root).absolute()
@@ -33,7 +33,7 @@ def find_layout(
     if not root.is_dir():
         near = f"--root {root.parent}" if root.is_file() else "--root"
         raise SourceError(f"{root} is not a folder; name the data set's with {near}.")
-    wanted = LAYOUTS if layout is None else (layout,)
+    wanted = IMAGENET_LAYOUTS if layout is None else (layout,)
     there = existing_places(root, split, wanted) or place_itself(root, split, wanted)
     if not there:
         raise SourceError(*nothing_found(root, split, wanted))

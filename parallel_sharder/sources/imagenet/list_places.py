@@ -1,7 +1,8 @@
 """List places: where class lists and val labels can lie, in each of their forms, in the folders around the images.
 
 A layout names its usual places and the folders around its images. All other forms are looked for after these, so that
-a devkit, Kaggle's LOC_ files, or a later devkit serves every layout. The files are found here and read elsewhere.
+a devkit, Kaggle's LOC_ files, or a later devkit serves every layout. The files are found here and read elsewhere. Where
+no class list is found, the table in this package serves; labels of a flat val folder have no such table.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from parallel_sharder.errors import SourceError, unreadable
 from parallel_sharder.sources.downloads import downloaded
-from parallel_sharder.sources.imagenet.classes import META_TAKES
+from parallel_sharder.sources.imagenet.classes import META_TAKES, PACKAGE_TABLE, ClassList
 from parallel_sharder.sources.imagenet.kaggle_contents import InKaggleZip
 from parallel_sharder.sources.small_files import InTar, InZip, SmallFile
 from parallel_sharder.stores.regular import kind_at
@@ -102,13 +103,20 @@ def kaggle_classes(archive: Path) -> InKaggleZip:
     return InKaggleZip(archive, MAPPING, _OR_NAME_IT)
 
 
-def class_list(split: str, meta: Path | None, what: str, places: ListPlaces) -> SmallFile | None:
-    """Return the class list: `meta`, if the user has named it, or the first of `places`; None for the split test."""
+def class_list(split: str, meta: Path | None, what: str, places: ListPlaces) -> ClassList | None:
+    """Return the class list: `meta`, if the user has named it, or the first of `places`, or the table in this package.
+
+    None for the split test. Raises SourceError if a devkit's archive is the only place that exists, and lacks the list:
+    it is another archive, or was cut short.
+    """
     if split == "test":
         return None
     if meta is None:
-        remedy = f"Put {DEVKIT}.tar.gz or {MAPPING} into {places.folder}, or name the file with --meta."
-        return places.require(f"class list ({what})", remedy)
+        found = places.first()
+        if found is None and any(isinstance(place, InTar) and place.archive.is_file() for place in places):
+            remedy = f"Put {DEVKIT}.tar.gz or {MAPPING} into {places.folder}, or name the file with --meta."
+            return places.require(f"class list ({what})", remedy)
+        return found or PACKAGE_TABLE
     if meta.is_dir():
         named = class_list_places([], [meta, meta / "data"])
         return named.require(f"class list in {meta}, named with --meta,", META_TAKES)
@@ -127,7 +135,7 @@ def class_list_places(usual: Iterable[SmallFile], folders: Sequence[Path]) -> Li
     return ListPlaces.around(usual, folders, _class_lists, _later_class_lists)
 
 
-def val_label_places(usual: Iterable[SmallFile], folders: Sequence[Path], classes: SmallFile | None) -> ListPlaces:
+def val_label_places(usual: Iterable[SmallFile], folders: Sequence[Path], classes: ClassList | None) -> ListPlaces:
     """Return the places of val's labels, including those beside the class list `classes`, which may lie elsewhere."""
     beside: list[SmallFile] = []
     if isinstance(classes, Path):

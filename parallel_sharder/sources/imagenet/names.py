@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from parallel_sharder.model import IMAGE_SUFFIX, WNID, XML_SUFFIX
+import re
+
+from parallel_sharder.model import IMAGE_SUFFIX, XML_SUFFIX
 from parallel_sharder.sources.names import NO_KEYS, NameRule, unpacked_name
+
+WNID = re.compile("n[0-9]{8}")
+"""A WordNet ID, the name of a class folder."""
 
 _FLAT_KEYS = {"val": "ILSVRC2012_val_[0-9]{8}", "test": "ILSVRC2012_test_[0-9]{8}"}
 """The keys of val and test, which do not contain the class. Keys of train are `<wnid>_<number>`."""
@@ -22,6 +27,11 @@ EXPECTED = {
 def name_rule(split: str, wnid: str = WNID.pattern) -> NameRule:
     """Return the rule for the files of `split`; in train, for the files of the class `wnid`, or of any class."""
     return _rule(_FLAT_KEYS.get(split, _TRAIN_KEY.format(wnid)))
+
+
+def name_rule_of_both(wnid: str) -> NameRule:
+    """Return the rule for the files of the class `wnid` where train and val are divided in another way."""
+    return _rule(f"(?:{_TRAIN_KEY.format(wnid)}|{_FLAT_KEYS['val']})")
 
 
 def name_rule_beside_classes(split: str) -> NameRule:

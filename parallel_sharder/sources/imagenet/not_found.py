@@ -14,16 +14,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from parallel_sharder.errors import SourceError
-from parallel_sharder.options import LAYOUTS, SPLITS
+from parallel_sharder.options import IMAGENET_LAYOUTS, SPLITS
 from parallel_sharder.sources.downloads import refuse_unfinished
-from parallel_sharder.sources.imagenet.glance import FLAT, SHOWN_LIMIT, Glance, Seen, seen_in
+from parallel_sharder.sources.imagenet.classes import ilsvrc_ids
+from parallel_sharder.sources.imagenet.glance import FLAT, SHOWN_LIMIT, Glance, Seen, leads_up, seen_in
 from parallel_sharder.sources.imagenet.image_places import existing_places, possible_places
 from parallel_sharder.sources.imagenet.layout import Layout
 from parallel_sharder.sources.imagenet.list_places import KAGGLE_ZIP
 from parallel_sharder.sources.imagenet.names import EXPECTED, packed_class
 from parallel_sharder.sources.imagenet.official import IMAGES
 from parallel_sharder.sources.imagenet.published import MD5
-from parallel_sharder.sources.tar_headers import COMPRESSIONS
+from parallel_sharder.sources.names import junk
+from parallel_sharder.sources.packed import COMPRESSIONS
 
 LEVELS, FOLDERS_LIMIT = 3, 300
 """How many levels below a folder, and how many folders, are looked at. More would be slow on a network's disk."""
@@ -52,8 +54,11 @@ _WITHOUT_CLASS = (
 """The names in the Hugging Face hub's archives, and the command that turns them into ImageNet's."""
 
 
-def nothing_found(root: Path, split: str, words: Sequence[str]) -> list[str]:
-    """Return the lines of the message that `root` has no images of `split` in any of the layouts `words`."""
+def nothing_found(root: Path, split: str, words: Sequence[str], *others: str) -> list[str]:
+    """Return the lines of the message that `root` has no images of `split` in any of the layouts `words`.
+
+    `others` are lines that say what else was looked for.
+    """
     try:
         with os.scandir(root):
             os.stat(os.path.join(root, "."))  # Path would remove the dot
@@ -65,9 +70,18 @@ def nothing_found(root: Path, split: str, words: Sequence[str]) -> list[str]:
     return [
         f"no {split} images found under {root}. Looked for:",
         *(f"  {place}" for place in possible_places(root, split, words)),
+        *others,
         f"{root} holds {Glance.at(root)}.",
-        *_advice(root, split, words),
+        *(_advice(root, split, words, root.parents[:3]) or _last_advice(root, split)),
     ]
+
+
+def is_misplaced(root: Path, split: str) -> bool:
+    """Return whether images of `split` seem to lie below `root`, in a way for which there is a remedy."""
+    try:
+        return bool(_advice(root, split, IMAGENET_LAYOUTS, ()))
+    except SourceError:  # for example, a download is not finished
+        return True
 
 
 def no_image(layout: Layout) -> Iterator[str]:
@@ -117,9 +131,12 @@ def refuse_unlike(images: Path, split: str) -> None:
         raise SourceError(f"{images} holds {glance}, and no {split} images as they should lie there.", nearby)
 
 
-def _advice(root: Path, split: str, words: Sequence[str]) -> list[str]:
-    """Return the remedy for a `root` without images of `split`, in lines."""
-    for place in existing_places(root, split, LAYOUTS):
+def _advice(root: Path, split: str, words: Sequence[str], above: Sequence[Path]) -> list[str]:
+    """Return the remedy for a `root` without images of `split`, in lines; none if none is known.
+
+    The folders `above` and those below the root are looked at.
+    """
+    for place in existing_places(root, split, IMAGENET_LAYOUTS):
         if place.word not in words:
             return [f"{place.path} exists: use --layout {place.word}, or leave --layout out."]
     for name in (*IMAGES[split], KAGGLE_ZIP):
@@ -132,14 +149,18 @@ def _advice(root: Path, split: str, words: Sequence[str]) -> list[str]:
                 return [f"{packed} has to be decompressed first ({program} -d {_quoted(root / packed)})."]
     if seen is not None and seen.split != split and seen.is_usable:
         return [f"It holds {seen.split} images; they are converted with --split {seen.split}."]
-    if question := _did_you_mean([*root.parents[:3], *_below(root, split)], split):
+    if question := _did_you_mean([*above, *_below(root, split)], split):
         return [question]
     if sorting := _sorting(root, split):
         return sorting
     for name in filter(_TO_UNPACK.fullmatch, glance.files):
         return [f"{name} has to be unpacked first (tar -xf {_quoted(root / name)} -C {_quoted(root)})."]
+    return []
+
+
+def _last_advice(root: Path, split: str) -> list[str]:
     for other in SPLITS:
-        if existing_places(root, other, LAYOUTS):
+        if other != split and existing_places(root, other, IMAGENET_LAYOUTS):
             return [f"It holds {other} images; they are converted with --split {other}."]
     return ["Name the folder that holds one of them with --root."]
 
@@ -149,7 +170,7 @@ def _did_you_mean(folders: Iterable[Path], split: str) -> str:
     sets: dict[Path, Path] = {}
     alone: list[Path] = []
     for folder in folders:
-        for place in existing_places(folder, split, LAYOUTS):
+        for place in existing_places(folder, split, IMAGENET_LAYOUTS):
             if not place.is_folder or _holds(place.path, split):
                 sets.setdefault(place.path, folder)
         if _holds(folder, split):
@@ -211,13 +232,20 @@ def _below(folder: Path, split: str) -> list[Path]:
 
 
 def _within(folder: Path) -> list[Path]:
-    return [folder / name for name in Glance.at(folder).others[:FOLDERS_LIMIT]]
+    within = [folder / name for name in Glance.at(folder).others[:FOLDERS_LIMIT]]
+    return [path for path in within if not leads_up(path)]
 
 
 def _holds(folder: Path, split: str) -> bool:
     """Return whether `folder` holds images of `split` in an arrangement that can be read."""
     seen = seen_in(folder)
-    return seen is not None and seen.split == split and seen.is_usable
+    return seen is not None and seen.split == split and seen.is_usable and has_only_classes(Glance.at(folder))
+
+
+def has_only_classes(glance: Glance) -> bool:
+    """Return whether the folders are all among ImageNet's 1,000 classes, or none has a name like a WordNet ID."""
+    folders = {*glance.classes, *(name for name in glance.others if not junk(name))}
+    return not glance.classes or folders <= {*ilsvrc_ids()}
 
 
 def _quoted(path: Path) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 from parallel_sharder.errors import worded
 from parallel_sharder.model import IMAGE_SUFFIX, Listing, Role
 from parallel_sharder.sources.downloads import official_name
+from parallel_sharder.sources.imagenet import another_split
 from parallel_sharder.sources.imagenet.layout import Layout
 from parallel_sharder.sources.imagenet.published import ARCHIVE_BYTES, IMAGE_COUNTS, train_counts
 from parallel_sharder.sources.survey import Survey
@@ -27,7 +28,14 @@ def notices_of(layout: Layout, listing: Listing, survey: Survey, compared: str) 
 
     `compared` is the notice of the comparison of class folders with labels, or "".
     """
-    said = _archives(layout), _counts(layout, listing), _endings(listing), _nested(layout, survey), _junk(survey)
+    said = (
+        _archives(layout),
+        another_split.notice_of(layout.split, listing.keys),
+        _counts(layout, listing),
+        _endings(listing),
+        _nested(layout, survey),
+        _junk(survey),
+    )
     return tuple(map(worded, (*(sentence for sentences in said for sentence in sentences), *filter(None, [compared]))))
 
 

@@ -35,7 +35,7 @@ def places(root: Path, split: str) -> list[Path]:
 
 
 def find(images: Path, split: str, xml_root: Path | None, meta: Path | None) -> Layout:
-    """Return the layout with its images in the archive `images`. Raises SourceError if the class list is missing."""
+    """Return the layout with its images in the archive `images`. Raises SourceError if the class list is damaged."""
     annotations = downloaded(images.parent, *ANNOTATIONS[split])
     layout = layout_around(NAME, images, split, xml_root, meta, annotations)
     if layout.annotations is None:  # otherwise all images would count as not annotated

@@ -16,6 +16,7 @@ from parallel_sharder.errors import SourceError
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import Listing, Problem, Role
 from parallel_sharder.sources.archive_index import ArchiveIndex, archive_at
+from parallel_sharder.sources.imagenet.another_split import selection_of
 from parallel_sharder.sources.imagenet.classes import Synset
 from parallel_sharder.sources.imagenet.layout import Layout
 from parallel_sharder.sources.imagenet.names import name_rule
@@ -66,6 +67,7 @@ def scan(
         found=_found(layout, listing, annotations),
         problems=(*survey.problems, *annotations.problems),
         archives=archives,
+        selection=selection_of(layout.split, listing.keys),
     )
     return dataclasses.replace(listing, notices=notices_of(layout, listing, survey, compared))
 

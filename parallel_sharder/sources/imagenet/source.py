@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from parallel_sharder.engines.engine import Engine
-from parallel_sharder.model import Archive, Listing, Role
+from parallel_sharder.model import Archive, Listing, Role, SetKind
 from parallel_sharder.monitor.monitor import Monitor
 from parallel_sharder.sources.archive_index import ArchiveIndex, archive_at, refuse_changed_archives
 from parallel_sharder.sources.imagenet.checksums import check_archives
@@ -24,14 +24,16 @@ from parallel_sharder.sources.spool import Scratch
 
 
 class ImageNetSource:
-    """One split of ImageNet in any layout of options.LAYOUTS. It is a Source."""
+    """One split of ImageNet in any layout of options.IMAGENET_LAYOUTS. It is a Source."""
 
-    def __init__(self, options: SourceOptions, scratch: Scratch) -> None:
-        layout = find_layout(options.root, options.split, options.xml_root, options.meta, options.layout)
+    def __init__(self, options: SourceOptions) -> None:
+        split = options.split or "train"
+        layout = find_layout(options.folder, split, options.xml_root, options.meta, options.layout)
+        self.kind = SetKind(options.layout or "tree", "", split, "imagenet")
         self.folders = layout.folders
         self._layout = layout if options.wants_annotations else layout.without_annotations()
         self._options = options
-        self._scratch = scratch
+        self._scratch = Scratch()
         self._index: ArchiveIndex | None = None
         self._archives: tuple[Archive, ...] = ()
         self._spool: str | None = None
@@ -45,14 +47,15 @@ class ImageNetSource:
     ) -> None:
         self._exits.close()
 
-    def scan(self, engine: Engine, monitor: Monitor) -> Listing:
+    def scan(self, engine: Engine, monitor: Monitor, scratch: Scratch) -> Listing:
         """Return the Listing, as Source says. With `check_archives`, archives are first compared with their MD5."""
-        layout, index_path = self._layout, self._scratch.index_path
+        self._scratch = scratch
+        layout, index_path = self._layout, scratch.index_path
         checked = check_archives(layout, monitor.working) if self._options.check_archives else ()
         if index_path is not None and not layout.images.is_dir():
             self._index = ArchiveIndex(index_path, archive_at(str(layout.images)), layout.split)
-        self._spool = self._exits.enter_context(self._scratch.spool(needed=layout.needs_spool))
-        classes = read_classes(layout.class_list, self._options.labels) if layout.class_list else ()
+        self._spool = self._exits.enter_context(scratch.spool(needed=layout.needs_spool))
+        classes = read_classes(layout.class_list, self._options.labels or "devkit") if layout.class_list else ()
         listing = scan(layout, classes, engine, monitor.scanning, self._spool, self._index)
         self.adopt(listing)
         if checked:

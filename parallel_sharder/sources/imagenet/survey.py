@@ -16,17 +16,25 @@ from functools import partial
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import SourceError, unreadable
 from parallel_sharder.kinds import Kind
-from parallel_sharder.model import WNID, Place, Problem
+from parallel_sharder.model import Place, Problem
 from parallel_sharder.sources.archive_index import ArchiveIndex
 from parallel_sharder.sources.contents import NO_FILES, Contents
 from parallel_sharder.sources.downloads import official_name
 from parallel_sharder.sources.folders import list_folder, stray_folders, unread_images, with_nested
+from parallel_sharder.sources.imagenet.another_split import is_another_split
 from parallel_sharder.sources.imagenet.classes import Synset
 from parallel_sharder.sources.imagenet.kaggle_contents import list_zip
 from parallel_sharder.sources.imagenet.layout import Layout
-from parallel_sharder.sources.imagenet.names import name_rule, name_rule_beside_classes, packed_class
+from parallel_sharder.sources.imagenet.names import (
+    WNID,
+    name_rule,
+    name_rule_beside_classes,
+    name_rule_of_both,
+    packed_class,
+)
 from parallel_sharder.sources.imagenet.published import train_counts
 from parallel_sharder.sources.names import JunkCount, NameKind, NameRule, is_archive
+from parallel_sharder.sources.packed import refuse_packed
 from parallel_sharder.sources.survey import ScanProgress, Survey, list_class_folders, results_of
 from parallel_sharder.sources.tar_contents import (
     UNPACK,
@@ -36,8 +44,9 @@ from parallel_sharder.sources.tar_contents import (
     packed_images,
     place_of,
 )
-from parallel_sharder.sources.tar_headers import reader, refusal, refuse_packed, tar_members
 from parallel_sharder.stores.regular import open_regular
+from parallel_sharder.tar.headers import reader, tar_members
+from parallel_sharder.tar.member_header import refusal
 from parallel_sharder.text import counted, first_few
 
 
@@ -141,6 +150,8 @@ def _image_folders(layout: Layout, classes: tuple[Synset, ...], engine: Engine, 
     _refuse_beside(layout, [top])
     _refuse_unknown(names, layout, classes)
     folders = list_class_folders(path, _rules_by_class(layout, names), engine, progress)
+    if is_another_split(layout, folders):
+        folders = list_class_folders(path, {wnid: name_rule_of_both(wnid) for wnid in names}, engine, progress)
     hidden = [unread_images(os.path.join(path, name), any_class, folders) for name in sorted({*top.folders} - {*names})]
     found = Survey.of([top, *folders], True)
     problems = _with_missing_classes([*itertools.chain(*hidden), *found.problems], folders, classes)

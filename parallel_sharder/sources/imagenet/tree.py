@@ -30,7 +30,7 @@ def places(root: Path, split: str) -> list[Path]:
 
 
 def find(images: Path, split: str, xml_root: Path | None, meta: Path | None) -> Layout:
-    """Return the layout with its images at `images`. Raises SourceError if the class list is missing."""
+    """Return the layout with its images at `images`. Raises SourceError if the class list is damaged."""
     return layout_around(NAME, images, split, xml_root, meta)
 
 
@@ -45,7 +45,7 @@ def layout_around(
     """Return the layout `name` with its images at `images`, and with a devkit and annotations beside them.
 
     Both may be packed. `annotations` are places that are looked at before the tree's. Raises SourceError if the class
-    list is missing.
+    list is damaged.
     """
     root, above = images.parent, images.parent.parent
     folders = [*images.parents[:3], root / DEVKIT, *([images] if images.is_dir() else [])]

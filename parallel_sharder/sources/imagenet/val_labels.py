@@ -11,9 +11,9 @@ import io
 from collections.abc import Sequence
 
 from parallel_sharder.errors import SourceError
-from parallel_sharder.model import WNID
 from parallel_sharder.sources.imagenet.classes import Synset
 from parallel_sharder.sources.imagenet.list_places import CLASS_MAP, DEVKIT, GROUND_TRUTH, VAL_SOLUTION, ListPlaces
+from parallel_sharder.sources.imagenet.names import WNID
 from parallel_sharder.sources.small_files import SmallFile, decode_text, read_content
 from parallel_sharder.text import counted
 
