@@ -16,6 +16,7 @@ class Kind(enum.StrEnum):
     UNUSED_XML = "unused-xml"
     MISPLACED_IMAGE = "misplaced-image"
     OTHER_ENDING = "other-ending"
+    NO_FILE = "no-file"
     PACKED_CLASS = "packed-class"
     PACKED_IMAGE = "packed-image"
     EMPTY_CLASS = "empty-class"
@@ -27,6 +28,9 @@ class Kind(enum.StrEnum):
     CMYK = "cmyk"
     OTHER_NAME = "other-name"
     BAD_BOX = "bad-box"
+    NO_SAMPLE = "no-sample"
+    LINKED_MEMBER = "linked-member"
+    DUPLICATE_KEY = "duplicate-key"
 
     @property
     def meaning(self) -> str:
@@ -50,6 +54,7 @@ _MEANINGS = {
     Kind.UNUSED_XML: "annotation beside its image, not used",
     Kind.MISPLACED_IMAGE: "image whose name does not fit its folder",
     Kind.OTHER_ENDING: "file named like an image, under an ending that is no image's",
+    Kind.NO_FILE: "row of a table without its file",
     Kind.PACKED_CLASS: "class that is still packed, whose images are not known",
     Kind.PACKED_IMAGE: "image that is still packed",
     Kind.EMPTY_CLASS: "class without an image",
@@ -57,20 +62,26 @@ _MEANINGS = {
     Kind.CHANGED: "image or annotation has changed since the scan",
     Kind.BAD_IMAGE: "image is broken",
     Kind.BAD_ANNOTATION: "annotation is broken",
-    Kind.OTHER_FORMAT: "image of another format than JPEG, in the field jpg",
+    Kind.OTHER_FORMAT: "image of another format than its ending says",
     Kind.CMYK: "JPEG in CMYK",
     Kind.OTHER_NAME: "annotation names another image",
     Kind.BAD_BOX: "annotation has a box with its corners swapped, of no area, or past the image",
+    Kind.NO_SAMPLE: "member of a shard that belongs to no sample",
+    Kind.LINKED_MEMBER: "member of a shard that is a link or a device, and has no data of its own",
+    Kind.DUPLICATE_KEY: "sample whose key another sample has",
 }
 _LEAVES_OUT_CLASS = frozenset({Kind.PACKED_CLASS, Kind.EMPTY_CLASS})
 _LEAVES_OUT_SAMPLE = frozenset(
     {
         Kind.MISPLACED_IMAGE,
         Kind.OTHER_ENDING,
+        Kind.NO_FILE,
         Kind.PACKED_IMAGE,
         Kind.UNREADABLE,
         Kind.CHANGED,
         Kind.BAD_IMAGE,
         Kind.BAD_ANNOTATION,
+        Kind.LINKED_MEMBER,
+        Kind.DUPLICATE_KEY,
     }
 )

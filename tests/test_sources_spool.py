@@ -11,6 +11,7 @@ from parallel_sharder import Options
 from parallel_sharder.engines import open_engine
 from parallel_sharder.monitor.monitor import Silent
 from parallel_sharder.sources.source import SourceOptions, open_source
+from parallel_sharder.sources.spool import Scratch
 from tests import made
 from tests.test_sources_tar_contents import shards_of
 
@@ -40,8 +41,8 @@ def test_spool_of_a_run_that_lives_is_left_alone(tmp_path: Path, archives: Path)
 def test_what_is_unpacked_is_removed(tmp_path: Path, archives: Path) -> None:
     """Inside the context, annotations can be read beside the shards; behind it, nothing is left, nor its folder."""
     pattern = Options(dest=tmp_path / "out").pattern
-    with open_source(SourceOptions(root=archives, split="train", labels="devkit"), pattern) as source:
-        listing = source.scan(open_engine(0), Silent())
+    with open_source(SourceOptions(root=(str(archives),), split="train", labels="devkit")) as source:
+        listing = source.scan(open_engine(0), Silent(), Scratch(pattern))
         [spool] = (tmp_path / "out").iterdir()
         assert source.spool_bytes(listing) == spool.stat().st_size > 0
         assert str(spool) in {place.path for place in listing.places}

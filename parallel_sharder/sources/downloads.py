@@ -77,6 +77,16 @@ def refuse_unfinished(path: Path, checkable: Container[str] = ()) -> None:
             )
 
 
+def finished_names(name: str) -> list[str]:
+    """Return the names that the unfinished download `name` may have in the end; none if `name` is no such name."""
+    mark = next((mark for mark in _UNFINISHED if name.lower().endswith(mark.lower())), "")
+    if not mark:
+        return []
+    finished = name[: -len(mark)]
+    stem, ending = os.path.splitext(finished)
+    return [finished, stem] if re.fullmatch(_RANDOM, ending) else [finished]
+
+
 def _checking(path: Path, checkable: Container[str]) -> str:
     """Return the advice how to check that the archive at `path` is whole; "" if there is no way."""
     return "; --check-archives compares it with the official MD5" if official_name(path) in checkable else ""

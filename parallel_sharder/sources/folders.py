@@ -24,7 +24,7 @@ from parallel_sharder.stores.regular import kind_of
 UNREADABLE = -1
 """The size of an annotation that exists and cannot be read. Its image must not count as one without annotation."""
 
-_SEARCHABLE = "Give this user the right to read and search it (chmod u+rx for its owner)."
+SEARCHABLE = "Give this user the right to read and search it (chmod u+rx for its owner)."
 
 NOT_READ = "it lies in a folder further down, which is not read"
 
@@ -51,9 +51,9 @@ def list_folder(path: str, rule: NameRule) -> Contents:
                 for entry in entries:
                     name = entry.name
                     if name.endswith(image_suffix):
-                        images[name] = _file_size(entry, path)
+                        images[name] = file_size(entry, path)
                     elif name.endswith(annotation_suffix):
-                        xmls[name] = _file_size(entry, path)
+                        xmls[name] = file_size(entry, path)
                     elif word := junk(name):
                         found_junk[word] += 1
                     elif _is_folder(entry):
@@ -61,11 +61,11 @@ def list_folder(path: str, rule: NameRule) -> Contents:
                     elif (what := rule.kind(name)) is NameKind.OTHER:
                         others.append(name)
                     else:
-                        (unusual_images if what is NameKind.IMAGE else unusual_xmls)[name] = _file_size(entry, path)
+                        (unusual_images if what is NameKind.IMAGE else unusual_xmls)[name] = file_size(entry, path)
         finally:
             os.close(descriptor)
     except OSError as error:
-        remedy = _SEARCHABLE if error.errno == errno.EACCES else "Mend or remove it."
+        remedy = SEARCHABLE if error.errno == errno.EACCES else "Mend or remove it."
         raise SourceError(f"{path}: cannot be listed: {error.strerror}. {remedy}") from error
 
     found = _FolderFiles.of(path, images, unusual_images, image_suffix, rule)
@@ -144,7 +144,11 @@ def why_unreadable(path: str) -> str:
     return f"{what}, not a regular file" if what else "it could not be read when the folder was listed, and can be now"
 
 
-def _file_size(entry: os.DirEntry[str], folder: str) -> int:
+def file_size(entry: os.DirEntry[str], folder: str) -> int:
+    """Return the size of a regular file in `folder`, and UNREADABLE for all others.
+
+    Raises SourceError if this user may not search the folder.
+    """
     try:
         status = entry.stat()
     except OSError as error:
@@ -159,7 +163,7 @@ def _refuse_unsearchable(entry: os.DirEntry[str], folder: str) -> None:
     try:
         entry.stat(follow_symlinks=False)
     except PermissionError as error:
-        raise SourceError(f"{folder}: cannot be searched: {error.strerror}. {_SEARCHABLE}") from error
+        raise SourceError(f"{folder}: cannot be searched: {error.strerror}. {SEARCHABLE}") from error
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -238,4 +242,4 @@ def unread_images(path: str, rule: NameRule, known: Sequence[Contents]) -> list[
 
 def _refuse_unlisted(error: OSError) -> None:
     if not isinstance(error, FileNotFoundError):  # a broken link
-        raise SourceError(f"{error.filename}: cannot be listed: {error.strerror}. {_SEARCHABLE}") from error
+        raise SourceError(f"{error.filename}: cannot be listed: {error.strerror}. {SEARCHABLE}") from error
