@@ -17,7 +17,7 @@ from parallel_sharder import Options, VerifyOptions, convert, verify_shards
 from parallel_sharder.cli.main import main
 from parallel_sharder.errors import DestinationError, OptionsError
 from parallel_sharder.options import OnBad
-from tests import made
+from tests import made, made_layouts
 from tests.sealed import (
     FIRST,
     SECOND,
@@ -77,7 +77,10 @@ def test_broken_samples_are_as_the_list_of_problems_says(tmp_path: Path, on_bad:
         expected.xml(f"train/{expected.wnids[key]}", key).write_text("<annotation>")
     (tmp_path / "raw" / "train" / expected.wnids[third] / f"{third}.JPEG").write_bytes(picture()[:-100])
     convert(Options(root=tmp_path / "raw", dest=str(tmp_path / "out"), workers=0, on_bad=on_bad))
-    assert "" == said(verify(tmp_path, source=True))
+    compared = verify(tmp_path, source=True)
+    assert "" == said(compared)
+    expected_keys = [first, second, third] if on_bad == "skip" else []
+    assert expected_keys == [problem.key for problem in compared.problems if problem.leaves_out]
     alone = verify(tmp_path)
     listed = f"{tmp_path}/out/imagenet_train.problems.jsonl lists 3 images or classes that the conversion left out."
     assert 0 == alone.exit_code
@@ -172,15 +175,20 @@ def test_lost_and_further_shards(folder: Path) -> None:
 
 
 def test_sets_without_their_manifest(folder: Path) -> None:
-    """A set whose manifest is missing is not passed over: it may not be finished."""
+    """A set whose manifest is missing is not passed over: it may not be finished. Without a journal it is anybody's."""
     (folder / "out" / "imagenet_train.json").unlink()
     findings = said(verify(folder))
     assert "imagenet_train.json  None: is missing: the set is not finished" in findings
     assert "(the journal has 3 of 3 shards as done)" in findings
     for path in folder.glob("out/.*"):
         path.unlink()
-    with pytest.raises(DestinationError, match="out holds no set of shards with its manifest"):
-        verify(folder)
+    verdict = verify(folder)
+    assert ((), (str(folder / "out" / "imagenet_train-%06d.tar"),), 60) == (
+        verdict.manifests,
+        verdict.foreign,
+        verdict.samples,
+    )
+    assert 0 == verdict.exit_code
 
 
 def test_class_counts(folder: Path) -> None:
@@ -349,6 +357,21 @@ def test_source_that_is_not_there(folder: Path, capsys: pytest.CaptureFixture[st
     assert f"{remedy} --source.\n" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [("raw/table.csv", "is no folder"), ("raw/images", "has no table.csv, of which the set was made")],
+)
+def test_sources_without_the_table(tmp_path: Path, source: str, why: str) -> None:
+    """A table's path, and another folder, are no source; the message says which folder is."""
+    made_layouts.make(tmp_path, "csv").convert()
+    (tmp_path / "raw/images").mkdir(exist_ok=True)
+    [deviation] = verify_shards(VerifyOptions(dest=tmp_path / "out", source=tmp_path / source, workers=0)).deviations
+    assert (
+        f"cannot be compared with its source: {tmp_path / source} {why}. Name the data set's folder, "
+        "in which the table is table.csv."
+    ) == deviation.detail
+
+
 def test_places(folder: Path) -> None:
     """A manifest or a pattern names one set of a folder; whatever is neither is refused."""
     for dest in (folder / "out" / "imagenet_train.json", folder / "out" / "imagenet_train-%06d.tar"):
@@ -378,7 +401,8 @@ def test_sets_of_others_beside(folder: Path) -> None:
     assert "" == said(verdict)
     assert ((str(out / "imagenet_train.json"),), 60) == (verdict.manifests, verdict.samples)
     assert (
-        f"{out} also holds shards of cc3m, which were not verified, because they have no manifest.",
+        f"{out}/cc3m-%05d.tar was not verified, because no manifest of this tool lists these shards. Verify them with "
+        f"`parallel-sharder verify {out}/cc3m-%05d.tar`.",
     ) == verdict.notices
     assert "note: " + verdict.notices[0] in verdict.text()
     (out / "imagenet_train.json").unlink()

@@ -175,7 +175,7 @@ def test_members_make_up_samples() -> None:
     two = members_of("n01440764_2", txt=b"y", cls=b"8")
     first, second, third = samples_of([*one, *two, *one], EXPECTED)
     assert ("n01440764_1", ["cls", "jpg", "json"], b"x", 7) == (
-        first.key, first.names, first.image.data, first.label(EXPECTED)
+        first.key, first.names, first.image(EXPECTED).data, first.label(EXPECTED)
     )  # fmt: skip
     assert (["txt", "cls"], {"cls"}, None) == (second.names, {*second.contents}, second.label(EXPECTED))
     assert first == third

@@ -2,7 +2,8 @@
 
 Takes VerifyOptions and returns a Verdict. Workers read every shard from its first byte to its last (see shard_check).
 Then each set is checked as a whole: repeated keys, shards too many, classes, order. If a source is given, the samples
-are compared with it (see source_comparison). Nothing is written, and the check continues to its end whatever it finds.
+are compared with it (see source_comparison). Sets of other tools have no manifest, and are checked by the rules of
+readers (see foreign). Nothing is written, and the check continues to its end whatever it finds.
 """
 
 from __future__ import annotations
@@ -17,21 +18,24 @@ from itertools import pairwise
 
 import numpy as np
 
-from parallel_sharder.catalog.manifest import Choices, Manifest
-from parallel_sharder.catalog.sets import State, sets_in
+from parallel_sharder.catalog.manifest import Manifest
 from parallel_sharder.engines import running
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import DestinationError, ManifestError, SourceError
 from parallel_sharder.journal.past import progress_of
-from parallel_sharder.model import Deviation, Listing, Problem
+from parallel_sharder.model import Deviation, ImageClass, Listing, Problem
 from parallel_sharder.monitor.monitor import Monitor, guarded
 from parallel_sharder.options import VerifyOptions
-from parallel_sharder.pattern import ShardPattern, is_pattern, shard_name
+from parallel_sharder.pattern import shard_name
 from parallel_sharder.setfiles import SetFiles
-from parallel_sharder.sources.source import SourceOptions, open_source
+from parallel_sharder.sources.source import SourceOptions, open_source, selected
+from parallel_sharder.sources.spool import Scratch
 from parallel_sharder.stores import store_of
 from parallel_sharder.text import counted
+from parallel_sharder.verify.filters import filtered, keys_for_lists
+from parallel_sharder.verify.foreign import verify_foreign
 from parallel_sharder.verify.listed import Listed, against_shards, read_listed
+from parallel_sharder.verify.places import named_by
 from parallel_sharder.verify.sample_check import ExpectedSet
 from parallel_sharder.verify.shard_check import ExpectedShard, ShardFindings, check_shard
 from parallel_sharder.verify.source_comparison import Rows, compare_with_source
@@ -44,51 +48,31 @@ def verify_shards(options: VerifyOptions, monitor: Monitor | None = None) -> Ver
     Raises SharderError if there is no set. Everything that is wrong with a set, or with its source, is a Deviation.
     """
     start = time.monotonic()
-    sets = []
     with guarded(monitor) as monitor, running(options.workers, preload=check_shard.__module__) as engine:
-        paths, others = _manifests(os.fspath(options.dest))
-        for path in paths:
-            sets.append(_verify_set(path, options, engine, monitor))
+        named = named_by(os.fspath(options.dest))
+        if named.foreign and options.source is not None:
+            raise DestinationError(
+                f"{named.foreign[0].name} has no manifest of this tool, which would say how to compare it with "
+                "--source. Leave --source out, and the shards are checked by themselves."
+            )
+        sets = [_verify_set(path, options, engine, monitor) for path in named.manifests]
+        foreign = verify_foreign(named.foreign, engine, monitor)
     return Verdict(
         tuple(each.manifest_path for each in sets),
-        sum(each.samples for each in sets),
-        sum(each.shards for each in sets),
-        sum(each.file_bytes for each in sets),
-        str(options.source) if options.source is not None else None,
+        foreign.samples + sum(each.samples for each in sets),
+        foreign.shards + sum(each.shards for each in sets),
+        foreign.file_bytes + sum(each.file_bytes for each in sets),
+        ", ".join(options.sources) or None,
         sum(each.compared for each in sets),
         sum(each.left_out for each in sets),
         tuple(problem for each in sets for problem in each.problems),
-        tuple(dict.fromkeys([*others, *(notice for each in sets for notice in each.notices)])),
-        tuple(deviation for each in sets for deviation in each.deviations),
+        tuple(dict.fromkeys([*named.notices, *(notice for each in sets for notice in each.notices)])),
+        (*foreign.faults, *(deviation for each in sets for deviation in each.deviations)),
         engine.workers,
         time.monotonic() - start,
+        tuple(each.name for each in named.foreign),
+        tuple(foreign.remarks),
     )
-
-
-def _manifests(dest: str) -> tuple[list[str], list[str]]:
-    """Return the paths of our sets' manifests at `dest`, even of missing ones, and notices on other tools' sets."""
-    if is_pattern(dest):
-        return [ShardPattern.parse(dest).files.manifest], []
-    if store_of(dest).is_file(dest):
-        if not dest.endswith(".json"):
-            raise DestinationError(
-                f"{dest} is no manifest. Name the manifest, such as imagenet_train.json, or the folder of the shards."
-            )
-        return [dest], []
-    try:
-        found = sets_in(dest)
-    except OSError as error:
-        raise DestinationError(f"{dest} cannot be read: {error.strerror}. Name the folder of the shards.") from error
-    ours = [each for each in found if each.state is not State.FOREIGN]
-    if not ours:
-        raise DestinationError(f"{dest} holds no set of shards with its manifest, such as imagenet_train.json.")
-    listed = {shard.name for each in ours if each.manifest is not None for shard in each.listed}
-    others = [each.name for each in found if each.state is State.FOREIGN and not listed.issuperset(each.there)]
-    notices = [
-        f"{dest} also holds shards of {name}, which were not verified, because they have no manifest."
-        for name in others
-    ]
-    return [each.files.manifest for each in ours], notices
 
 
 @dataclass
@@ -141,12 +125,13 @@ def _verify_set(path: str, options: VerifyOptions, engine: Engine, monitor: Moni
         found.notices = _listed_as_left_out(path, listed)
     else:
         try:
-            with _source(manifest.options, options, engine, monitor) as listing:
-                found.deviations += _class_table(path, manifest, listing)
-                form = manifest.options.annotations
+            keys = keys_for_lists(manifest, rows, listed)
+            with _source(manifest, options, keys, engine, monitor) as listing:
+                found.deviations += [*_class_table(path, manifest, listing), *filtered(path, manifest, listing)]
+                form = manifest.options.its_form
                 compared = compare_with_source(path, rows, listing, listed, form, engine, monitor)
                 found.compared, found.left_out = compared.samples, compared.left_out + listing.left_out
-                found.problems = tuple(problem for problem in listing.problems if problem.leaves_out)
+                found.problems = (*(each for each in listing.problems if each.leaves_out), *compared.problems)
                 found.notices = listing.notices
                 found.deviations += compared.deviations
         except (SourceError, DestinationError) as error:  # what was found before stays
@@ -172,9 +157,11 @@ def _check_shards(expected: list[ExpectedShard], engine: Engine, monitor: Monito
 
 
 def _expected_shards(path: str, manifest: Manifest, *, with_digests: bool) -> list[ExpectedShard]:
-    classes = {row.label: (row.wnid, row.name) for row in manifest.classes}
+    classes = {row.label: (row.id, row.name) for row in manifest.classes}
     choices = manifest.options
-    of_set = ExpectedSet(classes, choices.split, choices.annotations, choices.on_bad, choices.seed)
+    of_set = ExpectedSet(
+        classes, choices.split, choices.its_form, choices.on_bad, choices.seed, dict(manifest.selection)
+    )
     return [
         ExpectedShard(
             os.path.join(os.path.dirname(path), shard.name),
@@ -204,9 +191,9 @@ def _against_itself(path: str, manifest: Manifest) -> list[Deviation]:
             found.append(f"says that {name} has {largest:,} as {of_shard}, and that --{option} was {limit:,}")
     if choices.shards not in (None, len(shards)):
         found.append(f"lists {counted(len(shards), 'shard')}, and says that --shards was {choices.shards:,}")
-    if (choices.split == "test") != (not labels):
+    if choices.is_of_imagenet and (choices.split == "test") != (not labels):
         found.append(f"has {counted(len(labels), 'class', 'classes')}, and says that --split was {choices.split}")
-    by_wnid = sorted(manifest.classes, key=lambda row: row.wnid)
+    by_wnid = sorted(manifest.classes, key=lambda row: row.id)
     if choices.labels == "sorted" and [row.label for row in by_wnid] != [*range(len(by_wnid))]:
         found.append("says that --labels was sorted, and its labels do not number the WordNet IDs from 0")
     return [Deviation(path, detail) for detail in found]
@@ -262,29 +249,56 @@ def _class_counts(path: str, manifest: Manifest, findings: list[ShardFindings]) 
 
 
 @contextlib.contextmanager
-def _source(choices: Choices, options: VerifyOptions, engine: Engine, monitor: Monitor) -> Iterator[Listing]:
-    """Hold the source open inside the block, and yield its Listing."""
+def _source(
+    manifest: Manifest, options: VerifyOptions, keys: tuple[bytes, ...] | None, engine: Engine, monitor: Monitor
+) -> Iterator[Listing]:
+    """Hold the source open inside the block, and yield its Listing; `keys` stand for lists of keys."""
     assert options.source is not None  # noqa: S101 - the caller checks it
-    wanted = SourceOptions(
-        root=options.source,
-        split=choices.split,
-        labels=choices.labels,
-        annotations=choices.annotations,
-        xml_root=options.xml_root,
-        meta=options.meta,
-        layout=options.layout,
-    )
     try:
-        with open_source(wanted) as source:
-            yield source.scan(engine, monitor)
+        with open_source(_source_options(manifest, options, keys)) as source:
+            yield source.scan(engine, monitor, Scratch())
             source.refuse_changes()
     except SourceError as error:
         lines = (line.replace("--root", "--source") for line in error.args)  # the option's name in this command
         raise SourceError(*lines) from error
 
 
+def _source_options(manifest: Manifest, options: VerifyOptions, keys: tuple[bytes, ...] | None) -> SourceOptions:
+    """Return the options that read a set's source as the conversion has read it; `keys` stand for lists of keys."""
+    choices, selection = manifest.options, manifest.selection
+    if choices.is_of_imagenet:
+        return SourceOptions(
+            root=options.sources,
+            split=choices.split,
+            labels=choices.labels,
+            annotations=choices.annotations,
+            xml_root=options.xml_root,
+            meta=options.meta,
+            layout=options.layout,
+            is_imagenet=True,
+        )
+    _refuse_no_table(options.sources[0], selection.get("table"))
+    has_list = selection.get("meta") is not None
+    return SourceOptions(
+        root=options.sources,
+        split=choices.split,
+        layout=choices.form,
+        shuffle=choices.seed is not None,
+        known_keys=keys,
+        known_classes=tuple(ImageClass(row.label, row.name, row.id) for row in manifest.classes) if has_list else None,
+        **selected(selection, options.sources[0]),
+    )
+
+
+def _refuse_no_table(source: str, table: str | None) -> None:
+    """Raise SourceError if the set is of a table, by its path in the source's folder, and the table is not there."""
+    if table is not None and not os.path.isfile(os.path.join(source, table)):
+        why = "is no folder" if os.path.isfile(source) else f"has no {table}, of which the set was made"
+        raise SourceError(f"{source} {why}. Name the data set's folder, in which the table is {table}.")
+
+
 def _class_table(path: str, manifest: Manifest, listing: Listing) -> list[Deviation]:
-    ours = {row.label: (row.wnid, row.name) for row in manifest.classes}
+    ours = {row.label: (row.id, row.name) for row in manifest.classes}
     theirs = {row.label: (row.id, row.name) for row in listing.classes}
     return [
         Deviation(path, f"has class {label} as {ours.get(label)}, and the source as {theirs.get(label)}")

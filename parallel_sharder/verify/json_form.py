@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn, cast
 
 from parallel_sharder.kinds import Kind
@@ -65,6 +65,34 @@ def fault_in_image(data: bytes) -> str:
         return ""
     found = examine(memoryview(data))
     return found[1] if found is not None and found[0] is Kind.BAD_IMAGE else ""
+
+
+IMAGE_FORMATS = ("jpg", "png", "webp", "gif", "bmp", "tif", "avif", "heic", "jp2", "ppm")
+"""The fields that images have by their endings."""
+
+
+def faults_in_files_json(
+    text: bytes, label: int | None, classes: Mapping[int, tuple[str, str]], *, is_table: bool
+) -> Iterator[str]:
+    """Yield what is wrong with the JSON of a sample of class folders or of a table; `label` is that of its cls."""
+    try:
+        metadata = json.loads(text.decode("ascii"))
+        is_written_so = isinstance(metadata, dict) and json.dumps(metadata).encode("ascii") == text
+    except (ValueError, RecursionError):
+        is_written_so = False
+    if not is_written_so:
+        yield "its json is not a JSON object as json.dumps writes it"
+        return
+    names = [*(["cls"] if label is not None else []), *(["cname"] if classes else [])]
+    if [*metadata][: len(names)] != names or (not is_table and [*metadata] != [*names, "filename"]):
+        yield f"its json has the fields {', '.join(metadata)}; expected were {', '.join([*names, 'filename'])}"
+        return
+    if label is None:
+        return
+    if type(metadata["cls"]) is not int or metadata["cls"] != label:
+        yield f"its cls is {label}, and its json has the class {metadata['cls']}"
+    elif label in classes and metadata["cname"] != classes[label][1]:
+        yield f"its json has the name {metadata['cname']!r}, and its class is called {classes[label][1]!r}"
 
 
 def fault_in_form(
@@ -124,7 +152,7 @@ def _fault_in_boxes(key: str, metadata: Mapping[str, Any], classes: Mapping[int,
             return f"has the box {box} in {width} x {height}"
     known = {wnid: label for label, (wnid, _) in classes.items()}
     names, labels = metadata["names"], metadata["labels"]
-    if not all(type(name) is str and (re.fullmatch("n[0-9]{8}", name) or name == wnid) for name in names):
+    if not all(type(name) is str and (_has_id(name, wnid) or name == wnid) for name in names):
         return "has a name that is no WordNet ID"
     if {*map(type, labels)} - {int} or [known.get(name, -1) for name in names] != labels:
         return "has labels that are not those of its names"
@@ -181,7 +209,7 @@ def expected_boxes(
         (left, right), (top, bottom) = (sorted(cast("list[int]", pair)) for pair in (sides[:2], sides[2:]))
         left, top, right, bottom = max(0, left), max(0, top), min(width, right), min(height, bottom)
         name = _text_at(each, "name") or ""
-        name = name if re.fullmatch("n[0-9]{8}", name) else wnid
+        name = name if _has_id(name, wnid) else wnid
         if left < right and top < bottom:
             flags = (int(_text_at(each, flag) == "1") for flag in ("truncated", "difficult"))
             rows.append(([left, top, right, bottom], name, labels.get(name, -1), *flags))
@@ -189,6 +217,11 @@ def expected_boxes(
     of_class = {"cls": image_class.label, "cname": image_class.name, "wnid": wnid} if image_class else {}
     of_file = {"filename": filename, "width": width, "height": height, "annotated": document is not None}
     return of_class | of_file | dict(zip(("boxes", "names", "labels", "truncated", "difficult"), columns, strict=True))
+
+
+def _has_id(name: str, wnid: str) -> bool:
+    """Return whether `name` is an ID; in a set without classes it need not be a WordNet ID."""
+    return bool(re.fullmatch("n[0-9]{8}" if wnid else "[a-z]+[0-9]+", name))
 
 
 def size_in(document: Mapping[str, Any] | None) -> tuple[int, int] | None:

@@ -8,13 +8,20 @@ Neither imports a module that writes shards, so that no mistake of the writer ca
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import xxhash
 
-from parallel_sharder.verify.json_form import fault_in_form, fault_in_image, parsed
+from parallel_sharder.verify.json_form import (
+    IMAGE_FORMATS,
+    fault_in_form,
+    fault_in_image,
+    faults_in_files_json,
+    parsed,
+)
 from parallel_sharder.verify.shard_reader import Content
 from parallel_sharder.verify.tar_check import StoredMember
 
@@ -24,55 +31,91 @@ _KEYS_OF = {
     "val": re.compile("ILSVRC2012_val_[0-9]{8}"),
     "test": re.compile("ILSVRC2012_test_[0-9]{8}"),
 }
+_KEY_OF_BOTH = re.compile("n[0-9]{8}_[0-9]{1,20}|ILSVRC2012_val_[0-9]{8}")
+"""The keys where ImageNet's train and val are divided in another way than officially, as in Imagenette."""
+
 _LABEL = re.compile(rb"0|[1-9][0-9]{0,9}")
 _NOTHING = Content(b"", xxhash.xxh3_128_digest(b""))
 
-_NAMES_LIMIT = 20
-"""How many names of a sample's members are kept; there should be three members."""
+_PATH_KEY = re.compile(r"[A-Za-z0-9_/=~-]{1,99}")
+
+_IMAGENET_FORMS = frozenset(("original", "boxes", "none"))
+FILES_FORMS = frozenset(("folders", "table"))
+
+_NAMES_LIMIT = 100
+"""How many names of a sample's members are kept; few samples have more than five members."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExpectedSet:
     """What the manifest says of every sample of a set, and of their order.
 
-    `classes` has WordNet ID and name of each label, and is empty for a set without classes. `annotations` is the form
-    of the JSON. `on_bad` says how broken samples were handled. `seed` is the seed of the order, or None if the samples
-    are in the order of their keys.
+    `classes` has ID and name of each label, and is empty for a set without classes. `annotations` is the form of the
+    samples. `on_bad` says how broken samples were handled. `seed` is the seed of the order, or None if the samples are
+    in the order of their keys. `selection` is the manifest's.
     """
 
     classes: Mapping[int, tuple[str, str]]
-    split: str
+    split: str | None
     annotations: str
     on_bad: str
     seed: int | None
+    selection: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def fields(self) -> list[str]:
-        """The names of a sample's members, without its key, in the tar's order."""
-        return ["cls", "jpg", "json"] if self.classes else ["jpg", "json"]
+    def is_labelled(self) -> bool:
+        """Whether each sample has a label."""
+        return bool(self.classes) or bool(self.selection.get("has_row_labels"))
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether the keys alone say in which order the samples are."""
+        return self.annotations != "shards" or self.seed is not None
+
+    @property
+    def kept(self) -> frozenset[str]:
+        """The fields whose contents are looked at."""
+        if self.annotations == "shards":
+            return frozenset()
+        return frozenset({"cls", "json", *self.image_fields})
+
+    @property
+    def image_fields(self) -> tuple[str, ...]:
+        """The fields that an image can have."""
+        if self.annotations not in FILES_FORMS:
+            return ("jpg",)
+        its_field = self.selection.get("image_field")
+        return (its_field,) if its_field else tuple(IMAGE_FORMATS)
 
 
 class StoredSample(NamedTuple):
     """Adjacent members that have the same key; `offset` is the offset of the first member's header.
 
     `names` has the names of its members without the key, and at most _NAMES_LIMIT of them. `contents` has the contents
-    of the members that a sample should have, by name.
+    of the members that are looked at, by name. `others` has the names and digests of what is compared besides image and
+    JSON; it is empty if no digests were asked for.
     """
 
     key: str
     offset: int
     names: list[str]
     contents: dict[str, Content]
+    others: list[bytes]
 
-    @property
-    def image(self) -> Content:
-        """The content of the image, which is empty if there is none."""
-        return self.contents.get("jpg", _NOTHING)
+    def image(self, expected: ExpectedSet) -> Content:
+        """Return the content of the image, which is empty if there is none."""
+        found = (self.contents[field] for field in expected.image_fields if field in self.contents)
+        return next(found, _NOTHING)
 
     @property
     def json(self) -> Content:
         """The content of the JSON, which is empty if there is none."""
         return self.contents.get("json", _NOTHING)
+
+    @property
+    def digest_of_others(self) -> bytes:
+        """The digest of `others`."""
+        return xxhash.xxh3_128_digest(b"".join(self.others))
 
     @property
     def has_key(self) -> bool:
@@ -82,40 +125,96 @@ class StoredSample(NamedTuple):
     def label(self, expected: ExpectedSet) -> int | None:
         """Return the label in its cls, or None if that is no label of the set."""
         cls = self.contents.get("cls", _NOTHING).data
-        return int(cls) if _LABEL.fullmatch(cls) and int(cls) in expected.classes else None
+        is_known = int(cls) in expected.classes or not expected.classes if _LABEL.fullmatch(cls) else False
+        return int(cls) if is_known else None
 
 
 def samples_of(members: Iterable[StoredMember], expected: ExpectedSet) -> Iterator[StoredSample]:
     """Yield the samples that the members belong to, each as soon as a member with another key follows."""
-    fields = expected.fields
+    kept, ours = expected.kept, expected.annotations in _IMAGENET_FORMS
     sample: StoredSample | None = None
     for name, offset, content in members:
-        key, _, its_field = name.partition(".")
+        key, its_field = _parted(name)
         if sample is None or key != sample.key:
             if sample is not None:
                 yield sample
-            sample = StoredSample(key, offset, [], {})
+            sample = StoredSample(key, offset, [], {}, [])
         if len(sample.names) < _NAMES_LIMIT:
             sample.names.append(its_field)
-        if its_field in fields:
+        if its_field in kept:
             sample.contents[its_field] = content
+        if content.digest and not ours and (its_field not in kept or its_field == "cls"):
+            sample.others.append(its_field.encode("utf-8", "surrogateescape") + b"\0" + content.digest)
     if sample is not None:
         yield sample
+
+
+def _parted(name: str) -> tuple[str, str]:
+    """Return the key and the field in a member's name: readers divide it at the first dot in its last part."""
+    start = name.rfind("/") + 1
+    key, _, its_field = name[start:].partition(".")
+    return name[:start] + key, its_field
 
 
 def faults_in_sample(sample: StoredSample, expected: ExpectedSet) -> Iterator[str]:
     """Yield what is wrong with a sample: ends of sentences whose subject is the sample."""
     if not sample.has_key:
         yield "is not the name of a sample"
-        return
-    if sample.names != expected.fields:
-        yield f"has the members {', '.join(sample.names)}; expected were {', '.join(expected.fields)}"
-    if not _KEYS_OF.get(expected.split, _KEY).fullmatch(sample.key):
+    elif expected.annotations == "shards":
+        yield from _faults_in_names(sample)
+    elif expected.annotations in FILES_FORMS:
+        yield from faults_in_files(sample, expected)
+    else:
+        yield from _faults_in_annotated(sample, expected)
+
+
+def _faults_in_names(sample: StoredSample) -> Iterator[str]:
+    """Yield the field that a sample of other shards has twice; what its members hold is whose it was before."""
+    twice = [name for name, count in Counter(sample.names).items() if count > 1]
+    if twice:
+        yield f"has the member {twice[0]} twice"
+
+
+def _faults_in_annotated(sample: StoredSample, expected: ExpectedSet) -> Iterator[str]:
+    fields = ["cls", "jpg", "json"] if expected.classes else ["jpg", "json"]
+    if sample.names != fields:
+        yield f"has the members {', '.join(sample.names)}; expected were {', '.join(fields)}"
+    its_keys = _KEY_OF_BOTH if expected.selection.get("another_split") else _KEYS_OF.get(expected.split or "", _KEY)
+    if not its_keys.fullmatch(sample.key):
         yield f"is not the key of an image of {expected.split}"
-    if "jpg" in sample.contents and expected.on_bad != "keep" and (fault := fault_in_image(sample.image.data)):
+    image = sample.contents.get("jpg")
+    if image is not None and expected.on_bad != "keep" and (fault := fault_in_image(image.data)):
         yield f"its image is broken, and should have been left out: {fault}"
     if "json" in sample.contents:
         yield from _faults_in_metadata(sample, expected)
+
+
+def faults_in_files(sample: StoredSample, expected: ExpectedSet) -> Iterator[str]:
+    """Yield what is wrong with a sample of class folders or of a table: its members, key, image, label and JSON."""
+    selection = expected.selection
+    sides = [name for name in selection.get("with", ()) if name != "json"]
+    sides += ["txt"] if selection.get("caption") else []
+    image = next((name for name in sample.names if name in expected.image_fields), "")
+    fields = [
+        *(["cls"] if expected.is_labelled else []),
+        *([image] if image else ["an image"]),
+        *(side for side in sides if side in sample.names),
+        "json",
+    ]
+    if sample.names != fields:
+        yield f"has the members {', '.join(sample.names)}; expected were {', '.join(fields)}"
+    if selection.get("key") is None and not _PATH_KEY.fullmatch(sample.key):
+        yield "is not a key that the rule makes of a path"
+    if image and expected.on_bad != "keep" and (fault := fault_in_image(sample.contents[image].data)):
+        yield f"its image is broken, and should have been left out: {fault}"
+    label = sample.label(expected)
+    if expected.is_labelled and label is None:
+        cls = sample.contents.get("cls", _NOTHING).data
+        yield f"its cls is {cls[:40]!r}, which is no label in the manifest"
+    if "json" in sample.contents and "json" not in selection.get("with", ()):
+        yield from faults_in_files_json(
+            sample.json.data, label, expected.classes, is_table=expected.annotations == "table"
+        )
 
 
 def _faults_in_metadata(sample: StoredSample, expected: ExpectedSet) -> Iterator[str]:
@@ -136,5 +235,6 @@ def _faults_in_metadata(sample: StoredSample, expected: ExpectedSet) -> Iterator
     its_label, its_name = metadata.get("cls"), metadata.get("cname")
     if type(its_label) is not int or (its_label, its_name) != (label, name):
         yield f"its cls is {label} ({name}), and its json has the class {its_label} ({its_name})"
-    if expected.split == "train" and sample.key.partition("_")[0] != wnid:
+    named, _, _ = sample.key.partition("_")
+    if named.startswith("n") and named != wnid:
         yield f"its cls is {label}, which is the label of {wnid}"

@@ -48,7 +48,8 @@ class ShardFindings:
     """What a shard holds, with one row for each sample in the shard's order, and what is wrong with it.
 
     `keys` are joined by newlines. `offsets` (native int64) are the offsets of each sample's first header.
-    `image_digests` and `json_digests` hold 16 bytes a sample, the XXH3-128 of the member, if they were asked for.
+    `image_digests` and `json_digests` hold 16 bytes a sample, the XXH3-128 of the member, if they were asked for;
+    `other_digests` likewise, that of the names and digests of further members.
     `labels` counts samples by label. `first` and `last` are the places of the first and the last sample in the order of
     the set.
     """
@@ -58,6 +59,7 @@ class ShardFindings:
     offsets: bytes = b""
     image_digests: bytes = b""
     json_digests: bytes = b""
+    other_digests: bytes = b""
     labels: Counter[int] = field(default_factory=Counter)
     first: tuple[int, str] | None = None
     last: tuple[int, str] | None = None
@@ -83,6 +85,7 @@ class _ShardCheck:
         self._offsets = array("q")
         self._image_digests = bytearray()
         self._json_digests = bytearray()
+        self._other_digests = bytearray()
 
     def run(self) -> ShardFindings:
         try:
@@ -92,6 +95,7 @@ class _ShardCheck:
         findings = self._findings
         findings.keys, findings.offsets = "\n".join(self._keys), self._offsets.tobytes()
         findings.image_digests, findings.json_digests = bytes(self._image_digests), bytes(self._json_digests)
+        findings.other_digests = bytes(self._other_digests)
         findings.deviations = self._deviations.found()
         return findings
 
@@ -141,18 +145,20 @@ class _ShardCheck:
             for fault in faults_in_sample(sample, expected.of_set):
                 self._deviations.note(fault, sample.key, sample.offset)
             if sample.has_key:  # without one it is no sample
-                self._check_order(sample)
+                if expected.of_set.is_ordered:
+                    self._check_order(sample)
                 self._add_row(sample)
 
     def _add_row(self, sample: StoredSample) -> None:
         self._keys.append(sample.key)
         self._offsets.append(sample.offset)
         label = sample.label(self._expected.of_set)
-        if label is not None:
+        if label is not None and self._expected.of_set.classes:
             self._findings.labels[label] += 1
         if self._expected.with_digests:
-            self._image_digests += sample.image.digest
+            self._image_digests += sample.image(self._expected.of_set).digest
             self._json_digests += sample.json.digest
+            self._other_digests += sample.digest_of_others
 
     def _check_order(self, sample: StoredSample) -> None:
         seed, key = self._expected.of_set.seed, sample.key

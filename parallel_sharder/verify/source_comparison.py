@@ -16,19 +16,24 @@ import numpy as np
 from parallel_sharder.columns import Int32s, Int64s, Keys
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.kinds import Kind
-from parallel_sharder.model import Deviation, Listing, Role
+from parallel_sharder.model import Deviation, Listing, Problem, Role
 from parallel_sharder.monitor.monitor import Monitor
 from parallel_sharder.setfiles import SetFiles
 from parallel_sharder.stores.blob import listed_blob
 from parallel_sharder.verify.listed import Listed
+from parallel_sharder.verify.sample_check import FILES_FORMS
 from parallel_sharder.verify.shard_check import ShardFindings
+from parallel_sharder.verify.source_files import FilesSource
 from parallel_sharder.verify.source_sample import (
+    AnnotatedSource,
     ExpectedSample,
     LeftOutSample,
     SourceSample,
+    Stored,
     compare_samples,
     look_again,
 )
+from parallel_sharder.verify.source_stretch import StretchSource
 
 SAMPLES_A_TASK = 500
 """How many samples one task compares: it reads some 50 MB, and its message has some 100 KB."""
@@ -43,6 +48,7 @@ class Rows(NamedTuple):
     offset: Int64s
     image_digests: bytes
     json_digests: bytes
+    other_digests: bytes
 
     @classmethod
     def of(cls, findings: list[ShardFindings]) -> Rows:
@@ -57,7 +63,13 @@ class Rows(NamedTuple):
             np.frombuffer(b"".join(finding.offsets for finding in findings), np.int64),
             b"".join(finding.image_digests for finding in findings),
             b"".join(finding.json_digests for finding in findings),
+            b"".join(finding.other_digests for finding in findings),
         )
+
+    def stored(self, row: int) -> Stored:
+        """Return the digests of what is stored in this row."""
+        some = slice(16 * row, 16 * row + 16)
+        return Stored(self.image_digests[some], self.json_digests[some], self.other_digests[some])
 
     def deviation(self, row: int, detail: str) -> Deviation:
         """Return a Deviation of the sample in `row`, with this detail."""
@@ -65,10 +77,14 @@ class Rows(NamedTuple):
 
 
 class Compared(NamedTuple):
-    """The counts of samples that were compared, and of those in the source but not in the set, and what deviates."""
+    """The counts of samples that were compared, and of those in the source but not in the set, and what deviates.
+
+    `problems` has each sample that is not in the set and is listed with a reason.
+    """
 
     samples: int
     left_out: int
+    problems: tuple[Problem, ...]
     deviations: list[Deviation]
 
 
@@ -77,28 +93,29 @@ def compare_with_source(
     rows: Rows,
     listing: Listing,
     listed: Sequence[Listed],
-    annotations: str,
+    form: str,
     engine: Engine,
     monitor: Monitor,
 ) -> Compared:
-    """Compare the samples of a set with the source's, and return the result; `annotations` is the JSON's form.
+    """Compare the samples of a set with the source's, and return the result; `form` is that of its samples.
 
     A sample of the source may be missing from the set if the list of problems has a reason for it that is true.
     """
     problems_path = SetFiles.at_manifest(manifest_path).problems
-    place = np.minimum(np.searchsorted(listing.keys, rows.keys), len(listing) - 1)
-    known = listing.keys[place] == rows.keys
+    place = listing.keys.rows_of(rows.keys.tolist())
+    known = place >= 0
     deviations = [rows.deviation(row, "is not in the source") for row in np.flatnonzero(~known).tolist()]
     stored = np.zeros(len(listing), np.bool_)
     stored[place[known]] = True
 
     left_out = {problem.key: problem for problem in listed if problem.is_left_out}
     absent = []
+    sources = _Samples(listing, form)
     for row in np.flatnonzero(~stored).tolist():
-        source = _source_sample(listing, row, annotations)
+        source = sources.at(row)
         problem = left_out.get(source.key)
         if problem is None:
-            detail = f"{source.image.path} is in no shard, and not in the list of problems"
+            detail = f"{source.path} is in no shard, and not in the list of problems"
             deviations.append(Deviation(manifest_path, detail, source.key))
         else:
             absent.append(LeftOutSample(problems_path, source, problem.kind, problem.detail))
@@ -111,11 +128,12 @@ def compare_with_source(
         np.argsort(place[found], kind="stable")
     ].tolist()  # workers read one folder after the other
     broken = {problem.key for problem in listed if problem.kind is Kind.BAD_ANNOTATION and not problem.is_left_out}
-    samples = _expected_samples(listing, rows, in_sources_order, place, broken, annotations)
+    samples = _expected_samples(sources, rows, in_sources_order, place, broken)
     for done, some in enumerate(engine.each(compare_samples, _in_tasks(samples)), 1):
         deviations += some
         monitor.working("comparing samples", min(done * SAMPLES_A_TASK, len(found)), len(found))
-    return Compared(len(found), int(np.count_nonzero(~stored)), deviations)
+    problems = tuple(Problem(each.kind, each.source.path, each.source.key, each.detail) for each in absent)
+    return Compared(len(found), int(np.count_nonzero(~stored)), problems, deviations)
 
 
 T = TypeVar("T")
@@ -130,35 +148,50 @@ def _unknown(manifest_path: str, listing: Listing, left_out: Mapping[str, Listed
     """Return a Deviation for each sample that is listed as left out, but is not in the source."""
     known = {problem.key for problem in listing.problems}
     keys = [key for key in left_out if key not in known]
-    is_there = np.isin(np.array([key.encode() for key in keys], "S"), listing.keys)
+    is_there = listing.keys.rows_of([key.encode() for key in keys]) >= 0
     path, detail = SetFiles.at_manifest(manifest_path).problems, "is listed as left out, but is not in the source"
     return [Deviation(path, detail, key) for key, there in zip(keys, is_there.tolist(), strict=True) if not there]
 
 
-def _source_sample(listing: Listing, row: int, annotations: str) -> SourceSample:
-    image_class = listing.classes[listing.class_index[row]] if listing.classes else None
-    key = listing.keys[row].decode("ascii")
-    image, xml = (listed_blob(listing, role, row) for role in (Role.IMAGE, Role.ANNOTATION))
-    assert image is not None  # noqa: S101 - each row of a Listing has an image
-    return SourceSample(key, image, xml, image_class, annotations)
+class _Samples:
+    """The samples of a Listing as the source of a set of this form has them."""
+
+    def __init__(self, listing: Listing, form: str) -> None:
+        self._listing = listing
+        self._form = form
+        self._labels = {row.id: row.label for row in listing.classes}
+
+    def at(self, row: int) -> SourceSample:
+        """Return the sample of this row."""
+        listing, key, label = self._listing, self._listing.keys[row].decode("ascii"), self._listing.class_index[row]
+        image_class = listing.classes[label] if listing.classes and label >= 0 else None
+        blobs = [(part.role, blob) for part in listing.parts if (blob := listed_blob(listing, part, row)) is not None]
+        by_role = dict(blobs)
+        if self._form == "shards":
+            return StretchSource(key, tuple(blob for _, blob in blobs))
+        if self._form not in FILES_FORMS:
+            xml = by_role.get(Role.ANNOTATION)
+            return AnnotatedSource(key, by_role[Role.IMAGE], xml, image_class, self._form, self._labels)
+        own = (Role.IMAGE, Role.ROW)
+        return FilesSource(
+            key,
+            listing.name_of(listing.part(Role.IMAGE), row),
+            by_role[Role.IMAGE],
+            tuple((role, blob) for role, blob in blobs if role not in own),
+            by_role.get(Role.ROW),
+            image_class,
+            int(label) if listing.has_row_labels and label >= 0 else None,
+        )
 
 
 def _expected_samples(
-    listing: Listing, rows: Rows, known: list[int], place: Int64s, broken: set[str], annotations: str
+    samples: _Samples, rows: Rows, known: list[int], place: Int64s, broken: set[str]
 ) -> Iterator[ExpectedSample]:
     """Yield what to compare for each of the `known` rows; `place` has the row of each stored sample in the Listing.
 
     `broken` holds the keys of samples whose annotations should not have been stored.
     """
-    labels = {row.id: row.label for row in listing.classes}
     for row in known:
-        source = _source_sample(listing, int(place[row]), annotations)
-        yield ExpectedSample(
-            rows.paths[rows.shard[row]],
-            int(rows.offset[row]),
-            source,
-            source.key in broken,
-            labels,
-            rows.image_digests[16 * row : 16 * row + 16],
-            rows.json_digests[16 * row : 16 * row + 16],
-        )
+        source = samples.at(int(place[row]))
+        path, offset = rows.paths[rows.shard[row]], int(rows.offset[row])
+        yield ExpectedSample(path, offset, source, source.key in broken, rows.stored(row))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import xxhash
 
@@ -24,34 +24,43 @@ from parallel_sharder.verify.deviations import DETAIL_LIMIT
 from parallel_sharder.verify.json_form import NEEDS_SIZE, expected_json, size_in
 
 
-class SourceSample(NamedTuple):
-    """A sample of the source.
+class Stored(NamedTuple):
+    """What is stored of a sample: digests of its image, its JSON, and of all else (see sample_check.StoredSample)."""
 
-    `xml` is None if the sample has no annotation, or if the set stores none. `image_class` is None if the set has no
-    classes. `annotations` is the form of the JSON.
-    """
+    image: bytes
+    json: bytes
+    others: bytes
 
-    key: str
-    image: Blob
-    xml: Blob | None
-    image_class: ImageClass | None
-    annotations: str
+
+class SourceSample(Protocol):
+    """A sample of the source, of any form."""
+
+    @property
+    def key(self) -> str:
+        """Its key."""
+
+    @property
+    def path(self) -> str:
+        """The path of its image or, if it lies in a shard, its place there."""
+
+    def fault(self) -> str:
+        """Return why it cannot be stored, or "" if it can be."""
+
+    def differences(self, stored: Stored, without_annotation: bool) -> Iterator[str]:
+        """Yield what differs from what is stored. Raises SampleError if the source cannot be read."""
 
 
 class ExpectedSample(NamedTuple):
-    """A sample of the source, and its stored twin: in the shard at `path`, at `offset`, with these digests.
+    """A sample of the source, and its stored twin in the shard at `path`, at `offset`.
 
     `without_annotation` says whether the list of problems has the annotation as broken, so that it was not stored.
-    `labels` has the label of each class, by WordNet ID.
     """
 
     path: str
     offset: int
     source: SourceSample
     without_annotation: bool
-    labels: Mapping[str, int]
-    image_digest: bytes
-    json_digest: bytes
+    stored: Stored
 
 
 class LeftOutSample(NamedTuple):
@@ -76,55 +85,78 @@ def look_again(samples: Sequence[LeftOutSample]) -> list[Deviation]:
     """Read the sources of `samples` again, and return a Deviation for each sample that could have been stored."""
     found = []
     for path, source, kind, detail in samples:
-        if _fault_in(source):
+        if source.fault():
             continue
-        what = f"{source.image.path} is left out ({kind.meaning}: {detail[:DETAIL_LIMIT]})"
+        what = f"{source.path} is left out ({kind.meaning}: {detail[:DETAIL_LIMIT]})"
         now = "it can be read now" if kind in (Kind.UNREADABLE, Kind.CHANGED) else "it is sound"
         found.append(Deviation(path, f"says that {what}, and {now}; a conversion would store it", source.key))
     return found
 
 
-def _fault_in(source: SourceSample) -> str:
-    """Return why a sample of the source cannot be stored, or "" if it can be."""
-    try:
-        document = _document(source.xml)
-        json.dumps(document)
-        image = memoryview(source.image.read())
-    except SampleError as error:
-        return error.detail
-    except RecursionError:
-        return "its elements are nested too deeply"
-    found = examine(image)
-    if found is not None and found[0] is Kind.BAD_IMAGE:
-        return found[1]
-    is_without_size = source.annotations in NEEDS_SIZE and not (size_in(document) or dimensions(image))
-    return "its width and height cannot be found" if is_without_size else ""
-
-
 def _compare(sample: ExpectedSample) -> Iterator[str]:
-    source = sample.source
     try:
-        image = source.image.read()
-        if xxhash.xxh3_128_digest(image) != sample.image_digest:
-            yield f"its image is not that of the source, {source.image.path}"
-        if sample.without_annotation:
-            yield from _compare_annotation(source)
-            source = source._replace(xml=None)
-        expected = _expected_json(source, image, sample.labels)
+        yield from sample.source.differences(sample.stored, sample.without_annotation)
     except SampleError as error:
         yield f"its source {error.path} cannot be compared: {error.detail}"
-        return
-    except RecursionError:
-        yield f"its annotation {source.xml.path if source.xml else ''} is nested too deeply to be compared"
-        return
-    if xxhash.xxh3_128_digest(expected) != sample.json_digest:
-        where = f"the annotation {source.xml.path} and " if source.xml is not None else ""
-        its_class = source.image_class
-        what = f"{its_class.label} ({its_class.name})" if its_class else "none"
-        yield f"its json does not follow from {where}the class {what} of the source"
 
 
-def _compare_annotation(source: SourceSample) -> Iterator[str]:
+class AnnotatedSource(NamedTuple):
+    """A sample of ImageNet's source. It is a SourceSample.
+
+    `xml` is None if the sample has no annotation, or if the set stores none. `image_class` is None if the set has no
+    classes. `annotations` is the form of the JSON. `labels` has the label of each class, by WordNet ID.
+    """
+
+    key: str
+    image: Blob
+    xml: Blob | None
+    image_class: ImageClass | None
+    annotations: str
+    labels: Mapping[str, int]
+
+    @property
+    def path(self) -> str:
+        """As SourceSample says."""
+        return self.image.path
+
+    def fault(self) -> str:
+        """As SourceSample says."""
+        try:
+            document = _document(self.xml)
+            json.dumps(document)
+            image = memoryview(self.image.read())
+        except SampleError as error:
+            return error.detail
+        except RecursionError:
+            return "its elements are nested too deeply"
+        found = examine(image)
+        if found is not None and found[0] is Kind.BAD_IMAGE:
+            return found[1]
+        is_without_size = self.annotations in NEEDS_SIZE and not (size_in(document) or dimensions(image))
+        return "its width and height cannot be found" if is_without_size else ""
+
+    def differences(self, stored: Stored, without_annotation: bool) -> Iterator[str]:
+        """As SourceSample says."""
+        image = self.image.read()
+        if xxhash.xxh3_128_digest(image) != stored.image:
+            yield f"its image is not that of the source, {self.image.path}"
+        source = self
+        try:
+            if without_annotation:
+                yield from _compare_annotation(self)
+                source = self._replace(xml=None)
+            expected = _expected_json(source, image)
+        except RecursionError:
+            yield f"its annotation {self.xml.path if self.xml else ''} is nested too deeply to be compared"
+            return
+        if xxhash.xxh3_128_digest(expected) != stored.json:
+            where = f"the annotation {source.xml.path} and " if source.xml is not None else ""
+            its_class = self.image_class
+            what = f"{its_class.label} ({its_class.name})" if its_class else "none"
+            yield f"its json does not follow from {where}the class {what} of the source"
+
+
+def _compare_annotation(source: AnnotatedSource) -> Iterator[str]:
     """Yield a deviation if the annotation is listed as broken but is sound, or is missing."""
     try:
         json.dumps(_document(source.xml))
@@ -143,9 +175,9 @@ def _document(xml: Blob | None) -> dict[str, Any] | None:
     return annotation.parse(xml.read(), xml.path)
 
 
-def _expected_json(source: SourceSample, image: bytes, labels: Mapping[str, int]) -> bytes:
+def _expected_json(source: AnnotatedSource, image: bytes) -> bytes:
     document = _document(source.xml)
     size = dimensions(memoryview(image)) or (0, 0)
     filename = re.split("[/:]", source.image.path)[-1]
-    made = expected_json(source.annotations, source.image_class, document, size, labels, filename)
+    made = expected_json(source.annotations, source.image_class, document, size, source.labels, filename)
     return json.dumps(made).encode("ascii")

@@ -1,0 +1,67 @@
+"""A sample of shards as a source: workers compare its members there with the stored ones.
+
+The members are read by Python's tarfile, and so by other code than that which copies them. This module imports nothing
+that writes shards, and no numpy, which workers do not need.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import tarfile
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import xxhash
+
+from parallel_sharder.errors import SampleError
+from parallel_sharder.stores.blob import Blob
+from parallel_sharder.verify.source_sample import Stored
+
+_OWN = re.compile(r"__[^/]*__(?:/|$)")
+"""Members for readers themselves. Like those without a dot, and hidden ones, they belong to no sample."""
+
+_END = bytes(2 * tarfile.BLOCKSIZE)
+
+
+class StretchSource(NamedTuple):
+    """A sample of shards. It is a SourceSample. `stretches` are its members with their headers, in order."""
+
+    key: str
+    stretches: tuple[Blob, ...]
+
+    @property
+    def path(self) -> str:
+        """As SourceSample says."""
+        return self.stretches[0].path
+
+    def fault(self) -> str:
+        """As SourceSample says."""
+        try:
+            self._others()
+        except (SampleError, tarfile.TarError) as error:
+            return str(error)
+        return ""
+
+    def differences(self, stored: Stored, _: bool) -> Iterator[str]:
+        """As SourceSample says."""
+        try:
+            others = self._others()
+        except tarfile.TarError as error:
+            yield f"its source {self.path} cannot be compared: {error}"
+            return
+        if xxhash.xxh3_128_digest(b"".join(others)) != stored.others:
+            yield f"its members are not those of the source, {self.path}"
+
+    def _others(self) -> list[bytes]:
+        """Return the fields and digests of the members, as sample_check has them."""
+        found = []
+        for stretch in self.stretches:
+            with tarfile.open(fileobj=io.BytesIO(stretch.read() + _END), errors="surrogateescape") as tar:
+                for member in tar:
+                    file = tar.extractfile(member) if member.isreg() else None
+                    stem, dot, its_field = member.name[member.name.rfind("/") + 1 :].partition(".")
+                    if file is not None and stem and dot and not _OWN.match(member.name):
+                        digest = xxhash.xxh3_128_digest(file.read())
+                        found.append(its_field.encode("utf-8", "surrogateescape") + b"\0" + digest)
+        return found
