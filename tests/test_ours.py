@@ -228,7 +228,9 @@ def test_our_own_files_are_replaced(raw: Path, undisturbed: dict[str, str], tmp_
     try:
         run(raw, tmp_path, index=("dali", "timm"), card=True)
         assert (tmp_path / "imagenet_train.problems.jsonl").exists()
-        with pytest.raises(DestinationError, match="the shards there were made from or with something else"):
+        with pytest.raises(
+            DestinationError, match="the shards there were made from other files, or with other options"
+        ):
             run(raw, tmp_path, index=("dali", "timm"), card=True, md5=True, shards=7)
         run(raw, tmp_path, index=("dali", "timm"), card=True, md5=True)
     finally:

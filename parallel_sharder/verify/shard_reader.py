@@ -1,7 +1,8 @@
 """ShardReader: it reads a shard's file once for verify, from front to back, and hashes and unpacks it.
 
 A compressed file must be one gzip member or one zstd frame, from its first byte to its last, because many readers stop
-at the end of the first. Whatever the file's headers say, no more is unpacked than the manifest says, and of a member no
+at the end of the first member of gzip, and because ours have one frame. Frames of others may be several, which all
+readers read. Whatever the file's headers say, no more is unpacked than the manifest says, and of a member no
 more than WHOLE_BYTES are kept. It shares no code with the modules that write tars and compress them.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from typing import IO, Any, NamedTuple, Protocol
@@ -29,10 +31,15 @@ _WINDOW_BYTES = 8 << 20
 RFC 8878, 3.1.1.1.2, wants every decompressor to support a window of this size.
 """
 
+_FOREIGN_WINDOW_BYTES = 128 << 20
+"""The largest window in shards of other tools: the program zstd itself accepts no larger one unless it is told to."""
+
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _DICTIONARY_ID_BYTES = 0, 1, 2, 4
 _CONTENT_SIZE_BYTES = 0, 2, 4, 8
 _RLE = 1
+_SKIPPABLE_MAGIC = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")
+"""How a frame without content begins, which pzstd writes before each of its frames. Source: RFC 8878, 3.1.2."""
 
 _JPEG_END = b"\xff\xd9"
 
@@ -60,17 +67,27 @@ class _Digest(Protocol):
 class ShardReader:
     """The reader of the tar in `file`, of which it reads at most `limit` bytes.
 
-    The ending of `path` says how the file is compressed. `position` is the offset in the tar, before compression.
+    The ending of `path` says how the file is compressed. `position` is the offset in the tar, before compression. If
+    the file `is_foreign`, it may have several zstd frames.
     """
 
-    def __init__(self, file: io.RawIOBase | io.BytesIO, path: str, limit: int, *, with_md5: bool) -> None:
+    def __init__(
+        self,
+        file: io.RawIOBase | io.BytesIO,
+        path: str,
+        limit: int,
+        *,
+        with_md5: bool,
+        is_foreign: bool = False,
+    ) -> None:
         self._xxh3_128 = xxhash.xxh3_128()
         self._md5 = hashlib.md5(usedforsecurity=False) if with_md5 else None
         self._hashed = _Hashed(file, [digest for digest in (self._xxh3_128, self._md5) if digest is not None])
         self._file: IO[bytes] = io.BufferedReader(self._hashed, READ_BYTES)
         self._stream: IO[bytes] = self._file
         if not path.endswith(".tar"):
-            pieces = _frame(self._file) if path.endswith(".zst") else _member(self._file)
+            frames = _frames if is_foreign else _frame
+            pieces = frames(self._file) if path.endswith(".zst") else _member(self._file)
             self._stream = io.BufferedReader(_Joined(pieces), _PIECE_BYTES)
         self._limit = limit
         self.position = 0
@@ -101,6 +118,11 @@ class ShardReader:
             last = part[-1:]
             left -= len(part)
         return Content(data + _JPEG_END * has_end, digest.digest())
+
+    def skip(self, size: int) -> None:
+        """Read the next `size` bytes, or fewer at the tar's end, and keep none. Raises what `read` raises."""
+        while size and (part := self.read(min(size, READ_BYTES))):
+            size -= len(part)
 
     def read_on(self) -> None:
         """Read the rest of the file for its digests, without unpacking it."""
@@ -173,23 +195,45 @@ def _member(file: IO[bytes]) -> Iterator[bytes]:
 
 
 def _frame(file: IO[bytes]) -> Iterator[bytes]:
-    """Yield the unpacked content of the file's one zstd frame. Raises ValueError, or ZstdError, for other files.
+    """Yield the unpacked content of the file's one zstd frame. Raises ValueError, or ZstdError, for other files."""
+    if _exactly(file, len(_ZSTD_MAGIC)) != _ZSTD_MAGIC:
+        raise ValueError("the file does not begin with a zstd frame")
+    yield from _frame_behind_magic(file, _WINDOW_BYTES)
+    if file.read(1):
+        raise ValueError("the file has more bytes after its zstd frame")
+
+
+def _frames(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield the unpacked content of all zstd frames of the file. Raises ValueError, or ZstdError, for other files."""
+    is_first = True
+    while is_first or file.peek(1):  # type: ignore[attr-defined]
+        magic = _exactly(file, len(_ZSTD_MAGIC))
+        if _SKIPPABLE_MAGIC.fullmatch(magic):
+            size = int.from_bytes(_exactly(file, 4), "little")
+            while size:
+                size -= len(_exactly(file, min(size, READ_BYTES)))
+        elif magic == _ZSTD_MAGIC:
+            yield from _frame_behind_magic(file, _FOREIGN_WINDOW_BYTES)
+        else:
+            raise ValueError(f"the file {'does not begin with' if is_first else 'has more bytes after'} a zstd frame")
+        is_first = False
+
+
+def _frame_behind_magic(file: IO[bytes], window_bytes: int) -> Iterator[bytes]:
+    """Yield the unpacked content of the zstd frame whose magic number has been read.
 
     The frame is divided into blocks here, and each block is unpacked by itself: a block unpacks to at most 128 KB, but
     several at once could unpack to any size. Source: RFC 8878, 3.1.1.
     """
     import zstandard
 
-    frame = zstandard.ZstdDecompressor(max_window_size=_WINDOW_BYTES).decompressobj()
-    start = _exactly(file, len(_ZSTD_MAGIC) + 1)
-    if not start.startswith(_ZSTD_MAGIC):
-        raise ValueError("the file does not begin with a zstd frame")
+    frame = zstandard.ZstdDecompressor(max_window_size=window_bytes).decompressobj()
+    start = _exactly(file, 1)
     descriptor = start[-1]
     is_single_segment, has_checksum = descriptor & 0x20, descriptor & 0x04
     content_size_bytes = _CONTENT_SIZE_BYTES[descriptor >> 6] or (1 if is_single_segment else 0)
-    window_bytes = 0 if is_single_segment else 1
-    header_bytes = window_bytes + _DICTIONARY_ID_BYTES[descriptor & 3] + content_size_bytes
-    yield frame.decompress(start + _exactly(file, header_bytes))
+    header_bytes = (0 if is_single_segment else 1) + _DICTIONARY_ID_BYTES[descriptor & 3] + content_size_bytes
+    yield frame.decompress(_ZSTD_MAGIC + start + _exactly(file, header_bytes))
     is_last = False
     while not is_last:
         block = _exactly(file, 3)
@@ -198,8 +242,6 @@ def _frame(file: IO[bytes]) -> Iterator[bytes]:
         yield frame.decompress(block + _exactly(file, 1 if kind == _RLE else size))
     if has_checksum:
         yield frame.decompress(_exactly(file, 4))
-    if file.read(1):
-        raise ValueError("the file has more bytes after its zstd frame")
 
 
 def _exactly(file: IO[bytes], size: int) -> bytes:

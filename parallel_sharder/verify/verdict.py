@@ -11,6 +11,7 @@ from typing import Any
 
 from parallel_sharder.catalog.problems import classes_left_out, problem_json
 from parallel_sharder.model import Deviation, Problem
+from parallel_sharder.verify.remarks import Remark
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,9 @@ class Verdict:
     `manifests` are the paths of the sets' manifests. `samples` and `shards` count what the sets hold, and `file_bytes`
     is the size of the shards' files. `compared` counts the samples that were compared with `source`, if one was given.
     `left_out` counts images of the source that are not in the shards, by the sets' lists of problems. `problems` are
-    those problems of the source itself because of which images or classes are left out.
+    the problems because of which images or classes are left out, if a source was given. `foreign` are the names of
+    other tools' sets, which have no manifest: their deviations are faults that readers stumble over or do not notice,
+    and `remarks` say what is unusual in them, and no fault.
     """
 
     manifests: tuple[str, ...]
@@ -35,6 +38,8 @@ class Verdict:
     deviations: tuple[Deviation, ...]
     workers: int
     elapsed_seconds: float
+    foreign: tuple[str, ...] = ()
+    remarks: tuple[Remark, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -56,6 +61,7 @@ class Verdict:
         """Return the verdict for machines, with all deviations; sizes and offsets are in bytes."""
         return {
             "manifests": list(self.manifests),
+            "foreign": list(self.foreign),
             "samples": self.samples,
             "shards": self.shards,
             "file_bytes": self.file_bytes,
@@ -67,6 +73,7 @@ class Verdict:
             "notices": list(self.notices),
             "sound": not self.deviations,
             "deviations": [asdict(each) for each in self.deviations],
+            "remarks": [asdict(each) for each in self.remarks],
             "workers": self.workers,
             "elapsed_seconds": self.elapsed_seconds,
         }
