@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import tarfile
 from pathlib import Path
 
 import pytest
 
 from parallel_sharder import Options, convert
-from tests.indexed import broken_source, index, refusal
+from parallel_sharder.options import Reader
+from tests.indexed import broken_source, foreign, index, refusal
 
 
 @pytest.fixture(scope="module")
@@ -49,5 +51,30 @@ def test_damaged_compressed_shards(raw: Path, tmp_path: Path, suffix: str, damag
     shard.write_bytes({"cut": bytes(data[:-1000]), "flipped": bytes(data), "other": b"<html>404</html>"}[damage])
     message = refusal(tmp_path, "openclip")
     assert message.startswith(f"{shard}, at offset ")
-    assert message.endswith(". Download or copy it again.")
+    remedies = "Download or copy it again. If a conversion made the shard, check with it makes the shard anew."
+    assert message.endswith(f". {remedies}")
     assert not (tmp_path / "sizes.json").exists()
+
+
+@pytest.mark.parametrize("reader", ["wids", "dali", "energon", "timm"])
+@pytest.mark.parametrize(
+    ("names", "number", "what"),
+    [
+        (["a.jpg", "b.jpg", "b.cls", "a.cls"], 3, "the key a is also at offset 0, and other members lie between"),
+        (["a.jpg", "a.cls", "b.jpg", "a.jpg"], 3, "the key a is also at offset 0, and other members lie between"),
+        (["a.jpg", "b.jpg", "b.JPG"], 1, "b has the field jpg twice"),
+        (["./a__b/a.jpg", "./a__b/c.jpg", "./a__b/a.cls"], 2, "the key ./a__b/a is also at offset 0"),
+    ],
+)
+def test_shards_that_an_index_would_misdescribe(
+    tmp_path: Path, reader: Reader, names: list[str], number: int, what: str
+) -> None:
+    """Members that lie apart, a key twice and a field twice are refused with the place and the remedy."""
+    shard = tmp_path / "x-0.tar"
+    foreign(shard, names)
+    with tarfile.open(shard) as archive:
+        offset = archive.getmembers()[number].offset
+    message = refusal(tmp_path, reader)
+    assert message.startswith(f"{shard}, at offset {offset:,}: {what}")
+    assert f"`parallel-sharder verify {shard}` names every such sample" in message
+    assert [shard] == [path for path in tmp_path.iterdir() if path.is_file() and not path.name.startswith(".")]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from parallel_sharder.indexes import dali
 from parallel_sharder.indexes import energon_table as energon
 from parallel_sharder.indexes.member_places import Columns, KeyEnd, ShardMembers, key_end
-from parallel_sharder.sources.tar_headers import TarMember
+from parallel_sharder.tar.member_header import TarMember
 
 RULES = (key_end, dali.key_end, energon.key_end)
 NAMES = st.sampled_from(

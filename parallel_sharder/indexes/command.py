@@ -52,7 +52,7 @@ def index_shards(options: IndexOptions, monitor: Monitor | None = None) -> Index
             ):
                 for found in index_headers(paths, options.readers, engine, monitor, md5=options.md5):
                     indexes.add(found)
-                written = indexes.write()
+                written = indexes.write(monitor)
         except (OSError, sqlite3.Error) as error:
             raise unwritten(folder, error) from error
     set_names = tuple(each.name for each in sets)

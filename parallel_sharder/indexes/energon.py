@@ -4,7 +4,7 @@
     .nv-meta/index.sqlite      the tables samples and sample_parts
     .nv-meta/.info.json        the count of samples of each shard, in the order of tar_file_id
     .nv-meta/split.yaml        which shards belong to which split
-    .nv-meta/dataset.yaml      what the samples are; written only for samples of this tool, if the file is missing
+    .nv-meta/dataset.yaml      what the samples are, if their fields say it; written if the file is missing
     .nv-meta/index.uuid        a digest of the table
 
 Source: flavors/webdataset/prepare.py, indexing.py and itar.py of megatron-energon, version VERSION, whose `energon
@@ -27,6 +27,7 @@ from parallel_sharder.catalog.yamltext import from_yaml, to_yaml
 from parallel_sharder.destination import readable_text
 from parallel_sharder.errors import DestinationError, SourceError
 from parallel_sharder.indexes import Shard
+from parallel_sharder.indexes.energon_fields import ShardFields, dataset_yaml, fields_in, fields_lacking, word_lacking
 from parallel_sharder.indexes.energon_table import Rows, Table, key_end, rows_of
 from parallel_sharder.indexes.member_places import ShardMembers
 from parallel_sharder.indexes.reader_index import ReaderIndex, in_the_way, is_shard_index
@@ -52,16 +53,6 @@ BEGINNING_BYTES = 65_536
 
 VERSION = "7.4.1"
 
-DATASET_YAML = b"""\
-sample_type:
-  __module__: megatron.energon
-  __class__: ImageClassificationSample
-field_map:
-  image: jpg
-  label: cls
-  label_name: json[cname]
-"""
-
 _SPLITS = ("train", "val", "test")
 
 
@@ -78,10 +69,11 @@ class Energon(ReaderIndex):
         self._meta = os.path.join(folder, FOLDER)
         self._names = [name for each in sets for name in each.names]
         self._table: Table | None = None
-        self._fields: set[tuple[str, ...]] = set()
+        self._fields: list[ShardFields] = []
+        self._notices: list[str] = []
         self._digests: list[bytes] = []
         # Rows wait here, by the shard's number, for their turn: the table's bytes depend on the order of the shards.
-        self._waiting: dict[int, Rows] = {}
+        self._waiting: dict[int, tuple[Rows, ShardFields]] = {}
 
     @staticmethod
     def index_path(shard_path: str) -> str:
@@ -94,11 +86,12 @@ class Energon(ReaderIndex):
         return index_name.removesuffix(".idx") if index_name.endswith(".tar.idx") else None
 
     @classmethod
-    def index_shard(cls, path: str, members: ShardMembers) -> Rows:
-        """Write the offsets beside the shard, and return the rows that the shard adds to the table."""
-        rows = rows_of(members.samples(key_end))
+    def index_shard(cls, path: str, members: ShardMembers) -> tuple[Rows, ShardFields]:
+        """Write the offsets beside the shard. Return the rows that the shard adds to the table, and its fields."""
+        samples = members.samples(key_end)
+        rows = rows_of(samples)
         store_of(path).put(cls.index_path(path), rows.offsets, is_shard_index)
-        return rows
+        return rows, fields_in(path, samples)
 
     @classmethod
     def remove_partials(cls, folder: str) -> None:
@@ -142,30 +135,60 @@ class Energon(ReaderIndex):
         assert self._table is not None  # noqa: S101 - begin was called
         self._waiting[number] = found
         while (number := len(self._digests)) in self._waiting:
-            rows = self._waiting.pop(number)
+            rows, fields = self._waiting.pop(number)
             twice = self._table.add(number, rows)
             if twice is not None:
                 raise SourceError(
                     f"{os.path.join(self._folder, self._names[number])} has the sample {twice}, which is there twice. "
                     "energon wants unique keys in a folder: give each set a folder of its own, or leave energon out."
                 )
-            self._fields.add(rows.fields)
+            self._fields.append(fields)
             self._digests.append(rows.digest)
 
     def contents(self, shards: Mapping[str, Sequence[Shard]]) -> dict[str, bytes]:
-        """Return the content of each file but the table; dataset.yaml only for shards of ours, if it is missing."""
+        """Return the content of each file but the table; dataset.yaml only if it is missing and the fields say it."""
         ordered = [shard for some in shards.values() for shard in some]
         files = {
             ".info.json": info(ordered),
             "split.yaml": split_yaml(self._by_split(shards), self._excluded()),
             "index.uuid": uuid_of(self._digests),
         }
-        from parallel_sharder.samples.forms import LABELLED_FIELDS  # here, because workers do not need it
-
-        is_ours, dataset = not LABELLED_FIELDS.isdisjoint(self._fields), os.path.join(self._meta, DATASET)
-        if is_ours and not store_of(dataset).exists(dataset):
-            files[DATASET] = DATASET_YAML  # a file that exists may have been changed by its user
+        dataset = self._dataset()
+        if dataset is not None:
+            files[DATASET] = dataset
         return {os.path.join(self._meta, name): content for name, content in files.items()}
+
+    def _dataset(self) -> bytes | None:
+        """Return the content of dataset.yaml if the file is to be written; a notice says what its user must do.
+
+        A file that exists may have been changed by its user, and stays.
+        """
+        path, wanted = os.path.join(self._meta, DATASET), dataset_yaml(self._fields)
+        if not store_of(path).exists(path):
+            if wanted is None:
+                self._notices.append(
+                    f"{path} is not written, because no sample has one image and a label (cls) or a caption (txt). "
+                    "Write it yourself: energon reads no samples without it."
+                )
+            elif word := word_lacking(self._fields, wanted):
+                self._notices.append(
+                    f"{path} names the field {word}, which some samples lack, and energon cannot read these. Change "
+                    "the file if they are wanted."
+                )
+            return wanted
+        lacking = fields_lacking(readable_text(path) or "", wanted) if wanted else []
+        if lacking:
+            self._notices.append(
+                f"{path} is there and stays, but does not name the images' fields {', '.join(lacking)}, so energon "
+                "leaves out their samples. Add them to image in its field_map, or remove the file and type the same "
+                "command again."
+            )
+        return None
+
+    @property
+    def notices(self) -> Sequence[str]:
+        """As ReaderIndex says."""
+        return self._notices
 
     def write_large(self) -> list[str]:
         """Write the table."""

@@ -38,13 +38,12 @@ CREATE INDEX idx_sample_parts_full ON sample_parts(tar_file_id, sample_index, pa
 
 
 class Rows(NamedTuple):
-    """The rows that a shard adds to the tables, as columns; `fields` are those of the shard's first sample.
+    """The rows that a shard adds to the tables, as columns.
 
     Sample i begins at `starts[i]` and ends at `starts[i + 1]`. A part is a member: `part_samples` has the number of its
     sample, `part_names` the field's name, and `part_offsets` and `part_sizes` offset and size of its data.
     """
 
-    fields: tuple[str, ...]
     keys: list[str]
     starts: list[int]
     part_samples: list[int]
@@ -80,7 +79,7 @@ def rows_of(samples: Sequence[Columns]) -> Rows:
     """
     if not samples:
         raise ValueError("holds no sample, and energon refuses an empty shard")
-    rows = Rows(samples[0].fields, [], [], [], [], [], [])
+    rows = Rows([], [], [], [], [], [])
     for columns in samples:
         numbers = range(len(rows.keys), len(rows.keys) + len(columns.keys))
         width = range(len(columns.fields))

@@ -24,6 +24,7 @@ from parallel_sharder.indexes.reader_index import ReaderIndex
 from parallel_sharder.indexes.shard_sets import ShardSet
 from parallel_sharder.indexes.timm import Timm
 from parallel_sharder.indexes.wids import Wids
+from parallel_sharder.monitor.monitor import Monitor
 from parallel_sharder.options import Reader
 
 READERS: tuple[type[ReaderIndex], ...] = (Wids, Dali, OpenClip, Timm, Energon)
@@ -121,8 +122,11 @@ class FolderIndexes:
         for index in self._indexes:
             index.add(self._numbers[name], found.shard, found.by_reader.get(index.reader))
 
-    def write(self) -> list[str]:
-        """Write the indexes of the whole folder, and return the paths of all indexes, those beside shards first."""
+    def write(self, monitor: Monitor) -> list[str]:
+        """Write the indexes of the whole folder, and return the paths of all indexes, those beside shards first.
+
+        The monitor hears what an index lacks.
+        """
         assert self._shards.keys() == {*self._names}  # noqa: S101 - the caller adds each shard of `sets`
         shards = {each.name: [self._shards[name] for name in each.names] for each in self._sets}
         contents = [index.contents(shards) for index in self._indexes]  # may raise, so before the first is written
@@ -133,4 +137,6 @@ class FolderIndexes:
             written += index.write_large()
         for index, files in zip(self._indexes, contents, strict=True):
             written += index.write(files)
+            for notice in index.notices:
+                monitor.noticed(notice)
         return written

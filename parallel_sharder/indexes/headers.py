@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import gzip
 import os
+import shlex
 from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 from typing import IO
@@ -16,11 +17,12 @@ from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import SourceError
 from parallel_sharder.indexes import Shard
 from parallel_sharder.indexes.folder import FoundShard, index_shard
-from parallel_sharder.indexes.member_places import ShardMembers
+from parallel_sharder.indexes.member_places import ShardMembers, key_end, misgrouped
 from parallel_sharder.monitor.monitor import Monitor
-from parallel_sharder.sources.tar_headers import Stream, TarMember, reader, tar_members
 from parallel_sharder.stores import store_of
 from parallel_sharder.stores.digests import digests_of
+from parallel_sharder.tar.headers import Stream, reader, tar_members
+from parallel_sharder.tar.member_header import TarMember, refusal
 
 
 def index_headers(
@@ -43,13 +45,34 @@ def read_and_index(path: str, *, readers: Collection[str], md5: bool) -> FoundSh
     try:
         with store_of(path).open(path) as file:
             size = os.fstat(file.fileno()).st_size
-            members = ShardMembers.of_headers([*_members_of(file, size, path)])
+            members = ShardMembers.of_headers(_all_members(file, size, path))
         digests = digests_of(path)[1:] if md5 else ("", "")
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror or error}. Mend that, or copy it again.") from error
     finally:
         gc.enable()
+    _refuse_misgrouped(path, members)
     return index_shard(Shard(os.path.basename(path), 0, size, *digests), path, members, readers)
+
+
+def _refuse_misgrouped(path: str, members: ShardMembers) -> None:
+    """Raise SourceError for a shard whose samples an index would describe otherwise than they are."""
+    found = misgrouped(members.samples(key_end))
+    if found is not None:
+        remedy = (
+            f"An index would describe other samples. `parallel-sharder verify {shlex.quote(path)}` names every such "
+            "sample. A conversion with --layout shards joins members that lie apart (--apart join) and settles keys "
+            "that are there twice (--on-duplicate); mend a field that is there twice."
+        )
+        raise refusal(path, found[1], found[0], remedy)
+
+
+def _all_members(file: IO[bytes], size: int, path: str) -> list[TarMember]:
+    """Return the members of a shard. Raises SourceError for a damaged one, with the remedy for a shard of ours too."""
+    try:
+        return [*_members_of(file, size, path)]
+    except SourceError as error:
+        raise SourceError(f"{error} If a conversion made the shard, --check with it makes the shard anew.") from error
 
 
 def _members_of(file: IO[bytes], size: int, path: str) -> Iterator[TarMember]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
-from parallel_sharder.sources.tar_headers import TarMember
+from parallel_sharder.tar.member_header import TarMember
 from parallel_sharder.tar.ustar import BLOCK_BYTES
 
 KeyEnd = Callable[[str], int | None]
@@ -86,6 +86,28 @@ def key_end(name: str) -> int | None:
     start = name.rfind("/") + 1
     dot = name.find(".", start)
     return dot if dot > start else None
+
+
+def misgrouped(samples: Sequence[Columns]) -> tuple[str, int] | None:
+    """Return what an index of these samples would describe otherwise than it is, with the offset of a sample; or None.
+
+    That is a key which stands at two places, because members of one sample lie apart or two samples have one key, and a
+    field that a sample has twice (capitals make no difference, because webdataset makes them small).
+    """
+    for columns in samples:
+        small = [field.lower() for field in columns.fields]
+        if len({*small}) < len(small):
+            twice = next(field for field in small if small.count(field) > 1)
+            return f"{columns.keys[0]} has the field {twice} twice", columns.starts[0]
+    keys = [key for columns in samples for key in columns.keys]
+    if len({*keys}) == len(keys):
+        return None
+    starts = [start for columns in samples for start in columns.starts]
+    first: dict[str, int] = {}
+    for key, start in zip(keys, starts, strict=True):
+        if first.setdefault(key, start) != start:
+            return f"the key {key} is also at offset {first[key]:,}, and other members lie between", start
+    raise AssertionError("two keys are equal")
 
 
 def _columns(members: Sequence[TarMember], ends: Sequence[int]) -> list[Columns]:

@@ -91,6 +91,11 @@ class ReaderIndex:
         """Return the content of each index of the whole folder, by its path; `shards` has the shards of each set."""
         return {}
 
+    @property
+    def notices(self) -> Sequence[str]:
+        """Sentences on what `contents` has not written, and what the user can do."""
+        return ()
+
     def write_large(self) -> list[str]:
         """Write the file that can need much space, before any other index of the folder; return its path, if any."""
         return []

@@ -33,6 +33,7 @@ from parallel_sharder.indexes.shard_sets import ListedSet, ShardSet, listed_sets
 from parallel_sharder.model import ShardRecord
 from parallel_sharder.monitor.monitor import Monitor
 from parallel_sharder.pattern import ShardPattern
+from parallel_sharder.samples.forms import ANNOTATED
 from parallel_sharder.stores import store_of
 
 Made = Sequence[tuple[ShardRecord, Callable[[], ShardMembers]]]
@@ -44,7 +45,7 @@ class ReaderIndexes(Beside):
 
     is_shared = True
 
-    def __init__(self, pattern: ShardPattern, split: str, readers: Collection[str]) -> None:
+    def __init__(self, pattern: ShardPattern, split: str | None, readers: Collection[str]) -> None:
         self._pattern = pattern
         self._split = split
         self._readers = readers
@@ -65,18 +66,28 @@ class ReaderIndexes(Beside):
 
     def write(self, finished: FinishedSet) -> None:
         """Write the indexes of the finished set."""
-        listing, plan, form = finished.listing, finished.plan, finished.manifest.options.annotations
-        made = [(record, partial(computed_members, listing, plan, form, record)) for record in finished.records]
-        self.index(made, finished.engine, finished.monitor)
+        listing, plan, form = finished.listing, finished.plan, finished.manifest.options.its_form
+        if form in ANNOTATED:
+            made = [(record, partial(computed_members, listing, plan, form, record)) for record in finished.records]
+            self.index(made, finished.engine, finished.monitor)
+        else:  # the sizes of members, and which there are, are in the shards alone
+            paths = [record.path for record in finished.records]
+            readers = [index.reader for index in indexes_of(self._readers)]
+            found = index_headers(paths, readers, finished.engine, finished.monitor)
+            self._index(found, len(paths), finished.engine, finished.monitor)
 
     def index(self, made: Made, engine: Engine, monitor: Monitor) -> None:
         """Write the indexes of all shards that a run has made, and of the finished sets beside them.
 
         Raises DestinationError if an index cannot be written, and for shards that a reader cannot take.
         """
+        self._index(self._index_made(made, monitor), len(made), engine, monitor)
+
+    def _index(self, found_here: Iterator[FoundShard], shard_count: int, engine: Engine, monitor: Monitor) -> None:
+        """Write the indexes of the shards of the run, in which `found_here` was found, and of the sets beside them."""
         folder = self._pattern.folder
-        own = self._own(len(made))
-        found = {own: self._index_made(made, monitor)}
+        own = self._own(shard_count)
+        found = {own: found_here}
         for listed in listed_sets(sets_in(folder), own.owns):
             if listed.set.name != own.name and all(_is_uncompressed_shard(folder, name) for name in listed.set.names):
                 found[listed.set] = self._index_listed(listed, engine, monitor)
@@ -85,7 +96,7 @@ class ReaderIndexes(Beside):
                 for each in sorted(found):
                     for shard in found[each]:
                         indexes.add(shard)
-                indexes.write()
+                indexes.write(monitor)
         except SourceError as error:
             raise DestinationError(
                 f"{error} (Leave that reader out of --index, and the same command succeeds.)"
@@ -101,7 +112,7 @@ class ReaderIndexes(Beside):
         return [index(self._pattern.folder, [self._own()]) for index in indexes_of(self._readers)]
 
     def _own(self, shard_count: int = 0) -> ShardSet:
-        return ShardSet.made(self._pattern, self._split, shard_count)
+        return ShardSet.made(self._pattern, self._split or "train", shard_count)
 
     def _index_made(self, made: Made, monitor: Monitor) -> Iterator[FoundShard]:
         """Write the indexes beside each shard of the run, and yield what the indexes of the folder need of it."""

@@ -85,7 +85,7 @@ def _rank(found: FoundSet) -> tuple[bool, bool, str]:
 
 
 def _split(found: FoundSet) -> str:
-    return found.manifest.options.split if found.manifest is not None else split_in(found.name)
+    return (found.manifest.options.split or "train") if found.manifest is not None else split_in(found.name)
 
 
 def refuse_unfinished(folder: str, sets: Sequence[ShardSet]) -> None:
