@@ -23,6 +23,7 @@ from parallel_sharder.options import SPLITS, Split
 from parallel_sharder.samples.boxes import JSON_FIELDS
 from tests import made
 from tests.indexed import content_of
+from tests.shard_files import write_shard
 from tests.test_bad import picture
 
 
@@ -105,6 +106,14 @@ def test_compressed_sets(raw: Path, tmp_path: Path) -> None:
     [configuration] = front_matter(text)["configs"]
     assert [{"split": "train", "path": "t-[0-9][0-9].tgz"}] == configuration["data_files"]
     assert "load_dataset" in text
+
+
+def test_labels_without_a_class_table(tmp_path: Path) -> None:
+    """Of shards that are made of shards, whose classes nobody knows, no card says that the manifest lists them."""
+    write_shard(tmp_path / "old/x-000.tar", [("a.jpg", picture()), ("a.cls", b"7")])
+    convert(Options(root=tmp_path / "old/*.tar", dest=tmp_path / "new", card=True, workers=0))
+    _, labels, *_ = re.split(r"^## (?:Labels|Load them)$", (tmp_path / "new/README.md").read_text(), flags=re.MULTILINE)
+    assert "`cls` is the label that each sample has in the source, and the manifest lists no classes." == labels.strip()
 
 
 def test_a_card_of_others_is_left_alone(raw: Path, tmp_path: Path) -> None:
@@ -234,3 +243,22 @@ def test_class_words_that_are_no_text(raw: Path, tmp_path: Path) -> None:
     (tmp_path / "classes.json").write_text(json.dumps(words))
     with pytest.raises(SourceError, match=rf"classes.json: the words of {made.WNIDS[7]}, .*, are no text"):
         run(raw, tmp_path / "out", "train", labels="sorted", meta=tmp_path / "classes.json")
+
+
+def test_other_data_sets_in_the_folder(tmp_path: Path) -> None:
+    """Splits of one data set share a configuration; another data set has its own, and the title names both."""
+    for name in ("flowers/train", "flowers/val", "trees"):
+        for label in ("a", "b"):
+            (tmp_path / name / label).mkdir(parents=True)
+            (tmp_path / name / label / "1.jpg").write_bytes(picture())
+    out = tmp_path / "out"
+    wanted: list[tuple[str, Split | None]] = [("flowers", "train"), ("flowers", "val"), ("trees", None)]
+    for root, split in wanted:
+        convert(Options(root=tmp_path / root, layout="folders", split=split, dest=out, card=True, workers=0))
+    card = (out / "README.md").read_text()
+    assert "# flowers and trees in WebDataset shards" in card
+    splits = {
+        each["config_name"]: [file["split"] for file in each["data_files"]] for each in front_matter(card)["configs"]
+    }
+    assert {"default": ["train", "validation"], "trees": ["train"]} == splits
+    assert "imagenet" not in card.lower()

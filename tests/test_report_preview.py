@@ -86,6 +86,7 @@ def test_preview_is_what_convert_does(tmp_path: Path) -> None:
     assert ((), 0, 0) == (plan.taken, plan.kept_shards, plan.exit_code)
     again = preview(options)
     assert ((), 9, 0, 0) == (again.taken, again.kept_shards, again.needed_bytes, again.exit_code)
+    assert "  none needed, " in again.text()
 
 
 def dry_run(capsys: pytest.CaptureFixture[str], root: Path, *words: str) -> tuple[int, str]:

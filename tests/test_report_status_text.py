@@ -40,7 +40,7 @@ def test_array_at_work() -> None:
     """What is missing, the plan, who is at work and how fast, and the command for the rest."""
     expected = """set      /s/x
 state    not finished: 5 of 10 shards done
-plan     10 shards; samples 1281167, seed 0, names of shards x-000000.tar
+plan     10 shards; 1,281,167 samples, --seed 0, the first shard x-000000.tar
 missing  5 shards: 2, 4-5, 7-8
 next     wait for 1 run at work
          parallel-sharder --root '/my raw' --dest /s --node 2/3
@@ -82,11 +82,14 @@ def test_published_set_that_lacks_a_shard() -> None:
 
 
 def test_root_that_is_not_known() -> None:
-    """The command has a word for it, which is explained."""
+    """The command has a word for it, which is explained; and a run without node has no column for nodes."""
     run = RunStatus(None, "stopped", "one", 10, 5, 1.0, None)
     text = words([3], [run], command=("parallel-sharder", "--root", "ROOT"))
-    assert "next     parallel-sharder --root ROOT\n         where ROOT is the data set's folder\n" in text
-    assert "none  one   stopped  5 of 10  1.0 s ago          -" in text
+    assert (
+        "next     parallel-sharder --root ROOT\n         where ROOT is the data set's folder, or what --root named\n"
+        in text
+    )
+    assert "host  state    shards   last sign of life\none   stopped  5 of 10  1.0 s ago" in text
 
 
 def test_paragraphs() -> None:

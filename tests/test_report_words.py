@@ -40,6 +40,7 @@ REPORT = Report(
     card_path=None,
     mended={"swapped": 2, "names": 1},
     notices=("a \x1b[31mfile\n",),
+    fields=(("cls", True), ("jpg", True), ("json", True)),
 )
 ON_CLUSTER = dataclasses.replace(
     REPORT,
@@ -95,7 +96,7 @@ def test_example(monkeypatch: pytest.MonkeyPatch) -> None:
     [title, *_, last] = reading_example(REPORT).splitlines()
     assert ("Read them with", "    image, label = next(iter(dataset))") == (title, last)
     assert "WebDataset('/x-{000000..000002}.tgz', " in REPORT.example()
-    assert 'to_tuple("jpg", "json")' in reading_example(dataclasses.replace(REPORT, has_classes=False))
+    assert 'to_tuple("jpg", "json")' in reading_example(dataclasses.replace(REPORT, fields=REPORT.fields[1:]))
 
 
 def test_preview() -> None:
@@ -187,3 +188,14 @@ def test_hosts_of_a_cluster() -> None:
     assert "node15 135 (15/s), and 2 more\n" in text
     assert (18, "the Ray cluster head:6379") == (len(ON_CLUSTER.json()["hosts"]), ON_CLUSTER.json()["cluster"])
     assert "hosts" not in summary_text(REPORT)
+
+
+def test_example_with_captions() -> None:
+    """A text that all samples have comes behind the label, and images in a field of their own are decoded."""
+    report = dataclasses.replace(
+        REPORT, fields=(("cls", True), ("photo", True), ("txt", True), ("json", True)), image_field="photo"
+    )
+    assert '.decode(wds.imagehandler("pil", ["photo"])).to_tuple("photo", "cls", "txt")' in reading_example(report)
+    assert "    image, label, text = next(iter(dataset))" in reading_example(report)
+    partly = dataclasses.replace(report, fields=(("jpg", True), ("txt", False), ("json", True)), image_field="")
+    assert 'to_tuple("jpg", "json")' in reading_example(partly)

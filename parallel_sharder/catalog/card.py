@@ -18,6 +18,8 @@ from itertools import chain, count
 from typing import Any, NamedTuple
 
 from parallel_sharder.catalog.beside import Beside, FinishedSet
+from parallel_sharder.catalog.hub_types import features_of, has_known_types
+from parallel_sharder.catalog.loading import IMAGENET_FIELDS, IMAGES, Fields, reading
 from parallel_sharder.catalog.manifest import Manifest
 from parallel_sharder.catalog.sets import sets_in
 from parallel_sharder.catalog.yamltext import to_yaml
@@ -37,14 +39,26 @@ _CATEGORIES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10*
 _LABELS = {
     "devkit": "`cls` counts from 1 to 1000, by the ILSVRC2012_ID of the devkit",
     "sorted": "`cls` counts from 0 to 999, by the WordNet ID in sorted order, as torchvision and timm count",
+    "": "`cls` is the label of the class, as the manifest lists the classes",
+    "own": "`cls` is the label that each sample has in the source, and the manifest lists no classes",
 }
+
+
+_IMAGENET = "ImageNet (ILSVRC2012)"
+_IMAGENET_LICENCE = {
+    "license": "other",
+    "license_name": "imagenet-terms-of-access",
+    "license_link": "https://www.image-net.org/download.php",
+}
+
+_MEANINGS = {"cls": "the label, in ASCII digits", "txt": "a text, such as a caption"}
 
 
 class CardedSet(NamedTuple):
     """What a card says of a set, from its manifest; `table` is the name of its class table, None if there is none."""
 
     name: str
-    split: str
+    split: str | None
     samples: int
     file_bytes: int
     urls: tuple[str, ...]
@@ -54,6 +68,9 @@ class CardedSet(NamedTuple):
     table: str | None
     tool: str
     pattern: str
+    is_of_imagenet: bool
+    fields: Fields
+    image_field: str = ""
 
     @classmethod
     def of(cls, manifest: Manifest, folder: str) -> CardedSet:
@@ -65,12 +82,15 @@ class CardedSet(NamedTuple):
             manifest.totals.samples,
             manifest.totals.file_bytes,
             tuple(shard.name for shard in manifest.shards),
-            manifest.options.labels,
-            manifest.options.annotations,
-            bool(manifest.classes),
+            manifest.options.labels or ("" if manifest.classes else "own"),
+            manifest.options.its_form,
+            bool(manifest.classes) or ("cls", True) in manifest.fields,
             os.path.basename(table) if store_of(table).exists(table) else None,
             manifest.tool,
             _glob(manifest.shards[-1].name),
+            manifest.options.is_of_imagenet,
+            manifest.fields or _imagenet_fields(bool(manifest.classes)),
+            manifest.selection.get("image_field") or "",
         )
 
     @property
@@ -80,9 +100,19 @@ class CardedSet(NamedTuple):
         return parts.suffix if parts else ".tar"
 
     @property
-    def form(self) -> tuple[bool, str]:
-        """All that the fields of its samples depend on; only sets that agree in it can share a configuration."""
-        return self.has_classes, self.annotations
+    def form(self) -> tuple[bool, str, Fields]:
+        """All that must agree in sets that share a configuration: the fields only if the type of one is not known."""
+        is_known = has_known_types(name for name, _ in self.fields)
+        return self.has_classes, self.annotations, () if is_known else tuple(self.fields)
+
+
+def _names(sets: Sequence[CardedSet]) -> list[str]:
+    """Return the names of all fields of these sets."""
+    return list(dict.fromkeys(name for each in sets for name, _ in each.fields))
+
+
+def _imagenet_fields(has_classes: bool) -> Fields:
+    return tuple(field for field in IMAGENET_FIELDS if has_classes or field[0] != "cls")
 
 
 def _glob(name: str) -> str:
@@ -95,40 +125,55 @@ def _glob(name: str) -> str:
 
 def card(sets: Sequence[CardedSet]) -> bytes:
     """Return the card of a folder with these sets."""
-    sets = sorted(sets, key=lambda each: (("train", "val", "test").index(each.split), each.name))
-    parts = [_front_matter(sets), "# ImageNet (ILSVRC2012) in WebDataset shards", MARK, _splits(sets), _samples(sets)]
+    sets = sorted(sets, key=lambda each: (("train", "val", "test").index(each.split or "train"), each.name))
+    parts = [_front_matter(sets), f"# {_title(sets)}", MARK, _splits(sets), _samples(sets)]
     if any(each.has_classes for each in sets):
         parts.append(_labels(sets))
     return ("\n\n".join([*parts, _loading(sets[0]), _origin(sets)]) + "\n").encode("utf-8")
 
 
+def _title(sets: Sequence[CardedSet]) -> str:
+    """Return the title of a folder of these sets."""
+    names = dict.fromkeys(map(_name_of_all, sets))
+    return f"{' and '.join(names)} in WebDataset shards"
+
+
+def _name_of_all(each: CardedSet) -> str:
+    """Return the name of the data set that the set is a split of."""
+    if each.is_of_imagenet:
+        return _IMAGENET
+    return re.sub(rf"[-_.]{each.split}(?=[-_.]|$)", "", each.name) if each.split else each.name
+
+
 def _front_matter(sets: Sequence[CardedSet]) -> str:
     total = sum(each.samples for each in sets)
-    tasks = ["image-classification"]
+    tasks = ["image-classification"] if any(each.has_classes for each in sets) else []
+    if any(("txt", True) in each.fields for each in sets):
+        tasks.append("image-to-text")
     if any(FORMS[each.annotations].has_boxes for each in sets):
         tasks.append("object-detection")
     content: dict[str, Any] = {
-        "pretty_name": "ImageNet (ILSVRC2012) in WebDataset shards",
-        "license": "other",
-        "license_name": "imagenet-terms-of-access",
-        "license_link": "https://www.image-net.org/download.php",
-        "task_categories": tasks,
+        "pretty_name": _title(sets),
+        **(_IMAGENET_LICENCE if all(each.is_of_imagenet for each in sets) else {"license": "unknown"}),
+        **({"task_categories": tasks} if tasks else {}),
         "size_categories": [next((name for limit, name in _CATEGORIES if total < limit), "10M<n<100M")],
-        "tags": ["webdataset", "imagenet"],
+        "tags": ["webdataset", *(["imagenet"] if any(each.is_of_imagenet for each in sets) else [])],
     }
     if configurations := _configurations(sets):
         names = _config_names(configurations)
         content["configs"] = [
             {
                 "config_name": name,
-                "data_files": [{"split": HUB_SPLITS[each.split], "path": each.pattern} for each in some],
+                "data_files": [{"split": HUB_SPLITS[each.split or "train"], "path": each.pattern} for each in some],
             }
             for name, some in zip(names, configurations, strict=True)
         ]
-        content["dataset_info"] = [
-            {"config_name": name, "features": _features(*some[0].form)}
+        infos = [
+            {"config_name": name, "features": features}
             for name, some in zip(names, configurations, strict=True)
+            if (features := features_of(_names(some), FORMS[some[0].annotations].hub_type(some[0].has_classes)))
         ]
+        content |= {"dataset_info": infos} if infos else {}
     return f"---\n{to_yaml(content)}---"
 
 
@@ -146,13 +191,14 @@ def _config_names(configurations: Sequence[Sequence[CardedSet]]) -> list[str]:
 
 
 def _configurations(sets: Sequence[CardedSet]) -> list[list[CardedSet]]:
-    """Return the sets that `datasets` can read, in groups that have one form each, and no split twice."""
+    """Return the sets that `datasets` can read, in groups of one data set and one form each, and no split twice."""
     groups: list[list[CardedSet]] = []
     for each in sets:
         if each.suffix == ".tar.zst":
             continue
         for some in groups:
-            if some[0].form == each.form and each.split not in [other.split for other in some]:
+            is_alike = (_name_of_all(some[0]), some[0].form) == (_name_of_all(each), each.form)
+            if is_alike and each.split not in [other.split for other in some]:
                 some.append(each)
                 break
         else:
@@ -160,21 +206,9 @@ def _configurations(sets: Sequence[CardedSet]) -> list[list[CardedSet]]:
     return groups
 
 
-def _features(has_classes: bool, annotations: str) -> list[dict[str, Any]]:
-    """Return the types of a sample's fields, as `datasets` writes them."""
-    label = [{"name": "cls", "dtype": "int64"}] if has_classes else []
-    return [
-        {"name": "__key__", "dtype": "string"},
-        {"name": "__url__", "dtype": "string"},
-        {"name": "jpg", "dtype": "image"},
-        *label,
-        {"name": "json", **FORMS[annotations].hub_type(has_classes)},
-    ]
-
-
 def _splits(sets: Sequence[CardedSet]) -> str:
     rows = [
-        f"| {each.split} | {each.samples:,} | {len(each.urls):,} | {size(each.file_bytes)} | "
+        f"| {each.split or '-'} | {each.samples:,} | {len(each.urls):,} | {size(each.file_bytes)} | "
         f"{code(braces(each.urls))} | {code(f'{each.name}.json')} |"
         for each in sets
     ]
@@ -186,11 +220,14 @@ def _splits(sets: Sequence[CardedSet]) -> str:
 def _samples(sets: Sequence[CardedSet]) -> str:
     lines = ["## Samples", "", "Each sample is a few files of one name, side by side in a shard:", ""]
     lines += ["| file | holds |", "|---|---|"]
-    if any(each.has_classes for each in sets):
-        lines.append("| `cls` | the label, in ASCII digits |")
-    lines.append("| `jpg` | the image's file, untouched: JPEG nearly always, whatever its mode |")
-    for form in dict.fromkeys(each.annotations for each in sets):
-        splits = ", ".join(each.split for each in sets if each.annotations == form)
+    for name in _names(sets):
+        if name == "json":
+            continue
+        is_partly = any((name, False) in each.fields for each in sets)
+        lines.append(f"| {code(name)} | {_meaning(name, sets)}{'; not all samples have it' if is_partly else ''} |")
+    with_json = [each for each in sets if "json" in dict(each.fields)]
+    for form in dict.fromkeys(each.annotations for each in with_json):
+        splits = ", ".join(each.split or each.name for each in sets if each.annotations == form)
         of = f" ({splits})" if len({each.annotations for each in sets}) > 1 else ""
         lines.append(f"| `json` | {FORMS[form].meaning}{of} |")
     for form in dict.fromkeys(each.annotations for each in sets):
@@ -200,31 +237,47 @@ def _samples(sets: Sequence[CardedSet]) -> str:
     return "\n".join(lines)
 
 
+def _meaning(name: str, sets: Sequence[CardedSet]) -> str:
+    """Return what the file of a field holds."""
+    if name == "jpg" and any(each.is_of_imagenet for each in sets):
+        return "the image's file, untouched: JPEG nearly always, whatever its mode"
+    if name in IMAGES:
+        return "the image's file, untouched"
+    return _MEANINGS.get(name, "a file of the source, untouched")
+
+
 def _labels(sets: Sequence[CardedSet]) -> str:
     lines = ["## Labels", ""]
     labelled = [each for each in sets if each.has_classes]
     for order in dict.fromkeys(each.labels for each in labelled):
         some = [each for each in labelled if each.labels == order]
-        of = f" in {', '.join(each.split for each in some)}" if len({each.labels for each in labelled}) > 1 else ""
+        of = (
+            f" in {', '.join(each.split or each.name for each in some)}"
+            if len({each.labels for each in labelled}) > 1
+            else ""
+        )
         lines.append(f"{_LABELS[order]}{of}.")
         if tables := " and ".join(code(each.table) for each in some if each.table):
-            lines.append(f"Label, WordNet ID and words of all classes are in {tables}.")
-    lines.append("All of that, and how many samples each class has, is in the manifest.")
+            id_and_name = "WordNet ID and words" if order else "ID and name"
+            lines.append(f"Label, {id_and_name} of all classes are in {tables}.")
+    if any(each.labels != "own" for each in labelled):
+        lines.append("All of that, and how many samples each class has, is in the manifest.")
     return "\n".join(lines)
 
 
 def _loading(first: CardedSet) -> str:
-    fields = ('"jpg", "cls"', "image, label") if first.has_classes else ('"jpg", "json"', "image, info")
+    chain, variables = reading(first.fields, first.image_field)
     names = braces(first.urls)
     url = f"pipe:zstd -dc {shlex.quote(names)}" if first.suffix == ".tar.zst" else names
     blocks = [
         f"import webdataset as wds\n\ndataset = wds.WebDataset({_python(url)}, shardshuffle=False)\n"
-        f'{fields[1]} = next(iter(dataset.decode("pil").to_tuple({fields[0]})))'
+        f"{variables} = next(iter(dataset{chain}))"
     ]
-    if first.suffix != ".tar.zst":
+    can_differ = not all(is_in_all for _, is_in_all in first.fields) and not has_known_types(_names([first]))
+    if first.suffix != ".tar.zst" and not can_differ:  # `datasets` stops at fields that differ, unless it has types
         blocks.append(
             "import os\n\nfrom datasets import load_dataset\n\n"
-            f'dataset = load_dataset(os.getcwd(), split="{HUB_SPLITS[first.split]}", streaming=True)\n'
+            f'dataset = load_dataset(os.getcwd(), split="{HUB_SPLITS[first.split or "train"]}", streaming=True)\n'
             "sample = next(iter(dataset))"
         )
     if first.suffix == ".tar":
@@ -245,10 +298,12 @@ def _python(text: str) -> str:
 
 def _origin(sets: Sequence[CardedSet]) -> str:
     tools = " and ".join(dict.fromkeys(each.tool for each in sets))
+    is_imagenet = any(each.is_of_imagenet for each in sets)
+    source = " from ImageNet ILSVRC2012" if is_imagenet else ""
+    terms = " ImageNet comes under its own terms of\naccess." if is_imagenet else ""
     return (
-        f"## Origin\n\nMade by {tools} from ImageNet ILSVRC2012; the manifests have its options, the digest of each\n"
-        "shard, and the counts. `parallel-sharder verify .` checks all of it. ImageNet comes under its own terms of\n"
-        "access."
+        f"## Origin\n\nMade by {tools}{source}; the manifests have its options, the digest of each\n"
+        f"shard, and the counts. `parallel-sharder verify .` checks all of it.{terms}"
     )
 
 

@@ -18,7 +18,9 @@ class ClassTable(RecordedFile):
 def class_table(manifest: Manifest) -> bytes:
     """Return the classes of a set as text: a line of column names, then a line a class, with fields separated by tabs.
 
-    The fields are label, WordNet ID and words, escaped by text.tsv. The text is empty for a set without classes (test).
+    The fields are label, ID (ImageNet's WordNet ID) and name, escaped by text.tsv. The text is empty for a set without
+    classes.
     """
-    rows = [tsv((str(row.label), row.wnid, row.name)) for row in manifest.classes]
-    return "".join([tsv(("label", "wnid", "name")), *rows]).encode("utf-8") if rows else b""
+    rows = [tsv((str(row.label), row.id, row.name)) for row in manifest.classes]
+    name_of_id = "wnid" if manifest.options.is_of_imagenet else "id"
+    return "".join([tsv(("label", name_of_id, "name")), *rows]).encode("utf-8") if rows else b""

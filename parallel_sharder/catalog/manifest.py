@@ -23,6 +23,9 @@ from parallel_sharder.model import ImageClass, ShardRecord
 from parallel_sharder.samples.mended import Mended
 from parallel_sharder.stores import store_of
 
+_IN_ALL = {True: "all", False: "some"}
+"""How the manifest says whether all samples have a field."""
+
 
 class ListedShard(NamedTuple):
     """A shard of the set: its file's name, counts and digests in hex; `md5` is "" if it is not known."""
@@ -43,10 +46,13 @@ class ListedShard(NamedTuple):
 
 
 class ListedClass(NamedTuple):
-    """A class of the set: its label, WordNet ID and words, and how many samples of it are stored."""
+    """A class of the set: its label, ID and name, and how many samples of it are stored.
+
+    The ID is ImageNet's WordNet ID, or the name that a class has in its source.
+    """
 
     label: int
-    wnid: str
+    id: str
     name: str
     samples: int
 
@@ -61,16 +67,31 @@ class Totals(NamedTuple):
 
 
 class Choices(NamedTuple):
-    """The options that the bytes of the shards depend on, as in Options; `seed` None means no shuffling."""
+    """The options that the bytes of the shards depend on, as in Options; `seed` None means no shuffling.
 
-    split: str
-    labels: str
+    ImageNet's sets have `labels` and `annotations`, which is then the form. Other sets have a `form`, and `split` is
+    None where there are no splits.
+    """
+
+    split: str | None
     seed: int | None
     maxsize: int
     maxcount: int | None
     shards: int | None
     on_bad: str
+    labels: str | None = None
     annotations: str = "original"
+    form: str = ""
+
+    @property
+    def its_form(self) -> str:
+        """The form of the samples, one of samples.forms.FORMS."""
+        return self.form or self.annotations
+
+    @property
+    def is_of_imagenet(self) -> bool:
+        """Whether the set is ImageNet."""
+        return not self.form
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +99,11 @@ class Manifest:
     """A set's manifest. Each field has a valid value, and values that follow from others agree with them.
 
     `shards` are in order of number, and there is at least one; `classes` are in order of label. `mended` is None where
-    annotations have another form than boxes. Values that older versions did not write have their defaults: "original"
-    as annotations, and no MD5. `content` is the JSON without its digest; it includes entries of later versions.
+    annotations have another form than boxes. `selection` is that of the Listing, and is empty for ImageNet's own
+    splits. `fields` has the fields of its samples, in the tar's order, each with whether all samples have it;
+    ImageNet's are known from the form, and not here. Values that older versions did not write have their defaults:
+    "original" as annotations, and no MD5. `content` is the JSON without its digest; it includes entries of later
+    versions.
     """
 
     name: str
@@ -89,6 +113,8 @@ class Manifest:
     shards: tuple[ListedShard, ...]
     classes: tuple[ListedClass, ...]
     mended: Mended | None
+    selection: Mapping[str, Any]
+    fields: tuple[tuple[str, bool], ...]
     content: Mapping[str, Any]
 
     @classmethod
@@ -99,14 +125,18 @@ class Manifest:
         shards: Sequence[ListedShard],
         classes: Sequence[tuple[ImageClass, int]],
         mended: Mended | None,
+        selection: Mapping[str, Any] | None = None,
+        fields: Sequence[tuple[str, bool]] = (),
     ) -> Manifest:
         """Return the manifest of the set of `shards`, in order of number, that this version of the tool has made.
 
-        `choices` are Options.choices; each of `classes` has the number of its stored samples. Source of the wids keys:
-        webdataset 0.2.x, wids/wids_specs.py; the reader needs `wids_version`, and `url` and `nsamples` of each shard.
+        `choices` are Options.choices, and `selection` is that of the Listing; each of `classes` has the number of its
+        stored samples. Source of the wids keys: webdataset 0.2.x, wids/wids_specs.py; the reader needs `wids_version`,
+        and `url` and `nsamples` of each shard.
         """
         entries = [_entry(shard) for shard in shards]
         table = sorted(classes, key=lambda row: row[0].label)
+        id_field = "id" if choices.get("form") else "wnid"
         content: dict[str, Any] = {
             "__kind__": "wids-shard-index-v1",
             "wids_version": 1,
@@ -114,10 +144,12 @@ class Manifest:
             "shardlist": entries,
             "tool": {"name": TOOL, "version": __version__},
             "options": dict(choices),
+            **({"source": dict(selection)} if selection else {}),
+            **({"fields": {name: _IN_ALL[is_in_all] for name, is_in_all in fields}} if choices.get("form") else {}),
             "totals": totals_of(entries),
             **({"mended": mended._asdict()} if mended is not None else {}),
             "classes": [
-                {"label": row.label, "wnid": row.id, "name": row.name, "count": int(count)} for row, count in table
+                {"label": row.label, id_field: row.id, "name": row.name, "count": int(count)} for row, count in table
             ],
         }
         return cls._from_content(content)
@@ -181,8 +213,13 @@ class Manifest:
                 )
                 for entry in content["shardlist"]
             ),
-            tuple(ListedClass(row["label"], row["wnid"], row["name"], row["count"]) for row in content["classes"]),
+            tuple(
+                ListedClass(row["label"], row.get("wnid", row.get("id")), row["name"], row["count"])
+                for row in content["classes"]
+            ),
             _mended(content.get("mended")),
+            content.get("source", {}),
+            tuple((name, value == _IN_ALL[True]) for name, value in content.get("fields", {}).items()),
             _undigested(content),
         )
 

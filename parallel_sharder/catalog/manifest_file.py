@@ -11,6 +11,7 @@ from parallel_sharder.catalog.manifest import ListedShard, Manifest, is_manifest
 from parallel_sharder.journal.journal import Journal
 from parallel_sharder.model import Listing, Plan, ShardRecord
 from parallel_sharder.options import Options
+from parallel_sharder.samples.forms import FORMS
 from parallel_sharder.samples.mended import Mended, mended_in_all
 
 
@@ -31,9 +32,12 @@ def manifest_of(options: Options, listing: Listing, plan: Plan, records: Sequenc
     stored = np.ones(len(listing), np.bool_)
     for record in records:
         stored[plan.order[plan.cuts[record.number] :][list(record.left_out)]] = False
-    counts = np.bincount(listing.class_index[stored] + 1, minlength=len(listing.classes) + 1)[1:]  # class -1 is none
+    index = listing.class_index[stored] if listing.classes else np.empty(0, np.int32)
+    counts = np.bincount(index + 1, minlength=len(listing.classes) + 1)[1:]  # class -1 is none
     shards = [ListedShard.of(record, options.md5) for record in records]
     classes = [*zip(listing.classes, counts.tolist(), strict=True)]
-    totals = mended_in_all(options.annotations, records)
+    totals = mended_in_all(options.form, records)
     mended = Mended(**totals) if totals else None
-    return Manifest.made(options.pattern.set_name, options.choices, shards, classes, mended)
+    name, selection = options.pattern.set_name, listing.selection_with_labels
+    fields = FORMS[options.form].fields_of(listing, options.image_field)
+    return Manifest.made(name, options.choices, shards, classes, mended, selection, fields)

@@ -23,8 +23,7 @@ from parallel_sharder.catalog.schema import (
     whole_number,
     wrong_value,
 )
-from parallel_sharder.model import WNID
-from parallel_sharder.options import ANNOTATIONS, LABELS, ON_BAD, SEED_LIMIT, SPLITS
+from parallel_sharder.options import ANNOTATIONS, LABELS, ON_BAD, OTHER_FORMS, SEED_LIMIT, SPLITS
 from parallel_sharder.pattern import ShardPattern
 
 TOOL = "parallel_sharder"
@@ -39,10 +38,11 @@ def is_ours(content: Mapping[str, Any]) -> bool:
     return DIGEST in content or (isinstance(tool, dict) and tool.get("name") == TOOL)
 
 
+_WNID = "n[0-9]{8}"
 _COUNT = whole_number(0)
 _HEX_DIGEST = matching("[0-9a-f]{32}", "32 hexadecimal digits")
 _TEXT = Value("text", lambda value: isinstance(value, str) and not re.search("[\ud800-\udfff]", value))
-_SHAPE: Shape = {
+_SHAPE: Mapping[str, Shape] = {
     "__kind__": one_of("wids-shard-index-v1"),
     "wids_version": whole_number(1, 1),
     "name": _TEXT,
@@ -57,25 +57,35 @@ _SHAPE: Shape = {
         }
     ],
     "tool": {"name": one_of(TOOL), "version": matching("[0-9A-Za-z.+!_-]+", "a version")},
+    "totals": {"samples": _COUNT, "shards": _COUNT, "filesize": _COUNT, "tar_bytes": _COUNT},
+}
+_LIMITS: Mapping[str, Shape] = {
+    "seed": or_null(whole_number(0, SEED_LIMIT - 1)),
+    "maxsize": whole_number(1),
+    "maxcount": or_null(whole_number(1)),
+    "shards": or_null(whole_number(1)),
+    "on_bad": one_of(*ON_BAD),
+}
+_LABEL = whole_number(0, 2**31 - 1)
+_OF_IMAGENET: Mapping[str, Shape] = {
     "options": {
         "split": one_of(*SPLITS),
         "labels": one_of(*LABELS),
         "annotations": optional(one_of(*ANNOTATIONS)),
-        "seed": or_null(whole_number(0, SEED_LIMIT - 1)),
-        "maxsize": whole_number(1),
-        "maxcount": or_null(whole_number(1)),
-        "shards": or_null(whole_number(1)),
-        "on_bad": one_of(*ON_BAD),
+        **_LIMITS,
     },
-    "totals": {"samples": _COUNT, "shards": _COUNT, "filesize": _COUNT, "tar_bytes": _COUNT},
     "classes": [
-        {
-            "label": whole_number(0, 2**31 - 1),
-            "wnid": matching(WNID.pattern, "a WordNet ID, such as n01440764"),
-            "name": _TEXT,
-            "count": _COUNT,
-        }
+        {"label": _LABEL, "wnid": matching(_WNID, "a WordNet ID, such as n01440764"), "name": _TEXT, "count": _COUNT}
     ],
+}
+_OF_OTHERS: Mapping[str, Shape] = {
+    "options": {"form": one_of(*OTHER_FORMS), "split": or_null(one_of(*SPLITS)), **_LIMITS},
+    "fields": Value(
+        'a map of fields to "all" or "some"',
+        lambda value: isinstance(value, dict) and {*map(str, value.values())} <= {"all", "some"},
+    ),
+    "source": Value("a map", lambda value: isinstance(value, dict)),
+    "classes": [{"label": _LABEL, "id": _TEXT, "name": _TEXT, "count": _COUNT}],
 }
 
 
@@ -87,7 +97,9 @@ def manifest_fault(content: Mapping[str, Any]) -> str:
 
 def _fault_in_fields(content: Mapping[str, Any]) -> str:
     """Return the first field that is missing or has a value that is not valid, in words; else ""."""
-    return fault(content, _SHAPE)
+    options = content.get("options")
+    is_other = isinstance(options, dict) and "form" in options
+    return fault(content, {**_SHAPE, **(_OF_OTHERS if is_other else _OF_IMAGENET)})
 
 
 def _fault_in_names(content: Mapping[str, Any]) -> str:
@@ -128,6 +140,6 @@ def _fault_in_classes(content: Mapping[str, Any]) -> str:
     for number, (before, row) in enumerate(pairwise(content["classes"]), 1):
         if row["label"] <= before["label"]:
             return wrong_value(f"classes[{number}].label", row["label"], f"above {before['label']}, the one before it")
-    wnids = sorted(row["wnid"] for row in content["classes"])
-    twice = [wnid for wnid, other in pairwise(wnids) if wnid == other]
+    ids = sorted(row.get("wnid", row.get("id")) for row in content["classes"])
+    twice = [one for one, other in pairwise(ids) if one == other]
     return f"classes has {twice[0]} twice" if twice else ""

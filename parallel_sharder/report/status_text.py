@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from parallel_sharder.command_words import unknown
 from parallel_sharder.report.lines import Row, first_lines, table, text_of
 from parallel_sharder.text import counted, duration
 
@@ -13,8 +14,19 @@ if TYPE_CHECKING:
     from parallel_sharder.status import RunStatus, SetStatus, Status
 
 _SHOWN_RANGES = 10
-_PLAN = ("samples", "split", "labels", "annotations", "seed", "maxsize", "maxcount", "on_bad", "names of shards")
-"""The entries of the fingerprint that people choose by; --json has all."""
+_PLAN = {
+    "samples": "{:,} samples",
+    "form": "--layout {}",
+    "split": "--split {}",
+    "labels": "--labels {}",
+    "annotations": "--annotations {}",
+    "seed": "--seed {}",
+    "maxsize": "--maxsize {:,}",
+    "maxcount": "--maxcount {:,}",
+    "on_bad": "--on-bad {}",
+    "names of shards": "the first shard {}",
+}
+"""The entries of the fingerprint that people choose by, in words; --json has all."""
 
 
 def status_text(status: Status) -> str:
@@ -31,7 +43,7 @@ def _set_lines(each: SetStatus) -> list[str]:
         ("state", f"{state}: {done:,} of {counted(each.shards, 'shard')} done"),
     ]
     if each.plan:
-        chosen = [f"{name} {each.plan[name]}" for name in _PLAN if each.plan.get(name) is not None]
+        chosen = [words.format(each.plan[name]) for name, words in _PLAN.items() if each.plan.get(name) is not None]
         rows.append(("plan", f"{counted(each.shards, 'shard')}; {', '.join(chosen)}"))
     if each.missing:
         rows.append(("missing", f"{counted(len(each.missing), 'shard')}: {ranges(each.missing)}"))
@@ -39,17 +51,18 @@ def _set_lines(each: SetStatus) -> list[str]:
 
 
 def _run_lines(runs: Sequence[RunStatus]) -> list[str]:
-    """Return a table of the runs, a line each, with a head."""
+    """Return a table of the runs, a line each, with a head; a column of which nothing is known is left out."""
     if not runs:
         return []
     lines = [("node", "host", "state", "shards", "last sign of life", "samples/s")]
     for run in runs:
         quiet = "-" if run.quiet_seconds is None else f"{duration(run.quiet_seconds)} ago"
         rate = "-" if run.samples_per_second is None else f"{run.samples_per_second:,.0f}"
-        name = "none" if run.node is None else str(run.node)
+        name = "-" if run.node is None else str(run.node)
         lines.append((name, run.host or "-", run.state, f"{run.done:,} of {run.share:,}", quiet, rate))
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
+    columns = [column for column in zip(*lines, strict=True) if {*column[1:]} != {"-"}]
+    widths = [max(map(len, column)) for column in columns]
+    return ["  ".join(map(str.ljust, line, widths)).rstrip() for line in zip(*columns, strict=True)]
 
 
 def _next_rows(each: SetStatus) -> list[Row]:
@@ -67,8 +80,7 @@ def _next_rows(each: SetStatus) -> list[Row]:
         rows.append(("next" if not rows else "", line))
     if len(commands) > 1 and not alive:
         rows.append(("", f"or, for all of it at once, {shlex.join(each.command)}"))
-    if any("ROOT" in words for words in each.next_commands):
-        rows.append(("", "where ROOT is the data set's folder"))
+    rows += [("", line) for line in unknown(each.command) if commands]
     return rows
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from parallel_sharder.catalog.problems import left_out_json, problem_json, samples_left_out
 from parallel_sharder.model import Listing, Problem, ShardRecord
 from parallel_sharder.options import Options
+from parallel_sharder.samples.forms import FORMS
 from parallel_sharder.samples.mended import mended_in_all
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ class Report:
     the number of chunks in work at once; "" if this host has done all. `hosts` has the samples that each host of the
     cluster has stored in this run. `node` is the node of an array that this run was, "3/16", or ""; `missing` has the
     numbers of the set's shards that nobody has written yet. If there are any, the set is not published, `braces` and
-    `manifest_path` are "", and counts and problems are those of the node's own share.
+    `manifest_path` are "", and counts and problems are those of the node's own share. `fields` has the fields of the
+    samples, in the tar's order, each with whether all samples have it; `image_field` is Options.image_field, or "".
     """
 
     found: tuple[tuple[str, str], ...]
@@ -79,6 +81,8 @@ class Report:
     hosts: Mapping[str, int] = field(default_factory=dict)
     node: str = ""
     missing: tuple[int, ...] = ()
+    fields: tuple[tuple[str, bool], ...] = ()
+    image_field: str = ""
 
     @classmethod
     def of(
@@ -115,17 +119,19 @@ class Report:
             pattern.files.problems,
             worked.workers,
             worked.seconds,
-            bool(listing.classes),
+            listing.is_labelled,
             tuple(problems),
             options.readers if is_published else (),
             stock.withdrawn,
             pattern.files.card if options.card and is_published else None,
-            {name: count for name, count in mended_in_all(options.annotations, records).items() if count},
+            {name: count for name, count in mended_in_all(options.form, records).items() if count},
             (*listing.notices, *stock.notices, *worked.notices),
             worked.cluster,
             dict(sorted(worked.hosts.items())) if worked.cluster else {},
             "" if options.place is None else str(options.place),
             tuple(missing),
+            FORMS[options.form].fields_of(listing, options.image_field),
+            options.image_field or "",
         )
 
     @property

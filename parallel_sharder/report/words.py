@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from parallel_sharder.catalog.loading import reading
 from parallel_sharder.catalog.problems import samples_left_out
 from parallel_sharder.errors import worded
 from parallel_sharder.node import of_nodes
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from parallel_sharder.indexes.indexed import Indexed
     from parallel_sharder.report.preview import Preview
     from parallel_sharder.report.summary import Report
+    from parallel_sharder.verify.remarks import Remark
     from parallel_sharder.verify.verdict import Verdict
 
 _BRACES = re.compile(r"\{([0-9]+)\.\.[0-9]+\}(?=[^/]*$)")
@@ -151,14 +153,13 @@ def _remade_lines(report: Report) -> list[str]:
 
 def reading_example(report: Report) -> str:
     """Return lines of Python that read the shards with webdataset, and that can be run in any folder."""
-    fields = ('"jpg", "cls"', "image, label") if report.has_classes else ('"jpg", "json"', "image, info")
-    urls = _urls(report.braces, report.shards)
+    chain, names = reading(report.fields, report.image_field)
     return "\n".join(
         [
             "Read them with",
             "    import webdataset as wds",
-            f'    dataset = wds.WebDataset({urls}, shardshuffle=False).decode("pil").to_tuple({fields[0]})',
-            f"    {fields[1]} = next(iter(dataset))",
+            f"    dataset = wds.WebDataset({_urls(report.braces, report.shards)}, shardshuffle=False){chain}",
+            f"    {names} = next(iter(dataset))",
         ]
     )
 
@@ -181,6 +182,7 @@ def preview_text(preview: Preview) -> str:
     few, many = preview.samples_per_shard
     samples = counted(many, "sample") if few == many else f"{few:,} or {counted(many, 'sample')}"
     each = f"{samples}, at most" if preview.shards == 1 else f"{samples} each, the largest at most"
+    needed = f"at most {size(preview.needed_bytes)}" if preview.needed_bytes else "none"
     short = ": too little" if preview.has_too_little_space else ""
     left_out = left_out_phrase(samples_left_out(preview.problems), preview.problems)
     rows = [
@@ -191,7 +193,7 @@ def preview_text(preview: Preview) -> str:
         ("shards", f"{preview.shards:,} with {each} {size(preview.shard_bytes[1])}"),
         ("braces", preview.braces),
         *([("node", f"{preview.node}, whose share is {counted(preview.share, 'shard')}")] if preview.node else []),
-        ("space", f"at most {size(preview.needed_bytes)} needed, {size(preview.free_bytes)} free{short}"),
+        ("space", f"{needed} needed, {size(preview.free_bytes)} free{short}"),
     ]
     if preview.kept_shards:
         rows.append(("kept", kept_phrase(preview.kept_shards, preview.shards)))
@@ -216,9 +218,9 @@ def _refusal_rows(preview: Preview) -> list[Row]:
 
 
 def verdict_text(verdict: Verdict) -> str:
-    """Return the verdict on sets, with the first deviations of each file."""
+    """Return the verdict on sets, with the first deviations of each file, and a line for each kind of remark."""
     elapsed = max(verdict.elapsed_seconds, 1e-9)
-    rows = [("set", path) for path in verdict.manifests]
+    rows = [("set", path) for path in (*verdict.manifests, *verdict.foreign)]
     rows += [
         ("samples", f"{verdict.samples:,}"),
         ("shards", f"{verdict.shards:,}, {size(verdict.file_bytes)}"),
@@ -230,9 +232,25 @@ def verdict_text(verdict: Verdict) -> str:
     if verdict.is_incomplete:
         rows.append(("left out", left_out_phrase(verdict.left_out, verdict.problems)))
     sound = "sound, but incomplete" if verdict.is_incomplete else "sound"
-    rows.append(("verdict", counted(len(verdict.deviations), "deviation") if verdict.deviations else sound))
+    noun = "fault" if verdict.foreign else "deviation"
+    rows.append(("verdict", counted(len(verdict.deviations), noun) if verdict.deviations else sound))
     lines = [*table(rows), *notice_lines(verdict.notices), *lines_by_kind(verdict.problems)]
-    return text_of([*lines, *_deviation_lines(verdict)])
+    return text_of([*lines, *_deviation_lines(verdict), *_remark_lines(verdict)])
+
+
+def _remark_lines(verdict: Verdict) -> list[str]:
+    """Return a line for each kind of remark, with its count and where it is first; the JSON has each file's."""
+    by_detail: dict[str, list[Remark]] = defaultdict(list)
+    for each in verdict.remarks:
+        by_detail[each.detail].append(each)
+    lines = ["remarks, which are no faults:"] if by_detail else []
+    for detail, some in by_detail.items():
+        first = some[0]
+        offset = f"offset {first.offset:,}" if first.offset is not None else ""
+        place = ", ".join(filter(None, (first.path, offset, first.key)))
+        files = f" in {len(some):,} shards, first" if len(some) > 1 else ""
+        lines.append(f"  {detail} ({sum(each.count for each in some):,}{files}: {place})")
+    return lines
 
 
 def _deviation_lines(verdict: Verdict) -> list[str]:
