@@ -12,8 +12,8 @@ help:
 	@echo "make test     run the tests"
 	@echo "make test-cluster  run the engines of Ray and Dask, and array jobs, on made hosts; installs 0.4 GB"
 	@echo "make test-readers  read shards with wids, datasets, DALI, energon, timm and torch; installs 7 GB"
-	@echo "make torture  kill conversions and nodes of arrays 380 times, and continue them"
-	@echo "make fuzz     feed broken annotations, images, samples, journals, manifests, names and tars to what reads them"
+	@echo "make torture  kill conversions and nodes of arrays 780 times, and continue them"
+	@echo "make fuzz     feed broken annotations, images, samples, journals, manifests, names, tables and tars to what reads them"
 	@echo "make check    lint, formatting and types"
 	@echo "make format   format the code"
 	@echo "make bench    run the benchmarks, half an hour"
@@ -51,15 +51,17 @@ test-readers: $(READERS)/ready
 	$(READERS)/bin/python -m pytest tests/readers
 
 # Conversions that are killed with SIGKILL at random moments, continued, and compared with an undisturbed one; and nodes
-# of an array, of which one is killed.
+# of an array, of which one is killed. Of class folders, tables and shards, also all faults at all moments.
 torture: $(VENV)/ready
-	TORTURE_KILLS=100 ARRAY_KILLS=20 $(BIN)/python -m pytest tests/test_resume.py tests/test_array.py -k torture -s
+	TORTURE_KILLS=100 ARRAY_KILLS=20 $(BIN)/python -m pytest tests/test_resume.py tests/test_array.py \
+		tests/test_layouts.py -k torture -s
 
-# Coverage-guided fuzzing of all that reads what may be broken: two million inputs and more, in about half an hour.
+# Coverage-guided fuzzing of all that reads what may be broken: four million inputs and more, in about an hour.
 FUZZ_INPUTS ?= 300000
 fuzz: $(VENV)/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
-	for target in annotation shapes image sample journal manifest yaml tar archive zip; do $(BIN)/python -m tests.fuzz $$target $(FUZZ_INPUTS) || exit 1; done
+	for target in annotation shapes image sample journal manifest yaml tar archive zip keys where csv jsonl shards; do \
+		$(BIN)/python -m tests.fuzz $$target $(FUZZ_INPUTS) || exit 1; done
 
 check: $(VENV)/ready
 	$(BIN)/ruff check
@@ -89,8 +91,11 @@ bench: $(VENV)/ready
 	$(BIN)/python -m benchmarks.safety --folder .bench
 	$(BIN)/python -m benchmarks.output --folder .bench
 	$(BIN)/python -m benchmarks.archives --folder .bench
+	$(BIN)/python -m benchmarks.reshard --folder .bench
 	$(BIN)/python -m benchmarks.indexes --folder .bench
 	$(BIN)/python -m benchmarks.scan --folder .bench/tiny
+	$(BIN)/python -m benchmarks.class_folders --folder .bench/class_folders
+	$(BIN)/python -m benchmarks.tables --folder .bench/tables
 	$(BIN)/python -m benchmarks.whole_set --folder .bench/tiny
 
 # What the tests use of the system, beyond Python and make: gzip and GNU tar are everywhere, these are not.

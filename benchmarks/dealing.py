@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from parallel_sharder.columns import Texts
 from parallel_sharder.deal import deal, make_chunks
 from parallel_sharder.engines import open_engine
 from parallel_sharder.engines.progress import Progress
@@ -37,7 +38,7 @@ def listing_of(rows: int) -> Listing:
     """Return a listing of this number of rows, which are like those of ImageNet."""
     classes = tuple(ImageClass(n, f"class {n}", f"n{n:08d}") for n in range(1000))
     index = np.arange(rows, dtype=np.int32) % 1000
-    keys = np.array([b"n%08d_%05d" % (row % 1000, row // 1000) for row in range(rows)])
+    keys = Texts.of(b"n%08d_%05d" % (row % 1000, row // 1000) for row in range(rows))
     sizes = np.full(rows, 110_000)
     places = tuple(Place(f"/data/imagenet/train/{row.id}", "") for row in classes)
     parts = Part(Role.IMAGE, (".JPEG",), index, sizes), Part(Role.ANNOTATION, (".xml",), index, sizes)

@@ -21,6 +21,7 @@ import numpy as np
 
 from benchmarks.memory import peak_bytes
 from parallel_sharder import listing_file
+from parallel_sharder.columns import Texts
 from parallel_sharder.listing_file import Folders, ListingFile
 from parallel_sharder.model import ImageClass, Listing, Part, Place, Role
 from parallel_sharder.node import Node
@@ -47,7 +48,7 @@ def listing_of(rows: int) -> Listing:
         Part(Role.IMAGE, (".JPEG",), index, sizes),
         Part(Role.ANNOTATION, (".xml",), np.where(annotated < 0, -1, index).astype(np.int32), annotated),
     )
-    return Listing((), places, classes, np.sort(keys), index, parts, ())
+    return Listing((), places, classes, Texts.of_array(np.sort(keys)), index, parts, ())
 
 
 def write(path: Path, rows: int) -> dict[str, float]:

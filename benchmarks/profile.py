@@ -10,7 +10,7 @@ The figures are CPU time (user and system), medians of alternating rounds. --plo
 from __future__ import annotations
 
 import argparse
-import dataclasses
+import copy
 import json
 import statistics
 import tempfile
@@ -28,10 +28,12 @@ from parallel_sharder.engines import open_engine
 from parallel_sharder.engines.board import Board
 from parallel_sharder.model import Chunk
 from parallel_sharder.monitor.monitor import Silent
+from parallel_sharder.samples.annotated import AnnotatedStoring
 from parallel_sharder.samples.form import Encoded
 from parallel_sharder.samples.image import examine
 from parallel_sharder.samples.sample import Sample
 from parallel_sharder.sources.source import SourceOptions, open_source
+from parallel_sharder.sources.spool import Scratch
 from parallel_sharder.stores import direct
 from parallel_sharder.stores.direct import BUFFER_BYTES, DirectFile
 from parallel_sharder.tar.writer import ShardFile
@@ -77,7 +79,7 @@ def main() -> None:
 def _whole_set(root: Path, out: Path) -> Chunk:
     options = Options(root=root, dest=str(out), shards=1, maxsize=2**50)
     with open_engine(0, None) as engine, open_source(SourceOptions.of(options)) as source:
-        listing = source.scan(engine, Silent())
+        listing = source.scan(engine, Silent(), Scratch())
     plan = coordinator.plan_of(listing, options)
     [chunk] = deal.make_chunks(listing, plan, options.pattern, deal.make_job(options, listing, plan, 1))
     return chunk
@@ -143,14 +145,16 @@ class _Nowhere:
 def _phases(chunk: Chunk, out: Path) -> dict[str, Callable[[], Any]]:
     """Return the phases by name. Each does for all samples what the worker does in this phase, and nothing else."""
     tools = worker._tools(chunk.job, chunk.key_width)
-    samples = [*worker._samples(chunk, tools.job)]
+    storing = tools.storing
+    assert isinstance(storing, AnnotatedStoring)
+    samples = [*storing.samples(chunk)]
     view = direct._memory(BUFFER_BYTES)
     sizes = [sample.image.length for sample in samples]
     largest = max((sample.image for sample in samples), key=lambda image: image.length)
     largest.read_into(view[: largest.length])  # an image, for the phases that look at one
 
     def names() -> None:
-        for _ in worker._samples(chunk, tools.job):
+        for _ in storing.samples(chunk):
             pass
 
     def read() -> None:
@@ -165,7 +169,7 @@ def _phases(chunk: Chunk, out: Path) -> dict[str, Callable[[], Any]]:
     in_memory = [_InMemory(sample) for sample in samples]
 
     def contents() -> list[Encoded]:
-        return [tools.encoder.encode(sample) for sample in in_memory]
+        return [storing._encoder.encode(sample) for sample in in_memory]
 
     made = contents()
 
@@ -179,10 +183,11 @@ def _phases(chunk: Chunk, out: Path) -> dict[str, Callable[[], Any]]:
             view[size - 2 : size] = behind  # otherwise larger images would end here
 
     def lay_out() -> None:
-        with_made = dataclasses.replace(tools, encoder=_Made(made))
+        with_made = copy.copy(storing)
+        with_made._encoder = _Made(made)
         with ShardFile(_Nowhere(), str(out / "x.tar")) as shard:
             for sample in in_memory:
-                worker._store(sample, with_made, shard)
+                with_made.store(sample, shard)
 
     def digest() -> None:
         hashed, start = xxhash.xxh3_128(), 0

@@ -36,7 +36,7 @@ _ROWS = (
     + """
 import numpy as np
 from functools import partial
-from parallel_sharder.samples import tar_sizes
+from parallel_sharder.samples.forms import FORMS
 from parallel_sharder.engines import open_engine
 from parallel_sharder.indexes.readers import ReaderIndexes
 from parallel_sharder.model import ShardRecord
@@ -45,6 +45,7 @@ from parallel_sharder.options import INDEXES
 from parallel_sharder.indexes.computed import computed_members
 from parallel_sharder.deal import make_chunks
 from parallel_sharder.pattern import ShardPattern
+from parallel_sharder.columns import Texts
 from parallel_sharder.model import ImageClass, Job, Listing, Part, Place, Role
 from parallel_sharder.plan import Limits, make_order, make_plan
 rows = int(sys.argv[1])
@@ -58,7 +59,7 @@ for at in range(0, rows, 100_000):
 draw = np.random.default_rng(0)
 annotated = draw.random(rows) < 0.425
 listing = Listing(
-    (), tuple(Place(f"/data/imagenet/train/{row.id}", "") for row in classes), classes, keys,
+    (), tuple(Place(f"/data/imagenet/train/{row.id}", "") for row in classes), classes, Texts.of_array(keys),
     class_index,
     (
         Part(Role.IMAGE, (".JPEG",), class_index.copy(), draw.integers(2_000, 220_000, rows)),
@@ -70,7 +71,7 @@ listing = Listing(
 )
 del number, annotated
 times.append(time.monotonic())
-plan = make_plan(listing.keys, make_order(listing.keys, 0), tar_sizes.largest_sample_bytes(listing), Limits(10**9))
+plan = make_plan(listing.keys, make_order(listing.keys, 0), FORMS["original"].sample_bytes(listing), Limits(10**9))
 times.append(time.monotonic())
 pattern = ShardPattern.parse("/shards/x-%06d.tar")
 job = Job(listing.places, classes, "none", 1, "original", "skip")
@@ -84,6 +85,9 @@ if len(sys.argv) > 2:
         ShardRecord(n, pattern.path(n), len(some) // 4, 10**9, 10**9, "", json_bytes=some)
         for n, some in enumerate(jsons)
     ]
+    for record in records:  # energon's index looks at one JSON of each shard
+        with open(record.path, "wb") as file:
+            file.truncate(2 * 10**9)
     made = [(record, partial(computed_members, listing, plan, "original", record)) for record in records]
     readers = [name for name in INDEXES if name != "wids"]
     with open_engine(0, None) as engine:

@@ -25,11 +25,14 @@ SCRIPTS = {
     "safety": "--images 40 --runs 1",
     "output": "--images 40 --runs 1",
     "archives": "--images 40 --runs 1 --workers 1 --members 3000",
+    "reshard": "--images 40 --runs 1",
     "indexes": "--images 40 --runs 1 --samples 300",
     "scan": "--images 2000",
     "engines": "--engines processes --samples 10 --chunks 5 --rounds 1",
     "coordinator": "--workers 10 --chunks 200 --samples 10",
     "nodes": "--rows 20000 --nodes 4",
+    "class_folders": "--files 2000 --classes 20 --runs 2",
+    "tables": "--rows 3000 --runs 2",
     "whole_set": "--images 300 --shards 3 --rows 2000",
 }
 

@@ -13,6 +13,13 @@ out matters as much as what they do:
   reference pool  the same in a process pool, each process with shards of its own: what people do today
   litData         Lightning's optimize(); images and annotations are stored as they are
   MDS             MosaicML's MDSWriter, one for each process; images and annotations are stored as they are
+
+These read shards that old_shards has made of the tree beforehand:
+
+  re-shard        parallel_sharder, which shuffles its own shards anew
+  re-shard PAX    the same from shards of webdataset's writer, whose members have PAX headers
+  cat             all of our shards into one file, and a sync; one process
+  pipe            webdataset's reader and its ShardWriter, nothing decoded, and a sync; one process
 """
 
 from __future__ import annotations
@@ -26,6 +33,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -51,6 +59,71 @@ def ours(root: Path, out: Path, workers: int) -> None:
     words = f"--root {root} --dest {out} --workers {workers} --maxsize 100MB --start-method spawn --quiet".split()
     sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     assert main(words) == 0
+
+
+def old_shards(root: Path) -> Path:
+    """The folder with the shards of the tree `root`, ours and webdataset's, made if no earlier run has done that."""
+    folder = root.with_name(f"{root.name}-shards")
+    if not folder.exists():
+        process = multiprocessing.get_context("spawn").Process(target=_make_old_shards, args=(root, folder))
+        process.start()
+        process.join()
+        assert process.exitcode == 0
+    return folder
+
+
+def _make_old_shards(root: Path, folder: Path) -> None:
+    made = folder.with_name(f"{folder.name}-begun")
+    shutil.rmtree(made, ignore_errors=True)
+    ours(root, made / "ours", 2)
+    (made / "pax").mkdir()
+    for path in sorted((made / "ours").glob("*.tar")):
+        with tarfile.open(path) as old, tarfile.open(made / "pax" / path.name, "w") as new:
+            for member in old:
+                member.mtime += 0.5
+                new.addfile(member, old.extractfile(member))
+    # What was written in small pieces lies in small pages, which take twice as long to read as what was read ahead.
+    _drop_from_cache(map(str, made.rglob("*.tar")))
+    made.rename(folder)
+
+
+def re_shard(root: Path, out: Path, workers: int) -> None:
+    """The real command line, from our own shards."""
+    _re_shard(old_shards(root) / "ours", out, workers)
+
+
+def re_shard_pax(root: Path, out: Path, workers: int) -> None:
+    """The same from webdataset's."""
+    _re_shard(old_shards(root) / "pax", out, workers)
+
+
+def _re_shard(old: Path, out: Path, workers: int) -> None:
+    from parallel_sharder.cli.main import main
+
+    words = f"--layout shards --root {old}/*.tar --dest {out} --workers {workers} --maxsize 100MB --seed 7 --quiet"
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    assert main([*words.split(), "--start-method", "spawn"]) == 0
+
+
+def cat(root: Path, out: Path, workers: int) -> None:
+    """One file, by one process, whatever `workers`."""
+    del workers
+    out.mkdir()
+    with open(out / "all", "wb") as file:
+        subprocess.run(["cat", *sorted((old_shards(root) / "ours").glob("*.tar"))], stdout=file, check=True)
+    _sync(out)
+
+
+def pipe(root: Path, out: Path, workers: int) -> None:
+    """One process, whatever `workers`."""
+    del workers
+    library: Any = importlib.import_module("webdataset")
+    out.mkdir()
+    paths = sorted(map(str, (old_shards(root) / "ours").glob("*.tar")))
+    with library.ShardWriter(f"{out}/%06d.tar", maxsize=100e6, verbose=0) as writer:
+        for sample in library.WebDataset(paths, shardshuffle=False):
+            writer.write(sample)
+    _sync(out)
 
 
 def raw_copy(root: Path, out: Path, workers: int) -> None:
@@ -121,11 +194,21 @@ PEERS: dict[str, Peer] = {
     "reference pool": reference_pool,
     "litData": litdata,
     "MDS": mds,
+    "re-shard": re_shard,
+    "re-shard PAX": re_shard_pax,
+    "cat": cat,
+    "pipe": pipe,
 }
-ONE_PROCESS = {"GNU tar", "reference"}
+ONE_PROCESS = {"GNU tar", "reference", "cat", "pipe"}
 """Peers that have one process, whatever the number of workers."""
 
-_NEEDS = {"reference": "webdataset", "reference pool": "webdataset", "litData": "litdata", "MDS": "streaming"}
+_NEEDS = {
+    "pipe": "webdataset",
+    "reference": "webdataset",
+    "reference pool": "webdataset",
+    "litData": "litdata",
+    "MDS": "streaming",
+}
 
 
 def installed(names: Iterable[str]) -> list[str]:
@@ -158,8 +241,12 @@ def measure(peer: Peer, root: Path, workers: int, outputs: Path) -> Figures:
 
 def make_cold(root: Path) -> None:
     """Drop the contents of the files of `root` from the page cache, as every user may; names and inodes stay there."""
+    _drop_from_cache(files_of(root))
+
+
+def _drop_from_cache(paths: Iterable[str]) -> None:
     os.sync()
-    for path in files_of(root):
+    for path in paths:
         descriptor = os.open(path, os.O_RDONLY)
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
         os.close(descriptor)
