@@ -39,12 +39,13 @@ COORDINATOR = os.getpid()
 
 
 def changed_image(root: Path) -> Path:
-    """The image that changes, which belongs to whatever shard the order puts it in; or the archive of all images."""
-    return max(root.glob("train/*/*.JPEG"), default=root / "ILSVRC2012_img_train.tar")
+    """The image that changes, which belongs to whatever shard the order puts it in; or an archive of images."""
+    of_patterns = ([*root.glob(pattern)] for pattern in ("train/*/*.JPEG", "**/*.jpg", "*.tar"))
+    return next(max(paths) for paths in of_patterns if paths)
 
 
 def main(fault: str, moment: str, marker: str, *words: str) -> int:
-    root = Path(words[words.index("--root") + 1])
+    root = Path(words[words.index("--root") + 1].removesuffix("/*.tar"))
 
     def strike() -> None:
         try:

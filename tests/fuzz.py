@@ -26,6 +26,7 @@ import atheris
 from PIL import Image
 
 from tests.made import JPEG
+from tests.shard_files import samples, tar_bytes
 
 with atheris.instrument_imports(include=["parallel_sharder", "xmltodict", "tarfile"]):
     import msgpack
@@ -33,7 +34,7 @@ with atheris.instrument_imports(include=["parallel_sharder", "xmltodict", "tarfi
     from parallel_sharder.catalog.card import CardedSet, card
     from parallel_sharder.catalog.manifest import Manifest, signed
     from parallel_sharder.catalog.yamltext import from_yaml
-    from parallel_sharder.errors import DestinationError, ManifestError, SampleError, SourceError
+    from parallel_sharder.errors import DestinationError, ManifestError, OptionsError, SampleError, SourceError
     from parallel_sharder.indexes import Shard
     from parallel_sharder.indexes.energon import excluded_in, split_yaml
     from parallel_sharder.journal.fingerprint import fingerprint_digest
@@ -49,10 +50,18 @@ with atheris.instrument_imports(include=["parallel_sharder", "xmltodict", "tarfi
     from parallel_sharder.samples.original import annotated_json
     from parallel_sharder.samples.shapes import Shapes
     from parallel_sharder.shard_writer import encode
-    from parallel_sharder.sources.tar_headers import Stream, tar_members
+    from parallel_sharder.sources.key_rule import LIMIT_BYTES, keys_of
+    from parallel_sharder.sources.shards.listed import list_shard
+    from parallel_sharder.sources.shards.rows import rows_of
+    from parallel_sharder.sources.shards.where import parse
+    from parallel_sharder.sources.table.csv_table import CsvTable
+    from parallel_sharder.sources.table.json_lines import JsonLinesTable
+    from parallel_sharder.sources.table.table import Choice, Table
     from parallel_sharder.sources.zips import zip_members
     from parallel_sharder.stores.blob import ZipEntry
-    from parallel_sharder.tar.ustar import HeaderTemplate
+    from parallel_sharder.tar.headers import Stream, members_within, tar_members
+    from parallel_sharder.tar.names import key_and_field
+    from parallel_sharder.tar.ustar import HeaderTemplate, member_bytes
     from parallel_sharder.text import code, printable, tsv
     from parallel_sharder.verify.deviations import Deviations
     from parallel_sharder.verify.json_form import fault_in_form
@@ -62,6 +71,8 @@ with atheris.instrument_imports(include=["parallel_sharder", "xmltodict", "tarfi
 
 FRAME = struct.Struct(">II")
 SPLIT = re.compile(r"((?:.*/|)[^.]+)[.]([^/]*)")  # as webdataset does it
+SAFE_KEY = re.compile(rb"(?!_)[A-Za-z0-9_=~-]+(?:/(?!_)[A-Za-z0-9_=~-]+)*/?")
+VALUES: dict[str, Any] = {"cls": 7, "cname": "it", "width": 0.5, "is_grey": False, "nothing": None, "tags": ["a", 3]}
 FRAME_HEADER = re.compile(rb"\xff[\xc0-\xc3\xc5-\xc7\xc9-\xcb\xcd-\xcf]")
 CLASS = ImageClass(7, "it", "n01440764")
 JSON_FIELD = BoxesForm().fields(has_classes=True)[-1]
@@ -262,6 +273,85 @@ def fuzz_yaml(data: bytes) -> None:
         assert all(isinstance(each, str) for each in excluded_in(text))
 
 
+def fuzz_keys(data: bytes) -> None:
+    """Two paths have two keys, which every reader takes."""
+    parts = (part for part in data.split(b"\0") if part and not {b"", b".", b".."} & {*part.split(b"/")})
+    paths = [*dict.fromkeys(part + ending for part in parts for ending in (b"", b".jpg"))]
+    keys = keys_of(paths)
+    assert len(paths) == len(keys) == len({*keys})
+    for key in keys:
+        assert SAFE_KEY.fullmatch(key), key
+        assert len(key) <= LIMIT_BYTES
+
+
+def fuzz_where(data: bytes) -> None:
+    """Any text is a condition, which holds of a sample or does not, or is refused."""
+    try:
+        condition = parse(data.decode("utf-8", "surrogateescape"))
+    except OptionsError:
+        return
+    for values in ({}, VALUES):
+        assert condition.holds(values) in (True, False)
+    assert all(isinstance(name, str) for name in condition.names())
+
+
+def fuzz_csv(data: bytes) -> None:
+    """Any bytes are rows of which each has a JSON, or a refusal."""
+    path.write_bytes(data)
+    _check_table(lambda: CsvTable(str(path), ("label",), ","))
+
+
+def fuzz_jsonl(data: bytes) -> None:
+    """Any lines are rows whose JSON has the values that they have, or a refusal."""
+    path.write_bytes(data)
+    _check_table(lambda: JsonLinesTable(str(path), ("label",)))
+
+
+def _check_table(opened: Callable[[], Table]) -> None:
+    try:
+        table = opened()
+        label = "label" if "label" in table.columns else ""
+        if label:
+            table.labels(label)
+        in_json = tuple(filter(None, table.columns))
+        batches = [*table.batches(Choice("image", label, in_json=in_json))] if "image" in table.columns else []
+    except SourceError:
+        return
+    for batch in batches:
+        count = len(batch.images)
+        assert {count} == {len(column) for column in (*batch.texts, batch.labels or batch.images)}
+        for texts in batch.texts:
+            assert all(text.isascii() for text in texts)
+            json.loads(f"[{','.join(texts)}]", parse_constant=_no_json)
+
+
+def _no_json(text: str) -> None:
+    raise AssertionError(text)
+
+
+def fuzz_shards(data: bytes) -> None:
+    """Any bytes are samples of which each is one stretch with its members, side by side, or a refusal."""
+    blocks = _with_checksums(data)
+    path.write_bytes(blocks)
+    for rename_keys in (False, True):
+        try:
+            shard = list_shard(str(path), rename_keys=rename_keys)
+        except SourceError:
+            continue
+        rows, end = rows_of([shard]), 0
+        keys = shard.keys.split(b"\0")[:-1]
+        columns = [column.tolist() for column in (rows.offset, rows.size, rows.written, rows.shape)]
+        for key, start, size, written, shape in zip(keys, *columns, strict=True):
+            assert end <= start < start + size <= len(blocks)
+            end = start + size
+            within = members_within(lambda at, many: blocks[at : at + many], start, end, "x")
+            members = [member for member in within if not member.kind and key_and_field(member.name) is not None]
+            assert len(rows.shapes[shape]) == len(members)
+            assert written == sum(member_bytes(member.size) for member in members)
+            names = [member.name.encode("utf-8", "surrogateescape") for member in members]
+            assert rename_keys or all(name.startswith(key + b".") for name in names)
+
+
 def _with_checksums(data: bytes) -> bytes:
     """The blocks behind the first byte; if that says so, with headers that pass their checksum."""
     blocks = bytearray(data[1:])
@@ -308,6 +398,7 @@ PICTURES = [
 ]
 FINGERPRINT = {"seed": 0, "names of shards": "x-0.tar", "shard count": 3}
 NAMES = [f"x-{number}.tar" for number in range(3)]
+FOREIGN = [tar_bytes(samples("a/b", "c", fields="jpg txt"), dialect, 1.5) for dialect in ("pax", "gnu")]
 PROBLEMS = [{"kind": "changed", "path": "/a", "key": "b", "detail": "why", "kept": False}]
 OF = fingerprint_digest(FINGERPRINT)
 RECORDS: list[dict[str, Any]] = [
@@ -360,6 +451,18 @@ TARGETS: dict[str, tuple[Callable[[bytes], None], list[bytes]]] = {
     "yaml": (fuzz_yaml, [b"null\0on\0@a\0x: y", b"split_parts:\n  train: []\nexclude: ['x-0.tar/1']\n"]),
     "archive": (fuzz_archive, [b"\xff" + _shard(2), b"\0" + _shard(1)]),
     "zip": (fuzz_zip, [_zip()]),
+    "keys": (fuzz_keys, [b"rose red/a\0rose red/a.jpg\0_b\0" + b"long/" * 20 + b"\0\xc3\xbc/=5F"]),
+    "where": (
+        fuzz_where,
+        [
+            b"cls in [3, 5] and not width >= 2.5e3 or (cname != 'it')",
+            b'"\\u00fc" in `tags` and is_grey == true',
+            b"null",
+        ],
+    ),
+    "csv": (fuzz_csv, [b'\xef\xbb\xbfimage,label,a\r\n"x ""1"", y",7,NaN\r\nb,,1e9\n', b"image,label\na,007\nb,-1\n"]),
+    "jsonl": (fuzz_jsonl, [b'{"image": "a", "label": 7, "x": [1.5, null, "\\ud800"]}\n{"image": "b", "y": 1e99}\n']),
+    "shards": (fuzz_shards, [b"\xff" + _shard(2), b"\0" + _shard(1), *(b"\xff" + each for each in FOREIGN)]),
     "tar": (fuzz_tar, [b"\xff" + _shard(1), b"\xff" + _shard(2), b"\0" + _shard(0)]),
 }
 path = Path(tempfile.mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else None)) / ".x.journal"

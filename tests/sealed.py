@@ -70,13 +70,13 @@ def packed(members: Iterable[tuple[str, bytes]], tar_format: Any = tarfile.USTAR
     return data + bytes(1024)
 
 
-def seal(out: Path, tar_bytes: int | None = None, **changes: Any) -> None:
-    """Let the manifest say of all shards what they are now, but for their samples, as if the tool had made them so.
+def seal(out: Path, tar_bytes: int | None = None, name: str = "imagenet_train", **changes: Any) -> None:
+    """Let the manifest of `name` say of all shards what they are now, but for their samples, as if made so.
 
     Then only what is in the shards can show that something is wrong. `tar_bytes` is what compressed shards have before
     compression, if that is to change; `changes` are other values of the manifest's fields.
     """
-    path = out / "imagenet_train.json"
+    path = out / f"{name}.json"
     manifest = json.loads(path.read_text())
     manifest.update(changes)
     for entry in manifest["shardlist"]:

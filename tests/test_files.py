@@ -17,6 +17,7 @@ SMALL_LINES = 40
 
 ELSEWHERE = {
     "__init__": ("test_imports", "offers the public names, and imports none before it is wanted"),
+    "cli.source_options": ("test_cli_parsers", "has what all command lines of a source share"),
     "catalog.manifest_shape": ("test_catalog_manifest", "is what the manifest's reader goes by"),
     "engines.worker_process": ("test_engines_starting", "runs in workers, which are tested from outside"),
     "indexes.folder": ("test_indexes_shard_sets", "is tested by the indexes of all readers at once"),
@@ -24,7 +25,14 @@ ELSEWHERE = {
     "option_values": ("test_options", "is what the options are read and checked with"),
     "publish": ("test_catalog_beside", "is three loops over what lies beside the shards"),
     "report.summary": ("test_report_words", "holds facts; the words for them are what people see"),
+    "samples.annotated": ("test_samples_forms", "is what the forms of ImageNet share"),
+    "samples.file_sizes": ("test_samples_files", "says beforehand what that form writes"),
     "samples.form": ("test_samples_forms", "is the interface; each form is tested there"),
+    "sources.class_folders.assembled": ("test_class_folders_scan", "is the last step of the scan"),
+    "sources.class_folders.folders": ("test_class_folders_listing", "is what a listing looks at"),
+    "sources.class_folders.listed": ("test_class_folders_listing", "holds what is listed"),
+    "sources.class_folders.rows": ("test_class_folders_listing", "holds what is listed too"),
+    "sources.class_folders.source": ("test_class_folders_scan", "is opened for each scan"),
     "sources.imagenet.image_places": ("test_imagenet_not_found", "is searched by whoever names a folder that is off"),
     "sources.imagenet.layout": ("test_imagenet_scan", "holds what the layouts find"),
     "sources.imagenet.notices": ("test_missing", "says what the scan has found missing"),
@@ -32,16 +40,27 @@ ELSEWHERE = {
     "sources.imagenet.survey": ("test_imagenet_scan", "is the part of the scan that runs on workers"),
     "sources.imagenet.tree": ("test_imagenet_scan", "is the first of the layouts there"),
     "sources.pairing": ("test_imagenet_scan", "needs a data set to scan"),
+    "sources.shards.columns": ("test_shards_source", "is what rows and twins become"),
+    "sources.shards.key_lists": ("test_shards_source", "chooses among the rows of a scan"),
+    "sources.shards.rows": ("test_shards_source", "is what the scan works on"),
+    "sources.shards.scan": ("test_shards_source", "is what the source does"),
+    "sources.shards.twins": ("test_shards_source", "settles what shards of a scan have under one key"),
     "sources.survey": ("test_imagenet_scan", "needs a data set to survey"),
+    "sources.table.below": ("test_table_scan", "says what no row of a scanned table names"),
+    "sources.table.rows": ("test_table_scan", "is the part of the scan that reads the table"),
+    "sources.table.spooled": ("test_table_scan", "holds the rows of a table that is scanned"),
+    "sources.table.table": ("test_table_csv_table", "is the interface; each format has its file"),
+    "sources.table.text_file": ("test_table_csv_table", "opens what CSV and JSON lines are read from"),
     "stock": ("test_resume", "is what a run that is continued begins with"),
     "stores.lease_file": ("test_stores_lease", "is what a lease does to its file"),
     "stores.store": ("test_stores_local", "is the interface, to which there is one answer"),
+    "tar.member_header": ("test_tar_headers", "reads one header of those that lead to one another"),
 }
 """Modules whose tests are in the file of another, and why: what stands here is to be said of the module."""
 
 ACROSS = {
     "test_array", "test_bad", "test_benchmarks", "test_convert", "test_faults", "test_files", "test_golden",
-    "test_imports",
+    "test_imports", "test_layouts",
     "test_leftovers", "test_missing", "test_no_files", "test_ours", "test_permissions", "test_promises", "test_readme",
     "test_syscalls", "test_without_flock",
 }  # fmt: skip

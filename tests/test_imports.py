@@ -18,7 +18,7 @@ import pytest
 import parallel_sharder
 from parallel_sharder import options
 from parallel_sharder.indexes.folder import READERS
-from parallel_sharder.samples.forms import FORMS
+from parallel_sharder.samples.forms import ANNOTATED, FORMS
 
 PACKAGE = Path(parallel_sharder.__file__).parent
 
@@ -29,9 +29,9 @@ FLOORS = (
     "listing_file plan samples setfiles",
     "host_check",
     "pattern worker",
-    "option_values",
+    "globs option_kinds option_values",
     "destination journal options",
-    "catalog deal resume run shard_writer sources",
+    "catalog command_words deal resume run shard_writer sources",
     "nodes report",
     "shared_listing",
     "indexes status verify",
@@ -165,30 +165,33 @@ def test_only_the_command_line_and_monitors_print() -> None:
 
 
 def test_only_imagenet_knows_imagenet() -> None:
-    """Of the sources, only what lies in sources/imagenet knows WordNet IDs, .JPEG and splits; the rest is general.
+    """Only what lies in sources/imagenet knows WordNet IDs, .JPEG and devkits; the other sources are general.
 
-    Elsewhere a WordNet ID is told from other text only for the form with boxes, and in a manifest that is read.
+    Elsewhere only a manifest that is read, and verify, which shares nothing with a source, tell a WordNet ID from text.
     """
     for module in modules_in("sources"):
         if not module.startswith("sources.imagenet"):
-            if module != "sources.source":
+            if module != "sources.find":
                 assert not [name for name in imported_by(module) if name.startswith("sources.imagenet")], module
-            known = r"WNID|wnid|ILSVRC|JPEG|IMAGE_SUFFIX|XML_SUFFIX|SPLITS|devkit"
+            known = r"WNID|wnid|ILSVRC|JPEG|IMAGE_SUFFIX|XML_SUFFIX|devkit"
             assert [] == re.findall(known, PATHS[module].read_text()), module
-    users = {module for module, path in PATHS.items() if re.search(r"\bWNID\.", path.read_text())}
-    assert {"samples.boxes", "catalog.manifest_shape"} == {name for name in users if room_of(name) != "sources"}
+    tellers = {module for module, path in PATHS.items() if r"n[0-9]{8}" in path.read_text()}
+    assert {"sources", "verify", "catalog"} == {room_of(module) for module in tellers}
 
 
 def test_sources_are_used_by_their_interface() -> None:
-    """Who converts, previews and verifies a set knows a source as a Source; index reads tars, and needs no other."""
+    """Who converts, previews and verifies a set knows a source as a Source, and says where that may write."""
     used = {name for module in PATHS if room_of(module) != "sources" for name in imported_by(module)}
     used = {name for name in used if room_of(name) == "sources"}
-    assert {"sources.source", "sources.tar_headers", "sources.imagenet.classes"} == used  # the last by the demo
+    known = {"sources.source", "sources.spool", "sources.packed"}  # the last has what compressed files begin with
+    assert {*known, "sources.imagenet.classes"} == used  # by the demo
 
 
 def test_names_of_options_are_those_of_the_rooms() -> None:
     """Each form, reader's index, engine and layout that an option names has its file, and no file is left out."""
-    assert set(options.ANNOTATIONS) == set(FORMS)
+    assert set(options.ANNOTATIONS) == set(ANNOTATED)
+    assert {*options.ANNOTATIONS, *options.OTHER_FORMS} == set(FORMS)
+    assert {*options.IMAGENET_LAYOUTS, *options.OTHER_FORMS} == set(options.LAYOUTS)
     assert set(options.ANNOTATIONS) <= {path.stem for path in (PACKAGE / "samples").glob("*.py")}
     assert set(options.INDEXES) == {index.reader for index in READERS}
     assert set(options.INDEXES) <= {path.stem for path in (PACKAGE / "indexes").glob("*.py")}
@@ -221,9 +224,13 @@ def test_scipy_and_xml_have_one_home() -> None:
             {"numpy", "scipy", "tqdm", "psutil", "argparse"},
         ),
         ("import parallel_sharder.verify.shard_check", {"numpy", "scipy", "tqdm", "psutil"}),
+        ("import parallel_sharder.verify.foreign_shard", {"numpy", "scipy", "tqdm", "psutil"}),
         ("import parallel_sharder.sources.tar_contents", {"numpy", "scipy", "tqdm", "psutil", "xmltodict"}),
         ("import parallel_sharder.sources.imagenet.kaggle_contents", {"numpy", "scipy", "tqdm", "psutil", "xmltodict"}),
+        ("import parallel_sharder.sources.shards.listed", {"numpy", "scipy", "tqdm", "psutil", "xmltodict", "tarfile"}),
+        ("import parallel_sharder.sources.shards.matching", {"numpy", "scipy", "tqdm", "psutil", "xmltodict"}),
         ("import parallel_sharder.sources.folders", {"numpy", "scipy", "tqdm", "psutil", "xmltodict"}),
+        ("import parallel_sharder.sources.class_folders.listing", {"numpy", "scipy", "tqdm", "psutil", "xmltodict"}),
     ],
 )
 def test_light_starts(code: str, unwanted: set[str]) -> None:

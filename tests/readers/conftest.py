@@ -114,8 +114,15 @@ class Readers:
 
     def read(self, reader: str, *arguments: str, folder: Path | None = None, path: Sequence[Path] = ()) -> list[Any]:
         """What a function of `programs` yields; `path` is looked up before what is installed."""
+        return self._result("programs", [reader, *arguments], folder, path)
+
+    def read_fields(self, reader: str, *arguments: str, folder: Path | None = None) -> list[Any]:
+        """What a function of `field_programs` yields."""
+        return self._result("field_programs", [reader, *arguments], folder)
+
+    def _result(self, programs: str, words: Sequence[str], folder: Path | None, path: Sequence[Path] = ()) -> list[Any]:
         result = self.home / "result"
-        self.run([sys.executable, "-m", "tests.readers.programs", str(result), reader, *arguments], folder, path)
+        self.run([sys.executable, "-m", f"tests.readers.{programs}", str(result), *words], folder, path)
         data: list[Any] = pickle.loads(result.read_bytes())
         return data
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import pickle
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +190,10 @@ def shards_of(split: str) -> list[str]:
     return sorted(path.name for path in Path().glob(f"imagenet_{split}-*.tar"))
 
 
+def write_result(programs: Mapping[str, Any], to: str, function: str, *arguments: str) -> None:
+    """Write what one of some `programs` yields to the file `to`, pickled."""
+    Path(to).write_bytes(pickle.dumps(list(programs[function](*arguments))))
+
+
 if __name__ == "__main__":
-    to, function, *arguments = sys.argv[1:]
-    Path(to).write_bytes(pickle.dumps(list(globals()[function](*arguments))))
+    write_result(globals(), *sys.argv[1:])
