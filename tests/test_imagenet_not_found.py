@@ -250,9 +250,11 @@ def test_other_data(tmp_path: Path) -> None:
     lines = refusal(tmp_path).splitlines()
     assert (
         f"{tmp_path} holds 1 folder (cats) and 45 files (40 .parquet, 1 without ending, 1 .gz, and others; "
-        "the first: README, a.gz, b.txt, ...)." == lines[-2]
+        "the first: README, a.gz, b.txt, ...)." == lines[-3]
     )
-    assert "Name the folder that holds one of them with --root." == lines[-1]
+    assert "Name the folder that holds one of them with --root." == lines[-2]
+    table = tmp_path / "train-00.parquet"
+    assert f"If {table} is a table of images, --table {table} reads it." == lines[-1]
 
 
 def test_class_folders_of_other_images(tmp_path: Path) -> None:
