@@ -12,7 +12,7 @@ import re
 
 from parallel_sharder.pattern import COMPRESSIONS
 
-_RANGE = re.compile(r"(-?[0-9]+)\.\.(-?[0-9]+)")
+_RANGE = re.compile(r"([0-9]+)\.\.([0-9]+)")
 
 PATHS_LIMIT = 1_000_000
 """The most paths that braces may name. A slip, such as {0..99999999}, would fill the memory."""
@@ -29,7 +29,7 @@ def expanded(text: str) -> list[str]:
     Raises ValueError, with a sentence, if braces name too many files.
     """
     paths = []
-    for each in _without_braces(text):
+    for each in brace_expanded(text):
         paths += sorted(glob.glob(each)) if glob.has_magic(each) and not os.path.lexists(each) else [each]
     return [*dict.fromkeys(paths)]
 
@@ -44,8 +44,12 @@ def has_shard_ending(name: str) -> bool:
     return not name.startswith(".") and name.endswith((*COMPRESSIONS,))
 
 
-def _without_braces(text: str) -> list[str]:
-    """Return the texts that innermost braces stand for, one after the other, until none is left."""
+def brace_expanded(text: str) -> list[str]:
+    """Return the texts that the braces stand for; braces within braces are replaced first.
+
+    Numbers of a range have the width of its wider end if one of the ends begins with 0. Braces that hold neither a
+    range nor a list are part of the text. Raises ValueError, with a sentence, if there are too many texts.
+    """
     done: list[str] = []
     waiting = [text]
     while waiting:
@@ -69,7 +73,7 @@ def _choices(text: str) -> tuple[int, int, list[str]] | None:
             first, last = int(span[1]), int(span[2])
             if abs(last - first) >= PATHS_LIMIT:
                 raise ValueError(f"{text} names more than {PATHS_LIMIT:,} files. Write a smaller range.")
-            is_padded = any(number.lstrip("-").startswith("0") and len(number) > 1 for number in span.groups())
+            is_padded = any(number.startswith("0") and len(number) > 1 for number in span.groups())
             width = max(map(len, span.groups())) if is_padded else 0
             step = 1 if last >= first else -1
             return match.start(), match.end(), [f"{n:0{width}d}" for n in range(first, last + step, step)]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from parallel_sharder.errors import SourceError
-from parallel_sharder.sources.shards.expand import brace_expanded, expand, is_shard_pattern
+from parallel_sharder.sources.shards.expand import expand, is_shard_pattern, names_of
 
 
 def files(folder: Path, *names: str) -> None:
@@ -40,14 +40,14 @@ def expanded(*roots: str) -> list[str]:
 )
 def test_braces(pattern: str, expected: str) -> None:
     """Ranges keep their width and direction, and lists their order."""
-    assert expected.split() == [*brace_expanded(pattern)]
+    assert expected.split() == names_of(pattern)
 
 
 @pytest.mark.parametrize("pattern", ["a-{x}", "a-{0..}", "a-{}", "a-{0..1000000}"])
 def test_braces_refused(pattern: str, typed: None) -> None:
     """Braces that are no range and no list, or stand for too many names, are refused."""
     with pytest.raises(SourceError, match=r"--root a-\{"):
-        list(brace_expanded(pattern))
+        names_of(pattern)
 
 
 def test_order(tmp_path: Path) -> None:

@@ -15,21 +15,18 @@ import os
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from parallel_sharder.errors import SourceError, unreadable
+from parallel_sharder.globs import brace_expanded
 from parallel_sharder.pattern import COMPRESSIONS, set_name, shard_name
 from parallel_sharder.setfiles import SetFiles, journals_in
 from parallel_sharder.sources.packed import refuse_packed_shards
 from parallel_sharder.stores.regular import kind_at
 from parallel_sharder.text import counted, first_few
 
-LIMIT_SHARDS = 1_000_000
-"""The most paths that one pattern's braces may stand for. A mistyped number would fill the memory with names."""
-
 _BRACES = re.compile(r"\{([^{}]*)\}")
-_RANGE = re.compile(r"(\d+)\.\.(\d+)")
 _NUMBER = re.compile(r"(\d+)")
 _SHOWN = 5
 _TOOL = "parallel_sharder"
@@ -71,18 +68,22 @@ def is_shard_pattern(root: str) -> bool:
     return not os.path.lexists(root) and (bool(_BRACES.search(root)) or glob.has_magic(root))
 
 
-def brace_expanded(pattern: str) -> Iterator[str]:
-    """Yield the paths that a pattern's braces stand for; braces within braces are replaced first.
+def names_of(pattern: str) -> list[str]:
+    """Return the paths that a pattern's braces stand for.
 
-    Numbers of a range have the width of its wider end if one of the ends begins with 0. Raises SourceError for braces
-    that hold neither a range nor a list.
+    Raises SourceError for braces that hold neither a range nor a list, and for too many paths.
     """
-    match = _BRACES.search(pattern)
-    if match is None:
-        yield pattern
-        return
-    for choice in _choices(match[1], pattern):
-        yield from brace_expanded(pattern[: match.start()] + choice + pattern[match.end() :])
+    try:
+        names = brace_expanded(pattern)
+    except ValueError as error:
+        raise SourceError(f"--root {error}") from error
+    odd = next(filter(None, map(_BRACES.search, names)), None)
+    if odd is not None:
+        raise SourceError(
+            f"--root {pattern}: {odd[0]} is neither a range such as {{000..039}} nor a list such as {{a,b}}. "
+            "Mend it, and put the pattern between single quotes."
+        )
+    return names
 
 
 def in_natural_order(path: str) -> list[tuple[str, int, str]]:
@@ -92,33 +93,13 @@ def in_natural_order(path: str) -> list[tuple[str, int, str]]:
     return [(text, *number) for text, number in zip(parts[::2], [*numbers, (-1, "")], strict=True)]
 
 
-def _choices(text: str, pattern: str) -> Iterator[str]:
-    if span := _RANGE.fullmatch(text):
-        first, last = int(span[1]), int(span[2])
-        if abs(last - first) >= LIMIT_SHARDS:
-            raise SourceError(f"--root {pattern}: {{{text}}} stands for more than {LIMIT_SHARDS:,} names. Mend it.")
-        is_padded = any(end.startswith("0") and len(end) > 1 for end in span.groups())
-        width = max(map(len, span.groups())) if is_padded else 0
-        step = 1 if first <= last else -1
-        yield from (f"{number:0{width}d}" for number in range(first, last + step, step))
-    elif "," in text:
-        yield from text.split(",")
-    else:
-        raise SourceError(
-            f"--root {pattern}: {{{text}}} is neither a range such as {{000..039}} nor a list such as {{a,b}}. "
-            "Mend it, and put the pattern between single quotes."
-        )
-
-
 def _matches(root: str) -> list[str]:
     """Return the files that a pattern names. Raises SourceError if a name that its braces stand for has no file."""
     if not is_shard_pattern(root):
         raise SourceError(f"{root} does not exist. {_there(root)}")
     found: list[str] = []
     missing: list[str] = []
-    for count, each in enumerate(brace_expanded(root), 1):
-        if count > LIMIT_SHARDS:
-            raise SourceError(f"--root {root}: its braces stand for more than {LIMIT_SHARDS:,} names. Mend it.")
+    for each in names_of(root):
         matching = glob.glob(each, recursive=True) if glob.has_magic(each) else [each] * os.path.lexists(each)
         found += sorted(matching, key=in_natural_order)
         if not matching:
