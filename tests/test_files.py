@@ -32,7 +32,6 @@ ELSEWHERE = {
     "sources.class_folders.folders": ("test_class_folders_listing", "is what a listing looks at"),
     "sources.class_folders.listed": ("test_class_folders_listing", "holds what is listed"),
     "sources.class_folders.rows": ("test_class_folders_listing", "holds what is listed too"),
-    "sources.class_folders.source": ("test_class_folders_scan", "is opened for each scan"),
     "sources.imagenet.image_places": ("test_imagenet_not_found", "is searched by whoever names a folder that is off"),
     "sources.imagenet.layout": ("test_imagenet_scan", "holds what the layouts find"),
     "sources.imagenet.notices": ("test_missing", "says what the scan has found missing"),

@@ -41,6 +41,11 @@ def key_of(path: bytes) -> bytes:
     return key if len(key) <= LIMIT_BYTES else b"%b~%016x" % (key[:_KEPT_BYTES], xxhash.xxh3_64_intdigest(path))
 
 
+def set_name(folder: str, otherwise: str) -> str:
+    """Return the name of a set by its root folder, made safe; `otherwise` for a folder without a name, such as `/`."""
+    return key_of(os.fsencode(os.path.basename(os.path.abspath(folder)))).decode("ascii") or otherwise
+
+
 def keys_of(paths: Sequence[bytes]) -> list[bytes]:
     """Return the key of each image of a set. `paths` are different, and hold whole folders, so that twins are seen."""
     joined = b"\0".join((*paths, b""))

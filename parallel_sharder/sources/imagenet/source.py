@@ -5,11 +5,8 @@ It also holds the spool for annotations, keeps the index of the images' archive,
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.model import Archive, Listing, Role, SetKind
@@ -20,43 +17,32 @@ from parallel_sharder.sources.imagenet.classes import read_classes
 from parallel_sharder.sources.imagenet.layouts import find_layout
 from parallel_sharder.sources.imagenet.scan import scan
 from parallel_sharder.sources.source import SourceOptions
-from parallel_sharder.sources.spool import Scratch
+from parallel_sharder.sources.spool import Scratch, SpooledSource
 
 
-class ImageNetSource:
+class ImageNetSource(SpooledSource):
     """One split of ImageNet in any layout of options.IMAGENET_LAYOUTS. It is a Source."""
 
     def __init__(self, options: SourceOptions) -> None:
+        super().__init__()
         split = options.split or "train"
         layout = find_layout(options.folder, split, options.xml_root, options.meta, options.layout)
         self.kind = SetKind(options.layout or "tree", "", split, "imagenet")
         self.folders = layout.folders
         self._layout = layout if options.wants_annotations else layout.without_annotations()
         self._options = options
-        self._scratch = Scratch()
         self._index: ArchiveIndex | None = None
         self._archives: tuple[Archive, ...] = ()
-        self._spool: str | None = None
-        self._exits = contextlib.ExitStack()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._exits.close()
 
     def scan(self, engine: Engine, monitor: Monitor, scratch: Scratch) -> Listing:
         """Return the Listing, as Source says. With `check_archives`, archives are first compared with their MD5."""
-        self._scratch = scratch
         layout, index_path = self._layout, scratch.index_path
         checked = check_archives(layout, monitor.working) if self._options.check_archives else ()
         if index_path is not None and not layout.images.is_dir():
             self._index = ArchiveIndex(index_path, archive_at(str(layout.images)), layout.split)
-        self._spool = self._exits.enter_context(scratch.spool(needed=layout.needs_spool))
+        spool = self._take_spool(scratch, needed=layout.needs_spool)
         classes = read_classes(layout.class_list, self._options.labels or "devkit") if layout.class_list else ()
-        listing = scan(layout, classes, engine, monitor.scanning, self._spool, self._index)
+        listing = scan(layout, classes, engine, monitor.scanning, spool, self._index)
         self.adopt(listing)
         if checked:
             row = "checked", f"{', '.join(checked)}: as published, by MD5"
@@ -77,14 +63,6 @@ class ImageNetSource:
         """Write the index of the images' archive, as Source says."""
         if self._index is not None:
             self._index.save()
-
-    def share(self, listing: Listing) -> Listing:
-        """Keep the spool, as Source says."""
-        if self._spool is None:
-            return listing
-        kept = self._scratch.keep(self._spool)
-        places = (place._replace(path=kept) if place.path == self._spool else place for place in listing.places)
-        return dataclasses.replace(listing, places=tuple(places))
 
     def refuse_changes(self) -> None:
         """Raise SourceError if an archive has changed since the scan. Loose files are checked when they are read."""
