@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from parallel_sharder import Options, convert
 from parallel_sharder.engines import open_engine
-from parallel_sharder.errors import SourceError
+from parallel_sharder.errors import DestinationError, SourceError
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import ImageClass, Listing
 from parallel_sharder.monitor.monitor import Silent
@@ -250,3 +251,12 @@ def test_the_kind(tmp_path: Path) -> None:
     source = ClassFoldersSource(SourceOptions(root=(str(tmp_path / "my set"),)))
     kind = source.kind
     assert ("folders", "folders", "train", "my=20set") == (kind.layout, kind.form, kind.split, kind.name)
+
+
+def test_class_folders_that_are_links(tmp_path: Path) -> None:
+    """They belong to the data set's folders, in which no shard may be written, and so does what they lead to."""
+    fill(tmp_path, "real/rose/1.jpg", "set/oak/1.jpg")
+    (tmp_path / "set" / "rose").symlink_to(tmp_path / "real" / "rose")
+    with pytest.raises(DestinationError, match="where files of the data set belong"):
+        convert(Options(root=tmp_path / "set", dest=tmp_path / "real" / "rose" / "shards", workers=0))
+    assert ["1.jpg"] == [path.name for path in (tmp_path / "real" / "rose").iterdir()]

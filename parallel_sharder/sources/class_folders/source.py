@@ -5,6 +5,7 @@ All files are loose, so nothing is unpacked or kept, and a file that changes is 
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from parallel_sharder.engines.engine import Engine
@@ -28,7 +29,10 @@ class ClassFoldersSource(SpooledSource):
             raise SourceError(f"{root} is no folder. Name the folder that holds the class folders with --root.")
         self._options = options
         self._arrangement = arrangement_at(root, options.split)
-        self.folders = [root, self._arrangement.folder]
+        folder = self._arrangement.folder
+        classes = (folder / name for name in self._arrangement.classes[self._arrangement.split])
+        # Links are added, because they lead to other folders.
+        self.folders = [root, folder, *(path for path in classes if os.path.islink(path))]
         self.kind = SetKind("folders", "folders", self._arrangement.split, set_name(options.folder, "images"))
 
     def scan(self, engine: Engine, monitor: Monitor, scratch: Scratch) -> Listing:
