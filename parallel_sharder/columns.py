@@ -129,11 +129,6 @@ class Texts:
             return self.fixed.itemsize
         return int(np.diff(self.ends, prepend=0).max(initial=1))
 
-    @property
-    def nbytes(self) -> int:
-        """The memory that the column takes."""
-        return self.data.nbytes + self.ends.nbytes if self.fixed is None else self.fixed.nbytes
-
     def padded(self, rows: Int32s) -> tuple[int, bytes]:
         """Return a width, and the texts of these rows end to end, each padded with NULs to this width."""
         if self.fixed is not None:

@@ -109,8 +109,8 @@ def preview(options: Options, monitor: Monitor | None = None) -> Preview:
     """
     with opened(options, monitor) as run:
         source = open_source(SourceOptions.of(options))
-        options = options.settled(source.kind)
         run.settle(source.kind)
+        options = run.settled
         refuse_in_source(options.pattern, source.folders)
         listing = _scan(run.enter(source), run, is_preview=True)
         plan = plan_of(listing, options)
@@ -141,9 +141,8 @@ def _scan(source: Source, run: Run, *, is_preview: bool = False) -> Listing:
 def plan_of(listing: Listing, options: Options) -> Plan:
     """Return the plan for what is listed. Raises PlanError, and DestinationError for a pattern with too few digits."""
     limits = Limits(int(options.maxsize), options.maxcount, options.shards)
-    order = make_order(
-        listing.keys, options.seed if options.shuffle else None, listing.source_order
-    )  # first, because it takes most memory
+    seed = options.seed if options.shuffle else None
+    order = make_order(listing.keys, seed, listing.source_order)  # first, because it takes most memory
     plan = make_plan(listing.keys, order, FORMS[options.form].sample_bytes(listing), limits)
     refuse_unfit(options.pattern, plan.shard_count)
     return plan

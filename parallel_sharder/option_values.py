@@ -35,30 +35,36 @@ def parse_size(text: str) -> int:
     return int(Decimal(number) * (1024 if binary else 1000) ** exponent)
 
 
-def expand(options: Any, *fields: str, **names: str) -> list[str]:
+def expand(options: Any, *fields: str, several: Sequence[str] = (), **names: str) -> list[str]:
     """Replace a "~" that begins one of these paths by the home folder, and return complaints about what is no path.
 
-    `names` has what complaints call a field that does not have the name of its option.
+    The fields `several` come first, and hold one path or a list of paths, of which none is empty. `names` has what
+    complaints call a field that does not have the name of its option.
     """
     complaints = []
-    for field in fields:
+    for field in (*several, *fields):
         name, value = names.get(field, f"--{field.replace('_', '-')}"), getattr(options, field)
-        if value is None and field not in ("root", "dest"):
+        if value is None and field != "dest":
             continue
-        if not is_path(value):
-            complaints.append(f"{name} {value!r} is not a path")
-        elif not os.fspath(value):
-            complaints.append(f"{name} is empty; name a path (this folder is .)")
-        elif os.fspath(value).startswith("~"):
-            object.__setattr__(options, field, os.path.expanduser(value))
-        elif not isinstance(value, (str, Path)):
-            object.__setattr__(options, field, os.fspath(value))
+        is_list = field in several and isinstance(value, Sequence) and not isinstance(value, str | bytes)
+        paths = [*map(_expanded, value if is_list else [value])]
+        complaints += [_not_a_path(name, path) for path in paths] or [f"{name} names no folder"]
+        object.__setattr__(options, field, paths[0] if len(paths) == 1 else tuple(paths))
     return complaints
 
 
-def expanded(path: str | os.PathLike[str]) -> str:
-    """Return the path with a "~" that begins it replaced by the home folder."""
-    return os.path.expanduser(os.fspath(path))
+def _expanded(path: Any) -> Any:
+    """Return the path with a "~" that begins it replaced; what is no path unchanged."""
+    if is_path(path) and os.fspath(path).startswith("~"):
+        return os.path.expanduser(path)
+    return os.fspath(path) if is_path(path) and not isinstance(path, str | Path) else path
+
+
+def _not_a_path(name: str, path: Any) -> str:
+    """Return the complaint about what is no path or an empty one; else ""."""
+    if not is_path(path):
+        return f"{name} {path!r} is not a path"
+    return "" if os.fspath(path) else f"{name} is empty; name a path (this folder is .)"
 
 
 def urls_in(options: Any, *fields: str) -> list[str]:

@@ -22,7 +22,6 @@ from parallel_sharder.node import Node
 from parallel_sharder.option_kinds import complaints_about_fields, unfit_for
 from parallel_sharder.option_values import (
     expand,
-    expanded,
     is_path,
     make_whole,
     not_among,
@@ -195,8 +194,7 @@ class Options:
     """The choices as they were given, where others have been settled."""
 
     def __post_init__(self) -> None:
-        complaints = _expand_paths(self, "root")
-        complaints += expand(self, "dest", "xml_root", "meta", "table", "keep", "drop")
+        complaints = expand(self, "dest", "xml_root", "meta", "table", "keep", "drop", several=["root"])
         complaints += urls_in(self, "root", "xml_root", "meta", "table", "keep", "drop")
         if isinstance(self.split, str):
             object.__setattr__(self, "split", SPLITS_BY_WORD.get(self.split.lower(), self.split))
@@ -506,7 +504,7 @@ class VerifyOptions:
     workers: int | None = None
 
     def __post_init__(self) -> None:
-        complaints = [*_expand_paths(self, "source"), *expand(self, "dest", "xml_root", "meta", dest="DEST")]
+        complaints = expand(self, "dest", "xml_root", "meta", several=["source"], dest="DEST")
         complaints += urls_in(self, "source")
         make_whole(self, "workers")
         complaints.append(outside("--workers", self.workers, 0, WORKERS_LIMIT))
@@ -569,21 +567,6 @@ def _all_paths(value: Any) -> tuple[str, ...]:
     """
     paths = () if value is None else (value,) if is_path(value) else value
     return tuple(str(Path(path).absolute()) for path in paths)
-
-
-def _expand_paths(options: Any, field: str) -> list[str]:
-    """Do as `expand` does, for an option that takes one path or several."""
-    value = getattr(options, field)
-    if value is None:
-        return []
-    if isinstance(value, str | bytes | os.PathLike) or not isinstance(value, Sequence):
-        return expand(options, field)
-    paths = [expanded(path) if is_path(path) else path for path in value]
-    object.__setattr__(options, field, paths[0] if len(paths) == 1 else tuple(paths))
-    if not paths:
-        return [f"--{field} names no folder"]
-    complaints = [f"--{field} {path!r} is not a path" for path in paths if not is_path(path)]
-    return complaints + [f"--{field} is empty; name a path (this folder is .)" for path in paths if path == ""]
 
 
 def _not_a_pattern(dest: str | Path) -> str:
