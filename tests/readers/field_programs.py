@@ -7,13 +7,14 @@ Sample is a key and the bytes of each field; `name` is what the names of a set's
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.readers.programs import Decoded, write_result
+from tests.readers.programs import Decoded, dali_members, energon_members, shards_of, write_result
 
 Fields = tuple[tuple[str, bytes], ...]  # sorted by name
 Sample = tuple[str, Fields]
@@ -88,61 +89,13 @@ def _bytes_of(field: str, value: Any) -> bytes:
 
 
 def dali(name: str, indexed: str, *components: str) -> Iterator[tuple[bytes, ...]]:
-    """DALI on the CPU: the bytes of each component (`jpg;png` is one or the other), empty where a sample has none."""
-    from nvidia.dali import Pipeline, fn
-
-    shards = shards_of(name)
-    indexes = {"index_paths": [str(Path(shard).with_suffix(".idx")) for shard in shards]} if indexed == "index" else {}
-    with Pipeline(batch_size=32, num_threads=2, device_id=None) as pipeline:
-        members = fn.readers.webdataset(name="reader", paths=shards, ext=list(components), **indexes)
-        pipeline.set_outputs(*members)
-    pipeline.build()
-    left = pipeline.reader_meta("reader")["epoch_size"]
-    while left > 0:
-        for sample in zip(*map(list, pipeline.run()), strict=True):
-            if left > 0:  # the last batch goes on with the next epoch
-                yield tuple(bytes(memoryview(member)) for member in sample)
-            left -= 1
+    """DALI on the CPU, with our index or with what it finds itself."""
+    return dali_members(name, indexed, list(components))
 
 
 def energon(split: str) -> Iterator[Sample]:
     """Energon by the dataset configuration undecoded.yaml, which the test has added: all fields of each sample."""
-    from megatron.energon import (
-        Cooker,
-        DefaultTaskEncoder,
-        Sample,
-        WorkerConfig,
-        basic_sample_keys,
-        edataclass,
-        get_loader,
-        get_val_dataset,
-        stateless,
-    )
-
-    @edataclass
-    class Undecoded(Sample):  # type: ignore[misc]
-        members: dict[str, bytes]
-
-    @stateless  # type: ignore[untyped-decorator]
-    def cook(sample: dict[str, Any]) -> Undecoded:
-        return Undecoded(
-            **basic_sample_keys(sample), members={field: data for field, data in sample.items() if field[0] != "_"}
-        )
-
-    class Encoder(DefaultTaskEncoder):  # type: ignore[misc]
-        decoder = None
-        cookers = [Cooker(cook)]  # noqa: RUF012
-
-    dataset = get_val_dataset(
-        ".",
-        split_part=split,
-        dataset_config="undecoded.yaml",
-        worker_config=WorkerConfig.default_worker_config(0),  # the class above would not pass between processes
-        batch_size=None,
-        task_encoder=Encoder(),
-    )
-    for sample in get_loader(dataset):
-        yield sample_of(sample.__key__, sample.members)
+    return itertools.starmap(sample_of, energon_members(split))
 
 
 def timm(split: str, image_fields: str) -> Iterator[Decoded]:
@@ -201,11 +154,6 @@ def write_shards(name: str, form: str, samples: str, in_shard: str) -> Iterator[
                 fields["txt"] = f"Bild {number}: eine Tülpe,\n„rot“"
             writer.write({"__key__": f"part{number % 7}/IMG_{number:04}"} | fields)
             yield f"{number}"
-
-
-def shards_of(name: str) -> list[str]:
-    """The names of the set's shards in the current directory."""
-    return sorted(path.name for path in Path().glob(f"{name}-*.tar"))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ def torch(split: str) -> Iterator[Raw]:
     import webdataset
     from torch.utils.data import DataLoader
 
-    dataset = webdataset.WebDataset(shards_of(split), shardshuffle=False)
+    dataset = webdataset.WebDataset(shards_of(f"imagenet_{split}"), shardshuffle=False)
     for sample in DataLoader(dataset, batch_size=None, num_workers=2):
         yield sample["__key__"], sample["jpg"], sample["cls"], sample["json"]
 
@@ -72,23 +72,26 @@ def datasets_by_card(split: str, streaming: str) -> Iterator[Raw]:
 
 def dali(split: str, indexed: str) -> Iterator[Raw]:
     """DALI on the CPU, with our index or with what it finds itself."""
+    fields = ["jpg", "cls", "json"]
+    for jpg, cls, annotation in dali_members(f"imagenet_{split}", indexed, fields, missing_component_behavior="error"):
+        yield "", jpg, cls, annotation
+
+
+def dali_members(name: str, indexed: str, components: list[str], **options: str) -> Iterator[tuple[bytes, ...]]:
+    """DALI on the CPU: the bytes of each component (`jpg;png` is one or the other), empty where a sample has none."""
     from nvidia.dali import Pipeline, fn
 
-    shards = shards_of(split)
+    shards = shards_of(name)
     indexes = {"index_paths": [str(Path(shard).with_suffix(".idx")) for shard in shards]} if indexed == "index" else {}
     with Pipeline(batch_size=32, num_threads=2, device_id=None) as pipeline:
-        fields = ["jpg", "cls", "json"]
-        pipeline.set_outputs(
-            *fn.readers.webdataset(
-                name="reader", paths=shards, ext=fields, missing_component_behavior="error", **indexes
-            )
-        )
+        members = fn.readers.webdataset(name="reader", paths=shards, ext=components, **options, **indexes)
+        pipeline.set_outputs(*members)
     pipeline.build()
     left = pipeline.reader_meta("reader")["epoch_size"]
     while left > 0:
-        for jpg, cls, annotation in zip(*map(list, pipeline.run()), strict=True):
+        for sample in zip(*map(list, pipeline.run()), strict=True):
             if left > 0:  # the last batch goes on with the next epoch
-                yield "", *(bytes(memoryview(member)) for member in (jpg, cls, annotation))  # type: ignore[misc]
+                yield tuple(bytes(memoryview(member)) for member in sample)
             left -= 1
 
 
@@ -105,6 +108,12 @@ def energon(split: str) -> Iterator[tuple[str, Decoded, str]]:
 
 def energon_undecoded(split: str) -> Iterator[Raw]:
     """Energon by the dataset configuration undecoded.yaml, which the test has added."""
+    for key, members in energon_members(split):
+        yield key, members["jpg"], members["cls"], members["json"]
+
+
+def energon_members(split: str) -> Iterator[tuple[str, dict[str, bytes]]]:
+    """Energon by the same configuration: all fields of each sample, beside its key."""
     from megatron.energon import (
         Cooker,
         DefaultTaskEncoder,
@@ -119,11 +128,12 @@ def energon_undecoded(split: str) -> Iterator[Raw]:
 
     @edataclass
     class Undecoded(Sample):  # type: ignore[misc]
-        members: tuple[bytes, bytes, bytes]
+        members: dict[str, bytes]
 
     @stateless  # type: ignore[untyped-decorator]
     def cook(sample: dict[str, Any]) -> Undecoded:
-        return Undecoded(**basic_sample_keys(sample), members=(sample["jpg"], sample["cls"], sample["json"]))
+        members = {field: data for field, data in sample.items() if field[0] != "_"}
+        return Undecoded(**basic_sample_keys(sample), members=members)
 
     class Encoder(DefaultTaskEncoder):  # type: ignore[misc]
         decoder = None
@@ -138,7 +148,7 @@ def energon_undecoded(split: str) -> Iterator[Raw]:
         task_encoder=Encoder(),
     )
     for sample in get_loader(dataset):
-        yield sample.__key__, *sample.members
+        yield sample.__key__, sample.members
 
 
 def timm(split: str) -> Iterator[Decoded]:
@@ -161,7 +171,7 @@ def open_clip_size(split: str) -> Iterator[Any]:
     """What open_clip makes of `sizes.json`: the numbers of samples and of shards."""
     from open_clip_train.data import get_dataset_size
 
-    yield from get_dataset_size(f"imagenet_{split}-{{000000..{len(shards_of(split)) - 1:06}}}.tar")
+    yield from get_dataset_size(f"imagenet_{split}-{{000000..{len(shards_of(f'imagenet_{split}')) - 1:06}}}.tar")
 
 
 def wds2idx(*shards: str) -> Iterator[str]:
@@ -185,9 +195,9 @@ def widsindex(output: str, name: str, *shards: str) -> Iterator[str]:
     yield output
 
 
-def shards_of(split: str) -> list[str]:
-    """The names of the split's shards in the current directory."""
-    return sorted(path.name for path in Path().glob(f"imagenet_{split}-*.tar"))
+def shards_of(name: str) -> list[str]:
+    """The names of the shards in the current directory whose names begin so."""
+    return sorted(path.name for path in Path().glob(f"{name}-*.tar"))
 
 
 def write_result(programs: Mapping[str, Any], to: str, function: str, *arguments: str) -> None:
