@@ -7,7 +7,7 @@ worth a notice: it keeps its number, and another set has its images. So are all 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from parallel_sharder.kinds import Kind
@@ -41,14 +41,15 @@ def absent_classes(
     folder = str(arrangement.folder)
     lost = {os.path.relpath(each.path, folder).split("/")[0] for each in problems if each.leaves_out_sample}
     found = Absent([], [], [])
-    known = {*present, *lost}.union(*arrangement.classes.values())
+    folders = {split: {*classes} for split, classes in arrangement.classes.items()}
+    known = {*present, *lost}.union(*folders.values())
     is_long = len(names) > LONG_LIST * len(known)
     for name in names:
         if name in present or name in lost:
             continue
         if is_long and name not in known:
             found.only_listed.append(shown(name))
-        elif _is_elsewhere(arrangement, name):
+        elif _is_elsewhere(arrangement, folders, name):
             found.elsewhere.append(shown(name))
         else:
             path = os.path.join(folder, name)
@@ -57,9 +58,12 @@ def absent_classes(
     return found
 
 
-def _is_elsewhere(arrangement: Arrangement, name: str) -> bool:
-    """Return whether another split has an image of the class; train must have images of its own classes."""
-    split, folders = arrangement.split, arrangement.classes
+def _is_elsewhere(arrangement: Arrangement, folders: Mapping[str | None, set[str]], name: str) -> bool:
+    """Return whether another split has an image of the class; train must have images of its own classes.
+
+    `folders` has the class folders of each split.
+    """
+    split = arrangement.split
     if split == "train" and name in folders[split]:
         return False
     others = [each for each in arrangement.splits if each != split and name in folders[each]]

@@ -61,7 +61,8 @@ def class_table(
         return ClassTable(listed)
     _refuse_alike(every)
     first = folders.get("train", [])
-    further = tuple(name for name in every if name not in set(first))
+    known = {*first}
+    further = tuple(name for name in every if name not in known)
     return ClassTable({name: name for name in (*first, *further)}, further if first else ())
 
 

@@ -45,7 +45,7 @@ def list_top(path: str, rule: FolderRule) -> Listed:
     """Return what is in the folder `path`, as `list_folders`; the folders in it are named, and not looked into."""
     lister = _Lister(path, rule)
     found = look_into(path, rule.fields)
-    packed = packed_classes(found.others, found.folders, rule.classes) if rule.passes is None else {}
+    packed = packed_classes(found.others, {*found.folders}, rule.classes) if rule.passes is None else {}
     for name, inside in packed.items():
         lister.add_packed_class(name, inside)
     found.others[:] = [name for name in found.others if name != rule.labels and name not in packed]

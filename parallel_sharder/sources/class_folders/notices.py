@@ -144,7 +144,8 @@ def _classes(facts: Facts, listing: Listing) -> Iterator[str]:
             f"{counted(len(further), 'class has', 'classes have')} no folder in train: {first_few(further, _NAMED)}. "
             f"{labels}"
         )
-    elsewhere = [name for name in facts.elsewhere if name not in further or facts.arrangement.split != "train"]
+    told = {*further} if facts.arrangement.split == "train" else set()
+    elsewhere = [name for name in facts.elsewhere if name not in told]
     if elsewhere:
         yield (
             f"{counted(len(elsewhere), 'class has', 'classes have')} no image in {facts.arrangement.split}, and images "
