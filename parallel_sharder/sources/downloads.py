@@ -32,6 +32,8 @@ _UNFINISHED = (
 )  # fmt: skip
 """What programs append to the name of a download, or of a file beside it, until the download is finished."""
 
+_UNFINISHED_LOWER = tuple(map(str.lower, _UNFINISHED))
+
 _RANDOM = r"\.[A-Za-z0-9_-]{4,32}"
 """What Firefox and rclone insert into the name of an unfinished download besides."""
 
@@ -79,10 +81,10 @@ def refuse_unfinished(path: Path, checkable: Container[str] = ()) -> None:
 
 def finished_names(name: str) -> list[str]:
     """Return the names that the unfinished download `name` may have in the end; none if `name` is no such name."""
-    mark = next((mark for mark in _UNFINISHED if name.lower().endswith(mark.lower())), "")
-    if not mark:
+    lower = name.lower()
+    if not lower.endswith(_UNFINISHED_LOWER):  # workers ask this of each file beside images
         return []
-    finished = name[: -len(mark)]
+    finished = name[: -len(next(filter(lower.endswith, _UNFINISHED_LOWER)))]
     stem, ending = os.path.splitext(finished)
     return [finished, stem] if re.fullmatch(_RANDOM, ending) else [finished]
 
