@@ -92,6 +92,14 @@ class PassedCount:
         return tuple(sorted(rows, key=lambda row: (row.why, -row.count, row.ending)))
 
 
+def passed_of(some: Iterable[Listed]) -> tuple[Passed, ...]:
+    """Return the files that are passed over in all of these, by reason and ending."""
+    count = PassedCount()
+    for each in some:
+        count.add_all(each.passed)
+    return count.rows
+
+
 def junk_of(some: Iterable[Listed]) -> Counter[str]:
     """Return the junk in all of these, counted by its usual names."""
     junk: Counter[str] = Counter()

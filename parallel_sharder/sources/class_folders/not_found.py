@@ -5,30 +5,28 @@ What was listed goes in, and lines come out. Nothing is looked at again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from parallel_sharder.samples.image_fields import FIELDS
 from parallel_sharder.sources.class_folders.arrangement import Arrangement
-from parallel_sharder.sources.class_folders.listed import Listed, Passed, PassedCount
+from parallel_sharder.sources.class_folders.listed import Listed, Passed, passed_of
 from parallel_sharder.text import counted, first_few
 
 SHOWN = 5
 """How many endings and folders a message names."""
 
 
-def no_image(arrangement: Arrangement, listed: Iterable[Listed]) -> Iterator[str]:
+def no_image(arrangement: Arrangement, listed: Sequence[Listed]) -> Iterator[str]:
     """Yield the lines of the message that no image was found below the split's folder."""
-    passed = PassedCount()
     tops: list[str] = []
     lost = 0
     for each in listed:
-        passed.add_all(each.passed)
         tops += [name for name, _ in each.tops if name]
         lost += sum(problem.leaves_out_sample for problem in each.problems)
     endings = ", ".join(ending.removeprefix(".") for ending in FIELDS)
     yield f"{arrangement.folder} holds no image that can be read. Images are files that end in {endings}, in any case."
     folders = f"{counted(len(tops), 'folder')} ({first_few(tops, SHOWN)})" if tops else "no folders"
-    files = each_ending(passed.rows)
+    files = each_ending(passed_of(listed))
     yield f"It holds {folders}, and in all {files or 'no other files'}."
     if lost:
         are = counted(lost, "file is an image that is", "files are images that are")

@@ -18,7 +18,7 @@ from parallel_sharder.model import Listing
 from parallel_sharder.sources.class_folders.arrangement import LABELS, SPLIT_OF, Arrangement, class_folders
 from parallel_sharder.sources.class_folders.glances import first_folders
 from parallel_sharder.sources.class_folders.labels import ClassTable
-from parallel_sharder.sources.class_folders.listed import Listed, Passed, PassedCount, Why, junk_of
+from parallel_sharder.sources.class_folders.listed import Listed, Passed, Why, junk_of, passed_of
 from parallel_sharder.sources.class_folders.not_found import each_ending
 from parallel_sharder.sources.image_formats import formats_of
 from parallel_sharder.sources.source import SourceOptions
@@ -43,14 +43,6 @@ class Facts:
     elsewhere: list[str] = field(default_factory=list)
     only_listed: list[str] = field(default_factory=list)
     not_there: list[str] = field(default_factory=list)
-
-    @property
-    def passed(self) -> tuple[Passed, ...]:
-        """The files that are passed over, by reason and ending."""
-        count = PassedCount()
-        for each in self.listed:
-            count.add_all(each.passed)
-        return count.rows
 
 
 def found_rows(facts: Facts, listing: Listing) -> tuple[tuple[str, str], ...]:
@@ -175,7 +167,8 @@ def _joined(listing: Listing) -> Iterator[str]:
 
 
 def _passed(facts: Facts) -> Iterator[str]:
-    rows = {why: [row for row in facts.passed if row.why is why] for why in Why}
+    passed = passed_of(facts.listed)
+    rows = {why: [row for row in passed if row.why is why] for why in Why}
     texts = {why: each_ending(some) for why, some in rows.items() if some}
     if Why.SIDE in texts:
         fields = [row.ending[1:] for row in rows[Why.SIDE] if row.ending]

@@ -24,7 +24,7 @@ from parallel_sharder.sources.class_folders.absent import absent_classes
 from parallel_sharder.sources.class_folders.arrangement import Arrangement
 from parallel_sharder.sources.class_folders.assembled import Assembled, assemble
 from parallel_sharder.sources.class_folders.labels import ClassTable, class_table, read_labels
-from parallel_sharder.sources.class_folders.listed import FolderRule, Identity, Listed, PassedCount, Why
+from parallel_sharder.sources.class_folders.listed import FolderRule, Identity, Listed, Why, passed_of
 from parallel_sharder.sources.class_folders.listing import list_folders, list_top
 from parallel_sharder.sources.class_folders.not_found import each_ending, no_image
 from parallel_sharder.sources.class_folders.notices import Facts, found_rows, notices_of
@@ -37,8 +37,8 @@ from parallel_sharder.sources.survey import ScanProgress, results_of
 from parallel_sharder.text import counted, first_few, shown
 
 _TASKS, _MOST_FOLDERS = 256, 64
-"""With fewer tasks, a worker may be left with a large folder in the end. Of more small folders in one task, the
-progress would be told too seldom."""
+"""With fewer tasks, a worker may be left with a large folder in the end. With more small folders in one task, progress
+would be told too seldom."""
 
 _NAMED = 5
 
@@ -179,10 +179,7 @@ def _refuse_unjoined(found: Assembled, tree: _Tree, fields: tuple[str, ...]) -> 
     """Raise SourceError if no image has a file of one of the fields that are to be joined."""
     for part, field in zip(found.parts[1:], fields, strict=True):
         if not (part.size >= 0).any():
-            passed = PassedCount()
-            for each in tree.all:
-                passed.add_all(row for row in each.passed if row.why is Why.SIDE)
-            there = each_ending(passed.rows) or "none"
+            there = each_ending(row for row in passed_of(tree.all) if row.why is Why.SIDE) or "none"
             raise SourceError(
                 f"no image has a file .{field} of its own name beside it, as --with {field} asks for. Other "
                 f"files that have an image's name: {there}. Name an ending that is there, or leave it out."
