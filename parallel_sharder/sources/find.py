@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     _Opened: TypeAlias = ImageNetSource | TableSource | ClassFoldersSource | ShardsSource
 
 LOOKED_INTO = 20
-"""How many folders of a root without a data set are looked into for one each."""
+"""How many folders of a root are looked into, each for a data set of its own, where the root itself is none."""
 
 FOLDERS_LIMIT = 300
 """How many folders are looked into for an image. More would be slow where a root holds none; fewer could miss some."""

@@ -26,12 +26,12 @@ def formats_of(listing: Listing, image_field: str | None) -> Iterator[str]:
         counts[field] += count
     if len(counts) < 2:
         return
-    each = ", ".join(f"{count:,} {field}" for field, count in sorted(counts.items(), key=lambda row: (-row[1], row[0])))
+    rows = sorted(counts.items(), key=lambda row: (-row[1], row[0]))
+    each = ", ".join(f"{count:,} {field}" for field, count in rows)
     if image_field is not None:
         yield f"The images are of several formats, and are all stored in the field {image_field}: {each}."
         return
-    most = max(sorted(counts), key=counts.__getitem__)
     yield (
         f"The images are of several formats, and are stored in a field for each: {each}. Readers that look for one "
-        f"field miss the others: {_ONE_FIELD}. --image-field {most} stores all images in one field."
+        f"field miss the others: {_ONE_FIELD}. --image-field {rows[0][0]} stores all images in one field."
     )

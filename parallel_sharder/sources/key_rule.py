@@ -53,13 +53,13 @@ def keys_of(paths: Sequence[bytes]) -> list[bytes]:
     is_plain = _ALL_PLAIN.fullmatch(joined) and b"/_" not in joined
     stems = [path[: path.index(b".")] for path in paths] if is_plain else [os.path.splitext(path)[0] for path in paths]
     if len(set(stems)) < len(stems):
-        twins = twins_among(paths, stems)
+        twins = _twins_among(paths, stems)
         stems = [path if path in twins else stem for path, stem in zip(paths, stems, strict=True)]
         is_plain = None
     return stems if is_plain else [*map(key_of, stems)]
 
 
-def twins_among(paths: Sequence[bytes], stems: Sequence[bytes]) -> set[bytes]:
+def _twins_among(paths: Sequence[bytes], stems: Sequence[bytes]) -> set[bytes]:
     """Return the paths of twins; `stems` are the paths without their endings, in the same order."""
     count = Counter(stems)
     twins: set[bytes] = set()

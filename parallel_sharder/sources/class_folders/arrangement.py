@@ -23,9 +23,6 @@ from parallel_sharder.sources.class_folders.glances import (
 SPLIT_OF = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 """The names of splits' folders, in lower case, with the split that each is."""
 
-LABELS = "{}_annotations.txt"
-"""The file of labels in the folder of a split without class folders."""
-
 _IMAGES = "images"
 
 
@@ -61,17 +58,22 @@ class Arrangement:
         """Return the file of labels of a split without class folders; None if it has none."""
         if split is None or self.classes[split]:
             return None
-        path = self.folder_of(split) / LABELS.format(self.splits[split].lower())
+        path = labels_file(self.folder_of(split))
         return path if path.is_file() else None
+
+
+def labels_file(folder: Path) -> Path:
+    """Return the path that the file of labels has in the folder of a split without class folders."""
+    return folder / f"{folder.name.lower()}_annotations.txt"
 
 
 def class_folders(folder: Path) -> list[str]:
     """Return the names of the class folders in `folder`, sorted bytewise; none if its images have no classes."""
     names = sub_folders(folder)
-    return [] if is_images_folder(names) or holds_image_itself(folder) else names
+    return [] if _is_images_folder(names) or holds_image_itself(folder) else names
 
 
-def is_images_folder(names: list[str]) -> bool:
+def _is_images_folder(names: list[str]) -> bool:
     """Return whether these are the folders of a split without classes, whose images lie in the folder `images`."""
     return [name.lower() for name in names] == [_IMAGES]
 

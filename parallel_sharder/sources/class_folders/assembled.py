@@ -49,7 +49,7 @@ def assemble(tops: Sequence[tuple[str, int]], columns: list[Columns], fields: Se
     image_ending = None if ending is None else _in(order, ending)
     names = _names([each.names for each in columns], columns, order)
     image = Part(Role.IMAGE, endings, np.zeros(len(keys), np.int32), sizes, None, image_ending, names)
-    sides = [_side(f".{field}", number, columns, order) for number, field in enumerate(fields)]
+    sides = [_side(field, number, columns, order) for number, field in enumerate(fields)]
     columns.clear()
     found = Assembled(keys, (image, *sides), tuple(name for name, _ in tops), top)
     _refuse_repeats(found)
@@ -87,12 +87,12 @@ def _texts_in(order: Int64s | None, texts: Texts) -> Texts:
     return texts if order is None else texts.take(order)
 
 
-def _side(ending: str, number: int, columns: Sequence[Columns], order: Int64s | None) -> Part:
-    """Return the part of the joined files of the field with this number."""
+def _side(field: str, number: int, columns: Sequence[Columns], order: Int64s | None) -> Part:
+    """Return the part of the joined files of `field`, which is the one with this number."""
     its = [each.sides[number] for each in columns]
     sizes = _in(order, _sizes([side.sizes for side in its], columns))
     place = np.where(sizes >= 0, np.int32(0), np.int32(-1))
-    return Part(ending[1:], (ending,), place, sizes, None, None, _names([side.names for side in its], columns, order))
+    return Part(field, (f".{field}",), place, sizes, None, None, _names([side.names for side in its], columns, order))
 
 
 def _sizes(packed: Sequence[bytes], columns: Sequence[Columns]) -> Int64s:

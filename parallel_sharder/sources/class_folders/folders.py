@@ -87,7 +87,7 @@ def _sort(entries: Iterable[os.DirEntry[str]], by_ending: _ByEnding, found: Foun
 
 
 def _sort_other(entry: os.DirEntry[str], found: Found) -> None:
-    """Put an entry in its place that has neither an image's ending nor one of a file that is joined."""
+    """Put an entry in its place; its name has neither an image's ending nor that of a joined file."""
     if word := junk(entry.name):
         found.junk[word] += 1
     elif is_folder(entry):

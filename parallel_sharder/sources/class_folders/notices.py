@@ -15,7 +15,7 @@ import numpy as np
 
 from parallel_sharder.errors import worded
 from parallel_sharder.model import Listing
-from parallel_sharder.sources.class_folders.arrangement import LABELS, SPLIT_OF, Arrangement, class_folders
+from parallel_sharder.sources.class_folders.arrangement import SPLIT_OF, Arrangement, class_folders, labels_file
 from parallel_sharder.sources.class_folders.glances import first_folders
 from parallel_sharder.sources.class_folders.labels import ClassTable
 from parallel_sharder.sources.class_folders.listed import Listed, Passed, Why, junk_of, passed_of
@@ -86,10 +86,10 @@ def _arrangement(facts: Facts) -> Iterator[str]:
     split = SPLIT_OF.get(root.name.lower())
     if arrangement.splits:
         yield from _unlabelled(arrangement)
-    elif split is not None and not arrangement.classes[None] and (root / LABELS.format(root.name.lower())).is_file():
+    elif split is not None and not arrangement.classes[None] and labels_file(root).is_file():
         yield (
-            f"{root} looks like the split {split} of {root.parent}, and the labels in "
-            f"{root / LABELS.format(root.name.lower())} are not read. --root {root.parent} --split {split} reads them."
+            f"{root} looks like the split {split} of {root.parent}, and the labels in {labels_file(root)} are not "
+            f"read. --root {root.parent} --split {split} reads them."
         )
     elif split not in (None, "train") and (root.parent / "train").is_dir() and arrangement.classes[None]:
         yield (
@@ -104,10 +104,9 @@ def _unlabelled(arrangement: Arrangement) -> Iterator[str]:
     """Yield a notice if the split has no labels, and train has classes."""
     split, classes = arrangement.split, arrangement.classes
     if split is not None and classes.get("train") and not classes[split] and arrangement.labels_of(split) is None:
-        labels = arrangement.folder / LABELS.format(arrangement.splits[split].lower())
         yield (
             f"The images of {split} have no labels, because {arrangement.folder} has no class folders and no "
-            f"{labels.name}; train has {counted(len(classes['train']), 'class', 'classes')}."
+            f"{labels_file(arrangement.folder).name}; train has {counted(len(classes['train']), 'class', 'classes')}."
         )
 
 
