@@ -11,11 +11,12 @@ import functools
 import os
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 from parallel_sharder.model import IMAGE_ENDINGS
+from parallel_sharder.text import counted
 
 _JUNK = frozenset((
     ".ds_store", ".localized", ".apdisk", "__macosx", ".appledouble", ".spotlight-v100", ".trashes", ".fseventsd",
@@ -99,6 +100,22 @@ def junk(name: str) -> str:
     if lower in _JUNK:
         return name.rstrip("\r")
     return next((f"{beginning}*" for beginning in _JUNK_BEGINNINGS if lower.startswith(beginning)), "")
+
+
+def junk_in(counts: Iterable[Iterable[tuple[str, int]]]) -> Counter[str]:
+    """Return the junk of several places, counted by its usual names, from the counts of each place."""
+    total: Counter[str] = Counter()
+    for each in counts:
+        total.update(dict(each))
+    return total
+
+
+def junk_told(counts: Counter[str]) -> Iterator[str]:
+    """Yield the notice that junk was passed over, if there is some; `counts` are by its usual names."""
+    if counts:
+        some = counted(counts.total(), "file or folder was", "files and folders were")
+        each = ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items()))
+        yield f"{some} passed over, because systems leave them behind: {each}."
 
 
 @functools.lru_cache(4096)

@@ -19,7 +19,7 @@ from parallel_sharder.errors import Death, SharderError, WorkerError
 from parallel_sharder.model import Problem
 from parallel_sharder.sources.contents import Contents
 from parallel_sharder.sources.folders import list_class
-from parallel_sharder.sources.names import NameRule
+from parallel_sharder.sources.names import NameRule, junk_in
 
 ScanProgress = Callable[[int, int, int], None]
 """It is called after each place with the count of places done, the count of all places, and the images so far."""
@@ -40,10 +40,8 @@ class Survey(NamedTuple):
     @classmethod
     def of(cls, contents: list[Contents], in_class_folders: bool) -> Survey:
         """Return the survey of the places with these contents."""
-        junk: Counter[str] = Counter()
-        for each in contents:
-            junk.update(dict(each.junk))
-        return cls(contents, in_class_folders, [problem for each in contents for problem in each.problems], junk)
+        problems = [problem for each in contents for problem in each.problems]
+        return cls(contents, in_class_folders, problems, junk_in(each.junk for each in contents))
 
 
 def list_class_folders(

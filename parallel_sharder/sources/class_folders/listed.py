@@ -7,7 +7,6 @@ coordinator makes arrays of the columns. Workers do without numpy, so this modul
 from __future__ import annotations
 
 import enum
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -98,11 +97,3 @@ def passed_of(some: Iterable[Listed]) -> tuple[Passed, ...]:
     for each in some:
         count.add_all(each.passed)
     return count.rows
-
-
-def junk_of(some: Iterable[Listed]) -> Counter[str]:
-    """Return the junk in all of these, counted by its usual names."""
-    junk: Counter[str] = Counter()
-    for each in some:
-        junk.update(dict(each.junk))
-    return junk

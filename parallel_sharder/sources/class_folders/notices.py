@@ -18,9 +18,10 @@ from parallel_sharder.model import Listing
 from parallel_sharder.sources.class_folders.arrangement import SPLIT_OF, Arrangement, class_folders, labels_file
 from parallel_sharder.sources.class_folders.glances import first_folders
 from parallel_sharder.sources.class_folders.labels import ClassTable
-from parallel_sharder.sources.class_folders.listed import Listed, Passed, Why, junk_of, passed_of
+from parallel_sharder.sources.class_folders.listed import Listed, Passed, Why, passed_of
 from parallel_sharder.sources.class_folders.not_found import each_ending
 from parallel_sharder.sources.image_formats import formats_of
+from parallel_sharder.sources.names import junk_in, junk_told
 from parallel_sharder.sources.source import SourceOptions
 from parallel_sharder.sources.table.formats import is_table
 from parallel_sharder.text import counted, first_few, shown
@@ -74,6 +75,7 @@ def notices_of(facts: Facts, listing: Listing) -> tuple[str, ...]:
         formats_of(listing, facts.options.image_field),
         _joined(listing),
         _passed(facts),
+        junk_told(junk_in(each.junk for each in facts.listed)),
     )
     return tuple(worded(sentence) for sentences in said for sentence in sentences)
 
@@ -184,11 +186,6 @@ def _passed(facts: Facts) -> Iterator[str]:
     if Why.OTHER in texts:
         table = _table_in(rows[Why.OTHER], os.fspath(facts.arrangement.folder))
         yield f"Files that are no images are not stored: {texts[Why.OTHER]}.{table}"
-    junk = junk_of(facts.listed)
-    if junk:
-        some = counted(junk.total(), "file or folder was", "files and folders were")
-        each = ", ".join(f"{count:,} {name}" for name, count in sorted(junk.items()))
-        yield f"{some} passed over, because systems leave them behind: {each}."
 
 
 def _table_in(rows: Iterable[Passed], folder: str) -> str:

@@ -17,6 +17,7 @@ from parallel_sharder.sources.downloads import official_name
 from parallel_sharder.sources.imagenet import another_split
 from parallel_sharder.sources.imagenet.layout import Layout
 from parallel_sharder.sources.imagenet.published import ARCHIVE_BYTES, IMAGE_COUNTS, train_counts
+from parallel_sharder.sources.names import junk_told
 from parallel_sharder.sources.survey import Survey
 from parallel_sharder.text import counted
 
@@ -34,7 +35,7 @@ def notices_of(layout: Layout, listing: Listing, survey: Survey, compared: str) 
         _counts(layout, listing),
         _endings(listing),
         _nested(layout, survey),
-        _junk(survey),
+        junk_told(survey.junk),
     )
     return tuple(map(worded, (*(sentence for sentences in said for sentence in sentences), *filter(None, [compared]))))
 
@@ -92,12 +93,6 @@ def _nested(layout: Layout, survey: Survey) -> Iterator[str]:
 def _is_nested(path: str) -> bool:
     folder, name = os.path.split(path)
     return os.path.basename(folder) == name
-
-
-def _junk(survey: Survey) -> Iterator[str]:
-    if survey.junk:
-        some = counted(survey.junk.total(), "file or folder was", "files and folders were")
-        yield f"{some} passed over, because systems leave them behind: {_each(survey.junk)}."
 
 
 def _each(counts: Mapping[str, int]) -> str:
