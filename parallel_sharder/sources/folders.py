@@ -6,12 +6,13 @@ annotation costs one stat, and the system is asked nothing about files that do n
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, Self
 
 from parallel_sharder.errors import SourceError
@@ -24,7 +25,7 @@ from parallel_sharder.stores.regular import kind_of
 UNREADABLE = -1
 """The size of an annotation that exists and cannot be read. Its image must not count as one without annotation."""
 
-SEARCHABLE = "Give this user the right to read and search it (chmod u+rx for its owner)."
+_SEARCHABLE = "Give this user the right to read and search it (chmod u+rx for its owner)."
 
 NOT_READ = "it lies in a folder further down, which is not read"
 
@@ -43,30 +44,21 @@ def list_folder(path: str, rule: NameRule) -> Contents:
     found_junk: Counter[str] = Counter()
     folders: list[str] = []
     others: list[str] = []
-    try:
-        # By a descriptor, so that the system does not look up the folder's path again for each file.
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            with os.scandir(descriptor) as entries:
-                for entry in entries:
-                    name = entry.name
-                    if name.endswith(image_suffix):
-                        images[name] = file_size(entry, path)
-                    elif name.endswith(annotation_suffix):
-                        xmls[name] = file_size(entry, path)
-                    elif word := junk(name):
-                        found_junk[word] += 1
-                    elif _is_folder(entry):
-                        folders.append(name)
-                    elif (what := rule.kind(name)) is NameKind.OTHER:
-                        others.append(name)
-                    else:
-                        (unusual_images if what is NameKind.IMAGE else unusual_xmls)[name] = file_size(entry, path)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        remedy = SEARCHABLE if error.errno == errno.EACCES else "Mend or remove it."
-        raise SourceError(f"{path}: cannot be listed: {error.strerror}. {remedy}") from error
+    with open_folder(path) as descriptor, os.scandir(descriptor) as entries:
+        for entry in entries:
+            name = entry.name
+            if name.endswith(image_suffix):
+                images[name] = file_size(entry, path)
+            elif name.endswith(annotation_suffix):
+                xmls[name] = file_size(entry, path)
+            elif word := junk(name):
+                found_junk[word] += 1
+            elif _may_be_folder(entry):
+                folders.append(name)
+            elif (what := rule.kind(name)) is NameKind.OTHER:
+                others.append(name)
+            else:
+                (unusual_images if what is NameKind.IMAGE else unusual_xmls)[name] = file_size(entry, path)
 
     found = _FolderFiles.of(path, images, unusual_images, image_suffix, rule)
     annotations = _FolderFiles.of(path, xmls, unusual_xmls, annotation_suffix, rule)
@@ -94,6 +86,28 @@ def list_folder(path: str, rule: NameRule) -> Contents:
         tuple(problems),
         tuple(sorted(found_junk.items())),
     )
+
+
+@contextlib.contextmanager
+def open_folder(path: str) -> Iterator[int]:
+    """Open the folder at `path` and return its descriptor. SourceError is raised if it cannot be opened or listed.
+
+    With a descriptor, the system does not look up the folder's path again for each file.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise unlisted(path, error) from error
+
+
+def unlisted(path: object, error: OSError) -> SourceError:
+    """Return the error for a folder that cannot be listed."""
+    remedy = _SEARCHABLE if error.errno == errno.EACCES else "Mend or remove it."
+    return SourceError(f"{path}: cannot be listed: {error.strerror}. {remedy}")
 
 
 def list_class(path: str, rule: NameRule) -> list[Contents]:
@@ -163,11 +177,19 @@ def _refuse_unsearchable(entry: os.DirEntry[str], folder: str) -> None:
     try:
         entry.stat(follow_symlinks=False)
     except PermissionError as error:
-        raise SourceError(f"{folder}: cannot be searched: {error.strerror}. {SEARCHABLE}") from error
+        raise SourceError(f"{folder}: cannot be searched: {error.strerror}. {_SEARCHABLE}") from error
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    """Return whether `entry` is a folder. A broken link counts as one: it may be a class's."""
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Return whether `entry` is a folder, or a link to one."""
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself, for example
+        return False
+
+
+def _may_be_folder(entry: os.DirEntry[str]) -> bool:
+    """Return whether `entry` is a folder, or a link that is broken: that may be a class's."""
     if not entry.is_symlink():
         return entry.is_dir()
     try:
@@ -242,4 +264,4 @@ def unread_images(path: str, rule: NameRule, known: Sequence[Contents]) -> list[
 
 def _refuse_unlisted(error: OSError) -> None:
     if not isinstance(error, FileNotFoundError):  # a broken link
-        raise SourceError(f"{error.filename}: cannot be listed: {error.strerror}. {SEARCHABLE}") from error
+        raise unlisted(error.filename, error) from error

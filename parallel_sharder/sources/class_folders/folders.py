@@ -7,18 +7,15 @@ imported. What becomes of the files is decided in listing.py.
 
 from __future__ import annotations
 
-import errno
 import os
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from parallel_sharder.errors import SourceError
 from parallel_sharder.samples.image_fields import FIELDS
 from parallel_sharder.sources.class_folders.endings import split_name
-from parallel_sharder.sources.class_folders.glances import is_folder
 from parallel_sharder.sources.class_folders.listed import Identity
-from parallel_sharder.sources.folders import SEARCHABLE, UNREADABLE, file_size
+from parallel_sharder.sources.folders import UNREADABLE, file_size, is_folder, open_folder
 from parallel_sharder.sources.names import junk
 
 
@@ -54,19 +51,10 @@ def look_into(path: str, fields: tuple[str, ...]) -> Found:
 
     Raises SourceError if the folder cannot be listed, and if this user may not search it.
     """
-    try:
-        # By a descriptor, so that the system does not look up the folder's path again for each file.
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            status = os.fstat(descriptor)
-            found = Found((status.st_dev, status.st_ino), tuple({} for _ in range(1 + len(fields))))
-            with os.scandir(descriptor) as entries:
-                _sort(entries, _ByEnding(found.columns, fields), found, path)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        remedy = SEARCHABLE if error.errno == errno.EACCES else "Mend or remove it."
-        raise SourceError(f"{path}: cannot be listed: {error.strerror}. {remedy}") from error
+    with open_folder(path) as descriptor, os.scandir(descriptor) as entries:
+        status = os.fstat(descriptor)
+        found = Found((status.st_dev, status.st_ino), tuple({} for _ in range(1 + len(fields))))
+        _sort(entries, _ByEnding(found.columns, fields), found, path)
     return found
 
 

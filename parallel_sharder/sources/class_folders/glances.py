@@ -9,9 +9,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from parallel_sharder.errors import SourceError
 from parallel_sharder.sources.class_folders.endings import is_image
-from parallel_sharder.sources.folders import SEARCHABLE
+from parallel_sharder.sources.folders import is_folder, unlisted
 from parallel_sharder.sources.names import junk
 
 
@@ -59,12 +58,4 @@ def _entries(folder: Path) -> Iterable[os.DirEntry[str]]:
         with os.scandir(folder) as entries:
             yield from entries
     except OSError as error:
-        raise SourceError(f"{folder}: cannot be listed: {error.strerror}. {SEARCHABLE}") from error
-
-
-def is_folder(entry: os.DirEntry[str]) -> bool:
-    """Return whether the entry is a folder, or a link to one."""
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself, for example
-        return False
+        raise unlisted(folder, error) from error

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from parallel_sharder.sources.folders import is_folder
 from parallel_sharder.sources.imagenet.names import WNID, name_rule, packed_class
 from parallel_sharder.sources.names import NameKind
 from parallel_sharder.text import counted
@@ -58,7 +59,7 @@ class Glance(NamedTuple):
                 some = list(itertools.islice(entries, ENTRIES_LIMIT + 1))
         except OSError:
             some = []
-        folders = {entry.name for entry in some if _is_folder(entry)}
+        folders = {entry.name for entry in some if is_folder(entry)}
         files = {entry.name for entry in some}.difference(folders)
         return cls(tuple(sorted(folders)), tuple(sorted(files)), len(some) <= ENTRIES_LIMIT)
 
@@ -106,13 +107,6 @@ def leads_up(folder: Path) -> bool:
 def _ending(name: str) -> str:
     stem, ending = os.path.splitext(name)
     return (".tar" * stem.endswith(".tar") + ending) or "without ending"
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself, for example
-        return False
 
 
 def _split(names: Iterable[str]) -> str | None:
