@@ -188,3 +188,30 @@ def test_names_that_no_sample_has() -> None:
     """Nothing more is said of what has no key."""
     [sample] = samples_of(members_of("n 1", cls=b"x"), EXPECTED)
     assert ["is not the name of a sample"] == [*faults_in_sample(sample, EXPECTED)]
+
+
+@pytest.mark.parametrize(
+    ("form", "cls", "about", "faults"),
+    [
+        ("folders", b"7", {"cls": 7, "cname": "tench", "filename": "a.jpg"}, []),
+        (
+            "folders",
+            b"9",
+            {"cls": 7, "cname": "tench", "filename": "a.jpg"},
+            ["its cls is b'9', which is no label in the manifest"],
+        ),
+        (
+            "folders",
+            b"7",
+            {"cls": 7, "cname": "tench"},
+            ["its json has the fields cls, cname; expected were cls, cname, filename"],
+        ),
+        ("table", b"7", {"cls": 7, "cname": "tench", "width": 3}, []),
+        ("table", b"7", {"width": 3}, ["its json has the fields width; expected were first cls, cname"]),
+    ],
+)
+def test_samples_of_folders_and_tables(form: str, cls: bytes, about: dict[str, object], faults: list[str]) -> None:
+    """Each fault is named once: a cls that is no label does not make the fields of a sound JSON wrong."""
+    expected = ExpectedSet({7: ("tench", "tench")}, None, form, "keep", None)
+    [sample] = samples_of(members_of("tench/a", cls=cls, jpg=b"x", json=json.dumps(about).encode()), expected)
+    assert faults == [*faults_in_sample(sample, expected)]

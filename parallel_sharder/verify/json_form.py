@@ -72,9 +72,17 @@ IMAGE_FORMATS = ("jpg", "png", "webp", "gif", "bmp", "tif", "avif", "heic", "jp2
 
 
 def faults_in_files_json(
-    text: bytes, label: int | None, classes: Mapping[int, tuple[str, str]], *, is_table: bool
+    text: bytes,
+    label: int | None,
+    classes: Mapping[int, tuple[str, str]],
+    *,
+    is_labelled: bool,
+    is_table: bool,
 ) -> Iterator[str]:
-    """Yield what is wrong with the JSON of a sample of class folders or of a table; `label` is that of its cls."""
+    """Yield what is wrong with the JSON of a sample of class folders or of a table.
+
+    `label` is that of its cls; it is None if the set `is_labelled` not, or if the cls is no label of the set.
+    """
     try:
         metadata = json.loads(text.decode("ascii"))
         is_written_so = isinstance(metadata, dict) and json.dumps(metadata).encode("ascii") == text
@@ -83,9 +91,11 @@ def faults_in_files_json(
     if not is_written_so:
         yield "its json is not a JSON object as json.dumps writes it"
         return
-    names = [*(["cls"] if label is not None else []), *(["cname"] if classes else [])]
-    if [*metadata][: len(names)] != names or (not is_table and [*metadata] != [*names, "filename"]):
-        yield f"its json has the fields {', '.join(metadata)}; expected were {', '.join([*names, 'filename'])}"
+    names = [*(["cls"] if is_labelled else []), *(["cname"] if classes else []), *([] if is_table else ["filename"])]
+    its_names = [*metadata][: len(names)] if is_table else [*metadata]
+    if its_names != names:
+        first = " first" if is_table else ""
+        yield f"its json has the fields {', '.join(metadata)}; expected were{first} {', '.join(names)}"
         return
     if label is None:
         return

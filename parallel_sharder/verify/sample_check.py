@@ -85,7 +85,7 @@ class ExpectedSet:
         if self.annotations not in FILES_FORMS:
             return ("jpg",)
         its_field = self.selection.get("image_field")
-        return (its_field,) if its_field else tuple(IMAGE_FORMATS)
+        return (its_field,) if its_field else IMAGE_FORMATS
 
 
 class StoredSample(NamedTuple):
@@ -113,6 +113,11 @@ class StoredSample(NamedTuple):
         return self.contents.get("json", _NOTHING)
 
     @property
+    def cls(self) -> bytes:
+        """The content of its cls, which is empty if there is none."""
+        return self.contents.get("cls", _NOTHING).data
+
+    @property
     def digest_of_others(self) -> bytes:
         """The digest of `others`."""
         return xxhash.xxh3_128_digest(b"".join(self.others))
@@ -124,9 +129,10 @@ class StoredSample(NamedTuple):
 
     def label(self, expected: ExpectedSet) -> int | None:
         """Return the label in its cls, or None if that is no label of the set."""
-        cls = self.contents.get("cls", _NOTHING).data
-        is_known = int(cls) in expected.classes or not expected.classes if _LABEL.fullmatch(cls) else False
-        return int(cls) if is_known else None
+        cls = self.cls
+        if not _LABEL.fullmatch(cls):
+            return None
+        return int(cls) if int(cls) in expected.classes or not expected.classes else None
 
 
 def samples_of(members: Iterable[StoredMember], expected: ExpectedSet) -> Iterator[StoredSample]:
@@ -163,7 +169,7 @@ def faults_in_sample(sample: StoredSample, expected: ExpectedSet) -> Iterator[st
     elif expected.annotations == "shards":
         yield from _faults_in_names(sample)
     elif expected.annotations in FILES_FORMS:
-        yield from faults_in_files(sample, expected)
+        yield from _faults_in_files(sample, expected)
     else:
         yield from _faults_in_annotated(sample, expected)
 
@@ -189,7 +195,7 @@ def _faults_in_annotated(sample: StoredSample, expected: ExpectedSet) -> Iterato
         yield from _faults_in_metadata(sample, expected)
 
 
-def faults_in_files(sample: StoredSample, expected: ExpectedSet) -> Iterator[str]:
+def _faults_in_files(sample: StoredSample, expected: ExpectedSet) -> Iterator[str]:
     """Yield what is wrong with a sample of class folders or of a table: its members, key, image, label and JSON."""
     selection = expected.selection
     sides = [name for name in selection.get("with", ()) if name != "json"]
@@ -207,14 +213,21 @@ def faults_in_files(sample: StoredSample, expected: ExpectedSet) -> Iterator[str
         yield "is not a key that the rule makes of a path"
     if image and expected.on_bad != "keep" and (fault := fault_in_image(sample.contents[image].data)):
         yield f"its image is broken, and should have been left out: {fault}"
-    label = sample.label(expected)
+    label = sample.label(expected) if expected.is_labelled else None
     if expected.is_labelled and label is None:
-        cls = sample.contents.get("cls", _NOTHING).data
-        yield f"its cls is {cls[:40]!r}, which is no label in the manifest"
+        yield _no_label(sample)
     if "json" in sample.contents and "json" not in selection.get("with", ()):
         yield from faults_in_files_json(
-            sample.json.data, label, expected.classes, is_table=expected.annotations == "table"
+            sample.json.data,
+            label,
+            expected.classes,
+            is_labelled=expected.is_labelled,
+            is_table=expected.annotations == "table",
         )
+
+
+def _no_label(sample: StoredSample) -> str:
+    return f"its cls is {sample.cls[:40]!r}, which is no label in the manifest"
 
 
 def _faults_in_metadata(sample: StoredSample, expected: ExpectedSet) -> Iterator[str]:
@@ -228,8 +241,7 @@ def _faults_in_metadata(sample: StoredSample, expected: ExpectedSet) -> Iterator
         return
     label = sample.label(expected)
     if label is None:
-        cls = sample.contents.get("cls", _NOTHING).data
-        yield f"its cls is {cls[:40]!r}, which is no label in the manifest"
+        yield _no_label(sample)
         return
     wnid, name = expected.classes[label]
     its_label, its_name = metadata.get("cls"), metadata.get("cname")
