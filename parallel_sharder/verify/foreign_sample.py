@@ -18,8 +18,8 @@ from parallel_sharder.kinds import Kind
 from parallel_sharder.model import IMAGE_ENDINGS
 from parallel_sharder.samples.image import examine
 
-_META = re.compile(r"__[^/]*__($|/)")
-"""Names that webdataset takes for its own and passes over."""
+OWN_OF_READERS = re.compile(r"__[^/]*__($|/)")
+"""The beginnings of names that webdataset takes for its own and passes over."""
 
 _PLAIN = re.compile(r"[!-~]*")
 _NAME_LIMIT = 100
@@ -40,16 +40,17 @@ class Shape(NamedTuple):
 
 
 def parted(name: str) -> tuple[str, str]:
-    """Return the key and the field that a member's name has by the rule of all readers."""
-    dot = name.find(".", name.rfind("/") + 1)
-    return name[:dot], name[dot + 1 :]
+    """Return the key and the field in a member's name: readers divide it at the first dot in its last part."""
+    start = name.rfind("/") + 1
+    key, _, field = name[start:].partition(".")
+    return name[:start] + key, field
 
 
 def fault_in_name(name: str) -> str:
     """Return why readers lose the member with this name, or ""; then it belongs to no sample."""
     base = name[name.rfind("/") + 1 :]
-    if _META.match(name):
-        return "begins with __ and its part ends so: webdataset passes over it"
+    if OWN_OF_READERS.match(name):
+        return "begins with a part such as __meta__: webdataset takes it for its own, and passes over it"
     if "." not in base:
         return "has no dot in its name, and so no field: readers pass over it"
     if base.startswith((".", "__")):
@@ -90,8 +91,8 @@ def fault_in_content(field: str, data: bytes, *, is_whole: bool) -> str:
         elif ending == "json":
             json.loads(data)
     except (ValueError, RecursionError) as error:
-        what = "is no whole number" if field == "cls" else f"is no JSON: {error}"
-        return f"its {field} {what} ({data[:40]!r})" if field == "cls" else f"its {field} {what}"
+        what = f"is no whole number ({data[:40]!r})" if field == "cls" else f"is no JSON: {error}"
+        return f"its {field} {what}"
     return ""
 
 

@@ -1,8 +1,9 @@
 """The check of a sample in a shard: its members' names, its key, image, class and JSON, and whether these agree.
 
 Takes the members that tar_check yields, and groups them into samples. Yields what is wrong with each sample, by what
-the manifest says of the set. This module has the members' names and order of its own, and json_form knows the JSON.
-Neither imports a module that writes shards, so that no mistake of the writer can hide here.
+the manifest says of the set. This module has the members' names and order of its own, foreign_sample divides names as
+readers do, and json_form knows the JSON. None imports a module that writes shards, so that no mistake of the writer can
+hide here.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 
 import xxhash
 
+from parallel_sharder.verify.foreign_sample import parted
 from parallel_sharder.verify.json_form import (
     IMAGE_FORMATS,
     fault_in_form,
@@ -140,7 +142,7 @@ def samples_of(members: Iterable[StoredMember], expected: ExpectedSet) -> Iterat
     kept, ours = expected.kept, expected.annotations in _IMAGENET_FORMS
     sample: StoredSample | None = None
     for name, offset, content in members:
-        key, its_field = _parted(name)
+        key, its_field = parted(name)
         if sample is None or key != sample.key:
             if sample is not None:
                 yield sample
@@ -153,13 +155,6 @@ def samples_of(members: Iterable[StoredMember], expected: ExpectedSet) -> Iterat
             sample.others.append(its_field.encode("utf-8", "surrogateescape") + b"\0" + content.digest)
     if sample is not None:
         yield sample
-
-
-def _parted(name: str) -> tuple[str, str]:
-    """Return the key and the field in a member's name: readers divide it at the first dot in its last part."""
-    start = name.rfind("/") + 1
-    key, _, its_field = name[start:].partition(".")
-    return name[:start] + key, its_field
 
 
 def faults_in_sample(sample: StoredSample, expected: ExpectedSet) -> Iterator[str]:

@@ -7,7 +7,6 @@ that writes shards, and no numpy, which workers do not need.
 from __future__ import annotations
 
 import io
-import re
 import tarfile
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -16,10 +15,8 @@ import xxhash
 
 from parallel_sharder.errors import SampleError
 from parallel_sharder.stores.blob import Blob
+from parallel_sharder.verify.foreign_sample import OWN_OF_READERS
 from parallel_sharder.verify.source_sample import Stored
-
-_OWN = re.compile(r"__[^/]*__(?:/|$)")
-"""Members for readers themselves. Like those without a dot, and hidden ones, they belong to no sample."""
 
 _END = bytes(2 * tarfile.BLOCKSIZE)
 
@@ -61,7 +58,7 @@ class StretchSource(NamedTuple):
                 for member in tar:
                     file = tar.extractfile(member) if member.isreg() else None
                     stem, dot, its_field = member.name[member.name.rfind("/") + 1 :].partition(".")
-                    if file is not None and stem and dot and not _OWN.match(member.name):
+                    if file is not None and stem and dot and not OWN_OF_READERS.match(member.name):
                         digest = xxhash.xxh3_128_digest(file.read())
                         found.append(its_field.encode("utf-8", "surrogateescape") + b"\0" + digest)
         return found
