@@ -35,7 +35,7 @@ from parallel_sharder.verify.foreign_tar import ForeignMember, ForeignTar
 from parallel_sharder.verify.remarks import Remark, Remarks
 from parallel_sharder.verify.shard_reader import ShardReader
 
-NO_LIMIT = 1 << 62
+_NO_LIMIT = 1 << 62
 """The bytes that are read of a tar whose size no manifest says."""
 
 _SHAPES_LIMIT = 100
@@ -108,7 +108,7 @@ class _ForeignCheck:
                 suffix = next(ending for ending in COMPRESSIONS if path.endswith(ending))
                 if COMPRESSIONS[suffix] != "none":
                     self._remarks.note(f"the ending {suffix}, which wids, DALI and energon cannot read")
-                shard = ShardReader(file, path, NO_LIMIT, with_md5=False, is_foreign=True)
+                shard = ShardReader(file, path, _NO_LIMIT, with_md5=False, is_foreign=True)
                 for member in ForeignTar(shard, self._faults, self._remarks, is_read).members():
                     self._add(member)
         except FileNotFoundError:

@@ -111,7 +111,9 @@ class ForeignTar:
             padded = header.size + -header.size % BLOCK_BYTES
             if not 0 <= padded <= _EXTENDED_LIMIT_BYTES - len(extended):
                 limit = size(_EXTENDED_LIMIT_BYTES)
-                self._fault(f"has an extended header of {counted(header.size, 'byte')}; at most are {limit}", start)
+                self._fault(
+                    f"has an extended header of {counted(header.size, 'byte')}; at most {limit} are read", start
+                )
                 return None
             content = self._shard.read(padded)
             if len(content) < padded:

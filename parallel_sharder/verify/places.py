@@ -7,6 +7,7 @@ of others is a ForeignSet. No shard is opened here.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
@@ -22,6 +23,9 @@ from parallel_sharder.sources.packed import COMPRESSIONS as PROGRAMS
 from parallel_sharder.stores import store_of
 
 _KINDS = ", ".join(f"*{ending}" for ending in COMPRESSIONS)
+
+_UNREAD = tuple(ending for ending in (f".tar{packed}" for packed, _ in PROGRAMS.values()) if ending not in COMPRESSIONS)
+"""The endings of tars whose compression no reader of shards reads."""
 
 
 class ForeignIndex(NamedTuple):
@@ -139,9 +143,7 @@ def _of_folder(dest: str) -> Named:
         f"{os.path.join(dest, name)} was not verified, because no reader of shards reads its compression. Pack the tar "
         "anew, as .tar or .tar.zst."
         for name in names
-        if name.endswith(
-            tuple(f".tar{ending}" for ending, _ in PROGRAMS.values() if f".tar{ending}" not in COMPRESSIONS)
-        )
+        if name.endswith(_UNREAD)
     ]
     if ours:
         others = [_not_verified(each) for each in foreign]
@@ -206,10 +208,10 @@ def _pattern(folder: str, prefix: str, number: str, suffix: str) -> str:
     if not number:
         return os.path.join(folder, prefix)
     pattern = os.path.join(folder, f"{prefix}%0{len(number)}d{suffix}")
-    try:
-        return pattern if ShardPattern.parse(pattern).prefix == prefix else glob_of(folder, prefix, suffix)
-    except ValueError:
-        return glob_of(folder, prefix, suffix)
+    with contextlib.suppress(ValueError):
+        if ShardPattern.parse(pattern).prefix == prefix:
+            return pattern
+    return glob_of(folder, prefix, suffix)
 
 
 def _by_folder(paths: Iterable[str]) -> dict[str, list[str]]:
