@@ -100,6 +100,11 @@ class CardedSet(NamedTuple):
         return parts.suffix if parts else ".tar"
 
     @property
+    def hub_split(self) -> str:
+        """The name that its split has for `datasets`, which takes a set without splits for train."""
+        return HUB_SPLITS[self.split or "train"]
+
+    @property
     def form(self) -> tuple[bool, str, Fields]:
         """All that must agree in sets that share a configuration: the fields only if the type of one is not known."""
         is_known = has_known_types(name for name, _ in self.fields)
@@ -125,7 +130,7 @@ def _glob(name: str) -> str:
 
 def card(sets: Sequence[CardedSet]) -> bytes:
     """Return the card of a folder with these sets."""
-    sets = sorted(sets, key=lambda each: (("train", "val", "test").index(each.split or "train"), each.name))
+    sets = sorted(sets, key=lambda each: ([*HUB_SPLITS.values()].index(each.hub_split), each.name))
     parts = [_front_matter(sets), f"# {_title(sets)}", MARK, _splits(sets), _samples(sets)]
     if any(each.has_classes for each in sets):
         parts.append(_labels(sets))
@@ -164,7 +169,7 @@ def _front_matter(sets: Sequence[CardedSet]) -> str:
         content["configs"] = [
             {
                 "config_name": name,
-                "data_files": [{"split": HUB_SPLITS[each.split or "train"], "path": each.pattern} for each in some],
+                "data_files": [{"split": each.hub_split, "path": each.pattern} for each in some],
             }
             for name, some in zip(names, configurations, strict=True)
         ]
@@ -266,18 +271,18 @@ def _labels(sets: Sequence[CardedSet]) -> str:
 
 
 def _loading(first: CardedSet) -> str:
-    chain, variables = reading(first.fields, first.image_field)
+    steps, variables = reading(first.fields, first.image_field)
     names = braces(first.urls)
     url = f"pipe:zstd -dc {shlex.quote(names)}" if first.suffix == ".tar.zst" else names
     blocks = [
         f"import webdataset as wds\n\ndataset = wds.WebDataset({_python(url)}, shardshuffle=False)\n"
-        f"{variables} = next(iter(dataset{chain}))"
+        f"{variables} = next(iter(dataset{steps}))"
     ]
     can_differ = not all(is_in_all for _, is_in_all in first.fields) and not has_known_types(_names([first]))
     if first.suffix != ".tar.zst" and not can_differ:  # `datasets` stops at fields that differ, unless it has types
         blocks.append(
             "import os\n\nfrom datasets import load_dataset\n\n"
-            f'dataset = load_dataset(os.getcwd(), split="{HUB_SPLITS[first.split or "train"]}", streaming=True)\n'
+            f'dataset = load_dataset(os.getcwd(), split="{first.hub_split}", streaming=True)\n'
             "sample = next(iter(dataset))"
         )
     if first.suffix == ".tar":

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from parallel_sharder.samples.image_fields import FIELDS, FORMATS
+from parallel_sharder.samples.image_fields import FIELDS
 
 Fields = Sequence[tuple[str, bool]]
 
 IMAGENET_FIELDS: Fields = (("cls", True), ("jpg", True), ("json", True))
 
-IMAGES = frozenset((*FORMATS, *(ending[1:] for ending in FIELDS)))
+IMAGES = frozenset(ending[1:] for ending in FIELDS)
 """The fields that hold images."""
 
 _DECODED = frozenset(("jpg", "jpeg", "png", "ppm"))
@@ -23,18 +23,13 @@ _DECODED = frozenset(("jpg", "jpeg", "png", "ppm"))
 _NAMES = {"cls": "label", "txt": "text", "json": "info"}
 
 
-def images_of(fields: Fields) -> list[str]:
-    """Return the fields that hold images."""
-    return [name for name, _ in fields if name in IMAGES]
-
-
 def reading(fields: Fields, image_field: str = "") -> tuple[str, str]:
     """Return what follows a webdataset in a line of Python so that it yields image and label, and the variables' names.
 
     A text that all samples have comes third. `image_field` is a field that holds all images under a name of its own. A
     sample without an image comes as a dict.
     """
-    images = [image_field] if image_field else images_of(fields)
+    images = [image_field] if image_field else [name for name, _ in fields if name in IMAGES]
     if not images:
         return ".decode()", "sample"
     others = sorted(set(images) - _DECODED)
