@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from parallel_sharder import IndexOptions, index_shards
-from parallel_sharder.indexes.energon_fields import ShardFields, dataset_yaml, fields_lacking
+from parallel_sharder.indexes.energon_fields import ShardFields, dataset_of, fields_lacking
 from parallel_sharder.monitor.monitor import Silent
 
 
@@ -87,7 +87,7 @@ def test_samples_of_a_test_set_are_passed_over() -> None:
     """Samples without a label beside those that have one change nothing."""
     train = ShardFields(frozenset({("cls", "jpg", "json")}), True)
     test = ShardFields(frozenset({("jpg", "json")}), False)
-    assert dataset_yaml([train]) == dataset_yaml([test, train])
+    assert dataset_of([train]) == dataset_of([test, train])
 
 
 def test_samples_that_lack_the_label_are_told(tmp_path: Path) -> None:
@@ -113,6 +113,6 @@ def test_a_file_that_is_there_stays(tmp_path: Path) -> None:
 
 def test_lacking_fields() -> None:
     """A field counts as named wherever the file has it as a word."""
-    wanted = dataset_yaml([ShardFields(frozenset({("cls", "jpg"), ("cls", "png")}), False)])
+    wanted = dataset_of([ShardFields(frozenset({("cls", "jpg"), ("cls", "png")}), False)])
     assert wanted is not None
-    assert ["jpg"] == fields_lacking("field_map: {image: 'png, xjpg'}", wanted)
+    assert ["jpg"] == fields_lacking("field_map: {image: 'png, xjpg'}", wanted.images)

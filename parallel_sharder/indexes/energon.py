@@ -27,7 +27,7 @@ from parallel_sharder.catalog.yamltext import from_yaml, to_yaml
 from parallel_sharder.destination import readable_text
 from parallel_sharder.errors import DestinationError, SourceError
 from parallel_sharder.indexes import Shard
-from parallel_sharder.indexes.energon_fields import ShardFields, dataset_yaml, fields_in, fields_lacking, word_lacking
+from parallel_sharder.indexes.energon_fields import ShardFields, dataset_of, fields_in, fields_lacking, is_word_lacking
 from parallel_sharder.indexes.energon_table import Rows, Table, key_end, rows_of
 from parallel_sharder.indexes.member_places import ShardMembers
 from parallel_sharder.indexes.reader_index import ReaderIndex, in_the_way, is_shard_index
@@ -163,20 +163,20 @@ class Energon(ReaderIndex):
 
         A file that exists may have been changed by its user, and stays.
         """
-        path, wanted = os.path.join(self._meta, DATASET), dataset_yaml(self._fields)
+        path, wanted = os.path.join(self._meta, DATASET), dataset_of(self._fields)
         if not store_of(path).exists(path):
             if wanted is None:
                 self._notices.append(
                     f"{path} is not written, because no sample has one image and a label (cls) or a caption (txt). "
                     "Write it yourself: energon reads no samples without it."
                 )
-            elif word := word_lacking(self._fields, wanted):
+            elif is_word_lacking(self._fields, wanted.word):
                 self._notices.append(
-                    f"{path} names the field {word}, which some samples lack, and energon cannot read these. Change "
-                    "the file if they are wanted."
+                    f"{path} names the field {wanted.word}, which some samples lack, and energon cannot read these. "
+                    "Change the file if they are wanted."
                 )
-            return wanted
-        lacking = fields_lacking(readable_text(path) or "", wanted) if wanted else []
+            return wanted.yaml() if wanted else None
+        lacking = fields_lacking(readable_text(path) or "", wanted.images) if wanted else []
         if lacking:
             self._notices.append(
                 f"{path} is there and stays, but does not name the images' fields {', '.join(lacking)}, so energon "
