@@ -11,12 +11,12 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from parallel_sharder.journal.fingerprint import LISTS
 from parallel_sharder.options import OTHER_FORMS, Options
 
 ROOT, FILE = "ROOT", "FILE"
 """What stands for the data set's place, and for a list."""
 
-_LISTS = ("meta", "keep", "drop")
 _NAMED = ("image_field", "image", "label", "caption", "key", "where", "on_duplicate", "apart")
 _DEFAULTS = {"on duplicate": "fail", "apart": "refuse"}
 
@@ -62,7 +62,7 @@ def _selecting(fingerprint: Mapping[str, Any]) -> Iterator[list[str]]:
             yield [_option(name), str(value)]
     if fingerprint.get("rename keys"):
         yield ["--rename-keys"]
-    for name in _LISTS:
+    for name in LISTS:
         if fingerprint.get(name) is not None:
             yield [_option(name), FILE]
 

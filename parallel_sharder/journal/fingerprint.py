@@ -27,7 +27,9 @@ _DIGESTS = {
 }
 """The entries that are digests, and what differs where they do."""
 
-_LISTS = ("meta", "keep", "drop")
+LISTS = ("meta", "keep", "drop")
+"""The entries that are digests of lists that the user has named."""
+
 _TIMES_OF_MANY = re.compile("times of [0-9,]+ archives")
 
 Fingerprint = Mapping[str, Any]
@@ -70,7 +72,7 @@ def _line(name: str, was: Any, is_now: Any) -> str:
     """Return how an entry has changed, in words; of a digest only what it is of, because its value says no more."""
     if name in _DIGESTS:
         return f"{_DIGESTS[name]} differ"
-    if name in _LISTS:
+    if name in LISTS:
         its = ["none" if each is None else "a list" for each in (was, is_now)]
         return f"--{name}: {its[0]}, now {'another' if was and is_now else its[1]}"
     if _TIMES_OF_MANY.fullmatch(name):
