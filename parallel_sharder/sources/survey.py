@@ -52,7 +52,11 @@ def list_class_folders(
     return [contents for some in results_of(tasks, engine, path, progress) for contents in some]
 
 
-def results_of(tasks: Sequence[partial[Any]], engine: Engine, path: str, progress: ScanProgress) -> list[Any]:
+def _untold(*_: int) -> None:
+    """Tell no progress: the ScanProgress of what takes little, and of what is no image's place."""
+
+
+def results_of(tasks: Sequence[partial[Any]], engine: Engine, path: str, progress: ScanProgress = _untold) -> list[Any]:
     """Return the results of the tasks, in the order of the tasks. `path` names in messages what is being listed.
 
     Of several errors, that of the first task is raised, whichever came first. Raises WorkerError if a worker dies.

@@ -130,7 +130,7 @@ def _list(arrangement: Arrangement, fields: tuple[str, ...], engine: Engine, pro
     rule = FolderRule(fields, _folders_above(arrangement.folder), labels="" if labels is None else labels.name)
     classes = frozenset(name for names in arrangement.classes.values() for name in names)
     top_rule = dataclasses.replace(rule, classes=classes)
-    [top] = results_of([partial(list_top, folder, top_rule)], engine, folder, _untold)
+    [top] = results_of([partial(list_top, folder, top_rule)], engine, folder)
     names = arrangement.classes[arrangement.split] or [name for name in top.folders if not name.startswith(".")]
     hidden = [name for name in top.folders if name.startswith(".")]
     tasks = _tasks(folder, names, rule)
@@ -139,19 +139,15 @@ def _list(arrangement: Arrangement, fields: tuple[str, ...], engine: Engine, pro
     if arrangement.split is None:
         return _Tree(top, below, [])
     root, passing = str(arrangement.root), dataclasses.replace(rule, passes=Why.BESIDE, labels="")
-    [files] = results_of([partial(list_top, root, passing)], engine, root, _untold)
+    [files] = results_of([partial(list_top, root, passing)], engine, root)
     others = sorted({*files.folders}.difference(arrangement.splits.values()))
-    return _Tree(top, below, [files, *results_of(_tasks(root, others, passing), engine, root, _untold)])
+    return _Tree(top, below, [files, *results_of(_tasks(root, others, passing), engine, root)])
 
 
 def _tasks(path: str, names: Sequence[str], rule: FolderRule) -> list[partial[Listed]]:
     """Return the tasks that list the folders `names` of the folder `path`."""
     size = max(1, min(_MOST_FOLDERS, len(names) // _TASKS))
     return [partial(list_folders, path, names[start : start + size], rule) for start in range(0, len(names), size)]
-
-
-def _untold(*_: int) -> None:
-    """Tell no progress of one folder."""
 
 
 def _folders_above(folder: Path) -> frozenset[Identity]:

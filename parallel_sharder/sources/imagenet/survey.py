@@ -80,7 +80,7 @@ def survey_annotations(layout: Layout, engine: Engine, spool: str | None) -> tup
     if not os.path.isdir(path):
         task = partial(list_annotations, path, name_rule(layout.split), spool)
         try:
-            contents = results_of([task], engine, path, lambda *_: None)
+            contents = results_of([task], engine, path)
         except OSError as error:
             raise unreadable(path, error) from error
         return contents, [problem for each in contents for problem in each.problems]

@@ -13,8 +13,8 @@ from functools import partial
 import numpy as np
 
 from parallel_sharder.columns import Int64s
-from parallel_sharder.engines.engine import Engine, call
-from parallel_sharder.errors import Death, WorkerError
+from parallel_sharder.engines.engine import Engine
+from parallel_sharder.sources.survey import results_of
 from parallel_sharder.sources.table.files import Looked, look_into
 from parallel_sharder.sources.table.rows import digests_of
 from parallel_sharder.text import counted, first_few
@@ -79,9 +79,5 @@ def _of_others(root: str, others: Counter[str], but: str) -> list[str]:
 def _listed(root: str, folders: list[bytes], engine: Engine) -> list[Looked]:
     """Return what lies in these folders, in their order."""
     some = [tuple(folders[start : start + _FOLDERS_A_TASK]) for start in range(0, len(folders), _FOLDERS_A_TASK)]
-    found: dict[bytes, Looked] = {}
-    for _, result, _ in engine.run(call, (partial(look_into, os.fsencode(root), each) for each in some)):
-        if isinstance(result, Death):
-            raise WorkerError(f"a worker died listing what is in {root}: {result.cause}. Use fewer --workers.")
-        found.update((each.folder, each) for each in result)
-    return [found[folder] for folder in folders]
+    tasks = [partial(look_into, os.fsencode(root), each) for each in some]
+    return [looked for result in results_of(tasks, engine, root) for looked in result]
