@@ -226,6 +226,13 @@ def test_a_table_that_changes_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
         pass
 
 
+def test_a_class_list_that_is_not_there(tmp_path: Path) -> None:
+    """It is named even if the table has no label to number by it."""
+    root = write(tmp_path, "image\na.jpg\n", "a.jpg")
+    with pytest.raises(SourceError, match=r"/no.txt cannot be read: No such file"), scanned(root, meta=root / "no.txt"):
+        pass
+
+
 def test_half_a_surrogate_pair_is_no_caption(tmp_path: Path) -> None:
     """The row is named."""
     root = write(tmp_path, "", "a.jpg")

@@ -25,6 +25,7 @@ from parallel_sharder.sources.class_list import read_class_list
 from parallel_sharder.sources.folders import why_unreadable
 from parallel_sharder.sources.image_formats import formats_of
 from parallel_sharder.sources.key_rule import RULE
+from parallel_sharder.sources.small_files import read_content
 from parallel_sharder.sources.source import SourceOptions
 from parallel_sharder.sources.table.below import notices_of_files
 from parallel_sharder.sources.table.chosen import FILE_NAME, ColumnOptions, choose
@@ -37,7 +38,6 @@ from parallel_sharder.sources.table.row_keys import order_of_given, unique_keys
 from parallel_sharder.sources.table.rows import ENDINGS, Reader, Rows
 from parallel_sharder.sources.table.spooled import Spooled
 from parallel_sharder.sources.table.table import Choice, Table
-from parallel_sharder.stores.regular import read_regular
 from parallel_sharder.text import counted
 
 CAPTION = "txt"
@@ -213,7 +213,7 @@ class Scan:
     def _selection(self, choice: Choice, digest: str) -> dict[str, Any]:
         """Return what decides which rows are read and how. The table's path is relative to the root."""
         options = self._options
-        meta = None if options.meta is None else xxhash.xxh3_128(read_regular(os.fspath(options.meta))).hexdigest()
+        meta = None if options.meta is None else xxhash.xxh3_128_hexdigest(read_content(Path(options.meta)))
         return {
             "key_rule": RULE,
             "table": os.path.relpath(self._place.table, options.folder),
