@@ -232,6 +232,13 @@ def write_list(folder: Path, *lines: str) -> Path:
     return path
 
 
+def test_a_list_of_keys_in_utf16(old: Path, tmp_path: Path) -> None:
+    """The refusal has the command that converts it."""
+    (tmp_path / "list").write_text("a\n", "utf-16")
+    with pytest.raises(SourceError, match=r"iconv -f UTF-16 -t UTF-8 \S+/list > copy"):
+        scanned(old, keep=tmp_path / "list")
+
+
 def test_nothing_there(tmp_path: Path) -> None:
     """Tars without a sample are an error that says what a sample is."""
     path = write_shard(tmp_path / "a.tar", [("README", b"")])

@@ -26,8 +26,6 @@ from parallel_sharder.stores.regular import open_regular, read_regular
 LIMIT_BYTES = 64 << 20
 """Class lists and labels have at most a few MB. A larger file is a wrong file, and is not read into memory."""
 
-_UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-
 
 @dataclass(frozen=True)
 class _InArchive:
@@ -143,12 +141,7 @@ def decode_text(content: bytes, path: SmallFile) -> str:
 
     Raises SourceError for UTF-16, with the command that converts it, and ValueError for bytes that are no text.
     """
-    if content.startswith(_UTF16_MARKS):
-        quoted = shlex.quote(str(path))
-        raise SourceError(
-            f"{path} is text in UTF-16. Convert it to UTF-8 (iconv -f UTF-16 -t UTF-8 {quoted} > copy), and use the "
-            "copy in its place."
-        )
+    refuse_utf16(content, path)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -156,3 +149,12 @@ def decode_text(content: bytes, path: SmallFile) -> str:
     if "\0" in text:
         raise ValueError("it is not text, since it holds zero bytes")
     return text
+
+
+def refuse_utf16(begin: bytes, path: object) -> None:
+    """Raise SourceError, with the command that converts it, if the text that begins with these bytes is UTF-16."""
+    if begin.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise SourceError(
+            f"{path} is text in UTF-16. Convert it to UTF-8 (iconv -f UTF-16 -t UTF-8 {shlex.quote(str(path))} > "
+            "copy), and use the copy in its place."
+        )

@@ -18,6 +18,7 @@ import xxhash
 from parallel_sharder.columns import Bools
 from parallel_sharder.errors import SourceError, unreadable
 from parallel_sharder.sources.shards.rows import Rows
+from parallel_sharder.sources.small_files import refuse_utf16
 from parallel_sharder.stores.regular import read_regular
 from parallel_sharder.text import counted, first_few
 
@@ -45,7 +46,8 @@ def read_key_list(option: str, path: str) -> KeyList:
         content = read_regular(path)
     except OSError as error:
         raise unreadable(path, error, f"Name another file with {option}.") from error
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in content:
+    refuse_utf16(content, path)
+    if b"\0" in content:
         raise SourceError(f"{path} is no text in UTF-8, with a key a line. Convert it, and name it with {option}.")
     lines = content.removeprefix(codecs.BOM_UTF8).split(b"\n")
     keys = {line.rstrip(b"\r") for line in lines} - {b""}

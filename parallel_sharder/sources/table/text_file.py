@@ -14,9 +14,8 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from parallel_sharder.errors import SourceError, unreadable
+from parallel_sharder.sources.small_files import refuse_utf16
 from parallel_sharder.stores.regular import open_regular
-
-_UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @contextlib.contextmanager
@@ -25,11 +24,7 @@ def opened(path: str) -> Iterator[BinaryIO]:
     try:
         with open(path, "rb", opener=open_regular) as file:
             head = file.read(len(codecs.BOM_UTF8))
-            if head.startswith(_UTF16_MARKS):
-                raise SourceError(
-                    f"{path} is text in UTF-16. Convert it to UTF-8 (iconv -f UTF-16 -t UTF-8 {shlex.quote(path)} > "
-                    "copy), and use the copy in its place."
-                )
+            refuse_utf16(head, path)
             file.seek(len(codecs.BOM_UTF8) if head == codecs.BOM_UTF8 else 0)
             yield file
     except OSError as error:
