@@ -14,9 +14,8 @@ from parallel_sharder.errors import SourceError, unreadable
 from parallel_sharder.stores.regular import open_regular
 from parallel_sharder.text import counted
 
-GZIP_MAGIC = b"\x1f\x8b"
 COMPRESSIONS = {
-    GZIP_MAGIC: (".gz", "gzip"),
+    b"\x1f\x8b": (".gz", "gzip"),
     b"BZh": (".bz2", "bzip2"),
     b"\xfd7zXZ\0": (".xz", "xz"),
     b"\x28\xb5\x2f\xfd": (".zst", "zstd"),
@@ -30,10 +29,10 @@ _SHOWN = 5
 def is_gzip(path: str) -> bool:
     """Return whether the file is compressed by gzip, whatever its name is. False if it cannot be read."""
     try:
-        with open(path, "rb", buffering=0, opener=open_regular) as file:
-            return file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
+        packing = packing_of(path)
     except OSError:
         return False
+    return packing is not None and packing[1] == "gzip"
 
 
 def packing_of(path: str) -> tuple[str, str] | None:

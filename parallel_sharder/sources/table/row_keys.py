@@ -6,6 +6,7 @@ whole paths. Rows that share an image get `#` and the row's number behind the pa
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Sequence
 
@@ -23,10 +24,8 @@ _PLAIN = re.compile(rb"(?:[A-Za-z0-9-][A-Za-z0-9_-]*(?:/[A-Za-z0-9-][A-Za-z0-9_-
 
 
 def stem_of(name: bytes) -> bytes:
-    """Return the path without its ending, as os.path.splitext cuts it, and without a slash at its beginning."""
-    name = name.lstrip(b"/")
-    stem, dot, ending = name.rpartition(b".")
-    return stem if dot and b"/" not in ending and stem.rpartition(b"/")[2].strip(b".") else name
+    """Return the path without its ending, and without a slash at its beginning."""
+    return os.path.splitext(name.lstrip(b"/"))[0]
 
 
 def keys_of_paths(names: Sequence[bytes]) -> list[bytes]:
