@@ -7,7 +7,9 @@ else its text. A member that cannot be read as such is a SourceError. Workers us
 
 from __future__ import annotations
 
+import itertools
 import json
+import operator
 import os
 import re
 from array import array
@@ -63,14 +65,10 @@ def matching(stretches: Stretches, condition: Condition) -> Matching:
         with open(stretches.path, "rb", buffering=0, opener=open_regular) as file:
             values = _Values(reader(file.fileno()), stretches.path, names)
             columns = zip(samples, array("q", stretches.offset), array("q", stretches.size), strict=True)
-            last = 0
-            for sample, offset, size in columns:
-                if sample != last:
-                    held[last] = _holds(condition, values.taken(), names, there)
-                    last = sample
-                values.look_in(offset, offset + size)
-            if samples:
-                held[last] = _holds(condition, values.taken(), names, there)
+            for sample, of_sample in itertools.groupby(columns, operator.itemgetter(0)):
+                for _, offset, size in of_sample:
+                    values.look_in(offset, offset + size)
+                held[sample] = _holds(condition, values.taken(), names, there)
     except OSError as error:
         raise unreadable(stretches.path, error) from error
     return Matching(bytes(held), frozenset(there))

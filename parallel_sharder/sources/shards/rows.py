@@ -74,7 +74,7 @@ def rows_of(shards: list[ListedShard]) -> Rows:
     for shard in shards:
         of_shard = [numbers.setdefault(shape, len(numbers)) for shape in shard.shapes]
         small = np.array(of_shard, np.min_scalar_type(len(numbers)))
-        shapes.append(small[_numbers(shard.shape, np.int32)] if shard.shape else np.repeat(small, shard.samples))
+        shapes.append(small[np.frombuffer(shard.shape, np.int32)] if shard.shape else np.repeat(small, shard.samples))
     keys, order = _sorted_keys(shards)
     sizes = np.concatenate([np.empty(0, np.uint32), *(_sizes(shard, shard.size) for shard in shards)])
     is_same = not any(shard.written for shard in shards)
@@ -108,17 +108,13 @@ def taken(column: npt.NDArray[Any], rows: Numbers, kind: npt.DTypeLike) -> npt.N
     return made
 
 
-def _numbers(column: bytes, kind: npt.DTypeLike) -> npt.NDArray[Any]:
-    return np.frombuffer(column, kind)
-
-
 def _sizes(shard: ListedShard, column: bytes) -> npt.NDArray[Any]:
-    return _numbers(column, np.uint32 if len(column) == 4 * shard.samples else np.int64)
+    return np.frombuffer(column, np.uint32 if len(column) == 4 * shard.samples else np.int64)
 
 
 def _offsets(shard: ListedShard) -> Numbers:
     sizes = _sizes(shard, shard.size).astype(np.int64)
-    offsets = _numbers(shard.offset, np.int64) if shard.offset else np.cumsum(sizes) - sizes
+    offsets = np.frombuffer(shard.offset, np.int64) if shard.offset else np.cumsum(sizes) - sizes
     return offsets.astype(np.uint32) if offsets.max(initial=0) < 1 << 32 else offsets
 
 

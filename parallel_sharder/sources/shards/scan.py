@@ -177,9 +177,10 @@ def _selection(options: SourceOptions, lists: Sequence[KeyList], filtered: int) 
 
 def _found(archives: Sequence[Archive], columns: Columns, filtered: int, typed: str) -> tuple[tuple[str, str], ...]:
     """Return Listing.found."""
-    found = [("shards", _named(archives)), ("fields", _shape_words(columns.shapes[0][0]))]
+    fields = _shape_words(columns.shapes[0][0])
     if len(columns.shapes) > 1:
-        found[1] = ("fields", f"{counted(len(columns.shapes), 'combination')}, mostly {found[1][1]}")
+        fields = f"{counted(len(columns.shapes), 'combination')}, mostly {fields}"
+    found = [("shards", _named(archives)), ("fields", fields)]
     if filtered:
         found.append(("filtered", f"{counted(filtered, 'sample')} not chosen by {typed}"))
     return tuple(found)

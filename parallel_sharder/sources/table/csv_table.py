@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 
-_NAN = ("NaN", "nan", "NAN")
-_NO_NUMBER = frozenset(("", *_NAN))
+_NO_NUMBER = frozenset(("", "NaN", "nan", "NAN"))
 """Cells that are null in a column of numbers."""
 
 _ANY_NUMBER = re.compile(r"[+-]?[0-9]*\.?[0-9]*(?:[eE][+-]?[0-9]+)?")
@@ -97,9 +96,8 @@ class CsvTable(Table):
     def _survey(self) -> set[str]:
         """Return the columns of numbers, and gather labels."""
         numbers = dict(enumerate(self.columns))
-        odd: dict[
-            int, str
-        ] = {}  # columns of numbers of which one is not written as json.dumps writes it, with that one
+        # Columns of numbers of which one is not written as json.dumps writes it, with that one.
+        odd: dict[int, str] = {}
         for first, rows in self._rows():
             cells = [*zip(*rows, strict=True)]
             for number in [*numbers]:

@@ -153,7 +153,7 @@ class ParquetTable(Table):
 
     def _texts(self, column: str) -> Texts:
         """Return what makes the JSON text of a column's cells. Raises SourceError if JSON cannot hold its type."""
-        texts = texts_of(self._kind(column))
+        texts = _texts_of(self._kind(column))
         if texts is None:
             raise SourceError(
                 f"{self.path}, column {column!r} has the type {self._kind(column)}, which JSON cannot hold. Name the "
@@ -168,7 +168,7 @@ def _is_text(kind: Any) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
-def texts_of(kind: Any) -> Texts | None:
+def _texts_of(kind: Any) -> Texts | None:
     """Return what makes the JSON text of an array of this type of pyarrow; None if JSON cannot hold it."""
     import pyarrow as pa
 

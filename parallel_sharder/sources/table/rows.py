@@ -98,7 +98,8 @@ class Reader:
             if isinstance(result, Death):
                 words = f"a worker died looking up files below {root}: {result.cause}. Use fewer --workers."
                 raise WorkerError(words) from result
-            number, part = (number := task.keywords["number"]), self._parts[number]
+            number = task.keywords["number"]
+            part = self._parts[number]
             self._parts[number] = part._replace(size=self._sizes(part, np.frombuffer(result, np.int64)))
             done += len(part.number)
             progress(count, len(self._parts), done)
