@@ -54,11 +54,14 @@ class Figures(NamedTuple):
 
 def ours(root: Path, out: Path, workers: int) -> None:
     """The real command line."""
+    _convert(f"--root {root} --dest {out} --workers {workers}")
+
+
+def _convert(words: str) -> None:
     from parallel_sharder.cli.main import main
 
-    words = f"--root {root} --dest {out} --workers {workers} --maxsize 100MB --start-method spawn --quiet".split()
     sys.stdout = open(os.devnull, "w")  # noqa: SIM115
-    assert main(words) == 0
+    assert main(f"{words} --maxsize 100MB --start-method spawn --quiet".split()) == 0
 
 
 def old_shards(root: Path) -> Path:
@@ -98,11 +101,7 @@ def re_shard_pax(root: Path, out: Path, workers: int) -> None:
 
 
 def _re_shard(old: Path, out: Path, workers: int) -> None:
-    from parallel_sharder.cli.main import main
-
-    words = f"--layout shards --root {old}/*.tar --dest {out} --workers {workers} --maxsize 100MB --seed 7 --quiet"
-    sys.stdout = open(os.devnull, "w")  # noqa: SIM115
-    assert main([*words.split(), "--start-method", "spawn"]) == 0
+    _convert(f"--layout shards --root {old}/*.tar --dest {out} --workers {workers} --seed 7")
 
 
 def cat(root: Path, out: Path, workers: int) -> None:
