@@ -44,16 +44,16 @@ class Survey(NamedTuple):
         return cls(contents, in_class_folders, problems, junk_in(each.junk for each in contents))
 
 
+def _untold(*_: int) -> None:
+    """Tell no progress: the ScanProgress of what takes little, and of what is no image's place."""
+
+
 def list_class_folders(
-    path: str, rules: Mapping[str, NameRule], engine: Engine, progress: ScanProgress
+    path: str, rules: Mapping[str, NameRule], engine: Engine, progress: ScanProgress = _untold
 ) -> list[Contents]:
     """Return the contents of the folders in `path` that are the keys of `rules`, each listed by its rule."""
     tasks = [partial(list_class, os.path.join(path, name), rule) for name, rule in rules.items()]
     return [contents for some in results_of(tasks, engine, path, progress) for contents in some]
-
-
-def _untold(*_: int) -> None:
-    """Tell no progress: the ScanProgress of what takes little, and of what is no image's place."""
 
 
 def results_of(tasks: Sequence[partial[Any]], engine: Engine, path: str, progress: ScanProgress = _untold) -> list[Any]:

@@ -226,7 +226,7 @@ def _xml_folders(layout: Layout, engine: Engine) -> tuple[list[Contents], list[P
     path = str(layout.annotations)
     top = list_folder(path, name_rule_beside_classes(layout.split))
     wnids = [name for name in top.folders if WNID.fullmatch(name)]
-    folders = [top, *list_class_folders(path, _rules_by_class(layout, wnids), engine, lambda *_: None)]
+    folders = [top, *list_class_folders(path, _rules_by_class(layout, wnids), engine)]
     problems = stray_folders(path, sorted(set(top.folders).difference(wnids)))
     for each in folders:
         problems += each.problems
