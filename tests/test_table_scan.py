@@ -106,6 +106,17 @@ def test_files_without_a_row_are_counted(tmp_path: Path) -> None:
         ) == listing.notices
 
 
+def test_files_that_rows_name_are_not_counted(tmp_path: Path) -> None:
+    """Not under an ending that is no image's either, stored or not; and a link to itself is a file like others."""
+    root = write(tmp_path / "raw", "image\n1.jpg\n2.xyz\n", "1.jpg", "2.xyz", "3.xyz")
+    (root / "loop").symlink_to("loop")
+    counted = f"2 other files are below {root}, which no row needs: 1 of other names, 1 .xyz."
+    for choices in ({}, {"image_field": "img"}):
+        with scanned(root, **choices) as listing:
+            assert len(choices) + 1 == len(listing)
+            assert [counted] == [notice for notice in listing.notices if "no row" in notice]
+
+
 @pytest.mark.parametrize("batch_rows", [1, 2, 100])
 def test_batches_make_no_difference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch_rows: int) -> None:
     """Rows of one image and twins are told apart across batches, and the digest is that of the rows."""

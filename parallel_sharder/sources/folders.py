@@ -13,7 +13,7 @@ import os
 import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple, Self
+from typing import AnyStr, NamedTuple, Self
 
 from parallel_sharder.errors import SourceError
 from parallel_sharder.kinds import Kind
@@ -180,7 +180,7 @@ def _refuse_unsearchable(entry: os.DirEntry[str], folder: str) -> None:
         raise SourceError(f"{folder}: cannot be searched: {error.strerror}. {_SEARCHABLE}") from error
 
 
-def is_folder(entry: os.DirEntry[str]) -> bool:
+def is_folder(entry: os.DirEntry[AnyStr]) -> bool:
     """Return whether `entry` is a folder, or a link to one."""
     try:
         return entry.is_dir()

@@ -1,6 +1,6 @@
 """Below: the files below the root that no row names are counted, so that nothing is left out in silence.
 
-The names that rows have go in as digests, and sentences for people come out. Workers list the folders, level by level.
+The rows go in, whose names have digests, and sentences for people come out. Workers list the folders, level by level.
 Links to folders are followed, and no folder is listed twice.
 """
 
@@ -15,8 +15,8 @@ import numpy as np
 from parallel_sharder.columns import Int64s
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.sources.survey import results_of
-from parallel_sharder.sources.table.files import Looked, look_into
-from parallel_sharder.sources.table.rows import digests_of
+from parallel_sharder.sources.table.files import Looked, ending_of, look_into
+from parallel_sharder.sources.table.rows import ENDINGS, Rows, digests_of
 from parallel_sharder.text import counted, first_few
 
 _FOLDERS_A_TASK = 16
@@ -25,28 +25,36 @@ _FOLDERS_A_TASK = 16
 _NAMED = 5
 
 
-def notices_of_files(root: str, digests: Int64s, engine: Engine, but: str) -> tuple[str, ...]:
-    """Return sentences about the files below `root` that no row names; `digests` are those of the names in rows.
+def notices_of_files(root: str, rows: Rows, engine: Engine, but: str) -> tuple[str, ...]:
+    """Return sentences about the files below `root` that none of these rows names.
 
     The file at the path `but`, which is the table, is not counted. Raises SourceError if a folder cannot be listed.
     """
-    named = np.unique(digests)
+    named = np.unique(rows.digest)
+    unusual = np.flatnonzero(rows.ending == len(ENDINGS)).tolist()
+    endings = frozenset(ending_of(rows.names[row]) for row in unusual)
     count, first = 0, b""
     others: Counter[str] = Counter()
     level, seen = [b""], set[tuple[int, int]]()
     while level:
-        looked = [each for each in _listed(root, level, engine) if each.identity not in seen]
+        looked = [each for each in _listed(root, level, endings, engine) if each.identity not in seen]
         new = {each.identity: each for each in reversed(looked)}  # the first of several links to a folder stays
         seen |= new.keys()
         level = []
         for each in sorted(new.values()):
             level += each.folders
+            images = _not_named(each.images, named)
+            count += len(images)
+            first = min([first or images[0], *images]) if images else first
             others.update(dict(each.others))
-            images = each.images.split(b"\0") if each.images else []
-            for row in _rows_not_in(named, digests_of(images)):
-                count += 1
-                first = min(first or images[row], images[row])
+            others.update(map(ending_of, _not_named(each.asked, named)))
     return (*_of_images(root, count, first), *_of_others(root, others, but))
+
+
+def _not_named(paths: bytes, named: Int64s) -> list[bytes]:
+    """Return those of the paths, which are joined by NULs, whose digests are not among `named`."""
+    each = paths.split(b"\0") if paths else []
+    return [each[row] for row in _rows_not_in(named, digests_of(each))]
 
 
 def _rows_not_in(named: Int64s, digests: Int64s) -> list[int]:
@@ -76,8 +84,8 @@ def _of_others(root: str, others: Counter[str], but: str) -> list[str]:
     return [f"{total} below {root}, which no row needs: {kinds}."]
 
 
-def _listed(root: str, folders: list[bytes], engine: Engine) -> list[Looked]:
+def _listed(root: str, folders: list[bytes], endings: frozenset[str], engine: Engine) -> list[Looked]:
     """Return what lies in these folders, in their order."""
     some = [tuple(folders[start : start + _FOLDERS_A_TASK]) for start in range(0, len(folders), _FOLDERS_A_TASK)]
-    tasks = [partial(look_into, os.fsencode(root), each) for each in some]
+    tasks = [partial(look_into, os.fsencode(root), each, endings) for each in some]
     return [looked for result in results_of(tasks, engine, root) for looked in result]

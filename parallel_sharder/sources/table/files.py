@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from parallel_sharder.errors import SourceError
 from parallel_sharder.samples.image_fields import FIELDS
+from parallel_sharder.sources.folders import is_folder, unlisted
 from parallel_sharder.sources.names import junk
 
 NO_FILE = -1
@@ -50,25 +51,37 @@ def sizes_of(root: bytes, names: bytes) -> bytes:
 class Looked(NamedTuple):
     """What lies in one folder: its `identity` (device and number), and paths relative to the root.
 
-    `images` are the paths of images by their ending, joined by NULs and sorted; `others` counts all other files by
-    their ending, "" for no word. Junk is passed over.
+    `images` are the paths of images by their ending, joined by NULs and sorted, and `asked` likewise those of files
+    with an ending that was asked for; `others` counts all other files by their ending (see `ending_of`). Junk is passed
+    over.
     """
 
     folder: bytes
     identity: tuple[int, int]
     images: bytes
+    asked: bytes
     folders: tuple[bytes, ...]
     others: tuple[tuple[str, int], ...]
 
 
-def look_into(root: bytes, folders: tuple[bytes, ...]) -> list[Looked]:
-    """Return what lies in these folders of `root`. Raises SourceError for one that cannot be listed."""
-    return [_look_into(root, folder) for folder in folders]
+def look_into(root: bytes, folders: tuple[bytes, ...], endings: frozenset[str] = frozenset()) -> list[Looked]:
+    """Return what lies in these folders of `root`; `endings` are asked for.
+
+    Raises SourceError for a folder that cannot be listed.
+    """
+    return [_look_into(root, folder, endings) for folder in folders]
 
 
-def _look_into(root: bytes, folder: bytes) -> Looked:
+def ending_of(name: bytes) -> str:
+    """Return the ending of a file's name, in small letters; "" for one that is no word."""
+    ending = name[name.rfind(b".") :].decode("ascii", "replace").lower()
+    return ending if ending.startswith(".") and len(ending) <= _SHOWN_BYTES else ""
+
+
+def _look_into(root: bytes, folder: bytes, endings: frozenset[str]) -> Looked:
     path = os.path.join(root, folder)
     images: list[bytes] = []
+    asked: list[bytes] = []
     inner: list[bytes] = []
     others: Counter[str] = Counter()
     try:
@@ -76,19 +89,19 @@ def _look_into(root: bytes, folder: bytes) -> Looked:
         with os.scandir(path) as entries:
             for entry in entries:
                 name = entry.name
-                ending = name[name.rfind(b".") :].decode("ascii", "replace").lower()
-                if ending in FIELDS and not name.startswith(b".") and not entry.is_dir():
+                ending = ending_of(name)
+                if ending in FIELDS and not name.startswith(b".") and not is_folder(entry):
                     images.append(os.path.join(folder, name))
                 elif junk(os.fsdecode(name)):
                     continue
-                elif entry.is_dir():
+                elif is_folder(entry):
                     inner.append(os.path.join(folder, name))
+                elif ending in endings:
+                    asked.append(os.path.join(folder, name))
                 else:
-                    others[ending if ending.startswith(".") and len(ending) <= _SHOWN_BYTES else ""] += 1
+                    others[ending] += 1
     except OSError as error:
-        raise SourceError(
-            f"{os.fsdecode(path)}: cannot be listed: {error.strerror}. Give this user the right to read and search it "
-            "(chmod u+rx for its owner)."
-        ) from None
+        raise unlisted(os.fsdecode(path), error) from None
     identity = status.st_dev, status.st_ino
-    return Looked(folder, identity, b"\0".join(sorted(images)), tuple(sorted(inner)), tuple(others.items()))
+    of_images, of_asked = (b"\0".join(sorted(paths)) for paths in (images, asked))
+    return Looked(folder, identity, of_images, of_asked, tuple(sorted(inner)), tuple(others.items()))

@@ -71,9 +71,8 @@ class Scan:
         if rows is None:
             raise self._nothing(reader.row_count)
         listing = self._listing(rows, choice, labels)
-        digests = rows.digest[rows.size >= 0]
         is_below = any(not name.startswith(b"/") for name in rows.names)
-        further = notices_of_files(place.folder, digests, engine, place.table) if is_below else ()
+        further = notices_of_files(place.folder, rows, engine, place.table) if is_below else ()
         return dataclasses.replace(
             listing,
             found=self._found(table, choice, reader.row_count, listing),
