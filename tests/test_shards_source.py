@@ -19,6 +19,7 @@ from parallel_sharder.engines.inline import Inline
 from parallel_sharder.errors import DestinationError, OptionsError, SourceError
 from parallel_sharder.model import Listing
 from parallel_sharder.monitor.monitor import Silent
+from parallel_sharder.sources.shards.expand import expand
 from parallel_sharder.sources.shards.source import ShardsSource
 from parallel_sharder.sources.source import SourceOptions
 from parallel_sharder.sources.spool import Scratch
@@ -346,3 +347,9 @@ def test_what_else_lies_in_a_folder_is_told(old: Path) -> None:
     told = f"not read, in {old}: 1 folder (below) and 3 files whose name is no shard's (.idx: 2, .TAR: 1)"
     assert told == scanned(old).notices[0]
     assert told not in scanned(old / "*.tar").notices
+
+
+def test_a_link_to_itself_beside_shards(old: Path) -> None:
+    """It is a file that is not read."""
+    (old / "loop").symlink_to("loop")
+    assert (f"not read, in {old}: 1 file whose name is no shard's (no ending: 1)",) == expand([str(old)]).others

@@ -22,6 +22,7 @@ from parallel_sharder.errors import SourceError, unreadable
 from parallel_sharder.globs import brace_expanded
 from parallel_sharder.pattern import COMPRESSIONS, set_name, shard_name
 from parallel_sharder.setfiles import SetFiles, journals_in
+from parallel_sharder.sources.folders import is_folder
 from parallel_sharder.sources.packed import refuse_packed_shards
 from parallel_sharder.stores.regular import kind_at
 from parallel_sharder.text import counted, first_few
@@ -151,7 +152,7 @@ def _others_in(folder: str) -> list[str]:
         others = (
             each for each in entries if not each.name.startswith(".") and not each.name.endswith((*COMPRESSIONS,))
         )
-        names = {entry.name: entry.is_dir() for entry in others}
+        names = {entry.name: is_folder(entry) for entry in others}
     folders = sorted((name for name, is_folder in names.items() if is_folder), key=in_natural_order)
     endings = Counter(os.path.splitext(name)[1] or "no ending" for name, is_folder in names.items() if not is_folder)
     said = [f"{counted(len(folders), 'folder')} ({first_few(folders, _SHOWN)})"] if folders else []
