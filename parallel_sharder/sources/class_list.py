@@ -11,6 +11,8 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
+import xxhash
+
 from parallel_sharder.errors import SourceError
 from parallel_sharder.sources.small_files import decode_text, read_content
 
@@ -44,6 +46,11 @@ def read_class_list(path: Path, known: Collection[str]) -> dict[str, str]:
     if not classes:
         raise SourceError(f"{path} lists 0 classes. {TAKES}")
     return classes
+
+
+def digest_of_class_list(path: str | Path | None) -> str | None:
+    """Return the XXH3-128 of the file's bytes in hexadecimal, None if there is no class list. Raises SourceError."""
+    return None if path is None else xxhash.xxh3_128_hexdigest(read_content(Path(path)))
 
 
 def _name_and_words(line: str, known: Collection[str]) -> tuple[str, str]:

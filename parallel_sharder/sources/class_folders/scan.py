@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import xxhash
 
 from parallel_sharder.columns import Int32s
 from parallel_sharder.engines.engine import Engine
@@ -29,9 +28,8 @@ from parallel_sharder.sources.class_folders.listing import list_folders, list_to
 from parallel_sharder.sources.class_folders.not_found import each_ending, no_image
 from parallel_sharder.sources.class_folders.notices import Facts, found_rows, notices_of
 from parallel_sharder.sources.class_folders.rows import Columns
-from parallel_sharder.sources.class_list import read_class_list
+from parallel_sharder.sources.class_list import digest_of_class_list, read_class_list
 from parallel_sharder.sources.key_rule import RULE
-from parallel_sharder.sources.small_files import read_content
 from parallel_sharder.sources.source import SourceOptions
 from parallel_sharder.sources.survey import ScanProgress, results_of
 from parallel_sharder.text import counted, first_few, shown
@@ -208,5 +206,9 @@ def _by_file(listing: Listing, labels: Mapping[str, str], facts: Facts) -> Int32
 
 def _selection(options: SourceOptions) -> dict[str, Any]:
     """Return what decides which files are read and how they are labelled, as Listing.selection says."""
-    meta = None if options.meta is None else xxhash.xxh3_128_hexdigest(read_content(Path(options.meta)))
-    return {"key_rule": RULE, "meta": meta, "with": list(options.with_), "image_field": options.image_field}
+    return {
+        "key_rule": RULE,
+        "meta": digest_of_class_list(options.meta),
+        "with": list(options.with_),
+        "image_field": options.image_field,
+    }

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import xxhash
 
 from parallel_sharder.columns import Int64s, Texts
 from parallel_sharder.engines.engine import Engine
@@ -21,11 +20,10 @@ from parallel_sharder.errors import SourceError, worded
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import Listing, Part, Place, Problem, Role
 from parallel_sharder.monitor.monitor import Monitor
-from parallel_sharder.sources.class_list import read_class_list
+from parallel_sharder.sources.class_list import digest_of_class_list, read_class_list
 from parallel_sharder.sources.folders import why_unreadable
 from parallel_sharder.sources.image_formats import formats_of
 from parallel_sharder.sources.key_rule import RULE
-from parallel_sharder.sources.small_files import read_content
 from parallel_sharder.sources.source import SourceOptions
 from parallel_sharder.sources.table.below import notices_of_files
 from parallel_sharder.sources.table.chosen import FILE_NAME, ColumnOptions, choose
@@ -212,7 +210,6 @@ class Scan:
     def _selection(self, choice: Choice, digest: str) -> dict[str, Any]:
         """Return what decides which rows are read and how. The table's path is relative to the root."""
         options = self._options
-        meta = None if options.meta is None else xxhash.xxh3_128_hexdigest(read_content(Path(options.meta)))
         return {
             "key_rule": RULE,
             "table": os.path.relpath(self._place.table, options.folder),
@@ -222,7 +219,7 @@ class Scan:
             "key": choice.key,
             "columns": [*choice.in_json],
             "image_field": options.image_field,
-            "meta": meta,
+            "meta": digest_of_class_list(options.meta),
             "rows": digest,
         }
 
