@@ -120,7 +120,17 @@ class Texts:
         if self.fixed is not None:
             return Texts(self.fixed.take(rows) if rows.dtype != np.bool_ else self.fixed[rows])
         chosen = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
-        return Texts.of(self[row] for row in chosen.tolist())
+        sizes = np.diff(self.ends, prepend=0)[chosen]
+        if sizes.max(initial=0) <= FIXED_BYTES:
+            return Texts.of(self[row] for row in chosen.tolist())
+        ends = np.cumsum(sizes)
+        data = np.empty(ends[-1], np.uint8)
+        for start in range(0, len(chosen), _ROWS_AT_A_TIME):
+            some = slice(start, start + _ROWS_AT_A_TIME)
+            first, end = ends[start] - sizes[start], ends[some][-1]
+            back = np.repeat(ends[some] - self.ends[chosen[some]], sizes[some])
+            data[first:end] = self.data[np.arange(first, end) - back]
+        return Texts(None, data, ends)
 
     @property
     def longest(self) -> int:
@@ -152,7 +162,10 @@ class Texts:
         if self.fixed is not None:
             return np.argsort(self.fixed, kind="stable")
         shared = _shared_bytes(min(self), max(self)) if len(self) else 0
-        begins = np.array([text[shared : shared + FIXED_BYTES] for text in self], f"S{FIXED_BYTES}")
+        begins = np.empty(len(self), f"S{FIXED_BYTES}")
+        for start in range(0, len(self), _ROWS_AT_A_TIME):
+            some = self.some(start, start + _ROWS_AT_A_TIME)
+            begins[start : start + len(some)] = [text[shared : shared + FIXED_BYTES] for text in some]
         order = np.argsort(begins, kind="stable")
         alike = begins[order[1:]] == begins[order[:-1]]
         edges = np.flatnonzero(np.diff(np.concatenate([[False], alike, [False]]).astype(np.int8)))

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from parallel_sharder import columns
 from parallel_sharder.columns import FIXED_BYTES, Texts
 
 SHORT = st.text("ab/=~é", max_size=4).map(str.encode)
@@ -81,6 +82,18 @@ def test_chosen_rows(texts: list[bytes], data: st.DataObject) -> None:
     assert b"".join(text.ljust(width, b"\0") for text in chosen) == padded
     assert width >= max(map(len, chosen), default=1) >= 0
     assert b"\0".join(chosen) == column.joined(rows)
+
+
+def test_long_texts_are_taken_and_sorted_some_rows_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a few rows end and the next begin makes no difference, nor do rows that are taken twice or are empty."""
+    monkeypatch.setattr(columns, "_ROWS_AT_A_TIME", 3)
+    texts = [b"", *(b"%d" % number * (number % 7) for number in range(30)), b"x" * 99, b"x" * 40]
+    column = Texts.of(texts)
+    assert column.fixed is None
+    for rows in (range(33), range(32, -1, -1), [31, 31, 0, 5, 0, 32, 1], [32], [0, 0, 0, 31], [1, 2, 3], []):
+        assert [texts[row] for row in rows] == [*column.take(np.array([*rows], np.int64))]
+    assert column.take(np.array([1, 2, 3])).fixed is not None
+    assert sorted(texts) == [*column.take(column.order())]
 
 
 @given(st.lists(ANY, max_size=4))
