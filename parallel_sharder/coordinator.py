@@ -15,6 +15,7 @@ from parallel_sharder.host_check import check_of_hosts
 from parallel_sharder.journal.fingerprint import Fingerprint
 from parallel_sharder.journal.journal import Journal
 from parallel_sharder.journal.past import past_of
+from parallel_sharder.memory import give_back_freed
 from parallel_sharder.model import Listing, Plan, Problem
 from parallel_sharder.monitor.monitor import Monitor
 from parallel_sharder.nodes import Array, Gathered, joined, watching
@@ -130,6 +131,7 @@ def preview(options: Options, monitor: Monitor | None = None) -> Preview:
 def _scan(source: Source, run: Run, *, is_preview: bool = False) -> Listing:
     """Return what the source holds, if shards can be made of it at the run's place. A preview writes nothing."""
     listing = source.scan(run.engine, run.monitor, Scratch(run.options.pattern, is_preview=is_preview))
+    give_back_freed()
     if source.kind.besides:
         listing = dataclasses.replace(listing, found=(*listing.found, ("not read as", source.kind.besides)))
     refuse_in_source(run.options.pattern, source.folders)

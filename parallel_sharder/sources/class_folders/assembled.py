@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from parallel_sharder.columns import FIXED_BYTES, Bytes, Int32s, Int64s, Texts
 from parallel_sharder.errors import SourceError
+from parallel_sharder.memory import give_back_freed
 from parallel_sharder.model import Part, Role
 from parallel_sharder.sources.class_folders.rows import Columns
 
@@ -39,6 +40,7 @@ def assemble(tops: Sequence[tuple[str, int]], columns: list[Columns], fields: Se
     would hold all of them three times. Raises SourceError for two images with one key.
     """
     unsorted = _keys(columns)
+    give_back_freed()
     order = None if unsorted.fixed is not None and unsorted.is_sorted() else unsorted.order()
     keys = _texts_in(order, unsorted)
     del unsorted
