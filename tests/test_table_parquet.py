@@ -18,10 +18,10 @@ from parallel_sharder.sources.table.table import Choice
 pa = pytest.importorskip("pyarrow", reason="the extra `tables` is not installed")
 
 
-def table(folder: Path, **columns: Any) -> ParquetTable:
+def table(folder: Path, rows_a_group: int | None = None, **columns: Any) -> ParquetTable:
     import pyarrow.parquet as pq
 
-    pq.write_table(pa.table(columns), folder / "t.parquet")
+    pq.write_table(pa.table(columns), folder / "t.parquet", row_group_size=rows_a_group)
     return ParquetTable(str(folder / "t.parquet"))
 
 
@@ -110,6 +110,17 @@ def test_rows_are_counted_through_all_batches(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(parquet, "BATCH_ROWS", 2)
     made = table(tmp_path, image=["a", "b", "c"], id=[1, 2, 3])
     assert [(1, [1, 2]), (3, [3])] == [(each.first, [*each.keys]) for each in made.batches(Choice("image", key="id"))]
+
+
+@pytest.mark.parametrize(("rows_a_group", "batches"), [(1, [3, 3, 1]), (2, [3, 1, 3]), (7, [3, 3, 1])])
+def test_groups_of_rows_are_read_one_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows_a_group: int, batches: list[int]
+) -> None:
+    """Small groups are read together, so that batches are not small, and all rows are there once."""
+    monkeypatch.setattr(parquet, "BATCH_ROWS", 3)
+    made = table(tmp_path, rows_a_group, image=[*"abcdefg"])
+    found = [[*each.images] for each in made.batches(Choice("image"))]
+    assert ([*"abcdefg"], batches) == ([image for images in found for image in images], [*map(len, found)])
 
 
 def test_what_is_no_parquet_is_refused(tmp_path: Path) -> None:

@@ -126,9 +126,19 @@ class ParquetTable(Table):
             ) from error
 
     def _batches(self, columns: Sequence[str]) -> Iterator[Any]:
-        """Yield the rows, in batches of pyarrow."""
+        """Yield the rows, in batches of pyarrow.
+
+        Of a file that is read in one go, pyarrow keeps all row groups in memory until the last is read. So each batch
+        is of one group, or of several small ones.
+        """
         with self._opened() as file:
-            yield from file.iter_batches(BATCH_ROWS, columns=[*columns])
+            groups, count = [], 0
+            for group in range(file.num_row_groups):
+                groups.append(group)
+                count += file.metadata.row_group(group).num_rows
+                if count >= BATCH_ROWS or group == file.num_row_groups - 1:
+                    yield from file.iter_batches(BATCH_ROWS, row_groups=groups, columns=[*columns])
+                    groups, count = [], 0
 
     def _kind(self, column: str) -> Any:
         """Return the type of a column; of a dictionary, that of its values."""
