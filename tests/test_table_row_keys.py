@@ -20,8 +20,12 @@ NAMES = st.lists(
 
 
 def keys(*names: bytes) -> list[bytes]:
-    made, order = unique_keys(Texts.of(keys_of_paths(names)), Texts.of(names), np.arange(1, len(names) + 1), "t.csv")
+    """Return the key of each row's file, in the order of the rows."""
+    before = keys_of_paths(names)
+    numbers = np.arange(1, len(names) + 1, dtype=np.int32)
+    made, order, is_new = unique_keys(Texts.of(before), names.__getitem__, numbers, "t.csv")
     assert sorted(made) == [made[row] for row in order.tolist()]
+    assert all(is_new[row] for row in range(len(names)) if made[row] != before[row])
     return [*made]
 
 
@@ -73,7 +77,7 @@ def test_given_keys() -> None:
 
 def test_given_keys_are_refused_if_two_are_alike() -> None:
     """Both rows are named."""
-    numbers = np.array([5, 6, 9])
+    numbers = np.array([5, 6, 9], np.int32)
     assert [1, 0] == order_of_given(Texts.of([b"b", b"a"]), numbers, "t.csv").tolist()
     with pytest.raises(SourceError, match="1 row repeats a key, .* the first: b, of rows 5 and 9"):
         order_of_given(Texts.of([b"b", b"a", b"b"]), numbers, "t.csv")

@@ -17,6 +17,7 @@ from parallel_sharder.errors import SourceError
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import Listing, Role
 from parallel_sharder.monitor.monitor import Silent
+from parallel_sharder.sources.key_rule import key_of
 from parallel_sharder.sources.source import SourceOptions, selected
 from parallel_sharder.sources.spool import Scratch
 from parallel_sharder.sources.table import numbering, table
@@ -197,6 +198,24 @@ def test_absolute_paths(tmp_path: Path) -> None:
         paths = [os.path.realpath(listing.path_of(image, row)) for row in range(len(listing))]
         assert sorted([f"{root}/a.jpg", f"{other}/b.jpg", f"{other}/b.jpg"]) == sorted(paths)
         assert {b"a", b"=2E=2E/o/b"} < {*listing.keys}
+
+
+def test_names_are_kept_where_they_do_not_follow_from_the_key(tmp_path: Path) -> None:
+    """Each sample has its own file: names with usual endings and others, twins, rows of one image, absolute paths."""
+    there = ["p/a.JPEG", "b.jpeg", "c.jpg", "c.png", "d.Png", "e.f.jpg", "_g.jpg", "p/h.gif"]
+    root = write(tmp_path / "raw", "", *there)
+    elsewhere = write(tmp_path / "other", "", "i.jpg") / "i.jpg"
+    elsewhere.write_text(str(elsewhere))
+    rows = [*there, "b.jpeg", "gone.JPEG", str(elsewhere)]
+    (root / "t.csv").write_text("image\n" + "".join(f"{row}\n" for row in rows))
+    with scanned(root) as listing:
+        of_elsewhere = key_of(str(elsewhere)[1:-4].encode()).decode()
+        assert {
+            "p/a": "p/a.JPEG", "b=232": "b.jpeg", "b=239": "b.jpeg", "c=2Ejpg": "c.jpg", "c=2Epng": "c.png",
+            "d": "d.Png", "e=2Ef": "e.f.jpg", "=5Fg": "_g.jpg", "p/h": "p/h.gif", of_elsewhere: str(elsewhere)[1:],
+        } == {key: name for key, (_, name, _) in samples(listing).items()}  # fmt: skip
+        assert [str(root / "gone.JPEG")] == [problem.path for problem in listing.problems]
+        assert (".JPEG", ".Png", ".gif", ".jpeg", ".jpg", ".png") == listing.part(Role.IMAGE).endings
 
 
 def test_a_split_is_a_folder(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -57,21 +57,29 @@ def list_class_folders(
 
 
 def results_of(tasks: Sequence[partial[Any]], engine: Engine, path: str, progress: ScanProgress = _untold) -> list[Any]:
-    """Return the results of the tasks, in the order of the tasks. `path` names in messages what is being listed.
+    """Return the results of the tasks, as `each_result` yields them."""
+    return [*each_result(tasks, engine, path, progress)]
+
+
+def each_result(
+    tasks: Sequence[partial[Any]], engine: Engine, path: str, progress: ScanProgress = _untold
+) -> Iterator[Any]:
+    """Yield the results of the tasks, in the order of the tasks. `path` names in messages what is being listed.
 
     Of several errors, that of the first task is raised, whichever came first. Raises WorkerError if a worker dies.
     """
-    found: dict[partial[Any], Any] = {}
-    results: list[Any] = []
+    waiting: dict[partial[Any], Any] = {}  # results that came before those of earlier tasks
+    left = iter(tasks)
+    task = next(left, None)
     image_count = 0
-    for task, result, _ in engine.run(_tried, tasks):
-        found[task] = result
-        while len(results) < len(tasks) and tasks[len(results)] in found:
-            results.append(_result(found[tasks[len(results)]], path))
+    for count, (done, result, _) in enumerate(engine.run(_tried, tasks), 1):
         if not isinstance(result, Exception):
             image_count += sum(len(each.images) for each in _as_list(result))
-            progress(len(found), len(tasks), image_count)
-    return results
+            progress(count, len(tasks), image_count)
+        waiting[done] = result
+        while task in waiting:
+            yield _result(waiting.pop(task), path)
+            task = next(left, None)
 
 
 def _tried(task: partial[Any], _: Progress) -> Any:

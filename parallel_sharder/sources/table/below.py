@@ -6,17 +6,20 @@ Links to folders are followed, and no folder is listed twice.
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections import Counter
+from collections.abc import Iterator
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
 from parallel_sharder.columns import Int64s
 from parallel_sharder.engines.engine import Engine
-from parallel_sharder.sources.survey import results_of
+from parallel_sharder.sources.survey import each_result
 from parallel_sharder.sources.table.files import Looked, ending_of, look_into
-from parallel_sharder.sources.table.rows import ENDINGS, Rows, digests_of
+from parallel_sharder.sources.table.rows import NO_ENDING, Rows, digests_of
 from parallel_sharder.text import counted, first_few
 
 _FOLDERS_A_TASK = 16
@@ -25,29 +28,39 @@ _FOLDERS_A_TASK = 16
 _NAMED = 5
 
 
-def notices_of_files(root: str, rows: Rows, engine: Engine, but: str) -> tuple[str, ...]:
-    """Return sentences about the files below `root` that none of these rows names.
+class Named(NamedTuple):
+    """What rows name: the digests of the names, sorted, and the endings of those that are no images'."""
+
+    digests: Int64s
+    endings: frozenset[str]
+
+
+def named_by(rows: Rows, digests: Int64s) -> Named:
+    """Return what these rows name; `digests` are those of all names, sorted."""
+    unusual = np.flatnonzero(rows.ending == NO_ENDING).tolist()
+    return Named(digests, frozenset(ending_of(rows.names[row]) for row in unusual))
+
+
+def notices_of_files(root: str, named: Named, engine: Engine, but: str) -> tuple[str, ...]:
+    """Return sentences about the files below `root` that no row names.
 
     The file at the path `but`, which is the table, is not counted. Raises SourceError if a folder cannot be listed.
     """
-    named = np.unique(rows.digest)
-    unusual = np.flatnonzero(rows.ending == len(ENDINGS)).tolist()
-    endings = frozenset(ending_of(rows.names[row]) for row in unusual)
     count, first = 0, b""
     others: Counter[str] = Counter()
     level, seen = [b""], set[tuple[int, int]]()
     while level:
-        looked = [each for each in _listed(root, level, endings, engine) if each.identity not in seen]
-        new = {each.identity: each for each in reversed(looked)}  # the first of several links to a folder stays
-        seen |= new.keys()
-        level = []
-        for each in sorted(new.values()):
+        folders, level = level, []
+        for each in _listed(root, folders, named.endings, engine):
+            if each.identity in seen:
+                continue
+            seen.add(each.identity)
             level += each.folders
-            images = _not_named(each.images, named)
+            images = _not_named(each.images, named.digests)
             count += len(images)
             first = min([first or images[0], *images]) if images else first
             others.update(dict(each.others))
-            others.update(map(ending_of, _not_named(each.asked, named)))
+            others.update(map(ending_of, _not_named(each.asked, named.digests)))
     return (*_of_images(root, count, first), *_of_others(root, others, but))
 
 
@@ -84,8 +97,8 @@ def _of_others(root: str, others: Counter[str], but: str) -> list[str]:
     return [f"{total} below {root}, which no row needs: {kinds}."]
 
 
-def _listed(root: str, folders: list[bytes], endings: frozenset[str], engine: Engine) -> list[Looked]:
-    """Return what lies in these folders, in their order."""
+def _listed(root: str, folders: list[bytes], endings: frozenset[str], engine: Engine) -> Iterator[Looked]:
+    """Yield what lies in these folders, in their order. Of millions of files, few names are in memory at a time."""
     some = [tuple(folders[start : start + _FOLDERS_A_TASK]) for start in range(0, len(folders), _FOLDERS_A_TASK)]
     tasks = [partial(look_into, os.fsencode(root), each, endings) for each in some]
-    return [looked for result in results_of(tasks, engine, root) for looked in result]
+    return itertools.chain.from_iterable(each_result(tasks, engine, root))

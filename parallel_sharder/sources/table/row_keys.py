@@ -6,13 +6,14 @@ whole paths. Rows that share an image get `#` and the row's number behind the pa
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from parallel_sharder.columns import Int64s, Texts
+from parallel_sharder.columns import Bools, Int32s, Int64s, Texts
 from parallel_sharder.errors import SourceError
 from parallel_sharder.sources.key_rule import LIMIT_BYTES, key_of
 from parallel_sharder.sources.table.table import Cell
@@ -65,8 +66,11 @@ class GivenKeys:
             )
 
 
-def order_of_given(keys: Texts, numbers: Int64s, table: str) -> Int64s:
-    """Return the rows in the order of their keys. Raises SourceError if two are equal; `numbers` are the rows'."""
+def order_of_given(keys: Texts, numbers: Int32s, table: str) -> Int64s:
+    """Return the rows in the order of their keys. Raises SourceError if two are equal.
+
+    `numbers` are the rows' numbers in the table.
+    """
     order = keys.order()
     repeats = keys.take(order).repeats()
     if len(repeats):
@@ -79,51 +83,42 @@ def order_of_given(keys: Texts, numbers: Int64s, table: str) -> Int64s:
     return order
 
 
-def unique_keys(keys: Texts, names: Texts, numbers: Int64s, table: str) -> tuple[Texts, Int64s]:
-    """Return the keys, each of one row, and the rows in their order.
+def unique_keys(keys: Texts, path: Callable[[int], bytes], numbers: Int32s, table: str) -> tuple[Texts, Int64s, Bools]:
+    """Return the keys, each of one row, the rows in the order of their keys, and which rows' keys were made anew.
 
-    `keys` are those of the paths `names`, and `numbers` are the rows' numbers in the table. Raises SourceError for two
-    rows whose keys stay equal.
+    `keys` are those of the paths, of which `path(row)` returns one, and `numbers` are the rows' numbers in the table.
+    Raises SourceError for two rows whose keys stay equal.
     """
-    whole: set[int] = set()
-    shared: set[int] = set()
+    is_whole, is_shared = np.zeros((2, len(keys)), np.bool_)
     while True:
         order = keys.order()
         repeats = keys.take(order).repeats()
-        alike = np.unique(np.concatenate([order[repeats], order[repeats - 1]]))
-        if not len(alike):
-            return keys, order
-        groups: dict[bytes, list[int]] = {}
-        for row in alike.tolist():
-            groups.setdefault(keys[row], []).append(row)
-        changed = [row for rows in groups.values() for row in _told_apart(rows, names, whole, shared)]
-        if not changed:
-            one, other = next(iter(groups.values()))[:2]
+        if not len(repeats):
+            return keys, order, is_whole | is_shared
+        is_changed = np.zeros(len(keys), np.bool_)
+        for rows in _runs(order, repeats):
+            is_so = is_whole if len({path(row) for row in rows.tolist()}) > 1 else is_shared
+            is_changed[rows] |= ~is_so[rows]
+            is_so[rows] = True
+        if not is_changed.any():
+            one, other = order[repeats[0] - 1], order[repeats[0]]
             raise SourceError(
                 f"{table}: the rows {numbers[one]:,} and {numbers[other]:,} get the same key, {keys[one].decode()}. "
                 "Rename one of the images, or name a column of keys with --key."
             )
-        keys = _replaced(keys, changed, lambda row: _key(names[row], int(numbers[row]), row in whole, row in shared))
+        keys = Texts.of(
+            _key(path(row), int(numbers[row]), is_whole[row], is_shared[row]) if is_changed[row] else key
+            for row, key in enumerate(keys)
+        )
 
 
-def _told_apart(rows: list[int], names: Texts, whole: set[int], shared: set[int]) -> list[int]:
-    """Note how the keys of these rows, which are alike, are made from now on; return those that change."""
-    paths = [names[row] for row in rows]
-    if len({*paths}) > 1:
-        new = [row for row in rows if row not in whole]
-        whole.update(new)
-    else:
-        new = [row for row in rows if row not in shared]
-        shared.update(new)
-    return new
+def _runs(order: Int64s, repeats: Int64s) -> Iterator[Int64s]:
+    """Yield the rows of each key that several rows have; `repeats` are the places in `order` that repeat one."""
+    starts = np.flatnonzero(np.diff(repeats, prepend=-1) > 1)
+    for first, end in itertools.pairwise([*starts.tolist(), len(repeats)]):
+        yield order[repeats[first] - 1 : repeats[end - 1] + 1]
 
 
 def _key(name: bytes, number: int, is_whole: bool, is_shared: bool) -> bytes:
     path = name.lstrip(b"/") if is_whole else stem_of(name)
     return key_of(path + b"#%d" % number if is_shared else path)
-
-
-def _replaced(keys: Texts, rows: Sequence[int], key: Callable[[int], bytes]) -> Texts:
-    """Return the keys with new ones in these rows."""
-    new = {row: key(row) for row in rows}
-    return Texts.of(new.get(row, old) for row, old in enumerate(keys))

@@ -1,16 +1,18 @@
 """Rows: a table is read batch by batch; its rows are spooled, and what a Listing needs of them is kept as columns.
 
 While a batch is read, the workers look up the files of the batches before it. Memory holds a batch as objects, and all
-rows as columns: key, file name, class, size, and places in the spool. This module knows neither classes nor problems.
+rows as columns: key, name, class, size, and places in the spool. This module knows neither classes nor problems.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import compress
-from typing import NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import xxhash
@@ -18,6 +20,7 @@ import xxhash
 from parallel_sharder.columns import Bytes, Int32s, Int64s, Texts
 from parallel_sharder.engines.engine import Engine, call
 from parallel_sharder.errors import Death, WorkerError
+from parallel_sharder.memory import give_back_freed
 from parallel_sharder.samples.image_fields import FIELDS
 from parallel_sharder.sources.survey import ScanProgress
 from parallel_sharder.sources.table.files import NO_FILE, sizes_of
@@ -25,50 +28,60 @@ from parallel_sharder.sources.table.numbering import Labels
 from parallel_sharder.sources.table.paths import Paths
 from parallel_sharder.sources.table.row_keys import GivenKeys, keys_of_paths
 from parallel_sharder.sources.table.row_text import RowText
-from parallel_sharder.sources.table.spooled import Spooled, Stretches
+from parallel_sharder.sources.table.spooled import Spooled
 from parallel_sharder.sources.table.table import Batch, Choice, Table
 
 T = TypeVar("T")
 
-ENDINGS = tuple(sorted(FIELDS))
-"""The endings of images; in Rows.ending, their count stands for every other ending."""
-
-_ENDING = {ending.encode(): number for number, ending in enumerate(ENDINGS)}
-
 NO_IMAGE = -3
 """The size of a file that was not looked up, because its ending is no image's."""
 
+NO_ENDING = 0
+"""In the column of endings, it stands for every ending that is no image's."""
 
-class Rows(NamedTuple):
-    """The rows of a table that are of the wanted split, in the table's order, as columns.
 
-    `number` is the row's, counted from 1. `size` is that of the image's file, or NO_FILE, UNREADABLE or NO_IMAGE.
-    `digest` is XXH3-64 of the name, by which files are told that no row names.
+@dataclass
+class Rows:
+    """The rows of a table that are of the wanted split, as columns, at first in the table's order.
+
+    `number` is the row's, counted from 1. `names` are paths as Paths returns them, "" where the path is the key and the
+    ending. `ending` is a position in the Reader's `endings`. The row's blobs lie at `offset` in the spool, the caption
+    first; `caption_size` is -1 where there is none. `size` is that of the image's file, or NO_FILE, UNREADABLE or
+    NO_IMAGE.
     """
 
-    number: Int64s
-    names: Texts
+    number: Int32s
     keys: Texts
+    names: Texts
     ending: Bytes
     class_index: Int32s
-    stretches: Stretches
-    digest: Int64s
+    offset: Int64s
+    caption_size: Int64s
+    row_size: Int64s
     size: Int64s
 
     @classmethod
-    def concatenate(cls, parts: Sequence[Rows]) -> Rows:
-        """Return the rows of all parts, of which there is at least one."""
-        number, names, keys, ending, class_index, stretches, digest, size = zip(*parts, strict=True)
-        return cls(
-            np.concatenate(number),
-            Texts.concatenate(names),
-            Texts.concatenate(keys),
-            np.concatenate(ending),
-            np.concatenate(class_index),
-            Stretches.concatenate(stretches),
-            np.concatenate(digest),
-            np.concatenate(size),
-        )
+    def concatenate(cls, parts: list[Rows]) -> Rows:
+        """Return the rows of all parts, of which there is at least one. The list is emptied on the way.
+
+        One column after the other is made, so that memory never holds all of them twice.
+        """
+        names = [field.name for field in dataclasses.fields(cls)]
+        columns = [[getattr(part, name) for part in parts] for name in names]
+        parts.clear()
+        return cls(*(_concatenated(columns.pop(0)) for _ in names))
+
+    def keep(self, rows: Int64s) -> None:
+        """Keep these rows, in this order. One column after the other is changed, for the same reason."""
+        for field in dataclasses.fields(self):
+            setattr(self, field.name, getattr(self, field.name).take(rows))
+
+    def name(self, row: int, endings: Sequence[str]) -> bytes:
+        """Return the name of a row's file; `endings` are those of the Reader."""
+        return self.names[row] or self.keys[row] + os.fsencode(endings[self.ending[row]])
+
+    def __len__(self) -> int:
+        return len(self.number)
 
 
 class Reader:
@@ -85,7 +98,20 @@ class Reader:
         self._row_text = RowText(choice, has_names=labels.has_row_labels and bool(labels.index))
         self._given = GivenKeys(table.path, choice.key)
         self._parts: list[Rows] = []
+        self._digests: list[Int64s] = []
+        self._endings = {b"": NO_ENDING}
         self.row_count = 0
+
+    @property
+    def endings(self) -> tuple[str, ...]:
+        """The endings of images as they are written in the rows that were read; "" is first, for all others."""
+        return tuple(map(os.fsdecode, self._endings))
+
+    def digests(self) -> Int64s:
+        """Return XXH3-64 of each name that was read, sorted; the reader forgets them."""
+        digests: Int64s = _concatenated(self._digests)
+        digests.sort()
+        return digests
 
     def read(self, root: str, engine: Engine, progress: ScanProgress) -> Rows | None:
         """Return the wanted rows, None if there are none; `row_count` is then that of all rows.
@@ -98,14 +124,12 @@ class Reader:
             if isinstance(result, Death):
                 words = f"a worker died looking up files below {root}: {result.cause}. Use fewer --workers."
                 raise WorkerError(words) from result
-            number = task.keywords["number"]
-            part = self._parts[number]
-            self._parts[number] = part._replace(size=self._sizes(part, np.frombuffer(result, np.int64)))
-            done += len(part.number)
+            part = self._parts[task.keywords["number"]]
+            part.size = self._sizes(part, np.frombuffer(result, np.int64))
+            done += len(part)
             progress(count, len(self._parts), done)
         self._given.refuse_bad()
-        parts, self._parts = self._parts, []  # so that the parts are free when the columns are whole
-        return Rows.concatenate(parts) if parts else None
+        return Rows.concatenate(self._parts) if self._parts else None
 
     def _tasks(self, root: bytes) -> Iterator[partial[bytes]]:
         """Yield the look-up of each batch's files, once its rows are kept."""
@@ -125,24 +149,33 @@ class Reader:
         keys = self._given.keys(numbers, batch.keys) if choice.key else keys_of_paths(names)
         class_index = np.array(self._labels.of(batch.labels or [None] * len(names)), np.int32)
         captions = self._captions(numbers, batch.captions) if choice.caption else ()
-        stretches = self._spooled.append(captions, self._row_text.texts(batch, names))
+        blobs = self._spooled.append(captions, self._row_text.texts(batch, names))
         digest.update(b"\0".join((*names, *(keys if choice.key else ()), class_index.tobytes())))
-        ending = [_ENDING.get(name[name.rfind(b".") :].lower(), len(ENDINGS)) for name in names]
+        ending = self._ending_numbers(names)
+        images = zip(keys, map([*self._endings].__getitem__, ending), names, strict=True)
         part = Rows(
-            np.array(numbers, np.int64),
-            Texts.of(names),
+            np.array(numbers, np.int32),
             Texts.of(keys),
+            Texts.of([b"" if ending and key + ending == name else name for key, ending, name in images]),
             np.array(ending, np.uint8),
             class_index,
-            stretches,
-            digests_of(names),
+            *blobs,
             np.empty(0, np.int64),
         )
         self._parts.append(part)
+        self._digests.append(digests_of(names))
+
+    def _ending_numbers(self, names: Sequence[bytes]) -> list[int]:
+        """Return the number of each name's ending, after new ones have got theirs."""
+        each = [name[name.rfind(b".") :] for name in names]
+        for ending in dict.fromkeys(each):
+            if ending not in self._endings and os.fsdecode(ending).lower() in FIELDS:
+                self._endings[ending] = len(self._endings)
+        return [self._endings.get(ending, NO_ENDING) for ending in each]
 
     def _sizes(self, part: Rows, sizes: Int64s) -> Int64s:
         """Return the sizes of a part's files, NO_IMAGE for those whose ending is no image's."""
-        is_none = (part.ending == len(ENDINGS)) & (sizes != NO_FILE) & (not self._any_ending)
+        is_none = (part.ending == NO_ENDING) & (sizes != NO_FILE) & (not self._any_ending)
         return np.where(is_none, NO_IMAGE, sizes)
 
     def _captions(self, numbers: Sequence[int], captions: Sequence[str | None]) -> list[bytes | None]:
@@ -153,6 +186,14 @@ class Reader:
             why = "it has half a surrogate pair, which no UTF-8 can hold"
             remedy = 'Mend it, or leave captions out with --caption "".'
             raise self._table.refused(row, self._choice.caption, why, remedy) from error
+
+
+def _concatenated(parts: list[Any]) -> Any:
+    """Return the whole column, of arrays or Texts. The list is emptied, and its memory goes back to the system."""
+    column = Texts.concatenate(parts) if isinstance(parts[0], Texts) else np.concatenate(parts)
+    parts.clear()
+    give_back_freed()
+    return column
 
 
 def digests_of(names: Sequence[bytes]) -> Int64s:

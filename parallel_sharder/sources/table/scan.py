@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from parallel_sharder.columns import Int64s, Texts
+from parallel_sharder.columns import Texts
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import SourceError, worded
 from parallel_sharder.kinds import Kind
@@ -25,7 +26,7 @@ from parallel_sharder.sources.folders import why_unreadable
 from parallel_sharder.sources.image_formats import formats_of
 from parallel_sharder.sources.key_rule import RULE
 from parallel_sharder.sources.source import SourceOptions
-from parallel_sharder.sources.table.below import notices_of_files
+from parallel_sharder.sources.table.below import named_by, notices_of_files
 from parallel_sharder.sources.table.chosen import FILE_NAME, ColumnOptions, choose
 from parallel_sharder.sources.table.files import NO_FILE, UNREADABLE
 from parallel_sharder.sources.table.formats import open_table
@@ -33,7 +34,7 @@ from parallel_sharder.sources.table.found import TablePlace, split_alone
 from parallel_sharder.sources.table.numbering import TABLE_LIMIT, Labels, in_order, number
 from parallel_sharder.sources.table.paths import Paths
 from parallel_sharder.sources.table.row_keys import order_of_given, unique_keys
-from parallel_sharder.sources.table.rows import ENDINGS, Reader, Rows
+from parallel_sharder.sources.table.rows import Reader, Rows
 from parallel_sharder.sources.table.spooled import Spooled
 from parallel_sharder.sources.table.table import Choice, Table
 from parallel_sharder.text import counted
@@ -68,9 +69,10 @@ class Scan:
             raise SourceError(f"{place.table} has changed while it was read. Start again when it does not change.")
         if rows is None:
             raise self._nothing(reader.row_count)
-        listing = self._listing(rows, choice, labels)
+        named = named_by(rows, reader.digests())
         is_below = any(not name.startswith(b"/") for name in rows.names)
-        further = notices_of_files(place.folder, rows, engine, place.table) if is_below else ()
+        listing = self._listing(rows, choice, labels, reader.endings)
+        further = notices_of_files(place.folder, named, engine, place.table) if is_below else ()
         return dataclasses.replace(
             listing,
             found=self._found(table, choice, reader.row_count, listing),
@@ -115,59 +117,51 @@ class Scan:
             return None
         return {label: (name, name) for label, name in enumerate(in_order(self._place.table, column, every))}
 
-    def _listing(self, rows: Rows, choice: Choice, labels: Labels) -> Listing:
-        """Return the Listing of the rows that have a file, in the order of their keys."""
-        problems = self._problems(rows)
-        kept = np.flatnonzero(rows.size >= 0)
-        if not len(kept):
-            raise self._nothing(len(rows.size), problems[0])
-        keys, names, numbers = (rows.keys, rows.names, rows.number)
-        if len(kept) < len(rows.size):
-            keys, names, numbers = keys.take(kept), names.take(kept), numbers[kept]
-        if choice.key:
-            order = order_of_given(keys, numbers, self._place.table)
-        else:
-            keys, order = unique_keys(keys, names, numbers, self._place.table)
-        chosen, keys, names = kept[order], keys.take(order), names.take(order)
-        places, parts = self._parts(rows, chosen, keys, names, choice)
+    def _listing(self, rows: Rows, choice: Choice, labels: Labels, endings: Sequence[str]) -> Listing:
+        """Return the Listing of the rows that have a file, in the order of their keys. Other rows are removed.
+
+        `endings` are those of the Reader.
+        """
+        problems = self._problems(rows, endings)
+        if problems:
+            if len(problems) == len(rows):
+                raise self._nothing(len(rows), problems[0])
+            rows.keep(np.flatnonzero(rows.size >= 0))
+        self._sort(rows, choice, endings)
         return Listing(
             (),
-            places,
+            self._places(),
             labels.classes,
-            keys,
-            rows.class_index[chosen],
-            parts,
+            rows.keys,
+            rows.class_index,
+            (_images(rows, endings), *([_captions(rows)] if choice.caption else []), _texts(rows)),
             problems,
             has_row_labels=labels.has_row_labels,
         )
 
-    def _parts(
-        self, rows: Rows, chosen: Int64s, keys: Texts, names: Texts, choice: Choice
-    ) -> tuple[tuple[Place, ...], tuple[Part, ...]]:
-        """Return the places, and the parts of the rows `chosen`, which have these keys and names."""
-        folder, spool = self._place.folder, self._spool or self._place.table
-        places = (Place(folder, folder), Place(spool, os.path.basename(self._place.table)), Place(os.sep, os.sep))
-        is_elsewhere = np.fromiter((name.startswith(b"/") for name in names), np.bool_, len(names))
-        used, ending = np.unique(rows.ending[chosen], return_inverse=True)
-        endings = tuple((*ENDINGS, "")[number] for number in used.tolist())
-        image = Part(
-            Role.IMAGE,
-            endings,
-            np.where(is_elsewhere, 2, 0).astype(np.int32),
-            rows.size[chosen],
-            ending=ending.astype(np.uint8),
-            names=_names_that_differ(keys, names, endings, ending.tolist()),
-        )
-        stretches = rows.stretches.take(chosen)
-        texts = _spooled(CAPTION, stretches.caption_offset, stretches.caption_size)
-        row = _spooled(Role.ROW, stretches.row_offset, stretches.row_size)
-        return places, (image, texts, row) if choice.caption else (image, row)
+    def _sort(self, rows: Rows, choice: Choice, endings: Sequence[str]) -> None:
+        """Bring the rows into the order of their keys, and make each key that of one row."""
+        table = self._place.table
+        if choice.key:
+            order = order_of_given(rows.keys, rows.number, table)
+        else:
+            keys, order, is_new = unique_keys(rows.keys, lambda row: rows.name(row, endings), rows.number, table)
+            if is_new.any():
+                each = enumerate(rows.names)
+                rows.names = Texts.of(rows.name(row, endings) if is_new[row] else name for row, name in each)
+                rows.keys = keys
+        rows.keep(order)
 
-    def _problems(self, rows: Rows) -> tuple[Problem, ...]:
+    def _places(self) -> tuple[Place, ...]:
+        """Return the places of images below the root, of the spool, and of images elsewhere, in this order."""
+        folder, spool = self._place.folder, self._spool or self._place.table
+        return Place(folder, folder), Place(spool, os.path.basename(self._place.table)), Place(os.sep, os.sep)
+
+    def _problems(self, rows: Rows, endings: Sequence[str]) -> tuple[Problem, ...]:
         """Return one problem for each row whose image cannot be stored."""
         problems = []
         for row in np.flatnonzero(rows.size < 0).tolist():
-            path = os.path.join(self._place.folder, os.fsdecode(rows.names[row]))
+            path = os.path.join(self._place.folder, os.fsdecode(rows.name(row, endings)))
             size, of_row = int(rows.size[row]), f"row {rows.number[row]:,} of the table"
             if size == NO_FILE and not os.path.islink(path):
                 kind, detail = Kind.NO_FILE, f"{of_row} names it{_hint(path)}"
@@ -245,18 +239,29 @@ def _hint(path: str) -> str:
     return "; its path has backslashes, and this system's have slashes" if "\\" in path else ""
 
 
-def _names_that_differ(keys: Texts, names: Texts, endings: tuple[str, ...], ending: list[int]) -> Texts | None:
-    """Return the names that are not the key and the ending, and empty ones for the others; None if all are empty."""
-    usual = [each.encode() for each in endings]
-    pairs = zip(keys, names, ending, strict=True)
-    others = Texts.of(b"" if key + usual[number] == name else name.lstrip(b"/") for key, name, number in pairs)
-    return others if any(others) else None
+def _images(rows: Rows, endings: Sequence[str]) -> Part:
+    """Return the part of the images, whose endings are those of `endings` that the rows have."""
+    numbers = sorted(np.flatnonzero(np.bincount(rows.ending)).tolist(), key=endings.__getitem__)
+    new_number = np.zeros(len(endings), np.uint8)
+    new_number[numbers] = np.arange(len(numbers))
+    place, names = np.zeros(len(rows), np.int32), None
+    if any(rows.names):
+        place[np.fromiter((name.startswith(b"/") for name in rows.names), np.bool_, len(rows))] = 2
+        names = Texts.of(name.lstrip(b"/") for name in rows.names)
+    used = tuple(endings[number] for number in numbers)
+    return Part(Role.IMAGE, used, place, rows.size, ending=new_number[rows.ending], names=names)
 
 
-def _spooled(role: str, offset: Int64s, size: Int64s) -> Part:
-    """Return the part of blobs in the spool, which is the second place; `size` is -1 where a row has none."""
-    place = np.where(size < 0, -1, 1).astype(np.int32)
-    return Part(role, (f".{role}",), place, size, offset.reshape(-1, 1))
+def _captions(rows: Rows) -> Part:
+    """Return the part of the captions, which lie in the spool."""
+    place = np.where(rows.caption_size < 0, np.int32(-1), np.int32(1))
+    return Part(CAPTION, (f".{CAPTION}",), place, rows.caption_size, rows.offset.reshape(-1, 1))
+
+
+def _texts(rows: Rows) -> Part:
+    """Return the part of what rows add to the JSON, which lies in the spool behind the captions."""
+    offset = rows.offset + rows.caption_size.clip(0)
+    return Part(Role.ROW, (f".{Role.ROW}",), np.ones(len(rows), np.int32), rows.row_size, offset.reshape(-1, 1))
 
 
 def _notices(table: Table, choice: Choice, rows: Rows) -> list[str]:
@@ -266,7 +271,7 @@ def _notices(table: Table, choice: Choice, rows: Rows) -> list[str]:
         notices.append(f"{table.path} has a column without a name, which is not converted.")
     if FILE_NAME in choice.in_json:
         notices.append(f"The column {FILE_NAME} stands in the JSON in place of the path of the image's file.")
-    if choice.caption and (missing := int(np.count_nonzero(rows.stretches.caption_size < 0))):
+    if choice.caption and (missing := int(np.count_nonzero(rows.caption_size < 0))):
         notices.append(f"{counted(missing, 'row has', 'rows have')} no caption, and no txt is stored for them.")
     return notices
 

@@ -18,22 +18,15 @@ from parallel_sharder.errors import unwritable
 from parallel_sharder.stores.scratch import ScratchAppender
 
 
-class Stretches(NamedTuple):
-    """Where the blobs of some rows lie in the spool: the size of a caption is -1 where a row has none."""
+class Blobs(NamedTuple):
+    """Where the blobs of some rows lie in the spool: a row's lie at its `offset`, the caption first.
 
-    caption_offset: Int64s
+    The size of a caption is -1 where a row has none.
+    """
+
+    offset: Int64s
     caption_size: Int64s
-    row_offset: Int64s
     row_size: Int64s
-
-    @classmethod
-    def concatenate(cls, parts: Sequence[Stretches]) -> Stretches:
-        """Return the stretches of all parts, in order."""
-        return cls(*(np.concatenate([np.empty(0, np.int64), *columns]) for columns in zip(*parts, strict=True)))
-
-    def take(self, rows: Int64s) -> Stretches:
-        """Return the stretches of these rows."""
-        return Stretches(*(column[rows] for column in self))
 
 
 class Spooled:
@@ -52,7 +45,7 @@ class Spooled:
         if self._appender is not None:
             self._appender.close()
 
-    def append(self, captions: Sequence[bytes | None], rows: Sequence[str]) -> Stretches:
+    def append(self, captions: Sequence[bytes | None], rows: Sequence[str]) -> Blobs:
         """Write captions and rows, which are ASCII; `captions` is empty if there are none at all.
 
         Raises DestinationError if the spool cannot be written.
@@ -69,6 +62,5 @@ class Spooled:
         row_bytes = np.fromiter(map(len, rows), np.int64, len(rows))
         ends = self._end + np.cumsum(caption_bytes + row_bytes)
         self._end += len(data)
-        starts = ends - caption_bytes - row_bytes
         has_none = [not captions or captions[row] is None for row in range(len(rows))]
-        return Stretches(starts, np.where(has_none, -1, caption_bytes), starts + caption_bytes, row_bytes)
+        return Blobs(ends - caption_bytes - row_bytes, np.where(has_none, -1, caption_bytes), row_bytes)
