@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import io
 import tarfile
+import tempfile
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from parallel_sharder.errors import SourceError
-from parallel_sharder.tar.headers import Stream, tar_entries, tar_members
+from parallel_sharder.tar.headers import Stream, reader_ahead, tar_entries, tar_members
 from parallel_sharder.tar.member_header import Read
 from tests import made
 
@@ -131,3 +132,21 @@ def test_headers_with_times(mtime: float, name: str, as_stream: bool) -> None:
     with tarfile.open(fileobj=io.BytesIO(data.getvalue())) as archive:
         expected = [(member.name, member.offset_data, 3) for member in archive]
     assert expected == members_read(data.getvalue(), as_stream)
+
+
+@given(st.lists(st.tuples(st.integers(0, 12_000), st.booleans()), min_size=1, max_size=12))
+def test_headers_are_read_ahead_in_pages(members: list[tuple[int, bool]]) -> None:
+    """Wherever a page ends between headers, the members are the same; those with PAX headers take more of it."""
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for number, (size, has_times) in enumerate(members):
+            member = tarfile.TarInfo(f"m{number}.bin")
+            member.size, member.mtime = size, number + 0.5 * has_times
+            archive.addfile(member, io.BytesIO(bytes(size)))
+    with tempfile.TemporaryFile() as file:
+        file.write(data.getvalue())
+        file.flush()
+        whole = data.getvalue()
+        assert [*tar_entries(reading(whole), 0, len(whole), "x.tar")] == [
+            *tar_entries(reader_ahead(file.fileno()), 0, len(whole), "x.tar")
+        ]

@@ -36,6 +36,9 @@ _HOLE_READ_BYTES = 1 << 20
 _PAGE_BYTES = 4096
 """Less is more system calls, and more is copied in vain: behind most headers comes an image."""
 
+_MOST_PAGE_BYTES = 2 * _PAGE_BYTES
+"""What the headers and small files between two images take with PAX headers."""
+
 
 def tar_members(read: Read, start: int, end: int | None, archive: str) -> Iterator[TarMember]:
     """Yield the plain files of the tar that begins at `start`, in their order, as `tar_entries` does.
@@ -93,16 +96,22 @@ def reader(descriptor: int) -> Read:
 
 
 def reader_ahead(descriptor: int) -> Read:
-    """Return the Read of the open file `descriptor`, which reads a page at a time: headers of small files are near."""
-    start, page = 0, b""
+    """Return the Read of the open file `descriptor`, which reads a page at a time: headers of small files are near.
+
+    Where a page ends in the middle of them, the next ones are larger.
+    """
+    start, page, page_bytes = 0, b"", _PAGE_BYTES
 
     def read(offset: int, size: int) -> bytes:
-        nonlocal start, page
-        if not 0 <= offset - start <= len(page) - size:
+        nonlocal start, page, page_bytes
+        at = offset - start
+        if not 0 <= at <= len(page) - size:
             if size > _PAGE_BYTES:
                 return os.pread(descriptor, size, offset)
-            start, page = offset, os.pread(descriptor, _PAGE_BYTES, offset)
-        return page[offset - start : offset - start + size]
+            if 0 < at <= len(page):
+                page_bytes = _MOST_PAGE_BYTES
+            start, page, at = offset, os.pread(descriptor, page_bytes, offset), 0
+        return page[at : at + size]
 
     return read
 

@@ -8,6 +8,7 @@ another is known by headers.py.
 
 from __future__ import annotations
 
+import functools
 import io
 import re
 import struct
@@ -67,18 +68,22 @@ class TarMember(NamedTuple):
         return self.data + self.size + -self.size % BLOCK_BYTES
 
 
+_member: Callable[[tuple[str, int, int, int, str]], TarMember] = functools.partial(tuple.__new__, TarMember)
+"""Makes a TarMember from its fields without a NamedTuple's Python-level constructor."""
+
+
 def member_at(read: Read, position: int, block: bytes, archive: str, before: str = "") -> TarMember:
     """Return the member whose first header is `block`, at `position`; `before` names the member before it.
 
     Raises SourceError, as `tar_entries` does, if there is no header of a member.
     """
-    header = _plain_file(block)
-    if header is not None:
-        return TarMember(header[0], position, position + BLOCK_BYTES, header[1])
     if block[TYPEFLAG] == b"x":
-        times = _behind_times(read(position, 3 * BLOCK_BYTES))
-        if times is not None:
-            return TarMember(times[0], position, position + 3 * BLOCK_BYTES, times[1])
+        size, data = _records_bytes(block), position + 3 * BLOCK_BYTES
+        header = _behind_times(read(position, 3 * BLOCK_BYTES), size) if size else None
+    else:
+        header, data = _plain_file(block), position + BLOCK_BYTES
+    if header is not None:
+        return _member((header[0], position, data, header[1], ""))
     return _by_tarfile(read, position, archive, behind_words(before))
 
 
@@ -98,31 +103,38 @@ def behind_words(name: str) -> str:
     return f" behind {name}" if name else ""
 
 
-def _behind_times(blocks: bytes) -> tuple[str, int] | None:
+@functools.lru_cache(maxsize=64)
+def _records_bytes(block: bytes) -> int:
+    """Return the size of the records behind a PAX header; 0 if they take more than a block, or it is no header.
+
+    A writer's headers differ by their size alone, if at all, so that most are looked up.
+    """
+    try:
+        size = int(block[SIZE].rstrip(b"\0 "), 8)
+        return size if 0 < size <= BLOCK_BYTES and _is_sound(block, block[CHECKSUM]) else 0
+    except ValueError:
+        return 0
+
+
+def _behind_times(blocks: bytes, size: int) -> tuple[str, int] | None:
     """Return the name and size of a plain file behind a PAX header that has only times; None for anything else.
 
-    Python's tarfile writes such a header where a modification time is no whole number, and so does webdataset.
+    The three blocks are the PAX header, its records, of `size` bytes, and the file's header. Python's tarfile writes
+    such a header where a modification time is no whole number, and so does webdataset.
     """
-    head = blocks[:BLOCK_BYTES]
-    try:
-        size = int(head[SIZE].rstrip(b"\0 "), 8)
-        if not 0 < size <= BLOCK_BYTES or not _is_sound(head, head[CHECKSUM]):
+    at, end = BLOCK_BYTES, BLOCK_BYTES + size
+    while at < end:
+        match = _TIME.match(blocks, at, end)
+        if match is None or int(match[1]) != match.end() - at:
             return None
-    except ValueError:
-        return None
-    records = blocks[BLOCK_BYTES : BLOCK_BYTES + size]
-    while records:
-        match = _TIME.match(records)
-        if match is None or int(match[1]) != len(match[0]):
-            return None
-        records = records[len(match[0]) :]
+        at = match.end()
     return _plain_file(blocks[2 * BLOCK_BYTES :])
 
 
 def _is_sound(block: bytes, field: bytes) -> bool:
     """Return whether the block has the checksum in its `field`. Raises ValueError if that is no number."""
     # The low half of adler32 is the sum of the bytes while it is under 65,521. The checksum field counts as blanks.
-    return (adler32(block, 0) & 0xFFFF) - (adler32(field, 0) & 0xFFFF) + 8 * 32 == int(field.rstrip(b"\0 "), 8)
+    return (adler32(block, 0) - adler32(field, 0) & 0xFFFF) + 8 * 32 == int(field.rstrip(b"\0 "), 8)
 
 
 def _plain_file(block: bytes) -> tuple[str, int] | None:

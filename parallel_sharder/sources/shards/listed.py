@@ -23,7 +23,7 @@ from parallel_sharder.stores.regular import open_regular
 from parallel_sharder.tar.headers import reader_ahead, tar_entries
 from parallel_sharder.tar.member_header import FOLDER, SPARSE, TarMember, no_plain_file, refusal
 from parallel_sharder.tar.names import key_and_field
-from parallel_sharder.tar.ustar import NAME_LIMIT_BYTES, SIZE_LIMIT_BYTES, member_bytes
+from parallel_sharder.tar.ustar import BLOCK_BYTES, NAME_LIMIT_BYTES, SIZE_LIMIT_BYTES
 from parallel_sharder.text import counted
 
 _FIT_KEY = re.compile(r"(?:[!-~]*/)?(?!__)[!-.0-~]+")
@@ -103,9 +103,11 @@ class _Listing:
     def add(self, member: TarMember) -> None:
         """Take the next member. Raises SourceError for one that would be lost."""
         name = member.name
-        if not member.kind and name.startswith(self._begin) and "/" not in name[len(self._begin) :]:
-            self._take(name[len(self._begin) :], member)
-            return
+        if not member.kind and name.startswith(self._begin):
+            field = name[len(self._begin) :]
+            if "/" not in field:
+                self._take(field, member)
+                return
         if member.kind == SPARSE:
             raise no_plain_file(self._path, member)
         parts = None if member.kind == FOLDER else key_and_field(member.name)
@@ -157,8 +159,9 @@ class _Listing:
             raise refusal(self._path, member.offset, detail, _MEND)
         self._folded.add(folded)
         self._fields[field] = member
-        self._bytes += member_bytes(member.size)
-        self._end = member.end
+        padded = member.size + -member.size % BLOCK_BYTES
+        self._bytes += BLOCK_BYTES + padded
+        self._end = member.data + padded
 
     def _fold(self, field: str, member: TarMember) -> str:
         """Return the field's name in lower case, as webdataset compares it. Raises SourceError for an unfit one."""
