@@ -122,10 +122,11 @@ class Scan:
 
         `endings` are those of the Reader.
         """
-        problems = self._problems(rows, endings)
+        lost = np.flatnonzero(rows.size < 0).tolist()
+        if len(lost) == len(rows):  # as with a wrong --root
+            raise self._nothing(len(rows), self._problem(rows, 0, endings))
+        problems = tuple(self._problem(rows, row, endings) for row in lost)
         if problems:
-            if len(problems) == len(rows):
-                raise self._nothing(len(rows), problems[0])
             rows.keep(np.flatnonzero(rows.size >= 0))
         self._sort(rows, choice, endings)
         return Listing(
@@ -157,20 +158,17 @@ class Scan:
         folder, spool = self._place.folder, self._spool or self._place.table
         return Place(folder, folder), Place(spool, os.path.basename(self._place.table)), Place(os.sep, os.sep)
 
-    def _problems(self, rows: Rows, endings: Sequence[str]) -> tuple[Problem, ...]:
-        """Return one problem for each row whose image cannot be stored."""
-        problems = []
-        for row in np.flatnonzero(rows.size < 0).tolist():
-            path = os.path.join(self._place.folder, os.fsdecode(rows.name(row, endings)))
-            size, of_row = int(rows.size[row]), f"row {rows.number[row]:,} of the table"
-            if size == NO_FILE and not os.path.islink(path):
-                kind, detail = Kind.NO_FILE, f"{of_row} names it{_hint(path)}"
-            elif size in (NO_FILE, UNREADABLE):
-                kind, detail = Kind.UNREADABLE, f"{why_unreadable(path)}; {of_row} names it"
-            else:
-                kind, detail = Kind.OTHER_ENDING, f"{of_row} names it; --image-field stores files of any ending"
-            problems.append(Problem(kind, path, rows.keys[row].decode(), detail))
-        return tuple(problems)
+    def _problem(self, rows: Rows, row: int, endings: Sequence[str]) -> Problem:
+        """Return the problem of a row whose image cannot be stored."""
+        path = os.path.join(self._place.folder, os.fsdecode(rows.name(row, endings)))
+        size, of_row = int(rows.size[row]), f"row {rows.number[row]:,} of the table"
+        if size == NO_FILE and not os.path.islink(path):
+            kind, detail = Kind.NO_FILE, f"{of_row} names it{_hint(path)}"
+        elif size in (NO_FILE, UNREADABLE):
+            kind, detail = Kind.UNREADABLE, f"{why_unreadable(path)}; {of_row} names it"
+        else:
+            kind, detail = Kind.OTHER_ENDING, f"{of_row} names it; --image-field stores files of any ending"
+        return Problem(kind, path, rows.keys[row].decode(), detail)
 
     def _nothing(self, row_count: int, first: Problem | None = None) -> SourceError:
         table, folder = self._place.table, self._place.folder
