@@ -228,16 +228,16 @@ def test_many_folders_on_workers(tmp_path: Path) -> None:
     """Many folders make one task, and the rows are those of one process."""
     fill(tmp_path, *(f"c{number:03}/{number}.jpg" for number in range(600)))
     options = SourceOptions(root=(str(tmp_path),), layout="folders")
-    told: list[tuple[int, int, int]] = []
+    told: list[tuple[int, int, int, str]] = []
 
     class Telling(Silent):
-        def scanning(self, folders_done: int, folders: int, images: int) -> None:
-            told.append((folders_done, folders, images))
+        def scanning(self, done: int, total: int, images: int, unit: str = "folder") -> None:
+            told.append((done, total, images, unit))
 
     with open_engine(2, None) as engine, ClassFoldersSource(options) as source:
         listing = source.scan(engine, Telling(), Scratch())
     assert labels(scanned(tmp_path)) == labels(listing)
-    assert (300, 300, 600) == told[-1]
+    assert (300, 300, 600, "folder") == told[-1]
 
 
 def test_a_root_that_is_no_folder(tmp_path: Path) -> None:

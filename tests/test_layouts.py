@@ -35,6 +35,7 @@ from parallel_sharder.cli.main import main
 from parallel_sharder.errors import DestinationError, SharderError, SourceError
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import Plan, ShardRecord
+from parallel_sharder.monitor.monitor import Silent
 from parallel_sharder.monitor.recording import Recording
 from parallel_sharder.options import StatusOptions
 from parallel_sharder.status import status_of
@@ -122,6 +123,24 @@ def test_the_same_bytes(
     assert undisturbed == files_of(tmp_path)
     assert before == state(finished.raw)
     assert [] == [path for path in tmp_path.glob(".*") if path.name not in (".set.journal", ".nv-meta")]
+
+
+def test_the_scan_is_told(finished: MadeSet, tmp_path: Path) -> None:
+    """Folders, shards or rows, with how many there are in all; at the end all of them are done."""
+    told: list[tuple[int, int, int, str]] = []
+
+    class Telling(Silent):
+        def scanning(self, done: int, total: int, images: int, unit: str = "folder") -> None:
+            told.append((done, total, images, unit))
+
+    finished.convert(tmp_path, Telling())
+    unit = {"folders": "folder", "shards": "shard"}.get(finished.layout, "row")
+    assert {unit} == {each[3] for each in told}
+    done, total, images, _ = told[-1]
+    assert 0 < done == total
+    assert images >= finished.convert(tmp_path).samples > 0
+    if unit == "row":
+        assert done >= images
 
 
 FEWER: dict[str, dict[str, Any]] = {"folders": {"with_": ()}, "shards": {"where": "cls == 1 or width > 500"}}

@@ -19,12 +19,15 @@ def test_log_writes_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None
     log.scanning(1, 1000, 1300)
     clock[0] += 11
     log.scanning(400, 1000, 520_000)
+    clock[0] += 11
+    log.scanning(1, 3, 8000, "shard")
     log.planned(plan_of(1000), [])
     for second in range(25):
         clock[0] += 1
         log.progress(second * 20, second * 2_000_000)
     assert [
         "scanning: 400 of 1,000 folders, 520,000 images",
+        "scanning: 1 of 3 shards, 8,000 images",
         "writing 1,000 samples to 1 shard",
         " 18.0%  180 of 1,000 images, 18.0 MB, 18 images/s, 2 MB/s, 45.6 s left",
         " 38.0%  380 of 1,000 images, 38.0 MB, 19 images/s, 2 MB/s, 32.6 s left",

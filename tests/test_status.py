@@ -98,7 +98,7 @@ class _Looking(Recording):
         self.scanned: list[SetStatus] = []
         self.seen: list[SetStatus] = []
 
-    def scanning(self, folders_done: int, folders: int, images: int) -> None:
+    def scanning(self, *_: object, **__: object) -> None:
         if self._folder.exists() and os.listdir(self._folder):  # a run without node makes nothing before its journal
             self.scanned.append(set_at(self._folder))
 

@@ -22,12 +22,10 @@ class Log(Silent):
         self._samples = self._kept = 0
         self._told_seconds = -interval_seconds
 
-    def scanning(self, folders_done: int, folders: int, images: int) -> None:
+    def scanning(self, done: int, total: int, images: int, unit: str = "folder") -> None:
         """Print a line if one is due."""
         if self._is_due():
-            lines.print_line(
-                f"scanning: {folders_done:,} of {counted(folders, 'folder')}, {counted(images, 'image')}", self._stream
-            )
+            lines.print_line(f"scanning: {done:,} of {counted(total, unit)}, {counted(images, 'image')}", self._stream)
 
     def found(self, listing: Listing) -> None:
         """Print what was found, and where."""

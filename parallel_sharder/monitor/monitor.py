@@ -18,8 +18,8 @@ from parallel_sharder.model import Listing, Plan, ShardRecord
 class Monitor(Protocol):
     """The methods that commands call, and when."""
 
-    def scanning(self, folders_done: int, folders: int, images: int) -> None:
-        """The scan has listed `folders_done` of `folders` folders, which hold `images` images."""
+    def scanning(self, done: int, total: int, images: int, unit: str = "folder") -> None:
+        """The scan has read `done` of `total` folders, shards or rows, as `unit` says, which hold `images` images."""
 
     def found(self, listing: Listing) -> None:
         """The scan is done."""
@@ -46,7 +46,7 @@ class Monitor(Protocol):
 class Silent:
     """The monitor that does nothing."""
 
-    def scanning(self, folders_done: int, folders: int, images: int) -> None:
+    def scanning(self, done: int, total: int, images: int, unit: str = "folder") -> None:
         """Do nothing."""
 
     def found(self, listing: Listing) -> None:
@@ -77,9 +77,9 @@ class _Guarded:
     def __init__(self, monitor: Monitor) -> None:
         self._monitor = monitor
 
-    def scanning(self, folders_done: int, folders: int, images: int) -> None:
+    def scanning(self, done: int, total: int, images: int, unit: str = "folder") -> None:
         """Call the other monitor's method."""
-        self._hand_on("scanning", folders_done, folders, images)
+        self._hand_on("scanning", done, total, images, unit)
 
     def found(self, listing: Listing) -> None:
         """Call the other monitor's method."""

@@ -13,9 +13,9 @@ class Recording(Silent):
         self.totals: list[tuple[int, int]] = []
         self.notices: list[str] = []
 
-    def scanning(self, folders_done: int, folders: int, images: int) -> None:
+    def scanning(self, done: int, total: int, images: int, _unit: str = "folder") -> None:
         """Keep the numbers in `scans`."""
-        self.scans.append((folders_done, folders, images))
+        self.scans.append((done, total, images))
 
     def progress(self, samples: int, tar_bytes: int) -> None:
         """Keep the numbers in `totals`."""

@@ -22,13 +22,13 @@ class Terminal(Silent):
         self._kept = 0
         self._told_seconds = -lines.INTERVAL_SECONDS
 
-    def scanning(self, folders_done: int, folders: int, images: int) -> None:
+    def scanning(self, done: int, total: int, images: int, unit: str = "folder") -> None:
         """Move the scan's bar."""
-        if self._bar is None or self._bar.unit != "folder":
+        if self._bar is None or self._bar.desc != "scanning":
             self.close()
-            self._bar = self._new_bar(total=folders, unit="folder", desc="scanning", delay=1, leave=False)
+            self._bar = self._new_bar(total=total, unit=unit, desc="scanning", delay=1, leave=False)
         self._bar.set_postfix_str(counted(images, "image"), refresh=False)
-        self._bar.update(folders_done - self._bar.n)
+        self._bar.update(done - self._bar.n)
 
     def found(self, listing: Listing) -> None:
         """Print what was found, and where."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from parallel_sharder.engines.engine import Engine
@@ -42,7 +43,8 @@ class ShardsSource(SpooledSource):
     def scan(self, engine: Engine, monitor: Monitor, scratch: Scratch) -> Listing:
         """Return the Listing, as Source says."""
         del scratch  # nothing is unpacked
-        listing = scan([*map(archive_at, self._paths)], self._options, self._condition, engine, monitor.scanning)
+        progress = partial(monitor.scanning, unit="shard")
+        listing = scan([*map(archive_at, self._paths)], self._options, self._condition, engine, progress)
         listing = dataclasses.replace(listing, notices=(*self._others, *listing.notices))
         if self._passed_over:
             words = f"not read: {first_few(self._passed_over, _SHOWN)}, which this tool has made or begun"

@@ -55,6 +55,7 @@ class CsvTable(Table):
         refuse_names(path, self.columns, "Its first row names the columns")
         self._cells: dict[str, set[str]] = {column: set() for column in label_names if column in self.columns}
         self._empty = {column: LabelValues() for column in self._cells}
+        self.row_count = 0
         self._numbers = self._survey()
 
     def labels(self, column: str) -> LabelValues:
@@ -94,11 +95,12 @@ class CsvTable(Table):
         return [NULL if cell in _NO_NUMBER else cell for cell in cells]
 
     def _survey(self) -> set[str]:
-        """Return the columns of numbers, and gather labels."""
+        """Return the columns of numbers, gather labels, and count the rows."""
         numbers = dict(enumerate(self.columns))
         # Columns of numbers of which one is not written as json.dumps writes it, with that one.
         odd: dict[int, str] = {}
         for first, rows in self._rows():
+            self.row_count += len(rows)
             cells = [*zip(*rows, strict=True)]
             for number in [*numbers]:
                 if not _are_numbers(cells[number]):

@@ -30,7 +30,9 @@ class JsonLinesTable(Table):
         columns: dict[str, None] = {}
         self._labels = {name: LabelValues() for name in label_names}
         self._wrong: dict[str, SourceError] = {}
+        self.row_count = 0
         for first, rows in self._rows():
+            self.row_count += len(rows)
             for names in dict.fromkeys(map(tuple, rows)):
                 columns.update(dict.fromkeys(names))
             for name, values in self._labels.items():

@@ -43,6 +43,7 @@ class ParquetTable(Table):
         self.path = path
         with self._opened() as file:
             self._schema = file.schema_arrow
+            self.row_count = file.metadata.num_rows
         self.columns = tuple(self._schema.names)
         refuse_names(path, self.columns, "It has columns")
 

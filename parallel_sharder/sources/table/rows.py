@@ -116,18 +116,19 @@ class Reader:
     def read(self, root: str, engine: Engine, progress: ScanProgress) -> Rows | None:
         """Return the wanted rows, None if there are none; `row_count` is then that of all rows.
 
-        Sizes are looked up on `engine`, below `root`. `progress` hears how many batches of rows are done, of those that
-        were read. Raises SourceError for a row that cannot be read, and WorkerError if a worker dies.
+        Sizes are looked up on `engine`, below `root`. `progress` hears how many rows were read, of all, and how many of
+        the wanted ones were looked up. Raises SourceError for a row that cannot be read, and WorkerError if a worker
+        dies.
         """
         done = 0
-        for count, (task, result, _) in enumerate(engine.run(call, self._tasks(os.fsencode(root))), 1):
+        for task, result, _ in engine.run(call, self._tasks(os.fsencode(root))):
             if isinstance(result, Death):
                 words = f"a worker died looking up files below {root}: {result.cause}. Use fewer --workers."
                 raise WorkerError(words) from result
             part = self._parts[task.keywords["number"]]
             part.size = self._sizes(part, np.frombuffer(result, np.int64))
             done += len(part)
-            progress(count, len(self._parts), done)
+            progress(self.row_count, self._table.row_count, done)
         self._given.refuse_bad()
         return Rows.concatenate(self._parts) if self._parts else None
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ class Scan:
         paths = Paths(place.table, choice.image, place.root, place.inner)
         with Spooled(self._spool) as spooled:
             reader = Reader(table, choice, labels, paths, spooled, any_ending=options.image_field is not None)
-            rows = reader.read(place.folder, engine, monitor.scanning)
+            rows = reader.read(place.folder, engine, partial(monitor.scanning, unit="row"))
         if _state_of(place.table) != before:
             raise SourceError(f"{place.table} has changed while it was read. Start again when it does not change.")
         if rows is None:

@@ -77,6 +77,7 @@ class Table(ABC):
 
     path: str
     format: str
+    row_count: int
     columns: tuple[str, ...]
     notices: tuple[str, ...] = ()
 
