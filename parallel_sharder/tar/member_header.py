@@ -134,7 +134,7 @@ def _behind_times(blocks: bytes, size: int) -> tuple[str, int] | None:
 def _is_sound(block: bytes, field: bytes) -> bool:
     """Return whether the block has the checksum in its `field`. Raises ValueError if that is no number."""
     # The low half of adler32 is the sum of the bytes while it is under 65,521. The checksum field counts as blanks.
-    return (adler32(block, 0) - adler32(field, 0) & 0xFFFF) + 8 * 32 == int(field.rstrip(b"\0 "), 8)
+    return ((adler32(block, 0) - adler32(field, 0)) & 0xFFFF) + 8 * 32 == int(field.rstrip(b"\0 "), 8)
 
 
 def _plain_file(block: bytes) -> tuple[str, int] | None:

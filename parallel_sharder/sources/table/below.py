@@ -50,7 +50,7 @@ def notices_of_files(root: str, named: Named, engine: Engine, but: str) -> tuple
     others: Counter[str] = Counter()
     level, seen = [b""], set[tuple[int, int]]()
     while level:
-        folders, level = level, []
+        folders, level = sorted(level), []  # the first of several links to a folder is listed
         for each in _listed(root, folders, named.endings, engine):
             if each.identity in seen:
                 continue

@@ -28,6 +28,9 @@ from parallel_sharder.sources.table.table import (
 _TICKS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
 """The digits of a second's fraction, by the unit of a column of times."""
 
+_ROWS_AT_A_TIME = 16 * BATCH_ROWS
+"""So many rows of small groups are read together: fewer make small batches."""
+
 _EPOCH = datetime.datetime(1970, 1, 1)
 
 Texts = Callable[[Any], list[str]]
@@ -129,15 +132,15 @@ class ParquetTable(Table):
     def _batches(self, columns: Sequence[str]) -> Iterator[Any]:
         """Yield the rows, in batches of pyarrow.
 
-        Of a file that is read in one go, pyarrow keeps all row groups in memory until the last is read. So each batch
-        is of one group, or of several small ones.
+        Of a file that is read in one go, pyarrow keeps all row groups in memory until the last is read. So the groups
+        are read one after the other, small ones several at a time.
         """
         with self._opened() as file:
             groups, count = [], 0
             for group in range(file.num_row_groups):
                 groups.append(group)
                 count += file.metadata.row_group(group).num_rows
-                if count >= BATCH_ROWS or group == file.num_row_groups - 1:
+                if count >= _ROWS_AT_A_TIME or group == file.num_row_groups - 1:
                     yield from file.iter_batches(BATCH_ROWS, row_groups=groups, columns=[*columns])
                     groups, count = [], 0
 

@@ -99,6 +99,7 @@ class Reader:
         self._given = GivenKeys(table.path, choice.key)
         self._parts: list[Rows] = []
         self._digests: list[Int64s] = []
+        self._hashed = xxhash.xxh3_128(), xxhash.xxh3_128(), xxhash.xxh3_128()
         self._endings = {b"": NO_ENDING}
         self.row_count = 0
 
@@ -107,7 +108,13 @@ class Reader:
         """The endings of images as they are written in the rows that were read; "" is first, for all others."""
         return tuple(map(os.fsdecode, self._endings))
 
-    def digests(self) -> Int64s:
+    @property
+    def digest(self) -> str:
+        """XXH3-128, in hex, of all that was read of the rows; where a batch ends makes no difference."""
+        every = (self._spooled.digest, *self._hashed)
+        return xxhash.xxh3_128_hexdigest(b"".join(each.digest() for each in every))
+
+    def digests_of_names(self) -> Int64s:
         """Return XXH3-64 of each name that was read, sorted; the reader forgets them."""
         digests: Int64s = _concatenated(self._digests)
         digests.sort()
@@ -146,12 +153,14 @@ class Reader:
 
     def _add(self, numbers: Sequence[int], names: Sequence[bytes], batch: Batch) -> None:
         """Keep the columns of a batch, and spool the rest; sizes come later."""
-        choice, digest = self._choice, self._spooled.digest
+        choice = self._choice
         keys = self._given.keys(numbers, batch.keys) if choice.key else keys_of_paths(names)
         class_index = np.array(self._labels.of(batch.labels or [None] * len(names)), np.int32)
         captions = self._captions(numbers, batch.captions) if choice.caption else ()
         blobs = self._spooled.append(captions, self._row_text.texts(batch, names))
-        digest.update(b"\0".join((*names, *(keys if choice.key else ()), class_index.tobytes())))
+        read = b"\0".join((*names, b"")), b"\0".join((*keys, b"")), class_index.tobytes()
+        for hashed, some in zip(self._hashed, read, strict=True):
+            hashed.update(some)
         ending = self._ending_numbers(names)
         images = zip(keys, map([*self._endings].__getitem__, ending), names, strict=True)
         part = Rows(
@@ -167,7 +176,10 @@ class Reader:
         self._digests.append(digests_of(names))
 
     def _ending_numbers(self, names: Sequence[bytes]) -> list[int]:
-        """Return the number of each name's ending, after new ones have got theirs."""
+        """Return the number of each name's ending, after new ones have got theirs.
+
+        A byte holds the numbers: FIELDS can be written in 148 ways.
+        """
         each = [name[name.rfind(b".") :] for name in names]
         for ending in dict.fromkeys(each):
             if ending not in self._endings and os.fsdecode(ending).lower() in FIELDS:

@@ -70,7 +70,7 @@ class Scan:
             raise SourceError(f"{place.table} has changed while it was read. Start again when it does not change.")
         if rows is None:
             raise self._nothing(reader.row_count)
-        named = named_by(rows, reader.digests())
+        named = named_by(rows, reader.digests_of_names())
         is_below = any(not name.startswith(b"/") for name in rows.names)
         listing = self._listing(rows, choice, labels, reader.endings)
         further = notices_of_files(place.folder, named, engine, place.table) if is_below else ()
@@ -78,11 +78,11 @@ class Scan:
             listing,
             found=self._found(table, choice, reader.row_count, listing),
             notices=tuple(map(worded, (*self._notices(table, choice, labels, rows, listing), *further))),
-            selection=self._selection(choice, spooled.digest.hexdigest()),
+            selection=self._selection(choice, reader.digest),
         )
 
     def _notices(self, table: Table, choice: Choice, labels: Labels, rows: Rows, listing: Listing) -> list[str]:
-        """Return all notices about the rows."""
+        """Return all notices about the rows, which are those of the listing."""
         alone = split_alone(self._place) if labels.has_names else ""
         return [
             *table.notices,
@@ -119,7 +119,7 @@ class Scan:
         return {label: (name, name) for label, name in enumerate(in_order(self._place.table, column, every))}
 
     def _listing(self, rows: Rows, choice: Choice, labels: Labels, endings: Sequence[str]) -> Listing:
-        """Return the Listing of the rows that have a file, in the order of their keys. Other rows are removed.
+        """Return the Listing of the rows that have a file, in the order of their keys; `rows` are these rows then.
 
         `endings` are those of the Reader.
         """

@@ -1,7 +1,7 @@
 """Spooled: captions and what rows add to the JSON are appended to the spool, from which workers read them as blobs.
 
 Rows of a batch come in as text, and columns of offsets and sizes go out. A row's caption and its JSON lie side by side.
-Without a spool (in a preview) only sizes are counted. The digest is that of all bytes, and of what else it is given.
+Without a spool (in a preview) only sizes are counted. The digest is that of all bytes.
 """
 
 from __future__ import annotations
