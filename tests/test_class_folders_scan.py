@@ -237,7 +237,7 @@ def test_many_folders_on_workers(tmp_path: Path) -> None:
     with open_engine(2, None) as engine, ClassFoldersSource(options) as source:
         listing = source.scan(engine, Telling(), Scratch())
     assert labels(scanned(tmp_path)) == labels(listing)
-    assert (300, 300, 600, "folder") == told[-1]
+    assert (600, 600, 600, "folder") == told[-1]
 
 
 def test_a_root_that_is_no_folder(tmp_path: Path) -> None:

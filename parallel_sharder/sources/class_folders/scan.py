@@ -133,7 +133,8 @@ def _list(arrangement: Arrangement, fields: tuple[str, ...], engine: Engine, pro
     hidden = [name for name in top.folders if name.startswith(".")]
     tasks = _tasks(folder, names, rule)
     tasks += _tasks(folder, hidden, dataclasses.replace(rule, passes=Why.HIDDEN))
-    below = results_of(tasks, engine, folder, progress)
+    count = len(names) + len(hidden)  # a task lists several
+    below = results_of(tasks, engine, folder, lambda done, of, images: progress(count * done // of, count, images))
     if arrangement.split is None:
         return _Tree(top, below, [])
     root, passing = str(arrangement.root), dataclasses.replace(rule, passes=Why.BESIDE, labels="")
