@@ -47,7 +47,6 @@ ELSEWHERE = {
     "sources.survey": ("test_imagenet_scan", "needs a data set to survey"),
     "sources.table.below": ("test_table_scan", "says what no row of a scanned table names"),
     "sources.table.rows": ("test_table_scan", "is the part of the scan that reads the table"),
-    "sources.table.spooled": ("test_table_scan", "holds the rows of a table that is scanned"),
     "sources.table.table": ("test_table_csv_table", "is the interface; each format has its file"),
     "sources.table.text_file": ("test_table_csv_table", "opens what CSV and JSON lines are read from"),
     "stock": ("test_resume", "is what a run that is continued begins with"),

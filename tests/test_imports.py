@@ -23,7 +23,7 @@ from parallel_sharder.samples.forms import ANNOTATED, FORMS
 PACKAGE = Path(parallel_sharder.__file__).parent
 
 FLOORS = (
-    "columns kinds node text",
+    "columns kinds memory node text",
     "errors model",
     "engines monitor stores tar",
     "listing_file plan samples setfiles",
