@@ -85,6 +85,7 @@ def make_table(folder: Path, rows: int) -> None:
     table = folder / "rows.parquet"
     if table.exists():
         return
+    folder.mkdir(parents=True, exist_ok=True)
     numbers = {
         "label": pyarrow.int64(),
         "width": pyarrow.int64(),
