@@ -135,6 +135,27 @@ def test_where(tmp_path: Path) -> None:
         scanned(tmp_path, where="cls = 7")
 
 
+@pytest.mark.parametrize(
+    ("where", "told"),
+    [
+        ("score != '1'", 'score is a number in each sample, and --where compares it with "1", a text'),
+        ("not ('1' == score) and score != '1'", 'score is a number in each sample, and --where compares it with "1"'),
+        ("not (score in ['1', '2'])", 'score is a number in each sample, and --where compares it with "1", a text'),
+        ("cls != [1]", "cls is a number or a text in each sample, and --where compares it with [1], a list"),
+        ("score in ['1', 0, 1]", ""),
+        ("cls != 'b' and score != null", ""),
+        ("not ('x' in score) and score != cls and not (score in [cls])", ""),
+        ("tags != null", ""),
+    ],
+)
+def test_values_of_another_type(tmp_path: Path, where: str, told: str) -> None:
+    """A text in place of a number is told, because != holds for each sample then; what can match is not."""
+    members = [("0.cls", b"7"), ("0.json", b'{"score": 0, "tags": []}'), ("1.cls", b"a"), ("1.json", b'{"score": 1}')]
+    write_shard(tmp_path / "x.tar", members)
+    notices = scanned(tmp_path, where=where).notices
+    assert [told] == [notice[: len(told)] for notice in notices] if told else () == notices
+
+
 def test_names_that_no_sample_has(tmp_path: Path) -> None:
     """A misspelt name in --where is told, with those that are there; and a refusal names only what was typed."""
     for number in range(2):

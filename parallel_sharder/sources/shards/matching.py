@@ -16,7 +16,7 @@ from array import array
 from typing import Any, NamedTuple
 
 from parallel_sharder.errors import SourceError, unreadable
-from parallel_sharder.sources.shards.where import Condition
+from parallel_sharder.sources.shards.where import Condition, type_in_words
 from parallel_sharder.stores.regular import open_regular
 from parallel_sharder.tar.headers import members_within, reader
 from parallel_sharder.tar.member_header import Read, TarMember, refusal
@@ -37,10 +37,12 @@ class Matching(NamedTuple):
     """Whether the condition holds for each sample of one shard, a byte a sample.
 
     `names` are those that the values of the samples have; of many, the first NAMES_LIMIT and what the condition names.
+    `types` has each name that the condition has, with each type, in words, of its values.
     """
 
     images: bytes
     names: frozenset[str]
+    types: frozenset[tuple[str, str]]
 
 
 class Stretches(NamedTuple):
@@ -61,6 +63,7 @@ def matching(stretches: Stretches, condition: Condition) -> Matching:
     samples = array("i", stretches.sample)
     held = bytearray((samples[-1] + 1) if samples else 0)
     there: set[str] = set()
+    types: set[tuple[str, str]] = set()
     try:
         with open(stretches.path, "rb", buffering=0, opener=open_regular) as file:
             values = _Values(reader(file.fileno()), stretches.path, names)
@@ -68,18 +71,14 @@ def matching(stretches: Stretches, condition: Condition) -> Matching:
             for sample, of_sample in itertools.groupby(columns, operator.itemgetter(0)):
                 for _, offset, size in of_sample:
                     values.look_in(offset, offset + size)
-                held[sample] = _holds(condition, values.taken(), names, there)
+                its = values.taken()
+                compared = names & its.keys()
+                types.update((name, type_in_words(its[name])) for name in compared)
+                there |= its.keys() if len(there) < NAMES_LIMIT else compared
+                held[sample] = condition.holds(its)
     except OSError as error:
         raise unreadable(stretches.path, error) from error
-    return Matching(bytes(held), frozenset(there))
-
-
-def _holds(condition: Condition, values: dict[str, Any], names: frozenset[str], there: set[str]) -> bool:
-    """Return whether the condition holds for a sample, and note in `there` which names the sample has."""
-    there.update(name for name in names if name in values)
-    if len(there) < NAMES_LIMIT:
-        there.update(values)
-    return condition.holds(values)
+    return Matching(bytes(held), frozenset(there), frozenset(types))
 
 
 class _Values:

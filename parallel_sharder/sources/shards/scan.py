@@ -8,8 +8,10 @@ counted for people.
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -26,7 +28,7 @@ from parallel_sharder.sources.shards.listed import ListedShard, list_shard
 from parallel_sharder.sources.shards.matching import Matching, Stretches, matching
 from parallel_sharder.sources.shards.rows import Rows, Shape, rows_of
 from parallel_sharder.sources.shards.twins import Twins, settle_twins
-from parallel_sharder.sources.shards.where import Condition
+from parallel_sharder.sources.shards.where import Condition, type_in_words
 from parallel_sharder.sources.source import SourceOptions
 from parallel_sharder.sources.survey import ScanProgress, results_of
 from parallel_sharder.text import counted, first_few
@@ -121,7 +123,7 @@ def _refuse_unfit(rows: Rows) -> None:
 def _filter(
     rows: Rows, twins: Twins, condition: Condition, engine: Engine, progress: ScanProgress
 ) -> tuple[int, list[str]]:
-    """Mark the samples for which the condition does not hold; return how many they are, and a notice on wrong names."""
+    """Mark the samples for which the condition does not hold; return how many, and notices on wrong names and types."""
     samples = np.flatnonzero(rows.alive)
     cuts = np.searchsorted(rows.place[samples], np.arange(len(rows.paths) + 1))
     of_shards = [samples[start:end] for start, end in zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True)]
@@ -129,7 +131,10 @@ def _filter(
     found: list[Matching] = results_of(tasks, engine, "the shards", progress)
     held = np.frombuffer(b"".join(each.images for each in found), np.uint8).astype(np.bool_)
     rows.alive[samples] = held
-    return int(np.count_nonzero(~held)), _told_of_names(condition, frozenset().union(*(each.names for each in found)))
+    there = frozenset[str]().union(*(each.names for each in found))
+    types = frozenset[tuple[str, str]]().union(*(each.types for each in found))
+    notices = [*_told_of_names(condition, there), *dict.fromkeys(_told_of_types(condition, types))]
+    return int(np.count_nonzero(~held)), notices
 
 
 def _told_of_names(condition: Condition, there: frozenset[str]) -> list[str]:
@@ -140,6 +145,19 @@ def _told_of_names(condition: Condition, there: frozenset[str]) -> list[str]:
     names = first_few(sorted(there), _NAMES_SHOWN)
     have = f"; among what samples have is {names}" if there else ""
     return [f"no sample has {' or '.join(missing)}, so that each comparison of it in --where is false{have}"]
+
+
+def _told_of_types(condition: Condition, types: frozenset[tuple[str, str]]) -> Iterator[str]:
+    """Yield a notice for each name that is compared with a type which it has in no sample; null is no type."""
+    for name, literals in itertools.chain.from_iterable(each.literals() for each in condition.comparisons()):
+        has = sorted(kind for of, kind in types if of == name)
+        others = [(literal, type_in_words(literal)) for literal in literals if literal is not None]
+        if has and others and not any(kind in has for _, kind in others):
+            literal, kind = others[0]
+            yield (
+                f"{name} is {' or '.join(has)} in each sample, and --where compares it with "
+                f"{json.dumps(literal, ensure_ascii=False)}, {kind}; the two are never equal, and neither is less"
+            )
 
 
 def _stretches(rows: Rows, twins: Twins, samples: Int64s) -> Stretches:

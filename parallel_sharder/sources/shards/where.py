@@ -38,6 +38,9 @@ _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", '"': '"', "'": "'"}
 _CONSTANTS = {"true": True, "false": False, "null": None}
 _WORDS = frozenset(("and", "or", "not", "in", *_CONSTANTS))
+_TYPES = {
+    float: "a number", str: "a text", bool: "true or false", list: "a list", dict: "an object", type(None): "null",
+}  # fmt: skip
 _REMEDIES = {
     "=": "write == for equal",
     "&": "write and",
@@ -92,6 +95,20 @@ class Comparison(NamedTuple):
         yield from _names(self.left)
         yield from _names(self.right)
 
+    def comparisons(self) -> Iterator[Comparison]:
+        """Yield this comparison."""
+        yield self
+
+    def literals(self) -> Iterator[tuple[str, tuple[Any, ...]]]:
+        """Yield each name that can only equal, or be in the order of, values of a literal's type, with the literals."""
+        sides = [(self.left, self.right)] if self.sign == "in" else [(self.left, self.right), (self.right, self.left)]
+        for one, other in sides:
+            if isinstance(one, Name) and isinstance(other, Literal):
+                yield one.name, (other.value,)
+            elif isinstance(one, Name) and isinstance(other, Items) and not [*_names(other)]:
+                values = _value(other, {})
+                yield one.name, tuple(values) if self.sign == "in" else (values,)
+
 
 class Not(NamedTuple):
     """The contrary of a condition."""
@@ -105,6 +122,10 @@ class Not(NamedTuple):
     def names(self) -> Iterator[str]:
         """Yield the names that are compared."""
         return self.part.names()
+
+    def comparisons(self) -> Iterator[Comparison]:
+        """Yield the comparisons of the part."""
+        return self.part.comparisons()
 
 
 class Group(NamedTuple):
@@ -121,6 +142,11 @@ class Group(NamedTuple):
         """Yield the names that are compared."""
         for part in self.parts:
             yield from part.names()
+
+    def comparisons(self) -> Iterator[Comparison]:
+        """Yield the comparisons of all parts."""
+        for part in self.parts:
+            yield from part.comparisons()
 
 
 Condition = Comparison | Not | Group
@@ -261,6 +287,11 @@ def _value(operand: Operand, values: Mapping[str, Any]) -> Any:
 def _type(value: Any) -> type:
     """Return the type by which values are compared: whole and other numbers are of one, true and false of another."""
     return float if isinstance(value, int) and not isinstance(value, bool) else type(value)
+
+
+def type_in_words(value: Any) -> str:
+    """Return the type by which a value is compared, for people."""
+    return _TYPES[_type(value)]
 
 
 def _equal(left: Any, right: Any) -> bool:
