@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import compress
+from itertools import compress, product
 from typing import Any, TypeVar
 
 import numpy as np
@@ -36,8 +36,17 @@ T = TypeVar("T")
 NO_IMAGE = -3
 """The size of a file that was not looked up, because its ending is no image's."""
 
+ENDINGS = (
+    "",
+    *sorted({"".join(each) for ending in FIELDS for each in product(*zip(ending, ending.upper(), strict=True))}),
+)
+"""The endings of images, in small and capital letters; a byte holds their numbers. The first stands for all others."""
+
 NO_ENDING = 0
-"""In the column of endings, it stands for every ending that is no image's."""
+"""The number of the first of ENDINGS."""
+
+_NUMBERS = {ending.encode(): number for number, ending in enumerate(ENDINGS)}
+_ENDINGS = tuple(_NUMBERS)
 
 
 @dataclass
@@ -45,7 +54,7 @@ class Rows:
     """The rows of a table that are of the wanted split, as columns, at first in the table's order.
 
     `number` is the row's, counted from 1. `names` are paths as Paths returns them, "" where the path is the key and the
-    ending. `ending` is a position in the Reader's `endings`. The row's blobs lie at `offset` in the spool, the caption
+    ending. `ending` is a position in ENDINGS. The row's blobs lie at `offset` in the spool, the caption
     first; `caption_size` is -1 where there is none. `size` is that of the image's file, or NO_FILE, UNREADABLE or
     NO_IMAGE.
     """
@@ -76,9 +85,9 @@ class Rows:
         for field in dataclasses.fields(self):
             setattr(self, field.name, getattr(self, field.name).take(rows))
 
-    def name(self, row: int, endings: Sequence[str]) -> bytes:
-        """Return the name of a row's file; `endings` are those of the Reader."""
-        return self.names[row] or self.keys[row] + os.fsencode(endings[self.ending[row]])
+    def name(self, row: int) -> bytes:
+        """Return the name of a row's file."""
+        return self.names[row] or self.keys[row] + _ENDINGS[self.ending[row]]
 
     def __len__(self) -> int:
         return len(self.number)
@@ -100,13 +109,7 @@ class Reader:
         self._parts: list[Rows] = []
         self._digests: list[Int64s] = []
         self._hashed = xxhash.xxh3_128(), xxhash.xxh3_128(), xxhash.xxh3_128()
-        self._endings = {b"": NO_ENDING}
-        self.row_count = 0
-
-    @property
-    def endings(self) -> tuple[str, ...]:
-        """The endings of images as they are written in the rows that were read; "" is first, for all others."""
-        return tuple(map(os.fsdecode, self._endings))
+        self._read_count = 0
 
     @property
     def digest(self) -> str:
@@ -121,7 +124,7 @@ class Reader:
         return digests
 
     def read(self, root: str, engine: Engine, progress: ScanProgress) -> Rows | None:
-        """Return the wanted rows, None if there are none; `row_count` is then that of all rows.
+        """Return the wanted rows, None if there are none.
 
         Sizes are looked up on `engine`, below `root`. `progress` hears how many rows were read, of all, and how many of
         the wanted ones were looked up. Raises SourceError for a row that cannot be read, and WorkerError if a worker
@@ -135,14 +138,14 @@ class Reader:
             part = self._parts[task.keywords["number"]]
             part.size = self._sizes(part, np.frombuffer(result, np.int64))
             done += len(part)
-            progress(self.row_count, self._table.row_count, done)
+            progress(self._read_count, self._table.row_count, done)
         self._given.refuse_bad()
         return Rows.concatenate(self._parts) if self._parts else None
 
     def _tasks(self, root: bytes) -> Iterator[partial[bytes]]:
         """Yield the look-up of each batch's files, once its rows are kept."""
         for batch in self._table.batches(self._choice):
-            self.row_count += len(batch.images)
+            self._read_count += len(batch.images)
             names = self._paths.names(batch.first, batch.images)
             numbers = [number for number, name in enumerate(names, batch.first) if name]
             if len(numbers) < len(names):
@@ -161,8 +164,8 @@ class Reader:
         read = b"\0".join((*names, b"")), b"\0".join((*keys, b"")), class_index.tobytes()
         for hashed, some in zip(self._hashed, read, strict=True):
             hashed.update(some)
-        ending = self._ending_numbers(names)
-        images = zip(keys, map([*self._endings].__getitem__, ending), names, strict=True)
+        ending = [_NUMBERS.get(name[name.rfind(b".") :], NO_ENDING) for name in names]
+        images = zip(keys, map(_ENDINGS.__getitem__, ending), names, strict=True)
         part = Rows(
             np.array(numbers, np.int32),
             Texts.of(keys),
@@ -174,17 +177,6 @@ class Reader:
         )
         self._parts.append(part)
         self._digests.append(digests_of(names))
-
-    def _ending_numbers(self, names: Sequence[bytes]) -> list[int]:
-        """Return the number of each name's ending, after new ones have got theirs.
-
-        A byte holds the numbers: FIELDS can be written in 148 ways.
-        """
-        each = [name[name.rfind(b".") :] for name in names]
-        for ending in dict.fromkeys(each):
-            if ending not in self._endings and os.fsdecode(ending).lower() in FIELDS:
-                self._endings[ending] = len(self._endings)
-        return [self._endings.get(ending, NO_ENDING) for ending in each]
 
     def _sizes(self, part: Rows, sizes: Int64s) -> Int64s:
         """Return the sizes of a part's files, NO_IMAGE for those whose ending is no image's."""

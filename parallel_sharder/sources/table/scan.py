@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,7 +34,7 @@ from parallel_sharder.sources.table.found import TablePlace, split_alone
 from parallel_sharder.sources.table.numbering import TABLE_LIMIT, Labels, in_order, number
 from parallel_sharder.sources.table.paths import Paths
 from parallel_sharder.sources.table.row_keys import order_of_given, unique_keys
-from parallel_sharder.sources.table.rows import Reader, Rows
+from parallel_sharder.sources.table.rows import ENDINGS, Reader, Rows
 from parallel_sharder.sources.table.spooled import Spooled
 from parallel_sharder.sources.table.table import Choice, Table
 from parallel_sharder.text import counted
@@ -69,14 +68,14 @@ class Scan:
         if _state_of(place.table) != before:
             raise SourceError(f"{place.table} has changed while it was read. Start again when it does not change.")
         if rows is None:
-            raise self._nothing(reader.row_count)
+            raise self._nothing(table.row_count)
         named = named_by(rows, reader.digests_of_names())
         is_below = any(not name.startswith(b"/") for name in rows.names)
-        listing = self._listing(rows, choice, labels, reader.endings)
+        listing = self._listing(rows, choice, labels)
         further = notices_of_files(place.folder, named, engine, place.table) if is_below else ()
         return dataclasses.replace(
             listing,
-            found=self._found(table, choice, reader.row_count, listing),
+            found=self._found(table, choice, listing),
             notices=tuple(map(worded, (*self._notices(table, choice, labels, rows, listing), *further))),
             selection=self._selection(choice, reader.digest),
         )
@@ -118,39 +117,36 @@ class Scan:
             return None
         return {label: (name, name) for label, name in enumerate(in_order(self._place.table, column, every))}
 
-    def _listing(self, rows: Rows, choice: Choice, labels: Labels, endings: Sequence[str]) -> Listing:
-        """Return the Listing of the rows that have a file, in the order of their keys; `rows` are these rows then.
-
-        `endings` are those of the Reader.
-        """
+    def _listing(self, rows: Rows, choice: Choice, labels: Labels) -> Listing:
+        """Return the Listing of the rows that have a file, in the order of their keys; `rows` are these rows then."""
         lost = np.flatnonzero(rows.size < 0).tolist()
         if len(lost) == len(rows):  # as with a wrong --root
-            raise self._nothing(len(rows), self._problem(rows, 0, endings))
-        problems = tuple(self._problem(rows, row, endings) for row in lost)
+            raise self._nothing(len(rows), self._problem(rows, 0))
+        problems = tuple(self._problem(rows, row) for row in lost)
         if problems:
             rows.keep(np.flatnonzero(rows.size >= 0))
-        self._sort(rows, choice, endings)
+        self._sort(rows, choice)
         return Listing(
             (),
             self._places(),
             labels.classes,
             rows.keys,
             rows.class_index,
-            (_images(rows, endings), *([_captions(rows)] if choice.caption else []), _texts(rows)),
+            (_images(rows), *([_captions(rows)] if choice.caption else []), _texts(rows)),
             problems,
             has_row_labels=labels.has_row_labels,
         )
 
-    def _sort(self, rows: Rows, choice: Choice, endings: Sequence[str]) -> None:
+    def _sort(self, rows: Rows, choice: Choice) -> None:
         """Bring the rows into the order of their keys, and make each key that of one row."""
         table = self._place.table
         if choice.key:
             order = order_of_given(rows.keys, rows.number, table)
         else:
-            keys, order, is_new = unique_keys(rows.keys, lambda row: rows.name(row, endings), rows.number, table)
+            keys, order, is_new = unique_keys(rows.keys, rows.name, rows.number, table)
             if is_new.any():
                 each = enumerate(rows.names)
-                rows.names = Texts.of(rows.name(row, endings) if is_new[row] else name for row, name in each)
+                rows.names = Texts.of(rows.name(row) if is_new[row] else name for row, name in each)
                 rows.keys = keys
         rows.keep(order)
 
@@ -159,9 +155,9 @@ class Scan:
         folder, spool = self._place.folder, self._spool or self._place.table
         return Place(folder, folder), Place(spool, os.path.basename(self._place.table)), Place(os.sep, os.sep)
 
-    def _problem(self, rows: Rows, row: int, endings: Sequence[str]) -> Problem:
+    def _problem(self, rows: Rows, row: int) -> Problem:
         """Return the problem of a row whose image cannot be stored."""
-        path = os.path.join(self._place.folder, os.fsdecode(rows.name(row, endings)))
+        path = os.path.join(self._place.folder, os.fsdecode(rows.name(row)))
         size, of_row = int(rows.size[row]), f"row {rows.number[row]:,} of the table"
         if size == NO_FILE and not os.path.islink(path):
             kind, detail = Kind.NO_FILE, f"{of_row} names it{_hint(path)}"
@@ -185,14 +181,14 @@ class Scan:
             )
         return SourceError(f"{table} has no rows. Each row is one sample.")
 
-    def _found(self, table: Table, choice: Choice, row_count: int, listing: Listing) -> tuple[tuple[str, str], ...]:
+    def _found(self, table: Table, choice: Choice, listing: Listing) -> tuple[tuple[str, str], ...]:
         """Return what was found and where, each with a name."""
         place = self._place
         columns = [f"image: {choice.image}", f"label: {choice.label or 'none'}", f"caption: {choice.caption or 'none'}"]
         columns += [f"key: {choice.key}"] if choice.key else []
         columns.append(f"in the JSON: {', '.join(choice.in_json) or 'no other'}")
         found = [
-            ("layout", f"table, {counted(row_count, 'row')} of {place.table} ({table.format})"),
+            ("layout", f"table, {counted(table.row_count, 'row')} of {place.table} ({table.format})"),
             ("images", f"{len(listing):,}, by paths relative to {place.root}"),
             ("columns", "; ".join(columns)),
         ]
@@ -238,17 +234,17 @@ def _hint(path: str) -> str:
     return "; its path has backslashes, and this system's have slashes" if "\\" in path else ""
 
 
-def _images(rows: Rows, endings: Sequence[str]) -> Part:
-    """Return the part of the images, whose endings are those of `endings` that the rows have."""
-    numbers = sorted(np.flatnonzero(np.bincount(rows.ending)).tolist(), key=endings.__getitem__)
-    new_number = np.zeros(len(endings), np.uint8)
-    new_number[numbers] = np.arange(len(numbers))
-    place, names = np.zeros(len(rows), np.int32), None
+def _images(rows: Rows) -> Part:
+    """Return the part of the images."""
+    used, names = np.flatnonzero(np.bincount(rows.ending)), None
+    number = np.zeros(len(ENDINGS), np.uint8)
+    number[used] = np.arange(len(used))
+    place = np.zeros(len(rows), np.int32)
     if any(rows.names):
         place[np.fromiter((name.startswith(b"/") for name in rows.names), np.bool_, len(rows))] = 2
         names = Texts.of(name.lstrip(b"/") for name in rows.names)
-    used = tuple(endings[number] for number in numbers)
-    return Part(Role.IMAGE, used, place, rows.size, ending=new_number[rows.ending], names=names)
+    endings = tuple(ENDINGS[each] for each in used)
+    return Part(Role.IMAGE, endings, place, rows.size, ending=number[rows.ending], names=names)
 
 
 def _captions(rows: Rows) -> Part:
