@@ -53,7 +53,7 @@ with atheris.instrument_imports(include=["parallel_sharder", "xmltodict", "tarfi
     from parallel_sharder.sources.key_rule import LIMIT_BYTES, keys_of
     from parallel_sharder.sources.shards.listed import list_shard
     from parallel_sharder.sources.shards.rows import rows_of
-    from parallel_sharder.sources.shards.where import parse
+    from parallel_sharder.sources.shards.where import names_in, parse
     from parallel_sharder.sources.table.csv_table import CsvTable
     from parallel_sharder.sources.table.json_lines import JsonLinesTable
     from parallel_sharder.sources.table.table import Choice, Table
@@ -292,7 +292,7 @@ def fuzz_where(data: bytes) -> None:
         return
     for values in ({}, VALUES):
         assert condition.holds(values) in (True, False)
-    assert all(isinstance(name, str) for name in condition.names())
+    assert all(isinstance(name, str) for name in names_in(condition))
 
 
 def fuzz_csv(data: bytes) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parallel_sharder.errors import OptionsError
-from parallel_sharder.sources.shards.where import LIMIT_CHARACTERS, parse
+from parallel_sharder.sources.shards.where import LIMIT_CHARACTERS, names_in, parse
 
 VALUES: dict[str, Any] = {
     "cls": 7,
@@ -118,7 +118,7 @@ def test_refused(text: str, complaint: str, typed: None) -> None:
 
 def test_names() -> None:
     """A condition says which names it compares, so that only what has them is read."""
-    assert {"cls", "a", "b"} == set(parse("not cls == 1 and (a in [b, 2] or 'a' == 'c')").names())
+    assert {"cls", "a", "b"} == set(names_in(parse("not cls == 1 and (a in [b, 2] or 'a' == 'c')")))
 
 
 LEAVES = st.tuples(st.sampled_from("abc"), st.sampled_from(("==", "!=", "<", "<=", ">", ">=")), st.integers(-2, 2))

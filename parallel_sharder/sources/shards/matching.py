@@ -16,7 +16,7 @@ from array import array
 from typing import Any, NamedTuple
 
 from parallel_sharder.errors import SourceError, unreadable
-from parallel_sharder.sources.shards.where import Condition, type_in_words
+from parallel_sharder.sources.shards.where import Condition, names_in, type_in_words
 from parallel_sharder.stores.regular import open_regular
 from parallel_sharder.tar.headers import members_within, reader
 from parallel_sharder.tar.member_header import Read, TarMember, refusal
@@ -59,7 +59,7 @@ class Stretches(NamedTuple):
 
 def matching(stretches: Stretches, condition: Condition) -> Matching:
     """Return for which samples the condition holds. Raises SourceError if a sample cannot be read."""
-    names = frozenset(condition.names())
+    names = frozenset(names_in(condition))
     samples = array("i", stretches.sample)
     held = bytearray((samples[-1] + 1) if samples else 0)
     there: set[str] = set()

@@ -28,7 +28,7 @@ from parallel_sharder.sources.shards.listed import ListedShard, list_shard
 from parallel_sharder.sources.shards.matching import Matching, Stretches, matching
 from parallel_sharder.sources.shards.rows import Rows, Shape, rows_of
 from parallel_sharder.sources.shards.twins import Twins, settle_twins
-from parallel_sharder.sources.shards.where import Condition, type_in_words
+from parallel_sharder.sources.shards.where import Condition, names_in, type_in_words
 from parallel_sharder.sources.source import SourceOptions
 from parallel_sharder.sources.survey import ScanProgress, results_of
 from parallel_sharder.text import counted, first_few
@@ -139,7 +139,7 @@ def _filter(
 
 def _told_of_names(condition: Condition, there: frozenset[str]) -> list[str]:
     """Return a notice about names of the condition that no sample has: such a comparison is always false."""
-    missing = [name for name in dict.fromkeys(condition.names()) if name not in there]
+    missing = [name for name in names_in(condition) if name not in there]
     if not missing:
         return []
     names = first_few(sorted(there), _NAMES_SHOWN)

@@ -119,10 +119,6 @@ class Not(NamedTuple):
         """Return whether the part does not hold."""
         return not self.part.holds(values)
 
-    def names(self) -> Iterator[str]:
-        """Yield the names that are compared."""
-        return self.part.names()
-
     def comparisons(self) -> Iterator[Comparison]:
         """Yield the comparisons of the part."""
         return self.part.comparisons()
@@ -138,11 +134,6 @@ class Group(NamedTuple):
         """Return whether one of the parts holds, or all do."""
         return (any if self.is_any else all)(part.holds(values) for part in self.parts)
 
-    def names(self) -> Iterator[str]:
-        """Yield the names that are compared."""
-        for part in self.parts:
-            yield from part.names()
-
     def comparisons(self) -> Iterator[Comparison]:
         """Yield the comparisons of all parts."""
         for part in self.parts:
@@ -150,6 +141,11 @@ class Group(NamedTuple):
 
 
 Condition = Comparison | Not | Group
+
+
+def names_in(condition: Condition) -> tuple[str, ...]:
+    """Return the names that are compared, each once."""
+    return tuple(dict.fromkeys(name for each in condition.comparisons() for name in each.names()))
 
 
 def parse(text: str) -> Condition:
