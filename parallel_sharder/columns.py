@@ -55,6 +55,21 @@ class Texts:
         return cls.concatenate(parts)
 
     @classmethod
+    def of_lists(cls, lists: Iterable[list[bytes]], count: int, longest: int) -> Texts:
+        """Return the column of the `count` texts in all lists, of which the longest has at most so many bytes.
+
+        A list can be given up when the next is asked for.
+        """
+        if longest > FIXED_BYTES:
+            return cls.of(itertools.chain.from_iterable(lists))
+        array = np.empty(count, f"S{max(1, longest)}")
+        start = 0
+        for some in lists:
+            array[start : start + len(some)] = some
+            start += len(some)
+        return cls(array)
+
+    @classmethod
     def of_array(cls, array: Keys) -> Texts:
         """Return the column of the texts in an array of fixed width; the array is used, where it can be."""
         width = int(np.char.str_len(array).max(initial=1)) if array.itemsize > FIXED_BYTES else array.itemsize
@@ -103,8 +118,14 @@ class Texts:
         return self.data[self.ends[row - 1] if row else 0 : self.ends[row]].tobytes()
 
     def __iter__(self) -> Iterator[bytes]:
+        for _, some in self.blocks():
+            yield from some
+
+    def blocks(self) -> Iterator[tuple[slice, list[bytes]]]:
+        """Yield all texts, some rows at a time, each time with these rows."""
         for start in range(0, len(self), _ROWS_AT_A_TIME):
-            yield from self.some(start, start + _ROWS_AT_A_TIME)
+            some = self.some(start, start + _ROWS_AT_A_TIME)
+            yield slice(start, start + len(some)), some
 
     def some(self, start: int, stop: int) -> list[bytes]:
         """Return the texts of the rows from `start` to before `stop`, as in a slice."""
@@ -163,9 +184,8 @@ class Texts:
             return np.argsort(self.fixed, kind="stable")
         shared = _shared_bytes(min(self), max(self)) if len(self) else 0
         begins = np.empty(len(self), f"S{FIXED_BYTES}")
-        for start in range(0, len(self), _ROWS_AT_A_TIME):
-            some = self.some(start, start + _ROWS_AT_A_TIME)
-            begins[start : start + len(some)] = [text[shared : shared + FIXED_BYTES] for text in some]
+        for rows, some in self.blocks():
+            begins[rows] = [text[shared : shared + FIXED_BYTES] for text in some]
         order = np.argsort(begins, kind="stable")
         alike = begins[order[1:]] == begins[order[:-1]]
         edges = np.flatnonzero(np.diff(np.concatenate([[False], alike, [False]]).astype(np.int8)))

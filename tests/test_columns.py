@@ -104,8 +104,10 @@ def test_concatenated(parts: list[list[bytes]]) -> None:
 
 @given(ANY)
 def test_made_of_what_others_have(texts: list[bytes]) -> None:
-    """Of lines, of an array of fixed width, and of the arrays of another column."""
+    """Of lines, of lists, of an array of fixed width, and of the arrays of another column."""
     column = Texts.of(texts)
+    lists = [texts[:2], [], texts[2:]]
+    assert texts == list(Texts.of_lists(lists, len(texts), max(map(len, texts), default=0)))
     assert texts == list(Texts.of_arrays(column.arrays))
     assert texts == list(Texts.of_array(np.array(texts, np.bytes_)))
     lines = [text.replace(b"\n", b"") for text in texts]

@@ -37,7 +37,7 @@ _PAGE_BYTES = 4096
 """Less is more system calls, and more is copied in vain: behind most headers comes an image."""
 
 _MOST_PAGE_BYTES = 2 * _PAGE_BYTES
-"""What the headers and small files between two images take with PAX headers."""
+"""With PAX headers, the headers and small files between two images take more than a page, and less than this."""
 
 
 def tar_members(read: Read, start: int, end: int | None, archive: str) -> Iterator[TarMember]:

@@ -23,6 +23,7 @@ from parallel_sharder.engines import running
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import DestinationError, ManifestError, SourceError
 from parallel_sharder.journal.past import progress_of
+from parallel_sharder.memory import give_back_freed
 from parallel_sharder.model import Deviation, ImageClass, Listing, Problem
 from parallel_sharder.monitor.monitor import Monitor, guarded
 from parallel_sharder.options import VerifyOptions
@@ -256,7 +257,9 @@ def _source(
     assert options.source is not None  # noqa: S101 - the caller checks it
     try:
         with open_source(_source_options(manifest, options, keys)) as source:
-            yield source.scan(engine, monitor, Scratch())
+            listing = source.scan(engine, monitor, Scratch())
+            give_back_freed()
+            yield listing
             source.refuse_changes()
     except SourceError as error:
         lines = (line.replace("--root", "--source") for line in error.args)  # the option's name in this command

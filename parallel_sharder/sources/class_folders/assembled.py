@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from parallel_sharder.columns import FIXED_BYTES, Bytes, Int32s, Int64s, Texts
+from parallel_sharder.columns import Bytes, Int32s, Int64s, Texts
 from parallel_sharder.errors import SourceError
 from parallel_sharder.memory import give_back_freed
 from parallel_sharder.model import Part, Role
@@ -61,16 +61,8 @@ def assemble(tops: Sequence[tuple[str, int]], columns: list[Columns], fields: Se
 def _keys(columns: list[Columns]) -> Texts:
     """Return the keys of all columns, which they forget."""
     width = max((len(key) for each in columns for key in each.keys.split(b"\n")), default=0)
-    if width > FIXED_BYTES:
-        return Texts.concatenate([Texts.lines(keys) for keys in _taken_keys(columns)])
-    every = np.empty(sum(map(len, columns)), f"S{max(1, width)}")
-    start = 0
-    for keys in _taken_keys(columns):
-        if keys:
-            some = keys.split(b"\n")
-            every[start : start + len(some)] = some
-            start += len(some)
-    return Texts(every)
+    lists = (keys.split(b"\n") for keys in _taken_keys(columns) if keys)
+    return Texts.of_lists(lists, sum(map(len, columns)), width)
 
 
 def _taken_keys(columns: list[Columns]) -> Iterator[bytes]:

@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from parallel_sharder.columns import FIXED_BYTES, Bools, Int32s, Texts
+from parallel_sharder.columns import Bools, Int32s, Texts
+from parallel_sharder.memory import give_back_freed
 from parallel_sharder.sources.shards.listed import ListedShard
 
 Shape = tuple[str, ...]
@@ -127,15 +128,8 @@ def _by_row(firsts: Sequence[int], of_shards: Sequence[Mapping[int, T]]) -> dict
 def _sorted_keys(shards: list[ListedShard]) -> tuple[Texts, Int32s]:
     """Return the keys of all shards, sorted, and the row of each; the shards lose their keys one after another."""
     longest = max((len(key) for shard in shards for key in shard.keys.split(b"\0")), default=0)
-    if longest <= FIXED_BYTES:
-        array = np.empty(sum(shard.samples for shard in shards), f"S{max(1, longest)}")
-        first = 0
-        for some in _keys(shards):
-            array[first : first + len(some)] = some
-            first += len(some)
-        keys = Texts(array)
-    else:
-        keys = Texts.of(key for some in _keys(shards) for key in some)
+    keys = Texts.of_lists(_keys(shards), sum(shard.samples for shard in shards), longest)
+    give_back_freed()
     order = keys.order()
     return keys.take(order), order.astype(np.int32)
 

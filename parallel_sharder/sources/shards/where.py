@@ -100,7 +100,7 @@ class Comparison(NamedTuple):
         yield self
 
     def literals(self) -> Iterator[tuple[str, tuple[Any, ...]]]:
-        """Yield each name that can only equal, or be in the order of, values of a literal's type, with the literals."""
+        """Yield each name that is compared with literals alone, and these; only values of their types can match."""
         sides = [(self.left, self.right)] if self.sign == "in" else [(self.left, self.right), (self.right, self.left)]
         for one, other in sides:
             if isinstance(one, Name) and isinstance(other, Literal):
