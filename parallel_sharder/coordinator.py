@@ -16,10 +16,10 @@ from parallel_sharder.journal.fingerprint import Fingerprint
 from parallel_sharder.journal.journal import Journal
 from parallel_sharder.journal.past import past_of
 from parallel_sharder.memory import give_back_freed
-from parallel_sharder.model import Listing, Plan, Problem
+from parallel_sharder.model import Listing, Plan, Problem, ShardRecord
 from parallel_sharder.monitor.monitor import Monitor
 from parallel_sharder.nodes import Array, Gathered, joined, watching
-from parallel_sharder.options import Options
+from parallel_sharder.options import CLUSTERS, STAGE_NONE, Options
 from parallel_sharder.plan import Limits, make_order, make_plan, share_of
 from parallel_sharder.publish import publish
 from parallel_sharder.refusals import check_place_for, check_room, saying_what_is_left, why_refused
@@ -29,11 +29,17 @@ from parallel_sharder.resume import archives_by_entry, fingerprint, refuse_chang
 from parallel_sharder.run import Run, opened
 from parallel_sharder.samples.forms import FORMS
 from parallel_sharder.shared_listing import SharedListing, forget_spool
+from parallel_sharder.sources.packed import refuse_packed
 from parallel_sharder.sources.source import Source, SourceOptions, open_source, refuse_left_out
 from parallel_sharder.sources.spool import Scratch
+from parallel_sharder.staging.stage import NO_STAGE, Stage
 from parallel_sharder.stock import Stock, take_stock
 from parallel_sharder.stores import store_of
+from parallel_sharder.text import counted
 from parallel_sharder.worker import write_chunk
+
+FEW = 16
+"""Where fewer than one in so many samples are to be written, the source is not staged for them."""
 
 
 def convert(options: Options, monitor: Monitor | None = None) -> Report:
@@ -47,11 +53,12 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
     with opened(options, monitor, write_chunk.__module__) as run:
         source = open_source(SourceOptions.of(run.options))
         check_place_for(source, run.settle(source.kind))
+        stage = run.enter(_stage(source, run.options))
         run.connect()
         array = run.enter(joined(run.options, run.monitor))
 
         shared = run.enter(SharedListing(run.options, run.monitor))
-        listing = shared.taken(run.enter(source)) or _scan(source, run)
+        listing = shared.taken(run.enter(source)) or _scan(source, run, stage)
         run.monitor.found(listing)
         run.ends_phase("scan")
         plan = plan_of(listing, run.options)
@@ -63,30 +70,66 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
         stock = take_stock(run.options, plan, run.engine, journal, run.monitor)
         source.keep_scan()
         check_room(run.options, plan, stock.kept_numbers)
+        copied = _staged(stage, listing, plan, stock, run)
 
         run.monitor.planned(share_of(plan, run.options.numbers(plan.shard_count)), stock.kept)
         run.enter(saying_what_is_left(run.options, plan, journal))
-        job = make_job(run.options, listing, plan, run.writers.workers)
-        chunks = make_chunks(listing, plan, run.options.pattern, job, _left_to_others(run, plan, stock), stock.damaged)
-        hosts = _hosts(listing, run)
-        made = deal(chunks, write_chunk, run.writers, journal, array.telling(run.monitor.progress), hosts)
+        made, hosts = _write(copied, plan, stock, journal, array, run)
         refuse_changed_source(source, journal, made)
         refuse_changed_shards([*stock.kept, *made])
 
         run.enter(array.deciding(journal, made))
         whole = array.gathered(journal, plan, [*stock.kept, *made])
-        problems = _publish(whole, listing, plan, journal, run)
+        problems = _publish(whole, listing, plan, journal, stage, run)
         run.ends_phase("write")
         worked = Worked(run.writers.workers, run.writers.name, hosts.samples, run.notices, run.seconds)
         return Report.of(listing, run.settled, stock.worded(run.as_typed), made, problems, worked, *whole.of_set)
 
 
-def _publish(whole: Gathered, listing: Listing, plan: Plan, journal: Journal, run: Run) -> tuple[Problem, ...]:
+def _stage(source: Source, options: Options) -> Stage:
+    """Return the stage that the options name, or that the source needs; one without a folder if there is none.
+
+    Raises DestinationError if its folder is a part of the source, and SourceError if the source needs a stage and the
+    options forbid one.
+    """
+    folder = options.stage_folder
+    is_own = folder is None and options.stage != STAGE_NONE and bool(source.packed)
+    if folder is not None:
+        refuse_in_source(folder, source.folders, "--stage")
+    for path in source.packed if options.stage == STAGE_NONE else ():
+        refuse_packed(path, other=". Or leave out --stage none: the archive is then unpacked to a stage.")
+    is_shared = options.is_of_array or options.engine_name in CLUSTERS
+    folder = options.pattern.files.stage if is_own else folder
+    return Stage(folder, is_own=is_own, keep=options.keep_stage, is_shared=is_shared)
+
+
+def _staged(stage: Stage, listing: Listing, plan: Plan, stock: Stock, run: Run) -> Listing:
+    """Return the listing from which shards are written: with its files in the stage, if there is one and work to do."""
+    left = _left(plan, stock, run)
+    samples = int((plan.cuts[1:] - plan.cuts[:-1])[left].sum())
+    if not stage.folder or not samples:
+        return listing
+    if samples * FEW < len(listing):
+        run.noticed(
+            f"{counted(samples, 'sample')} of {len(listing):,} are to be written, and are read from the source: to "
+            "stage all would take longer"
+        )
+        return listing
+    shard_bytes = int(plan.shard_bytes[left].sum())
+    staged = stage.filled(listing, run.engine, run.monitor, shard_bytes, run.options.pattern.folder)
+    run.ends_phase("stage")
+    return staged
+
+
+def _publish(
+    whole: Gathered, listing: Listing, plan: Plan, journal: Journal, stage: Stage, run: Run
+) -> tuple[Problem, ...]:
     """Publish the set if all of it is there, and return its problems; else those of what this node has written."""
     if whole.missing:
         return tuple(problem for record in whole.own for problem in record.problems)
     problems = publish(run.options, listing, plan, whole.records, journal, run.engine, run.monitor)
     forget_spool(run.options)
+    stage.remove(listing, run.noticed)
     return problems
 
 
@@ -97,9 +140,21 @@ def _hosts(listing: Listing, run: Run) -> Hosts:
     return Hosts(check, run.noticed)
 
 
-def _left_to_others(run: Run, plan: Plan, stock: Stock) -> frozenset[int]:
-    """Return the numbers of the shards that this run does not write: they are kept, or another node's."""
-    return frozenset(range(plan.shard_count)).difference(run.options.numbers(plan.shard_count)) | stock.kept_numbers
+def _write(
+    listing: Listing, plan: Plan, stock: Stock, journal: Journal, array: Array, run: Run
+) -> tuple[list[ShardRecord], Hosts]:
+    """Write the shards that are not kept, nor another node's; return their records, and the hosts that wrote them."""
+    hosts = _hosts(listing, run)
+    job = make_job(run.options, listing, plan, run.writers.workers)
+    others = frozenset(range(plan.shard_count)).difference(_left(plan, stock, run))
+    chunks = make_chunks(listing, plan, run.options.pattern, job, others, stock.damaged)
+    progress = array.telling(run.monitor.progress)
+    return deal(chunks, write_chunk, run.writers, journal, progress, hosts), hosts
+
+
+def _left(plan: Plan, stock: Stock, run: Run) -> list[int]:
+    """Return the numbers of the shards that this run writes."""
+    return [number for number in run.options.numbers(plan.shard_count) if number not in stock.kept_numbers]
 
 
 def preview(options: Options, monitor: Monitor | None = None) -> Preview:
@@ -112,8 +167,9 @@ def preview(options: Options, monitor: Monitor | None = None) -> Preview:
         source = open_source(SourceOptions.of(options))
         run.settle(source.kind)
         options = run.settled
-        refuse_in_source(options.pattern, source.folders)
-        listing = _scan(run.enter(source), run, is_preview=True)
+        refuse_in_source(options.pattern.folder, source.folders)
+        stage = _stage(source, options)
+        listing = _scan(run.enter(source), run, NO_STAGE, is_preview=True)
         plan = plan_of(listing, options)
         there, past = existing(options.pattern), past_of(options.pattern.files.journal)  # in this order
         return Preview.of(
@@ -125,16 +181,17 @@ def preview(options: Options, monitor: Monitor | None = None) -> Preview:
             there,
             past,
             why_refused(options, listing, plan, past),
+            stage.room_for(listing, options.pattern.folder),
         )
 
 
-def _scan(source: Source, run: Run, *, is_preview: bool = False) -> Listing:
+def _scan(source: Source, run: Run, stage: Stage, *, is_preview: bool = False) -> Listing:
     """Return what the source holds, if shards can be made of it at the run's place. A preview writes nothing."""
-    listing = source.scan(run.engine, run.monitor, Scratch(run.options.pattern, is_preview=is_preview))
+    listing = source.scan(run.engine, run.monitor, Scratch(run.options.pattern, is_preview, stage))
     give_back_freed()
     if source.kind.besides:
         listing = dataclasses.replace(listing, found=(*listing.found, ("not read as", source.kind.besides)))
-    refuse_in_source(run.options.pattern, source.folders)
+    refuse_in_source(run.options.pattern.folder, source.folders)
     if run.options.on_bad == "fail":
         refuse_left_out(listing)
     return listing

@@ -60,23 +60,23 @@ def refuse_taken(
         )
 
 
-def refuse_in_source(pattern: ShardPattern, folders: Iterable[Path]) -> None:
-    """Raise DestinationError if the folder of the shards is one of `folders`, which hold the source, or lies in one.
+def refuse_in_source(folder: str, folders: Iterable[Path], option: str = "--dest") -> None:
+    """Raise DestinationError if the folder, which `option` names, is one of `folders` of the source, or lies in one.
 
     Links are followed, and folders that are mounted twice are recognised.
     """
-    source = {_identity(folder): folder for folder in folders}
-    dest = Path(os.path.realpath(pattern.folder))
+    source = {_identity(each): each for each in folders}
+    dest = Path(os.path.realpath(folder))
     places = [place for place in (dest, *dest.parents) if _identity(place) in source]
     if not places:
         return
-    name, its_name = os.path.abspath(pattern.folder), os.path.abspath(source[_identity(places[0])])
+    name, its_name = os.path.abspath(folder), os.path.abspath(source[_identity(places[0])])
     where = "" if its_name == name else f"{'' if places[0] == dest else 'in '}{its_name}, "
     outermost = places[-1]  # what lies beside it lies in no other folder of the source
-    example = f", such as {outermost}-shards" if outermost.name else ""
+    example = f", such as {outermost}-shards" if outermost.name and option == "--dest" else ""
     raise DestinationError(
         f"{name} is {where}where files of the data set belong, and nothing is written there. Choose a folder "
-        f"outside the data set with --dest{example}."
+        f"outside the data set with {option}{example}."
     )
 
 

@@ -44,12 +44,12 @@ LABELS: tuple[Labels, ...] = get_args(Labels)
 SPLITS_BY_WORD: dict[str, Split] = {"valid": "val", "validation": "val", **{split: split for split in SPLITS}}
 """The split that each word means, on the command line and as a folder's name; words are in lower case."""
 
-LayoutName = Literal["tree", "kaggle", "archives", "zip", "folders", "table", "shards"]
-"""ImageNet's layouts: tree: the official archives, unpacked; kaggle: Kaggle's zip, unpacked; archives, zip: the
-downloads themselves. Those of other data sets: folders: a folder for each class; table: a row for each sample; shards:
-WebDataset shards of any tool."""
+LayoutName = Literal["tree", "kaggle", "archives", "zip", "hub", "folders", "table", "shards"]
+"""ImageNet's layouts: tree: the official archives, unpacked; kaggle: Kaggle's zip, unpacked; archives, zip, hub: the
+downloads themselves, from image-net.org, Kaggle and the Hugging Face hub. Those of other data sets: folders: a folder
+for each class; table: a row for each sample; shards: WebDataset shards of any tool."""
 LAYOUTS: tuple[LayoutName, ...] = get_args(LayoutName)
-IMAGENET_LAYOUTS: tuple[LayoutName, ...] = ("tree", "kaggle", "archives", "zip")
+IMAGENET_LAYOUTS: tuple[LayoutName, ...] = ("tree", "kaggle", "archives", "zip", "hub")
 
 OnDuplicate = Literal["fail", "rename", "skip"]
 """What is done if shards hold a key twice. fail: the run stops. rename: the later ones get keys of their own. skip: the
@@ -94,9 +94,20 @@ ON_BAD: tuple[OnBad, ...] = get_args(OnBad)
 _PATHS = frozenset(("xml_root", "meta", "table", "keep", "drop"))
 
 _OF_A_RUN = frozenset(
-    ("workers", "start_method", "overwrite", "check", "node", "finish", "take_over", "engine", "cpus_per_chunk")
-)
+    (
+        "workers", "start_method", "overwrite", "check", "node", "finish", "take_over", "engine", "cpus_per_chunk",
+        "stage", "keep_stage",
+    )
+)  # fmt: skip
 """The fields of Options that do not change what a set is."""
+
+_FLAGS = (
+    "shuffle", "check_archives", "overwrite", "take_over", "check", "md5", "card", "finish", "rename_keys",
+    "keep_stage",
+)  # fmt: skip
+
+STAGE_NONE = "none"
+"""The value of `stage` with which nothing is staged."""
 
 DEFAULT_DEST = "{name}-%06d.tar"
 """The pattern where the user gives none; "{name}" stands for the set's default name."""
@@ -132,7 +143,9 @@ class Options:
     is the manifest, which is always written; `md5` adds each shard's MD5 to it. `card` asks for a dataset card,
     README.md, of all sets in the folder. `node` is this run's place among the nodes of an array job, "3/16", or
     "array", which reads it from Slurm's variables; the run then writes that node's share. `finish` publishes a set
-    whose nodes have written all shards, and writes none.
+    whose nodes have written all shards, and writes none. `stage` is a folder on a fast disk to which the source is
+    copied first, in its own order, or "none"; without it, only a source is copied that gives its bytes in no other way.
+    `keep_stage` keeps the copies when the set is published, for another split or seed.
 
     Of class folders: `with_` names the endings of files that join the image of the same name; `image_field` is the
     field of all images. Of a table: `table` is its file; `image`, `label`, `caption` and `key` name columns; `columns`
@@ -169,6 +182,8 @@ class Options:
     card: bool = False
     node: Node | str | None = None
     finish: bool = False
+    stage: str | Path | None = None
+    keep_stage: bool = False
     with_: str | Sequence[str] = ()
     image_field: str | None = None
     table: str | Path | None = None
@@ -194,8 +209,8 @@ class Options:
     """The choices as they were given, where others have been settled."""
 
     def __post_init__(self) -> None:
-        complaints = expand(self, "dest", "xml_root", "meta", "table", "keep", "drop", several=["root"])
-        complaints += urls_in(self, "root", "xml_root", "meta", "table", "keep", "drop")
+        complaints = expand(self, "dest", "xml_root", "meta", "table", "keep", "drop", "stage", several=["root"])
+        complaints += urls_in(self, "root", "xml_root", "meta", "table", "keep", "drop", "stage")
         if isinstance(self.split, str):
             object.__setattr__(self, "split", SPLITS_BY_WORD.get(self.split.lower(), self.split))
         endings = (each.lower().lstrip(".") for each in split_names(self.with_))
@@ -210,8 +225,7 @@ class Options:
         except ValueError as error:
             complaints.append(f"--maxsize: {error}")
         object.__setattr__(self, "index", split_names(self.index))
-        flags = ("shuffle", "check_archives", "overwrite", "take_over", "check", "md5", "card", "finish", "rename_keys")
-        complaints += not_flags(self, *flags)
+        complaints += not_flags(self, *_FLAGS)
         complaints += self._place_node()
         complaints += self._complaints()
         refuse(complaints)
@@ -290,12 +304,19 @@ class Options:
         return dataclasses.replace(pattern, folder=os.path.join(self._start, pattern.folder))
 
     def anchored(self) -> Options:
-        """Return the same choices with a `dest` that stays the same place when the process changes its directory."""
-        if os.path.isabs(self.pattern.folder):
+        """Return the same choices, whose `dest` and `stage` stay the same places if the process changes its folder."""
+        if os.path.isabs(self.pattern.folder) and os.path.isabs(self.stage or "/"):
             return self
         anchored = copy.copy(self)
         object.__setattr__(anchored, "_start", os.getcwd())
         return anchored
+
+    @property
+    def stage_folder(self) -> str | None:
+        """The absolute path of the folder that `stage` names; None if it names none."""
+        return (
+            None if self.stage in (None, STAGE_NONE) else os.path.abspath(os.path.join(self._start, self.stage or ""))
+        )
 
     @property
     def readers(self) -> tuple[Reader, ...]:
@@ -413,6 +434,8 @@ class Options:
             complaints.append(
                 f"--seed {self.seed} is for the shuffle, and --no-shuffle turns that off; leave one of them out"
             )
+        if self.keep_stage and self.stage == STAGE_NONE:
+            complaints.append("--keep-stage keeps what is staged, and --stage none stages nothing; leave one out")
         if self.check and self.overwrite:
             complaints.append("--check keeps what is whole, and --overwrite keeps nothing; leave one of them out")
         if self.finish and self.overwrite:

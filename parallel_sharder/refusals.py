@@ -39,7 +39,7 @@ def check_place_for(source: Source, options: Options) -> None:
     if existing(options.pattern) and not options.pattern.files.journals():  # in this order: a journal is made first
         refuse_taken(options.pattern)
     refuse_in_the_way(options)
-    refuse_in_source(options.pattern, source.folders)
+    refuse_in_source(options.pattern.folder, source.folders)
     refuse_foreign_journal(options.journal_path)
     refuse_unwritable(options.pattern, options.journal_path)
 

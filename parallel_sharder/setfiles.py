@@ -98,6 +98,11 @@ class SetFiles:
         return self._hidden("spool")
 
     @property
+    def stage(self) -> str:
+        """The path of the folder in which a source is staged, where the user names none."""
+        return self._hidden("stage")
+
+    @property
     def listing_lock(self) -> str:
         """The path of the lock of the node that makes the listing."""
         return self._hidden("listing.lock")

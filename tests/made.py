@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
 import random
+import shutil
 import tarfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import zstandard
 
 from parallel_sharder.demo import annotation_xml as annotation_xml
 from parallel_sharder.demo import write_meta as write_meta
@@ -28,6 +33,15 @@ _BEFORE_SCAN = b"".join(
     )
 )
 """What a grey JPEG has before its data, but for tables: the start, a frame's header, a scan's (ITU-T T.81, annex B)."""
+
+
+PACKED: dict[str, Callable[[bytes], bytes]] = {
+    "gz": gzip.compress,
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+    "zst": zstandard.ZstdCompressor(write_checksum=True).compress,
+}
+"""What compresses a file, by the ending of its name."""
 
 
 def image_bytes(draw: random.Random, size: int) -> bytes:
@@ -166,6 +180,27 @@ def kaggle_zip(root: Path, raw: Path) -> Path:
         for file in sorted(raw.rglob("*")):
             archive.write(file, file.relative_to(raw))
     return path
+
+
+def hub(root: Path, raw: Path, ending: str = ".tar.gz") -> Path:
+    """The training images of a classic set at `raw` as the hub has them, in data/ of the folder `root`."""
+    (root / "data").mkdir(parents=True)
+    images = sorted((raw / "train").glob("*/*.JPEG"))
+    random.Random(5).shuffle(images)
+    for number in range(5):
+        plain = io.BytesIO()
+        with tarfile.open(fileobj=plain, mode="w") as tar:
+            for path in images[number::5]:
+                add_bytes(tar, f"{path.stem}_{path.parent.name}.JPEG", path.read_bytes())
+        packed = PACKED[ending.rpartition(".")[2]](plain.getvalue())
+        (root / "data" / f"train_images_{number}{ending}").write_bytes(packed)
+    return root
+
+
+def images_alone(root: Path, raw: Path) -> Path:
+    """The training images of a classic set at `raw`, without annotations and devkit, in the folder `root`."""
+    shutil.copytree(raw / "train", root / "train", ignore=shutil.ignore_patterns("*.xml"))
+    return root
 
 
 def tar_of(paths: Sequence[Path], folder: str = "") -> bytes:

@@ -32,6 +32,7 @@ ELSEWHERE = {
     "sources.class_folders.folders": ("test_class_folders_listing", "is what a listing looks at"),
     "sources.class_folders.listed": ("test_class_folders_listing", "holds what is listed"),
     "sources.class_folders.rows": ("test_class_folders_listing", "holds what is listed too"),
+    "sources.imagenet.archives": ("test_imagenet_hub", "lists the archives of the hub, and the official ones"),
     "sources.imagenet.image_places": ("test_imagenet_not_found", "is searched by whoever names a folder that is off"),
     "sources.imagenet.layout": ("test_imagenet_scan", "holds what the layouts find"),
     "sources.imagenet.notices": ("test_missing", "says what the scan has found missing"),
@@ -53,6 +54,9 @@ ELSEWHERE = {
     "stores.lease_file": ("test_stores_lease", "is what a lease does to its file"),
     "stores.store": ("test_stores_local", "is the interface, to which there is one answer"),
     "tar.member_header": ("test_tar_headers", "reads one header of those that lead to one another"),
+    "staging.stretch": ("test_staging_stage", "is the workers' part of the stage"),
+    "staging.stretches": ("test_staging_stage", "cuts what is staged"),
+    "staging.copy": ("test_staging_through", "is what an archive is copied to, as it is read through"),
 }
 """Modules whose tests are in the file of another, and why: what stands here is to be said of the module."""
 

@@ -30,7 +30,7 @@ FLOORS = (
     "host_check",
     "pattern worker",
     "globs option_kinds option_values",
-    "destination journal options",
+    "destination journal options staging",
     "catalog command_words deal resume run shard_writer sources",
     "nodes report",
     "shared_listing",

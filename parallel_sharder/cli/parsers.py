@@ -467,6 +467,15 @@ def convert_parser() -> _Parser:
         help="take the place of a run on another host that shows no sign of life any more",
     )
     run.add_argument(
+        "--stage",
+        metavar="DIR",
+        help="first copy the source, in its own order, to this folder on a fast disk, and write from there; or none "
+        "(default: only a source that can be read in no other way is copied, beside the shards)",
+    )
+    run.add_argument(
+        "--keep-stage", action="store_true", help="keep these copies when the set is published, for the next seed"
+    )
+    run.add_argument(
         "--dry-run", action="store_true", help="print the plan and write nothing; status 1 if the run would be refused"
     )
     run.add_argument("--quiet", action="store_true", help="print only the summary and errors")

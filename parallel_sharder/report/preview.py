@@ -15,6 +15,7 @@ from parallel_sharder.catalog.problems import left_out_json, problem_json
 from parallel_sharder.journal.past import Past
 from parallel_sharder.model import Listing, Plan, Problem
 from parallel_sharder.options import Options
+from parallel_sharder.staging.stage import StageRoom
 from parallel_sharder.stores import store_of
 
 
@@ -26,6 +27,7 @@ class Preview:
     would be made, and for the spool. `kept_shards` counts the shards of an earlier run that would stay. `taken` has the
     paths of existing shards that are in no journal. `in_the_way` says what else would stop the run, and is "" if
     nothing would. `node` is the node of an array that the run would be, "3/16", or ""; `share` counts its shards.
+    `stage` is the room for the stage, if the source would be staged.
     """
 
     found: tuple[tuple[str, str], ...]
@@ -43,6 +45,7 @@ class Preview:
     notices: tuple[str, ...]
     node: str = ""
     share: int = 0
+    stage: StageRoom | None = None
 
     @classmethod
     def of(
@@ -55,6 +58,7 @@ class Preview:
         existing: Sequence[str],
         past: Past | None,
         in_the_way: str,
+        stage: StageRoom | None = None,
     ) -> Preview:
         """Make the preview of a run of `plan`, which needs `spool_bytes` besides the shards.
 
@@ -87,12 +91,16 @@ class Preview:
             listing.notices,
             "" if options.place is None else str(options.place),
             len(wanted),
+            stage if len(kept) < len(wanted) else None,
         )
 
     @property
     def has_too_little_space(self) -> bool:
         """Whether the run would be refused because there is too little space."""
-        return self.free_bytes < self.needed_bytes
+        stage = self.stage
+        beside = stage.needed_bytes if stage is not None and stage.is_beside_shards else 0
+        is_stage_full = stage is not None and stage.free_bytes < stage.needed_bytes
+        return is_stage_full or self.free_bytes < self.needed_bytes + beside
 
     @property
     def is_blocked(self) -> bool:
@@ -125,6 +133,7 @@ class Preview:
             "share": self.share,
             "needed_bytes": self.needed_bytes,
             "free_bytes": self.free_bytes,
+            "stage": None if self.stage is None else self.stage._asdict(),
             "kept_shards": self.kept_shards,
             "taken": list(self.taken),
             "in_the_way": self.in_the_way,

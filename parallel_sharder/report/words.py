@@ -195,6 +195,11 @@ def preview_text(preview: Preview) -> str:
         *([("node", f"{preview.node}, whose share is {counted(preview.share, 'shard')}")] if preview.node else []),
         ("space", f"{needed} needed, {size(preview.free_bytes)} free{short}"),
     ]
+    if preview.stage is not None:
+        stage = preview.stage
+        rows.append(
+            ("stage", f"some {size(stage.needed_bytes)} needed in {stage.folder}, {size(stage.free_bytes)} free")
+        )
     if preview.kept_shards:
         rows.append(("kept", kept_phrase(preview.kept_shards, preview.shards)))
     rows += _refusal_rows(preview)

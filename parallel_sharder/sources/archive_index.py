@@ -12,8 +12,9 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+import sys
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgpack
@@ -24,6 +25,7 @@ from parallel_sharder.kinds import Kind
 from parallel_sharder.model import Archive, Place, Problem
 from parallel_sharder.sources.contents import Contents, FileColumns
 from parallel_sharder.stores import store_of
+from parallel_sharder.stores.packing import packing_of
 from parallel_sharder.text import counted
 
 FORMAT = 3
@@ -62,22 +64,23 @@ def refuse_changed_archives(archives: Iterable[Archive]) -> None:
 
 
 class ArchiveIndex:
-    """The index of `archive` for `split`, kept in the file at `path`.
+    """The index of `archives` for `split`, kept in the file at `path`; it is not kept if that is None.
 
-    `contents` is what the file holds, None if it holds nothing for this archive; a scan then sets it.
+    `contents` is what the file holds, None if it holds nothing for these archives; a scan then sets it.
     """
 
-    def __init__(self, path: str, archive: Archive, split: str) -> None:
-        self.archive = archive
+    def __init__(self, path: str | None, archives: Sequence[Archive], split: str) -> None:
+        self.archives = {archive.path: archive for archive in archives}
         self._path = path
-        self._key = [_MARK, FORMAT, list(archive), split]
+        key = [*map(list, archives)]
+        self._key = [_MARK, FORMAT, key[0] if len(key) == 1 else key, split]
         self.contents: list[Contents] | None = self._load()
         self._is_saved = self.contents is not None
 
     def save(self) -> None:
         """Write the file, if the contents are new, and drop them. Raises DestinationError if it cannot be written."""
         contents, self.contents = self.contents, None
-        if self._is_saved or contents is None:
+        if self._is_saved or contents is None or self._path is None:
             return
         try:
             store_of(self._path).put(self._path, self._parts(contents), _is_ours)
@@ -94,7 +97,9 @@ class ArchiveIndex:
         yield digest.digest()
 
     def _load(self) -> list[Contents] | None:
-        """Return the contents in the file; None if it does not exist, is damaged, or is of another archive."""
+        """Return the contents in the file; None if it does not exist, is damaged, or is of other archives."""
+        if self._path is None:
+            return None
         try:
             data = store_of(self._path).read(self._path)
         except OSError:
@@ -106,7 +111,8 @@ class ArchiveIndex:
             values = msgpack.Unpacker(max_buffer_size=len(data), **_PATHS)
             values.feed(payload)
             *key, count = values.unpack()
-            contents = [_contents(values.unpack(), self.archive) for _ in range(count)] if key == self._key else None
+            limits = {path: _limit(archive) for path, archive in self.archives.items()}
+            contents = [_contents(values.unpack(), limits) for _ in range(count)] if key == self._key else None
             return contents if values.tell() == len(payload) else None
         except MemoryError:
             raise
@@ -127,12 +133,21 @@ def _is_ours(path: str) -> bool:
     return is_begun or xxhash.xxh3_128_digest(memoryview(data)[:-_DIGEST_BYTES]) == data[-_DIGEST_BYTES:]
 
 
-def _contents(value: Any, archive: Archive) -> Contents:
-    """Return the Contents of `value`. Raises ValueError, among others, if the archive cannot have these contents."""
+def _limit(archive: Archive) -> int:
+    """Return an offset behind all that the archive can hold; of a compressed one, this is not known."""
+    return archive.size if packing_of(archive.path) is None else sys.maxsize
+
+
+def _contents(value: Any, limits: Mapping[str, int]) -> Contents:
+    """Return the Contents of `value`. Raises ValueError, among others, if its archive cannot have these contents.
+
+    `limits` has an offset behind all that each archive can hold.
+    """
     place, name, images, xmls, folders, problems, junk = value
-    if place[0] != archive.path:
+    limit = limits.get(place[0])
+    if limit is None:
         raise ValueError("it is of another file")
-    columns = _columns(archive, *images), _columns(archive, *xmls)
+    columns = _columns(limit, *images), _columns(limit, *xmls)
     listed = tuple(
         Problem(Kind(kind), _text(path), _text(key), _text(detail), _a(bool, kept))
         for kind, path, key, detail, kept in problems
@@ -141,7 +156,7 @@ def _contents(value: Any, archive: Archive) -> Contents:
     return Contents(Place(*map(_text, place)), _text(name), *columns, tuple(map(_text, folders)), listed, counts)
 
 
-def _columns(archive: Archive, keys: str, sizes: bytes, extents: bytes, endings: str) -> FileColumns:
+def _columns(limit: int, keys: str, sizes: bytes, extents: bytes, endings: str) -> FileColumns:
     all_sizes, all_extents = array("q", sizes), array("q", extents)
     count, names, suffixes = len(all_sizes), keys.split("\n") if keys else [], endings.split("\n") if endings else []
     width = len(all_extents) // count if count else 0
@@ -151,7 +166,7 @@ def _columns(archive: Archive, keys: str, sizes: bytes, extents: bytes, endings:
         and min(all_sizes, default=0) >= 0
         and len(all_extents) == count * width
         and width in ((1, 3) if count else (0,))  # see columns.Extents
-        and all(0 <= offset <= archive.size for offset in all_extents[:: width or 1])
+        and all(0 <= offset <= limit for offset in all_extents[:: width or 1])
         and len(suffixes) in (0, count)
         and all(map(_ENDING.fullmatch, suffixes))
     )

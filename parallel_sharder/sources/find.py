@@ -18,11 +18,10 @@ from parallel_sharder.errors import SourceError
 from parallel_sharder.options import IMAGENET_LAYOUTS
 from parallel_sharder.pattern import COMPRESSIONS, shard_name
 from parallel_sharder.sources.class_folders.endings import is_image
-from parallel_sharder.sources.downloads import official_name
 from parallel_sharder.sources.imagenet.glance import Glance, leads_up
+from parallel_sharder.sources.imagenet.image_places import is_download
 from parallel_sharder.sources.imagenet.names import packed_class
 from parallel_sharder.sources.imagenet.not_found import nothing_found
-from parallel_sharder.sources.imagenet.published import MD5
 from parallel_sharder.sources.imagenet.signs import Signs, signs_at, strangers_at
 from parallel_sharder.sources.names import junk
 from parallel_sharder.sources.shards.expand import is_shard_pattern, tars_in
@@ -176,13 +175,13 @@ def _has_only_ours(root: Path) -> bool:
 
 def _is_shard(path: str) -> bool:
     """Return whether the file at `path` is a shard by its name, and no archive of ImageNet."""
-    return os.path.isfile(path) and path.endswith(tuple(COMPRESSIONS)) and official_name(path) not in MD5
+    return os.path.isfile(path) and path.endswith(tuple(COMPRESSIONS)) and not is_download(path)
 
 
 def _shards_in(root: Path) -> list[str]:
     """Return the names of the tars in `root` that can be shards: no archives of ImageNet, and no sets of this tool."""
     names = [os.path.basename(path) for path in tars_in(str(root))[0]]
-    return [name for name in names if official_name(name) not in MD5 and not packed_class(name)]
+    return [name for name in names if not is_download(name) and not packed_class(name)]
 
 
 def _first_image(root: Path, dest: str) -> Path | None:

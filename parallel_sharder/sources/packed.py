@@ -1,7 +1,6 @@
-"""Packed files: whether a file of the source is compressed, whatever its name is, and the command that decompresses it.
+"""Packed files: a compressed file of the source is refused here, where only plain tars can be read.
 
-The first bytes of the file decide. Only plain tars can be read in place, so other modules have compressed files refused
-here.
+The message has the command that decompresses it.
 """
 
 from __future__ import annotations
@@ -11,45 +10,20 @@ import shlex
 from collections.abc import Container, Sequence
 
 from parallel_sharder.errors import SourceError, unreadable
-from parallel_sharder.stores.regular import open_regular
+from parallel_sharder.stores.packing import packing_of
 from parallel_sharder.text import counted
-
-COMPRESSIONS = {
-    b"\x1f\x8b": (".gz", "gzip"),
-    b"BZh": (".bz2", "bzip2"),
-    b"\xfd7zXZ\0": (".xz", "xz"),
-    b"\x28\xb5\x2f\xfd": (".zst", "zstd"),
-    b"\x04\x22\x4d\x18": (".lz4", "lz4"),
-}
-"""The first bytes of a compressed file, its usual ending, and the program that decompresses it with -d."""
 
 _SHOWN = 5
 
 
-def is_gzip(path: str) -> bool:
-    """Return whether the file is compressed by gzip, whatever its name is. False if it cannot be read."""
-    try:
-        packing = packing_of(path)
-    except OSError:
-        return False
-    return packing is not None and packing[1] == "gzip"
-
-
-def packing_of(path: str) -> tuple[str, str] | None:
-    """Return the usual ending and the program of the compression of a file; None if it is not compressed."""
-    with open(path, "rb", buffering=0, opener=open_regular) as file:
-        begin = file.read(8)
-    return next((packing for magic, packing in COMPRESSIONS.items() if begin.startswith(magic)), None)
-
-
-def refuse_packed(path: str, but: Container[str] = ()) -> None:
-    """Raise SourceError if the file is compressed by a program that is not in `but`."""
+def refuse_packed(path: str, but: Container[str] = (), *, other: str = "") -> None:
+    """Raise SourceError if the file is compressed by a program that is not in `but`; `other` is another remedy."""
     packing = packing_of(path)
     if packing is not None and packing[1] not in but:
         ending, program = packing
         raise SourceError(
             f"{path} is compressed by {program}, and only plain tars can be read in place. Decompress it once: "
-            f"{_command(path, ending, program, '-d')}"
+            f"{_command(path, ending, program, '-d')}{other}"
         )
 
 

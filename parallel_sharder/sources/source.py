@@ -116,6 +116,10 @@ class Source(Protocol):
     def folders(self) -> Sequence[Path]:
         """The folders that hold the data set's files, in which nothing else may be written; the scan may add some."""
 
+    @property
+    def packed(self) -> Sequence[str]:
+        """The paths of archives that can only be read from their front to their end, so that a stage is needed."""
+
     def __enter__(self) -> Self:
         """Begin to read; nothing is created before the scan."""
 

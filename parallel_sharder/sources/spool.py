@@ -11,7 +11,7 @@ import contextlib
 import dataclasses
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from types import TracebackType
@@ -21,6 +21,7 @@ from parallel_sharder.destination import make_folder
 from parallel_sharder.errors import DestinationError, unwritable
 from parallel_sharder.model import Listing
 from parallel_sharder.pattern import ShardPattern
+from parallel_sharder.staging.stage import NO_STAGE, Stage
 from parallel_sharder.stores import store_of
 from parallel_sharder.stores.scratch import ScratchFile, keep, remove_left
 
@@ -29,11 +30,13 @@ from parallel_sharder.stores.scratch import ScratchFile, keep, remove_left
 class Scratch:
     """Where a source has its files: beside the shards of the pattern `beside`, or with the system's temporary files.
 
-    A preview has no spool. It only counts what would be unpacked.
+    A preview has no spool. It only counts what would be unpacked. Archives that are read through are copied to the
+    `stage`, if it has a folder.
     """
 
     beside: ShardPattern | None = None
     is_preview: bool = False
+    stage: Stage = NO_STAGE
 
     @property
     def index_path(self) -> str | None:
@@ -83,6 +86,11 @@ class SpooledSource:
         self._scratch = scratch
         self._spool = self._exits.enter_context(scratch.spool(needed=needed))
         return self._spool
+
+    @property
+    def packed(self) -> Sequence[str]:
+        """As Source says: there are none."""
+        return ()
 
     def adopt(self, listing: Listing) -> None:
         """As Source says; nothing of the listing is needed here."""

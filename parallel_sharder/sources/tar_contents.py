@@ -17,7 +17,8 @@ from parallel_sharder.errors import SourceError, unwritable
 from parallel_sharder.model import Place, Problem
 from parallel_sharder.sources.contents import NO_FILES, Contents, FileColumns, stranger, strangers
 from parallel_sharder.sources.names import JunkCount, NameKind, NameRule, is_archive
-from parallel_sharder.sources.packed import COMPRESSIONS, is_gzip, refuse_packed
+from parallel_sharder.sources.packed import refuse_packed
+from parallel_sharder.stores.packing import COMPRESSIONS, is_gzip
 from parallel_sharder.stores.regular import open_regular
 from parallel_sharder.stores.scratch import ScratchAppender
 from parallel_sharder.tar.headers import Stream, reader, tar_members
@@ -44,7 +45,17 @@ def inner_archive_patterns(rule: NameRule) -> tuple[re.Pattern[str], re.Pattern[
 
 
 def list_images(path: str, name: str, start: int, size: int, rule: NameRule, folders: tuple[str, ...]) -> Contents:
-    """Return the images in the tar that has `size` bytes from `start` on in the file at `path`.
+    """Return the images in the tar that has `size` bytes from `start` on in the file at `path`, as `images_in` does."""
+    if not start:
+        refuse_packed(path)
+    with open(path, "rb", buffering=0, opener=open_regular) as file:
+        return images_in(reader(file.fileno()), path, name, start, start + size, rule, folders)
+
+
+def images_in(
+    read: Read, path: str, name: str, start: int, end: int | None, rule: NameRule, folders: tuple[str, ...]
+) -> Contents:
+    """Return the images in the tar that is `start` to `end` of the archive at `path`; None if its end is not known.
 
     `name` is the tar's name, a class or a split. A member may lie in one of `folders`, or in none. Raises SourceError
     for an image that does not belong in the tar, and for a key that occurs twice. Other files are problems.
@@ -56,29 +67,26 @@ def list_images(path: str, name: str, start: int, size: int, rule: NameRule, fol
     endings: dict[str, str] = {}
     others: list[str] = []
     junk = JunkCount(rule)
-    if not start:
-        refuse_packed(path)
-    with open(path, "rb", buffering=0, opener=open_regular) as file:
-        if os.pread(file.fileno(), 8, start).startswith(tuple(COMPRESSIONS)):
-            raise refusal(archive, start, "it is compressed, and images are read from where they lie in it", UNPACK)
-        for member in tar_members(reader(file.fileno()), start, start + size, archive):
-            folder, base = place_of(member, archive)
-            its_kind = junk.kind(folder, base)
-            if its_kind is NameKind.JUNK:
-                continue
-            if its_kind is not NameKind.IMAGE:
-                others.append(member.name)
-                continue
-            key, ending = os.path.splitext(base)
-            if (folder and folder not in folders) or not fits(key):
-                detail = f"{member.name} does not belong in this archive"
-                raise refusal(archive, member.offset, detail, UNPACK)
-            if key in sizes:
-                raise refusal(archive, member.offset, f"{member.name} occurs twice", UNPACK)
-            sizes[key] = member.size
-            extents[key] = (member.data,)
-            if ending != usual:
-                endings[key] = ending
+    if read(start, 8).startswith(tuple(COMPRESSIONS)):
+        raise refusal(archive, start, "it is compressed, and images are read from where they lie in it", UNPACK)
+    for member in tar_members(read, start, end, archive):
+        folder, base = place_of(member, archive)
+        its_kind = junk.kind(folder, base)
+        if its_kind is NameKind.JUNK:
+            continue
+        if its_kind is not NameKind.IMAGE:
+            others.append(member.name)
+            continue
+        key, ending = os.path.splitext(base)
+        if (folder and folder not in folders) or not fits(key):
+            detail = f"{member.name} does not belong in this archive"
+            raise refusal(archive, member.offset, detail, UNPACK)
+        if key in sizes:
+            raise refusal(archive, member.offset, f"{member.name} occurs twice", UNPACK)
+        sizes[key] = member.size
+        extents[key] = (member.data,)
+        if ending != usual:
+            endings[key] = ending
     return Contents(
         Place(path, path),
         name,

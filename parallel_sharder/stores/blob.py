@@ -193,12 +193,13 @@ class ZipEntry(NamedTuple):
 
 def make_blob(place: Place, name: str, length: int, extent: Sequence[int] = ()) -> Blob:
     """Return the blob `name` of `length` bytes at `place`; `extent` is its row of Part.extent, () for loose files."""
-    if not extent:
+    if not extent or extent[0] < 0:
         return LooseFile(f"{place.path}/{name}", length)
-    if len(extent) < 3:
-        return Stretch(place.path, extent[0], length, f"{place.name}:{name}")
+    path = f"{place.name}{name}" if place.name.endswith("/") else f"{place.name}:{name}"  # a staged file was loose
+    if len(extent) < 3 or extent[2] < 0:
+        return Stretch(place.path, extent[0], length, path)
     offset, packed, crc = extent
-    return ZipEntry(place.path, offset, packed, crc, length, f"{place.name}:{name}")
+    return ZipEntry(place.path, offset, packed, crc, length, path)
 
 
 def listed_blob(listing: Listing, part: Part, row: int) -> Blob | None:

@@ -188,6 +188,10 @@ class LocalStore:
             folder = os.path.dirname(folder)
         return int(psutil.disk_usage(folder).free)
 
+    def is_same_disk(self, folder: str, other: str) -> bool:
+        """As Store says."""
+        return os.stat(_nearest(folder)).st_dev == os.stat(_nearest(other)).st_dev
+
     def keeps_names(self, path: str) -> bool:
         """As Store says: the file system can link files, or rename them without replacing others."""
         return durable.keeps_names(path)

@@ -261,5 +261,8 @@ class Store(Protocol):
     def free_bytes(self, folder: str) -> int:
         """Return how many bytes can be written in `folder`, or in the nearest existing folder above it."""
 
+    def is_same_disk(self, folder: str, other: str) -> bool:
+        """Return whether two folders, or the nearest existing folders above them, share their free space."""
+
     def keeps_names(self, path: str) -> bool:
         """Return whether a file can get a name without replacing a file that gets the name at the same moment."""

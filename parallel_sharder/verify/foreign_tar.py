@@ -13,7 +13,7 @@ import tarfile
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from parallel_sharder.sources.packed import COMPRESSIONS
+from parallel_sharder.stores.packing import COMPRESSIONS
 from parallel_sharder.tar.fields import BLOCK_BYTES, MAGIC, PREFIX, SIZE, VERSION
 from parallel_sharder.text import counted, size
 from parallel_sharder.verify.deviations import Deviations, EnoughError

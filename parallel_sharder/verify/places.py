@@ -19,8 +19,8 @@ from parallel_sharder.catalog.sets import CountedShard, FoundSet, State, sets_in
 from parallel_sharder.errors import DestinationError
 from parallel_sharder.globs import expanded, glob_of, has_shard_ending, is_glob
 from parallel_sharder.pattern import COMPRESSIONS, ShardPattern, is_pattern, shard_name
-from parallel_sharder.sources.packed import COMPRESSIONS as PROGRAMS
 from parallel_sharder.stores import store_of
+from parallel_sharder.stores.packing import COMPRESSIONS as PROGRAMS
 
 _KINDS = ", ".join(f"*{ending}" for ending in COMPRESSIONS)
 

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from parallel_sharder.options import IMAGENET_LAYOUTS
-from parallel_sharder.sources.imagenet import kaggle_tree, kaggle_zip, official, tree
+from parallel_sharder.sources.downloads import official_name
+from parallel_sharder.sources.imagenet import hub, kaggle_tree, kaggle_zip, official, tree
 from parallel_sharder.sources.imagenet.glance import seen_in
 from parallel_sharder.sources.imagenet.layout import Layout
+from parallel_sharder.sources.imagenet.published import MD5
 from parallel_sharder.stores.regular import kind_at
 
 
@@ -30,7 +32,13 @@ class _Module(Protocol):
         """Return the layout with its images at `images`."""
 
 
-_MODULES: dict[str, _Module] = dict(zip(IMAGENET_LAYOUTS, (tree, kaggle_tree, official, kaggle_zip), strict=True))
+_MODULES: dict[str, _Module] = dict(zip(IMAGENET_LAYOUTS, (tree, kaggle_tree, official, kaggle_zip, hub), strict=True))
+
+
+def is_download(path: str) -> bool:
+    """Return whether the file has the name of an archive of ImageNet, also of one that somebody has compressed."""
+    name = official_name(path)
+    return name in hub.NAMES or name in MD5 or any(name.startswith(f"{official}.") for official in MD5)
 
 
 class ImagePlace(NamedTuple):

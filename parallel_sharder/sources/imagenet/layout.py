@@ -13,10 +13,11 @@ from pathlib import Path
 
 from parallel_sharder.errors import SourceError
 from parallel_sharder.options import SPLITS
+from parallel_sharder.sources.downloads import official_name
 from parallel_sharder.sources.imagenet.classes import ClassList
 from parallel_sharder.sources.imagenet.list_places import ListPlaces
-from parallel_sharder.sources.packed import is_gzip
 from parallel_sharder.sources.small_files import InTar, InZip
+from parallel_sharder.stores.packing import is_gzip
 
 _DEVKIT = "ILSVRC2012_devkit"
 """How the names of devkits' folders begin."""
@@ -29,7 +30,8 @@ class Layout:
     `images` is a folder or an archive that holds the images, in class folders or flat. `annotations` is a folder or an
     archive of annotations, or None. If `xml_given` is True, the user has named it, and annotations beside the images
     are not used. `class_list` is a class list in one of the forms of list_places, or the table in this package; it is
-    None for test. `val_labels` are the places where the labels of a flat val folder can lie.
+    None for test. `val_labels` are the places where the labels of a flat val folder can lie. `has_classes_in_names`
+    says of archives that the last part of each image's name is its class; `further_archives` hold images too.
     """
 
     name: str
@@ -40,16 +42,28 @@ class Layout:
     class_list: ClassList | None
     val_labels: ListPlaces
     wants_annotations: bool = True
+    has_classes_in_names: bool = False
+    further_archives: tuple[Path, ...] = ()
 
     def without_annotations(self) -> Layout:
         """Return this layout without annotations, even if some exist."""
         return dataclasses.replace(self, annotations=None, wants_annotations=False)
 
     @property
+    def image_archives(self) -> tuple[str, ...]:
+        """The paths of the archives that hold the images; none if a folder holds them."""
+        return () if self.images.is_dir() else tuple(map(str, (self.images, *self.further_archives)))
+
+    @property
+    def is_zip(self) -> bool:
+        """Whether the images are in a zip, whose directory says where they are."""
+        return official_name(self.images).endswith(".zip")
+
+    @property
     def archives(self) -> tuple[str, ...]:
-        """The paths of `images` and `annotations` if they are archives, each once."""
-        both = [path for path in (self.images, self.annotations) if path is not None and not path.is_dir()]
-        return tuple(dict.fromkeys(map(str, both)))
+        """The paths of the archives of images and annotations, each once."""
+        annotations = [self.annotations] if self.annotations is not None and not self.annotations.is_dir() else []
+        return tuple(dict.fromkeys((*self.image_archives, *map(str, annotations))))
 
     @property
     def downloads(self) -> list[Path]:

@@ -25,7 +25,7 @@ from parallel_sharder.sources.imagenet.names import EXPECTED, packed_class
 from parallel_sharder.sources.imagenet.official import IMAGES
 from parallel_sharder.sources.imagenet.published import MD5
 from parallel_sharder.sources.names import junk
-from parallel_sharder.sources.packed import COMPRESSIONS
+from parallel_sharder.stores.packing import COMPRESSIONS
 
 LEVELS, FOLDERS_LIMIT = 3, 300
 """How many levels below a folder, and how many folders, are looked at. More would be slow on a network's disk."""

@@ -1,7 +1,7 @@
 """The layout official archives: `ILSVRC2012_img_train.tar` and the others as they are downloaded, in one folder.
 
-Only annotations are unpacked. A devkit and annotations may also lie unpacked beside the archives, as in the classic
-tree.
+Annotations are unpacked, and archives of images that somebody has compressed. A devkit and annotations may also lie
+unpacked beside the archives, as in the classic tree.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from parallel_sharder.sources.imagenet.published import MD5
 from parallel_sharder.sources.imagenet.tree import layout_around
 
 NAME = "official archives"
+
+_COMPRESSED = ("", ".gz", ".bz2", ".xz", ".zst")
+"""What users append to the names of archives that they have compressed. They save a hundredth, and take hours."""
 
 IMAGES = {
     "train": ("ILSVRC2012_img_train.tar",),
@@ -30,7 +33,7 @@ ANNOTATIONS = {
 
 def places(root: Path, split: str) -> list[Path]:
     """Return the images' place: the first of the known archives that exists, or the first one if none does."""
-    paths = downloaded(root, *IMAGES[split])
+    paths = downloaded(root, *(name + ending for name in IMAGES[split] for ending in _COMPRESSED))
     return [next((path for path in paths if os.path.isfile(path)), paths[0])]
 
 

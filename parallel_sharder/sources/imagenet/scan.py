@@ -7,6 +7,7 @@ image by its folder or by val's labels. If both exist, they are compared, and a 
 from __future__ import annotations
 
 import dataclasses
+import os
 
 import numpy as np
 
@@ -49,7 +50,7 @@ def scan(
     same key, for a named tree without an annotation of any image, for a damaged archive, for labels that val_labels
     refuses, and for labels that contradict the class folders.
     """
-    known = {} if index is None else {index.archive.path: index.archive}
+    known = {} if index is None else index.archives
     archives = tuple(known.get(path) or archive_at(path) for path in layout.archives)
     survey = survey_images(layout, classes, engine, progress, index)
     images = Files.gather(
@@ -103,13 +104,19 @@ def _annotations(layout: Layout, survey: Survey, images: Files, engine: Engine, 
 
 def _found(layout: Layout, listing: Listing, annotations: Annotations) -> tuple[tuple[str, str], ...]:
     """Return what was found and where, each with a name."""
-    found = [("layout", f"{layout.name}, {layout.split} images in {layout.images}")]
+    found = [("layout", f"{layout.name}, {layout.split} images in {_images_in_words(layout)}")]
     if listing.classes:
         present = len(np.unique(listing.class_index))
         found.append(("classes", f"{present:,} of the {len(listing.classes):,} in {layout.class_list}"))
     count = np.count_nonzero(listing.part(Role.ANNOTATION).size >= 0)
     where = f"{count:,} of {counted(len(listing), 'image')}, {annotations.where}" if count else "none found"
     return (*found, ("annotations", where if layout.wants_annotations else annotations.where))
+
+
+def _images_in_words(layout: Layout) -> str:
+    """Return where the images are: one place, or the first of several archives and the names of the others."""
+    others = [os.path.basename(path) for path in layout.image_archives[1:]]
+    return f"{layout.images}{' and ' if others else ''}{', '.join(others)}"
 
 
 def _class_index(

@@ -6,6 +6,7 @@ It also holds the spool for annotations, keeps the index of the images' archive,
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 from parallel_sharder.engines.engine import Engine
@@ -16,8 +17,10 @@ from parallel_sharder.sources.imagenet.checksums import check_archives
 from parallel_sharder.sources.imagenet.classes import read_classes
 from parallel_sharder.sources.imagenet.layouts import find_layout
 from parallel_sharder.sources.imagenet.scan import scan
+from parallel_sharder.sources.imagenet.survey import survey_through
 from parallel_sharder.sources.source import SourceOptions
 from parallel_sharder.sources.spool import Scratch, SpooledSource
+from parallel_sharder.stores.packing import is_packed
 
 
 class ImageNetSource(SpooledSource):
@@ -34,12 +37,19 @@ class ImageNetSource(SpooledSource):
         self._index: ArchiveIndex | None = None
         self._archives: tuple[Archive, ...] = ()
 
+    @property
+    def packed(self) -> Sequence[str]:
+        """As Source says."""
+        return [path for path in self._layout.image_archives if is_packed(path)]
+
     def scan(self, engine: Engine, monitor: Monitor, scratch: Scratch) -> Listing:
         """Return the Listing, as Source says. With `check_archives`, archives are first compared with their MD5."""
         layout, index_path = self._layout, scratch.index_path
         checked = check_archives(layout, monitor.working) if self._options.check_archives else ()
-        if index_path is not None and not layout.images.is_dir():
-            self._index = ArchiveIndex(index_path, archive_at(str(layout.images)), layout.split)
+        if layout.image_archives:
+            self._index = ArchiveIndex(index_path, [*map(archive_at, layout.image_archives)], layout.split)
+            if self._index.contents is None and (self.packed or (scratch.stage.folder and not layout.is_zip)):
+                self._index.contents = survey_through(layout, scratch.stage, engine, monitor)
         spool = self._take_spool(scratch, needed=layout.needs_spool)
         classes = read_classes(layout.class_list, self._options.labels or "devkit") if layout.class_list else ()
         listing = scan(layout, classes, engine, monitor.scanning, spool, self._index)

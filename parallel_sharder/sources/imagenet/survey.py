@@ -16,12 +16,13 @@ from functools import partial
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import SourceError, unreadable
 from parallel_sharder.kinds import Kind
-from parallel_sharder.model import Place, Problem
-from parallel_sharder.sources.archive_index import ArchiveIndex
-from parallel_sharder.sources.contents import NO_FILES, Contents
-from parallel_sharder.sources.downloads import official_name
+from parallel_sharder.model import Problem
+from parallel_sharder.monitor.monitor import Monitor
+from parallel_sharder.sources.archive_index import ArchiveIndex, archive_at
+from parallel_sharder.sources.contents import Contents
 from parallel_sharder.sources.folders import list_folder, stray_folders, unread_images, with_nested
 from parallel_sharder.sources.imagenet.another_split import is_another_split
+from parallel_sharder.sources.imagenet.archives import beside_classes, inner_archives, listing_of
 from parallel_sharder.sources.imagenet.classes import Synset
 from parallel_sharder.sources.imagenet.kaggle_contents import list_zip
 from parallel_sharder.sources.imagenet.layout import Layout
@@ -33,20 +34,18 @@ from parallel_sharder.sources.imagenet.names import (
     packed_class,
 )
 from parallel_sharder.sources.imagenet.published import train_counts
-from parallel_sharder.sources.names import JunkCount, NameKind, NameRule, is_archive
+from parallel_sharder.sources.names import JunkCount, NameRule, is_archive
 from parallel_sharder.sources.packed import refuse_packed
+from parallel_sharder.sources.passage import Passage, passed
 from parallel_sharder.sources.survey import ScanProgress, Survey, list_class_folders, results_of
 from parallel_sharder.sources.tar_contents import (
-    UNPACK,
-    inner_archive_patterns,
     list_annotations,
     list_images,
     packed_images,
-    place_of,
 )
+from parallel_sharder.staging.stage import Stage
 from parallel_sharder.stores.regular import open_regular
-from parallel_sharder.tar.headers import reader, tar_members
-from parallel_sharder.tar.member_header import refusal
+from parallel_sharder.tar.headers import reader
 from parallel_sharder.text import counted, first_few
 
 
@@ -74,6 +73,26 @@ def survey_images(
     return found
 
 
+def survey_through(layout: Layout, stage: Stage, engine: Engine, monitor: Monitor) -> list[Contents]:
+    """Return the contents of the images' archives, each of which is read through once, and copied to the stage.
+
+    Raises SourceError for what `survey_images` refuses, but for unknown classes, which it refuses later.
+    """
+    archives = [archive_at(path) for path in layout.image_archives]
+    try:
+        copyings = stage.copyings(archives)
+    except OSError as error:
+        raise unreadable(error.filename, error) from error
+    passages = [
+        Passage(
+            copying,
+            listing_of(copying.archive.path, layout.split, has_classes_in_names=layout.has_classes_in_names),
+        )
+        for copying in copyings
+    ]
+    return [contents for found in passed(passages, engine, monitor) for contents in found]
+
+
 def survey_annotations(layout: Layout, engine: Engine, spool: str | None) -> tuple[list[Contents], list[Problem]]:
     """Return the contents and problems of the layout's annotations; compressed ones are unpacked to `spool`."""
     path = str(layout.annotations)
@@ -91,53 +110,26 @@ def _list_packed(layout: Layout, classes: tuple[Synset, ...], engine: Engine, pr
     """Return the contents of the images' archive. If it holds archives of classes, each of them is a task."""
     path, split = str(layout.images), layout.split
     try:
-        if official_name(path).endswith(".zip"):
+        if layout.is_zip:
             [contents] = results_of([partial(list_zip, path, split)], engine, path, progress)
             return list(contents)
         if split != "train":
             size = os.path.getsize(path)
             task = partial(list_images, path, split, 0, size, name_rule(split), (split,))
             return results_of([task], engine, path, progress)
-        inner, junk = _inner_archives(path, name_rule(split))
-        _refuse_unknown([wnid for wnid, _, _ in inner], layout, classes)
+        refuse_packed(path)
+        junk = JunkCount(name_rule(split))
+        with open(path, "rb", buffering=0, opener=open_regular) as file:
+            inner = [*inner_archives(reader(file.fileno()), os.fstat(file.fileno()).st_size, path, junk)]
+        _refuse_unknown([each.wnid for each in inner], layout, classes)
         tasks = [
             partial(list_images, path, wnid, start, size, name_rule(split, wnid), (wnid,))
-            for wnid, start, size in inner
+            for wnid, start, size in sorted(inner)
         ]
-        beside = Contents(Place(path, path), "", NO_FILES, NO_FILES, junk=junk.counts)
+        beside = beside_classes(path, junk)
         return [beside, *results_of(tasks, engine, path, progress)]
     except OSError as error:
         raise unreadable(path, error) from error
-
-
-def _inner_archives(path: str, rule: NameRule) -> tuple[list[tuple[str, int, int]], JunkCount]:
-    """Return the class, offset and size of each class's archive in the tar at `path`, sorted, and the junk in the tar.
-
-    Raises SourceError if the tar holds anything else, or a class twice.
-    """
-    found: dict[str, tuple[str, int, int]] = {}
-    plain, packed = inner_archive_patterns(rule)
-    junk = JunkCount(rule)
-    refuse_packed(path)
-    with open(path, "rb", buffering=0, opener=open_regular) as file:
-        read = reader(file.fileno())
-        for member in tar_members(read, 0, os.fstat(file.fileno()).st_size, path):
-            if junk.kind(*place_of(member, path)) is NameKind.JUNK:
-                continue
-            match = plain.fullmatch(member.name)
-            if match is None:
-                remedy = "Inner archives must not be compressed. " if packed.fullmatch(member.name) else ""
-                raise refusal(
-                    path,
-                    member.offset,
-                    f"{member.name} is not the archive of a class, <wnid>.tar, which is all that this "
-                    "archive should hold",
-                    remedy + UNPACK,
-                )
-            if match[1] in found:
-                raise refusal(path, member.offset, f"{member.name} occurs twice", UNPACK)
-            found[match[1]] = match[1], member.data, member.size
-    return sorted(found.values()), junk
 
 
 def _image_folders(layout: Layout, classes: tuple[Synset, ...], engine: Engine, progress: ScanProgress) -> Survey:

@@ -1,0 +1,61 @@
+"""Passages: archives of the source are read through, each by one worker, listed meanwhile, and copied to the stage.
+
+Compressed archives can be read in no other way, and archives on a disk that seeks should not be. A passage is a Copying
+and the function that lists the archive's members by a Read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+from parallel_sharder.engines.engine import Engine
+from parallel_sharder.engines.limits import explain
+from parallel_sharder.engines.progress import Progress
+from parallel_sharder.errors import Death, SharderError
+from parallel_sharder.monitor.monitor import Monitor
+from parallel_sharder.staging.copy import Copying
+from parallel_sharder.staging.through import through
+
+_TICK_SECONDS = 0.1
+_MEGABYTE = 10**6
+
+
+class Passage(NamedTuple):
+    """An archive and the function that lists it, which is called with its Read and its size, None if not known."""
+
+    copying: Copying
+    listing: partial[Any]
+
+
+def passed(passages: Sequence[Passage], engine: Engine, monitor: Monitor) -> list[Any]:
+    """Return what the functions have returned, in the order of the passages, when all archives were read through.
+
+    Of several errors, that of the first passage is raised. Raises Death if a worker dies.
+    """
+    total = max(1, sum(passage.copying.archive.size for passage in passages) // _MEGABYTE)
+    doing = "staging MB" if passages and passages[0].copying.path else "reading MB"
+    results: dict[Passage, Any] = {}
+    done_bytes = 0
+    for outcomes, _ in engine.run(pass_through, passages).rounds(_TICK_SECONDS):
+        for passage, result, _ in outcomes:
+            if isinstance(result, Death):
+                raise result
+            results[passage] = result
+            done_bytes += passage.copying.archive.size
+        monitor.working(doing, min(total, (done_bytes + engine.told()[1]) // _MEGABYTE), total)
+    for passage in passages:
+        if isinstance(results[passage], Exception):
+            raise results[passage]
+    return [results[passage] for passage in passages]
+
+
+def pass_through(passage: Passage, progress: Progress) -> Any:
+    """Return what the function of a passage returns or, as a value, the error that stops it."""
+    try:
+        with through(passage.copying, progress) as (read, end):
+            return passage.listing(read, end)
+    except SharderError as error:
+        explain(error)  # the error may cross to another process, where it has no cause any more
+        return error

@@ -1,0 +1,229 @@
+"""The stage: the folder of a run's staging files, on a disk that gives bytes in any order at once.
+
+`Stage.filled` copies the files of a Listing there, on the workers, and returns the Listing with the places of the
+copies. Whole stretches that an earlier run has left are kept. When the set is published, the files that it used are
+removed, unless they are to serve the next split or seed. No run removes files that another run uses.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from types import TracebackType
+from typing import NamedTuple, Self, TypeVar
+
+from parallel_sharder.engines.engine import Engine
+from parallel_sharder.engines.progress import Progress
+from parallel_sharder.errors import Death, DestinationError, unwritable
+from parallel_sharder.model import Archive, Listing
+from parallel_sharder.monitor.monitor import Monitor
+from parallel_sharder.staging.copy import (
+    SUFFIXES as COPY_SUFFIXES,
+)
+from parallel_sharder.staging.copy import (
+    Copying,
+    check,
+    checks_of,
+    copied_bytes,
+    copying,
+    paths_of,
+)
+from parallel_sharder.staging.stretch import SUFFIX, Staged, read_notes, stage
+from parallel_sharder.staging.stretches import Files
+from parallel_sharder.staging.through import copy_through
+from parallel_sharder.stores import store_of
+from parallel_sharder.stores.packing import is_packed
+from parallel_sharder.stores.store import Store
+from parallel_sharder.stores.use import Use
+from parallel_sharder.text import counted, size
+
+TICK_SECONDS = 0.1
+"""How often progress is told."""
+
+_NAMES = rf"[0-9a-f]{{32}}\{SUFFIX}"
+_MEGABYTE = 10**6
+
+
+class StageRoom(NamedTuple):
+    """The room for a stage in `folder`, in bytes: needed at least, and free. The shards may take theirs beside it."""
+
+    folder: str
+    needed_bytes: int
+    free_bytes: int
+    is_beside_shards: bool
+
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Stage:
+    """The stage in `folder`, as a context manager: inside the block, no other run removes the files that it uses.
+
+    Without a folder, nothing is staged. A folder that `is_own` has the files of this set alone. With `keep`, they stay
+    when the set is published. With `is_shared`, several hosts fill the stage and read from it.
+    """
+
+    def __init__(self, folder: str | None, *, is_own: bool, keep: bool = False, is_shared: bool = False) -> None:
+        self.folder = folder or ""
+        self._is_own = is_own
+        self._keep = keep
+        self._is_shared = is_shared
+        self._use: Use | None = None
+        self._is_open = False
+        self._fresh: set[str] = set()
+        self._exits = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._exits.close()
+
+    def copyings(self, archives: Sequence[Archive]) -> list[Copying]:
+        """Return how these archives are copied to the stage while they are read; without a folder they are only read.
+
+        Raises OSError if an archive cannot be read, and DestinationError if there is too little room.
+        """
+        found = [copying(archive, self.folder) for archive in archives]
+        if self.folder:
+            self._open()
+            self._refuse_full(sum(each.archive.size - copied_bytes(each.path) for each in found), 0, self.folder)
+            self._fresh |= {each.path for each in found if not self._store.is_file(each.path)}
+        return found
+
+    def filled(self, listing: Listing, engine: Engine, monitor: Monitor, shard_bytes: int, dest: str) -> Listing:
+        """Return the listing with its files in the stage, where they are copied unless an earlier run has done that.
+
+        Without a folder it is returned as it is. `shard_bytes` are to be written to the folder `dest` later. Raises
+        DestinationError if there is too little room or the stage cannot be written, and Death if a worker dies.
+        """
+        if not self.folder:
+            return listing
+        self._open()
+        with self._store.lock(self.folder, monitor.waiting, across_hosts=self._is_shared):
+            self._store.remove_partials(self.folder, _NAMES)
+            listing = self._with_copies(listing, engine, monitor)
+            files = Files.of(listing, lambda place: os.path.dirname(place.path) not in (self.folder, dest))
+            stretches = [*files.stretches(self.folder, is_checked=not self._is_shared)]
+            there = sum(stretch.total_bytes for stretch in stretches if read_notes(stretch.path) is not None)
+            self._refuse_full(files.total_bytes - there, shard_bytes, dest)
+            staged = self._done(stage, {stretch: stretch.total_bytes for stretch in stretches}, engine, monitor)
+        self._tell(listing, files, staged, monitor)
+        return files.moved(staged)
+
+    def room_for(self, listing: Listing, dest: str) -> StageRoom | None:
+        """Return the room that the stage of this listing takes; None without a folder. `dest` is the shards' folder."""
+        if not self.folder:
+            return None
+        packed = [archive for archive in listing.archives if is_packed(archive.path)]
+        files = Files.of(listing, lambda place: place.path not in {archive.path for archive in packed})
+        needed = sum(archive.size for archive in packed) + files.total_bytes
+        free = self._store.free_bytes(self.folder)
+        return StageRoom(self.folder, needed, free, self._store.is_same_disk(self.folder, dest))
+
+    def _with_copies(self, listing: Listing, engine: Engine, monitor: Monitor) -> Listing:
+        """Return the listing with the places of the archives that were copied as a whole, or have to be."""
+        copyings = [copying(archive, self.folder) for archive in listing.archives]
+        there = [each for each in copyings if self._store.is_file(each.path)]
+        if not self._is_shared:
+            tasks = {task: task.bytes for each in there if each.path not in self._fresh for task in checks_of(each)}
+            for path in {task.path for task, is_whole in self._done(check, tasks, engine, monitor) if not is_whole}:
+                self._store.remove(path)
+        missing = [each for each in copyings if each.packing and not self._store.is_file(each.path)]
+        self._done(copy_through, {each: each.archive.size for each in missing}, engine, monitor)
+        copies = {each.archive.path: each.path for each in copyings if self._store.is_file(each.path)}
+        places = (place._replace(path=copies.get(place.path, place.path)) for place in listing.places)
+        return dataclasses.replace(listing, places=tuple(places))
+
+    def remove(self, listing: Listing, noticed: Callable[[str], None]) -> None:
+        """Remove the files of this listing, because the set is published; `noticed` is told if they stay."""
+        if not self.folder or not self._store.is_folder(self.folder):
+            return
+        self._open()  # an earlier run may have been killed while it removed them
+        names = {name for name in self._store.names(self.folder) if name.endswith((SUFFIX, *COPY_SUFFIXES))}
+        if not self._is_own:
+            used = {path for archive in listing.archives for path in paths_of(copying(archive, self.folder).path)}
+            used.update(stretch.path for stretch in Files.of(listing, lambda _: True).stretches(self.folder))
+            names &= {*map(os.path.basename, used)}
+        if not names:
+            return
+        if self._keep:
+            noticed(f"{self.folder} keeps what was staged, as --keep-stage asks; remove it when it serves no more")
+        elif self._use is not None and not self._use.is_alone():
+            noticed(f"{self.folder} keeps what was staged, because another run uses the folder; remove it afterwards")
+        else:
+            for name in names:
+                self._store.remove(os.path.join(self.folder, name))
+
+    @property
+    def _store(self) -> Store:
+        return store_of(self.folder)
+
+    def _tell(self, listing: Listing, files: Files, staged: Sequence[Staged], monitor: Monitor) -> None:
+        """Say what lies in the stage."""
+        copies = {place.path for place in listing.places if os.path.dirname(place.path) == self.folder}
+        copied_bytes = sum(map(self._store.size, copies))
+        what = [counted(len(copies), "archive")] if copies else []
+        what += [counted(len(files.row), "file")] if len(files.row) else []
+        words = f"staged {' and '.join(what)}, {size(files.total_bytes + copied_bytes)}, in {self.folder}"
+        kept = sum(each.was_there for each in staged)
+        if kept:
+            words += f"; {kept:,} of {counted(len(staged), 'stretch', 'stretches')} kept from an earlier run"
+        monitor.noticed(words)
+
+    def _open(self) -> None:
+        """Make the folder, and begin its use. What is made is removed at the end of the block, if it is empty."""
+        if self._is_open:
+            return
+        self._is_open = True
+        try:
+            made = self._store.make_folder(self.folder)
+            self._exits.callback(self._store.remove_folders, [self.folder] if self._is_own else made)
+            if not self._is_own:
+                self._use = Use(self.folder)
+                self._exits.callback(self._use.close)
+        except OSError as error:
+            raise unwritable(self.folder, error, "Mend that, or name another folder with --stage.") from error
+
+    def _refuse_full(self, needed_bytes: int, shard_bytes: int, dest: str) -> None:
+        """Raise DestinationError if the stage has no room; shards need room beside it if they are on the same disk."""
+        free = self._store.free_bytes(self.folder)
+        is_same = self._store.is_same_disk(self.folder, dest)
+        needed = needed_bytes + (shard_bytes if is_same else 0)
+        if free < needed:
+            shards = f", and the shards on the same disk up to {shard_bytes:,}" if is_same else ""
+            raise DestinationError(
+                f"{self.folder} has {counted(free, 'byte')} free, and staging needs {needed_bytes:,}{shards}. Make "
+                f"{counted(needed - free, 'byte')} of room, or name a folder on another disk with --stage."
+            )
+
+    def _done(
+        self, function: Callable[[T, Progress], R], tasks: Mapping[T, int], engine: Engine, monitor: Monitor
+    ) -> list[R]:
+        """Return the results of the function for the tasks, in order; each task has so many bytes."""
+        results: dict[T, R] = {}
+        done_bytes, total = 0, max(1, sum(tasks.values()) // _MEGABYTE)
+        try:
+            for outcomes, _ in engine.run(function, tasks).rounds(TICK_SECONDS):
+                for task, result, _ in outcomes:
+                    if isinstance(result, Death):
+                        raise result
+                    results[task] = result
+                    done_bytes += tasks[task]
+                monitor.working("staging MB", min(total, (done_bytes + engine.told()[1]) // _MEGABYTE), total)
+        except BaseException:
+            engine.stop()
+            with contextlib.suppress(OSError):
+                self._store.remove_partials(self.folder, _NAMES)
+            raise
+        return [results[task] for task in tasks]
+
+
+NO_STAGE = Stage(None, is_own=False)
+"""The stage without a folder, in which nothing is staged."""

@@ -1,0 +1,225 @@
+"""Through an archive: it is read from front to back, once, and copied to the stage on the way.
+
+`through` yields a Read, by which the members of the archive are listed meanwhile. Reading, listing and writing each
+have a thread, so that a disk is not idle while another works.
+"""
+
+from __future__ import annotations
+
+import bz2
+import contextlib
+import lzma
+import os
+import zlib
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Any
+
+from parallel_sharder.engines.progress import Progress
+from parallel_sharder.errors import SourceError, StoppedError, unreadable, unwritable
+from parallel_sharder.staging import copy as copies
+from parallel_sharder.staging.copy import Copy, Copying
+from parallel_sharder.stores import store_of
+from parallel_sharder.stores.regular import open_regular
+from parallel_sharder.tar.headers import reader
+from parallel_sharder.tar.member_header import Read, refusal
+
+CHUNKS_AHEAD = 4
+CHUNKS_BEHIND = 8
+"""How many chunks wait to be listed, and to be written: enough that the source is read on while the stage is synced."""
+
+
+@contextlib.contextmanager
+def through(copying: Copying, progress: Progress) -> Iterator[tuple[Read, int | None]]:
+    """Yield the Read of an archive and its size, None if it is not known; at the end of the block the copy is whole.
+
+    The archive is read at most once, and from front to back; what an earlier run has copied is read from the copy. If
+    the block raises, what is copied stays. `progress` is told the bytes of the archive that were read. Raises
+    SourceError if the archive cannot be read or changes meanwhile, DestinationError if the copy cannot be written, and
+    StoppedError if `progress` says that the run is stopped.
+    """
+    path = copying.path
+    if path and store_of(path).is_file(path):
+        with store_of(path).open(path) as file:
+            yield reader(file.fileno()), os.fstat(file.fileno()).st_size
+        return
+    with ExitStack() as exits:
+        copy = exits.enter_context(_opened(copying, progress)) if path else None
+        front = exits.enter_context(_Front(copying, copy, progress))
+        yield front, None if copying.packing else copying.archive.size
+        front.finish()
+
+
+def copy_through(copying: Copying, progress: Progress) -> None:
+    """Copy an archive, as `through` does, without a look at its members."""
+    with through(copying, progress):
+        pass
+
+
+class _Front:
+    """The Read of an archive that is read from front to back, and written to `copy` if that is not None."""
+
+    def __init__(self, copying: Copying, copy: Copy | None, progress: Progress) -> None:
+        self._name = copying.archive.path
+        self._copying, self._copy, self._progress = copying, copy, progress
+        self._start, self._chunk = 0, b""
+        self._kept = copy.kept_bytes if copy is not None else 0
+        self._reading, self._writing = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
+        self._ahead: deque[Future[tuple[bytes, int]]] = deque()
+        self._behind: deque[Future[None]] = deque()
+
+    def __enter__(self) -> _Front:
+        chunks = _chunks(self._copying, self._copy)
+        self._next: Callable[[], tuple[bytes, int]] = lambda: next(chunks, (b"", 0))
+        self._ahead.extend(self._reading.submit(self._next) for _ in range(CHUNKS_AHEAD))
+        self._close = chunks.close
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._reading.shutdown(cancel_futures=True)
+        self._writing.shutdown(cancel_futures=True)
+        self._close()
+
+    def __call__(self, offset: int, size: int) -> bytes:
+        """Return bytes as Read says."""
+        if offset < self._start:
+            raise refusal(self._name, offset, "its headers point back, and it is only read forward")
+        while offset >= self._start + len(self._chunk):
+            if not self._advance():
+                return b""
+        at = offset - self._start
+        data = self._chunk[at : at + size]
+        if len(data) == size:
+            return data
+        # The rest lies in the next chunks. What was read last may be asked for again, so this chunk's rest is kept.
+        rest = self._chunk[at:]
+        while len(rest) < size and self._advance():
+            rest += self._chunk
+            self._start, self._chunk = self._start + len(self._chunk) - len(rest), rest
+        return rest[:size]
+
+    def finish(self) -> None:
+        """Read the rest, and make the copy whole. Raises SourceError if the archive has changed meanwhile."""
+        while self._advance():
+            pass
+        self._wait_for_writing(0)
+        archive = self._copying.archive
+        with contextlib.suppress(OSError):
+            status = os.stat(archive.path)
+            if (status.st_size, status.st_mtime_ns) == archive[1:]:
+                if self._copy is not None:
+                    self._write(self._copy.finish)
+                return
+        raise SourceError(
+            f"{archive.path} has changed while it was read. When nobody writes to it any more, type the same command "
+            "again."
+        )
+
+    def _advance(self) -> bool:
+        """Go on to the next chunk, and return whether there is one."""
+        if self._progress.stopped:
+            raise StoppedError
+        position = self._start + len(self._chunk)
+        chunk, read_bytes = self._ahead.popleft().result()
+        self._ahead.append(self._reading.submit(self._next))
+        if chunk and self._copy is not None and position >= self._kept:
+            self._behind.append(self._writing.submit(self._write, self._copy.write, chunk))
+            self._wait_for_writing(CHUNKS_BEHIND)
+        if chunk:
+            self._progress.tell(0, read_bytes)
+            self._start, self._chunk = position, chunk
+        return bool(chunk)
+
+    def _wait_for_writing(self, left: int) -> None:
+        while len(self._behind) > left:
+            self._behind.popleft().result()
+
+    def _write(self, do: Callable[..., None], *data: bytes) -> None:
+        try:
+            do(*data)
+        except OSError as error:
+            remedy = "Make room there, or name another folder with --stage; the same command continues."
+            raise unwritable(self._copying.path, error, remedy) from error
+
+
+def _opened(copying: Copying, progress: Progress) -> Copy:
+    try:
+        return Copy(copying.path, progress)
+    except OSError as error:
+        remedy = "Mend that, or name another folder with --stage."
+        raise unwritable(copying.path, error, remedy) from error
+
+
+def _chunks(copying: Copying, copy: Copy | None) -> Generator[tuple[bytes, int]]:
+    """Yield the bytes of the unpacked archive, chunk by chunk, each with how many bytes of the archive were read."""
+    path, position = copying.archive.path, 0
+    kept = copy.kept_bytes if copy is not None else 0
+    while copy is not None and position < kept:
+        data = copy.read(position)
+        position += len(data)
+        yield data, min(position, copying.archive.size)
+    try:
+        with open(path, "rb", buffering=0, opener=open_regular) as raw:
+            if not copying.packing:
+                raw.seek(kept)
+                while data := _read_all(raw, copies.CHUNK_BYTES):
+                    position += len(data)
+                    yield data, position
+                return
+            with _decompressor(copying.packing, raw, path) as stream:
+                position = 0
+                while data := _unpacked(stream, kept - position, path, position):
+                    position += len(data)
+                    if position > kept:
+                        yield data, raw.tell()
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def _read_all(raw: Any, size: int) -> bytes:
+    data = bytearray(size)
+    view, filled = memoryview(data), 0
+    while filled < size and (count := raw.readinto(view[filled:])):
+        filled += count
+    return bytes(view[:filled])
+
+
+def _unpacked(stream: Any, kept: int, path: str, position: int) -> bytes:
+    """Return the next bytes of a decompressed stream; of those that are `kept` already, no other ones."""
+    parts, left = [], min(kept, copies.CHUNK_BYTES) if kept > 0 else copies.CHUNK_BYTES
+    try:
+        while left and (part := stream.read(left)):
+            parts.append(part)
+            left -= len(part)
+    except (EOFError, OSError, zlib.error, lzma.LZMAError, *_errors()) as error:
+        raise refusal(path, position, f"it cannot be decompressed any further: {error}") from error
+    return b"".join(parts)
+
+
+def _errors() -> tuple[Any, ...]:
+    import zstandard
+    from isal import igzip_lib
+
+    return igzip_lib.IsalError, zstandard.ZstdError
+
+
+def _decompressor(packing: str, raw: Any, path: str) -> Any:
+    if packing == "gzip":
+        from isal import igzip
+
+        return igzip.IGzipFile(fileobj=raw)  # type: ignore[no-untyped-call]
+    if packing == "zstd":
+        import zstandard
+
+        return zstandard.ZstdDecompressor(max_window_size=1 << 31).stream_reader(
+            raw, read_across_frames=True, closefd=False
+        )
+    if packing == "bzip2":
+        return bz2.BZ2File(raw)
+    if packing == "xz":
+        return lzma.LZMAFile(raw)
+    raise SourceError(
+        f"{path} is compressed by {packing}, which this tool does not read. Decompress it once: {packing} -d {path}"
+    )

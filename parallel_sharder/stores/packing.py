@@ -1,0 +1,38 @@
+"""Packing: whether a file is compressed, which its first bytes say, whatever its name is."""
+
+from __future__ import annotations
+
+from parallel_sharder.stores.regular import open_regular
+
+COMPRESSIONS = {
+    b"\x1f\x8b": (".gz", "gzip"),
+    b"BZh": (".bz2", "bzip2"),
+    b"\xfd7zXZ\0": (".xz", "xz"),
+    b"\x28\xb5\x2f\xfd": (".zst", "zstd"),
+    b"\x04\x22\x4d\x18": (".lz4", "lz4"),
+}
+"""The first bytes of a compressed file, its usual ending, and the program that decompresses it with -d."""
+
+
+def packing_of(path: str) -> tuple[str, str] | None:
+    """Return the usual ending and the program of the compression of a file; None if it is not compressed."""
+    with open(path, "rb", buffering=0, opener=open_regular) as file:
+        begin = file.read(8)
+    return next((packing for magic, packing in COMPRESSIONS.items() if begin.startswith(magic)), None)
+
+
+def is_packed(path: str) -> bool:
+    """Return whether the file is compressed. False if it cannot be read."""
+    try:
+        return packing_of(path) is not None
+    except OSError:
+        return False
+
+
+def is_gzip(path: str) -> bool:
+    """Return whether the file is compressed by gzip, whatever its name is. False if it cannot be read."""
+    try:
+        packing = packing_of(path)
+    except OSError:
+        return False
+    return packing is not None and packing[1] == "gzip"

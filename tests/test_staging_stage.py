@@ -1,0 +1,298 @@
+"""The stage: a source that is copied to a fast disk first gives the same shards, whatever happens to the copies."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from parallel_sharder import Options, SharderError, VerifyOptions, convert, preview, verify_shards
+from parallel_sharder.monitor.recording import Recording
+from parallel_sharder.staging import copy, stretches
+from parallel_sharder.staging.stage import NO_STAGE
+from parallel_sharder.stores import durable
+from tests import made, made_layouts
+
+IMAGENET = ("tree", "archives", "kaggle", "zip")
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """ImageNet in four layouts, each in a folder of its name."""
+    top = tmp_path_factory.mktemp("sources")
+    made.classic_train(top / "tree")
+    made.official_archives(top / "archives", top / "tree")
+    made.kaggle(top / "kaggle")
+    made.kaggle_zip(top / "zip", top / "kaggle")
+    return top
+
+
+@pytest.fixture(autouse=True)
+def _small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is staged in this process has several pieces."""
+    for module, name, size in (
+        (stretches, "STRETCH_BYTES", 20_000), (copy, "STRETCH_BYTES", 20_000), (copy, "CHUNK_BYTES", 7_000),
+    ):  # fmt: skip
+        monkeypatch.setattr(module, name, size)
+
+
+def shards(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("*.tar"))}
+
+
+def converted(root: Path, out: Path, **choices: Any) -> dict[str, bytes]:
+    convert(Options(root=str(root), dest=str(out), **{"maxsize": "60KB", "workers": 0, **choices}))
+    return shards(out)
+
+
+def staged_names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("layout", IMAGENET)
+def test_same_shards(sources: Path, tmp_path: Path, layout: str, workers: int) -> None:
+    """They are those that are written without a stage; nothing of the stage stays, and nothing is written beside."""
+    plain = converted(sources / layout, tmp_path / "plain")
+    before = made_layouts.state(sources / layout)
+    stage = tmp_path / "fast" / "stage"
+    assert plain == converted(sources / layout, tmp_path / "staged", stage=stage, workers=workers)
+    assert (before, False) == (made_layouts.state(sources / layout), stage.exists())
+    manifest = (tmp_path / "staged" / "imagenet_train.json").read_bytes()
+    assert (tmp_path / "plain" / "imagenet_train.json").read_bytes() == manifest
+
+
+@pytest.mark.parametrize("layout", made_layouts.LAYOUTS)
+def test_same_shards_of_other_data_sets(tmp_path: Path, layout: str) -> None:
+    """Names with odd bytes, side files, rows of tables and samples of foreign shards are copied too."""
+    source = made_layouts.make(tmp_path, layout)
+    choices = {"root": source.root, "maxsize": "40KB", "workers": 0, **source.choices}
+    convert(Options(dest=str(tmp_path / "plain"), **choices))
+    convert(Options(dest=str(tmp_path / "staged"), stage=str(tmp_path / "stage"), **choices))
+    assert shards(tmp_path / "plain") == shards(tmp_path / "staged") != {}
+
+
+def test_on_another_disk(sources: Path, tmp_path: Path) -> None:
+    """The stage can lie on another file system than source and shards."""
+    stage = Path("/dev/shm") / f"stage-{os.getpid()}"
+    if os.stat("/dev/shm").st_dev == os.stat(tmp_path).st_dev:
+        pytest.skip("/dev/shm is no file system of its own")
+    plain = converted(sources / "tree", tmp_path / "plain")
+    assert plain == converted(sources / "tree", tmp_path / "staged", stage=stage)
+    assert not stage.exists()
+
+
+@pytest.mark.parametrize("ending", made.PACKED)
+def test_compressed_archives(sources: Path, tmp_path: Path, ending: str) -> None:
+    """An official archive that somebody has compressed is unpacked to a stage beside the shards, which then goes."""
+    root = tmp_path / "root"
+    shutil.copytree(sources / "archives", root)
+    plain = root / "ILSVRC2012_img_train.tar"
+    (root / f"{plain.name}.{ending}").write_bytes(made.PACKED[ending](plain.read_bytes()))
+    plain.unlink()
+    assert converted(sources / "archives", tmp_path / "plain") == converted(root, tmp_path / "packed")
+    beside = [".imagenet_train.index", ".imagenet_train.journal", "imagenet_train.json"]
+    assert beside == [name for name in staged_names(tmp_path / "packed") if not name.endswith(".tar")]
+
+
+def test_same_command_again(sources: Path, tmp_path: Path) -> None:
+    """It says that all is done, and stages nothing; the stage is filled again for many shards that are missing."""
+    root = made.hub(tmp_path / "hub", sources / "tree")
+    first = converted(root, tmp_path / "out")
+    recording = Recording()
+    convert(Options(root=str(root), dest=str(tmp_path / "out"), maxsize="60KB", workers=0), recording)
+    assert not [text for text in recording.notices if "staged" in text]
+    (tmp_path / "out" / "imagenet_train-000001.tar").unlink()
+    recording = Recording()
+    convert(Options(root=str(root), dest=str(tmp_path / "out"), maxsize="60KB", workers=0), recording)
+    assert [text for text in recording.notices if "staged 5 archives" in text]
+    assert first == shards(tmp_path / "out")
+
+
+@pytest.mark.parametrize("layout", ["tree", "archives"])
+def test_keep_stage(sources: Path, tmp_path: Path, layout: str) -> None:
+    """What is kept serves the next seed, which does not read the images of the source again."""
+    root = tmp_path / "root"
+    shutil.copytree(sources / layout, root)
+    choices = {"stage": tmp_path / "stage", "keep_stage": True}
+    converted(root, tmp_path / "one", **choices)
+    names = staged_names(tmp_path / "stage")
+    assert names
+    plain = converted(root, tmp_path / "plain", seed=1)
+    before = {name: (tmp_path / "stage" / name).stat().st_mtime_ns for name in names}
+    assert plain == converted(root, tmp_path / "two", seed=1, **choices)
+    assert before == {name: (tmp_path / "stage" / name).stat().st_mtime_ns for name in staged_names(tmp_path / "stage")}
+    converted(root, tmp_path / "three", seed=2, stage=tmp_path / "stage")
+    assert staged_names(tmp_path / "stage") == []
+
+
+@pytest.mark.parametrize("layout", ["tree", "archives"])
+def test_damaged_stage(sources: Path, tmp_path: Path, layout: str) -> None:
+    """Copies whose bytes are not as recorded are made anew."""
+    plain = converted(sources / layout, tmp_path / "plain")
+    choices = {"stage": tmp_path / "stage", "keep_stage": True}
+    converted(sources / layout, tmp_path / "one", **choices)
+    for path in (tmp_path / "stage").iterdir():
+        if path.suffix in (".stretch", ".copy"):
+            with path.open("r+b") as file:
+                file.seek(path.stat().st_size // 3)
+                byte = file.read(1)
+                file.seek(-1, os.SEEK_CUR)
+                file.write(bytes([byte[0] ^ 1]))
+    assert plain == converted(sources / layout, tmp_path / "two", **choices)
+
+
+def test_changed_between_staging_and_writing(sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shards have what was staged, and verify says that the source is another one now."""
+    root = tmp_path / "root"
+    shutil.copytree(sources / "tree", root)
+    plain = converted(root, tmp_path / "plain")
+    image = min(root.glob("train/*/*.JPEG"))
+
+    class Changing(Recording):
+        def planned(self, *_: Any) -> None:
+            image.write_bytes(bytes(reversed(image.read_bytes())))
+
+    options = Options(root=str(root), dest=str(tmp_path / "out"), maxsize="60KB", workers=0, stage=tmp_path / "stage")
+    convert(options, Changing())
+    assert plain == shards(tmp_path / "out")
+    verdict = verify_shards(VerifyOptions(dest=str(tmp_path / "out"), source=str(root), workers=0))
+    assert [deviation.key for deviation in verdict.deviations] == [image.stem]
+
+
+def test_changed_after_a_stop(sources: Path, tmp_path: Path) -> None:
+    """A file that has changed since an earlier run staged it is staged again."""
+    root = tmp_path / "root"
+    shutil.copytree(sources / "tree", root)
+
+    class Stopping(Recording):
+        def planned(self, *_: Any) -> None:
+            raise KeyboardInterrupt
+
+    options = Options(root=str(root), dest=str(tmp_path / "out"), maxsize="60KB", workers=0, stage=tmp_path / "stage")
+    with pytest.raises(KeyboardInterrupt):
+        convert(options, Stopping())
+    assert staged_names(tmp_path / "stage")
+    image = min(root.glob("train/*/*.JPEG"))
+    image.write_bytes(image.read_bytes()[:-2] + b"xx")
+    convert(options)
+    assert converted(root, tmp_path / "plain") == shards(tmp_path / "out")
+
+
+def test_unreadable_while_staging(sources: Path, tmp_path: Path) -> None:
+    """A file that cannot be staged, because it has changed since the scan, is a problem of its sample as always."""
+    root = tmp_path / "root"
+    shutil.copytree(sources / "tree", root)
+    image = min(root.glob("train/*/*.JPEG"))
+
+    class Changing(Recording):
+        def found(self, _: Any) -> None:
+            image.write_bytes(b"short")
+
+    options = Options(root=str(root), dest=str(tmp_path / "out"), maxsize="60KB", workers=0, stage=tmp_path / "stage")
+    report = convert(options, Changing())
+    assert [(problem.kind, problem.path) for problem in report.problems] == [("changed", str(image))]
+
+
+@pytest.mark.parametrize("layout", ["tree", "archives"])
+def test_full_stage(sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: str) -> None:
+    """A disk that is full in the middle is said, with the remedy; the same command goes on with what is there."""
+    plain = converted(sources / layout, tmp_path / "plain")
+    writes = durable.write_all
+    room = 30_000
+
+    def write_all(descriptor: int, data: memoryview) -> None:
+        nonlocal room
+        path = os.readlink(f"/proc/self/fd/{descriptor}")
+        if "stage" in path and len(data) > 1000:
+            room -= len(data)
+            if room < 0:
+                raise OSError(28, os.strerror(28))
+        writes(descriptor, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(durable, "write_all", write_all)
+        with pytest.raises(SharderError, match="Make room there, or name another folder with stage"):
+            converted(sources / layout, tmp_path / "out", stage=tmp_path / "stage")
+    assert staged_names(tmp_path / "stage")
+    assert plain == converted(sources / layout, tmp_path / "out", stage=tmp_path / "stage")
+    assert staged_names(tmp_path / "stage") == []
+
+
+def test_too_little_room(sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is found before anything is staged, and the shards on the same disk count."""
+    message = r"has 450,000 bytes free, and staging needs 1[0-9]{2},[0-9]{3}, and the shards"
+    monkeypatch.setattr("parallel_sharder.stores.local.LocalStore.free_bytes", lambda *_: 450_000)
+    with pytest.raises(SharderError, match=message):
+        converted(sources / "tree", tmp_path / "out", stage=tmp_path / "stage")
+    assert not (tmp_path / "stage").exists()
+
+
+def test_refusals(sources: Path, tmp_path: Path) -> None:
+    """A stage in the source, and none where one is needed, are refused before anything is written."""
+    with pytest.raises(SharderError, match="where files of the data set belong"):
+        converted(sources / "tree", tmp_path / "out", stage=sources / "tree" / "train" / "stage")
+    root = made.hub(tmp_path / "hub", sources / "tree")
+    with pytest.raises(SharderError, match="Or leave out stage none"):
+        converted(root, tmp_path / "out", stage="none")
+    with pytest.raises(SharderError, match="--keep-stage|keep_stage"):
+        Options(stage="none", keep_stage=True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_preview(sources: Path, tmp_path: Path) -> None:
+    """It shows the room that is needed, and writes nothing."""
+    root = made.hub(tmp_path / "hub", sources / "tree")
+    options = Options(root=str(root), dest=str(tmp_path / "out"), maxsize="60KB", workers=0)
+    shown = preview(options)
+    assert shown.stage is not None
+    assert sum(path.stat().st_size for path in (root / "data").iterdir()) == shown.stage.needed_bytes
+    assert "stage        some" in shown.text()
+    assert not (tmp_path / "out").exists()
+
+
+def test_damaged_archive(sources: Path, tmp_path: Path) -> None:
+    """A compressed archive that is cut short is told, with the offset, and no shard is written."""
+    root = made.hub(tmp_path / "hub", sources / "tree")
+    path = root / "data" / "train_images_2.tar.gz"
+    path.write_bytes(path.read_bytes()[:-500])
+    with pytest.raises(SharderError, match=r"train_images_2.tar.gz.*cannot be decompressed any further"):
+        converted(root, tmp_path / "out")
+    assert shards(tmp_path / "out") == {}
+
+
+def test_no_stage_is_empty() -> None:
+    """The stage without a folder has none."""
+    assert NO_STAGE.folder == ""
+
+
+@pytest.mark.parametrize("layout", ["tree", "archives", "hub"])
+def test_torture(sources: Path, tmp_path: Path, layout: str) -> None:
+    """Runs that are killed while they stage, at seeded moments, are continued by the same command."""
+    root = sources / layout if layout != "hub" else made.hub(tmp_path / "hub", sources / "tree")
+    plain = converted(root, tmp_path / "plain")
+    draw = random.Random(layout)
+    kills, wanted = 0, int(os.environ.get("TORTURE_KILLS", "2"))
+    while kills < wanted:
+        out, stage = tmp_path / f"out{kills}", tmp_path / f"stage{kills}"
+        words = ["--root", str(root), "--dest", str(out), "--stage", str(stage), "--maxsize", "60KB"]
+        command = [sys.executable, "-m", "tests.slow_stage", *words]
+        process = subprocess.Popen([*command, "--workers", "2"], stderr=subprocess.DEVNULL, start_new_session=True)
+        time.sleep(draw.uniform(0.5, 2.5))
+        if process.poll() is None:
+            os.killpg(process.pid, 9)
+            kills += 1
+        process.wait()
+        ours = {name: data for name, data in shards(out).items() if plain[name] != data} if out.exists() else {}
+        assert ours == {}
+        subprocess.run([*command, "--quiet"], check=True, stdout=subprocess.DEVNULL)
+        assert plain == shards(out)
+        assert staged_names(stage) == []
+        shutil.rmtree(out)
