@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from parallel_sharder import Options, SharderError, convert
+from parallel_sharder import Options, SharderError, VerifyOptions, convert, verify_shards
 from parallel_sharder.sources.imagenet.classes import ilsvrc_ids
 from tests import made
 
@@ -104,3 +104,27 @@ def test_names_in_hub_archives(tmp_path: Path, name: str, message: str) -> None:
         made.add_bytes(tar, name, b"\xff\xd8\xff")
     with pytest.raises(SharderError, match=message):
         converted(tmp_path / "root", tmp_path / "out")
+
+
+@pytest.mark.parametrize("annotations", ["original", "boxes"])
+def test_verify_with_source(tree: Path, tmp_path: Path, annotations: str) -> None:
+    """The archives are read once, in their order, and each image is compared; a broken one is missing with reason."""
+    root = tmp_path / "tree"
+    shutil.copytree(tree, root)
+    broken, changed = sorted(root.glob("train/*/*.JPEG"))[:2]
+    broken.write_bytes(b"no image")
+    hub = made.hub(tmp_path / "hub", root)
+    choices: dict[str, Any] = {"xml_root": tree / "train", "annotations": annotations}
+    converted(hub, tmp_path / "out", **choices)
+    options = VerifyOptions(dest=str(tmp_path / "out"), source=str(hub), xml_root=str(tree / "train"), workers=0)
+    verdict = verify_shards(options)
+    assert ((), 59, 1) == (verdict.deviations, verdict.compared, verdict.left_out)
+    changed.write_bytes(changed.read_bytes() + b"\0")
+    shutil.rmtree(hub)
+    made.hub(hub, root)
+    [deviation] = verify_shards(options).deviations
+    assert (changed.stem, True) == (deviation.key, "its image is not that of the source" in deviation.detail)
+    broken.write_bytes(changed.read_bytes()[:-1])
+    shutil.rmtree(hub)
+    made.hub(hub, root)
+    assert "it is sound; a conversion would store it" in str(verify_shards(options).deviations)

@@ -1,11 +1,12 @@
 """Passages: archives of the source are read through, each by one worker, listed meanwhile, and copied to the stage.
 
 Compressed archives can be read in no other way, and archives on a disk that seeks should not be. A passage is a Copying
-and the function that lists the archive's members by a Read.
+and the function that lists the archive's members by a Read. It can also have a look at each image on the way.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ from parallel_sharder.engines.progress import Progress
 from parallel_sharder.errors import Death, SharderError
 from parallel_sharder.monitor.monitor import Monitor
 from parallel_sharder.staging.copy import Copying
+from parallel_sharder.staging.look import Look, Looked
 from parallel_sharder.staging.through import through
 
 _TICK_SECONDS = 0.1
@@ -23,14 +25,25 @@ _MEGABYTE = 10**6
 
 
 class Passage(NamedTuple):
-    """An archive and the function that lists it, which is called with its Read and its size, None if not known."""
+    """An archive and the function that lists it, which is called with its Read, its size, and a Take or None.
+
+    The size is None if it is not known. Without a `look` there is no Take.
+    """
 
     copying: Copying
     listing: partial[Any]
+    look: Look | None = None
 
 
-def passed(passages: Sequence[Passage], engine: Engine, monitor: Monitor) -> list[Any]:
-    """Return what the functions have returned, in the order of the passages, when all archives were read through.
+class Passed(NamedTuple):
+    """What the function of a passage has returned, and what was seen of the images."""
+
+    found: Any
+    looked: Looked
+
+
+def passed(passages: Sequence[Passage], engine: Engine, monitor: Monitor) -> list[Passed]:
+    """Return what has come of the passages, in their order, when all archives were read through.
 
     Of several errors, that of the first passage is raised. Raises Death if a worker dies.
     """
@@ -51,11 +64,18 @@ def passed(passages: Sequence[Passage], engine: Engine, monitor: Monitor) -> lis
     return [results[passage] for passage in passages]
 
 
-def pass_through(passage: Passage, progress: Progress) -> Any:
-    """Return what the function of a passage returns or, as a value, the error that stops it."""
+def pass_through(passage: Passage, progress: Progress) -> Passed | Exception:
+    """Return what comes of a passage or, as a value, the error that stops it."""
+    offsets, values, look = array("q"), bytearray(), passage.look
     try:
         with through(passage.copying, progress) as (read, end):
-            return passage.listing(read, end)
+
+            def take(offset: int, size: int) -> None:
+                offsets.append(offset)
+                values.extend(look(read(offset, size)) if look is not None else b"")
+
+            found = passage.listing(read, end, None if look is None else take)
+        return Passed(found, Looked(passage.copying.archive.path, offsets.tobytes(), bytes(values)))
     except SharderError as error:
         explain(error)  # the error may cross to another process, where it has no cause any more
         return error

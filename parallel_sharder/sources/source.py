@@ -24,6 +24,7 @@ from parallel_sharder.options import WITHOUT_ANNOTATIONS, Options
 
 if TYPE_CHECKING:
     from parallel_sharder.sources.spool import Scratch
+    from parallel_sharder.staging.look import Looked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +120,10 @@ class Source(Protocol):
     @property
     def packed(self) -> Sequence[str]:
         """The paths of archives that can only be read from their front to their end, so that a stage is needed."""
+
+    @property
+    def looked(self) -> Sequence[Looked]:
+        """What the scan has kept of images in archives that it read through, if its Scratch has a `look`."""
 
     def __enter__(self) -> Self:
         """Begin to read; nothing is created before the scan."""

@@ -21,6 +21,7 @@ from parallel_sharder.destination import make_folder
 from parallel_sharder.errors import DestinationError, unwritable
 from parallel_sharder.model import Listing
 from parallel_sharder.pattern import ShardPattern
+from parallel_sharder.staging.look import Look, Looked
 from parallel_sharder.staging.stage import NO_STAGE, Stage
 from parallel_sharder.stores import store_of
 from parallel_sharder.stores.scratch import ScratchFile, keep, remove_left
@@ -31,12 +32,13 @@ class Scratch:
     """Where a source has its files: beside the shards of the pattern `beside`, or with the system's temporary files.
 
     A preview has no spool. It only counts what would be unpacked. Archives that are read through are copied to the
-    `stage`, if it has a folder.
+    `stage`, if it has a folder; with `look`, what it returns of each image in them is kept.
     """
 
     beside: ShardPattern | None = None
     is_preview: bool = False
     stage: Stage = NO_STAGE
+    look: Look | None = None
 
     @property
     def index_path(self) -> str | None:
@@ -71,6 +73,7 @@ class SpooledSource:
     def __init__(self) -> None:
         self._scratch = Scratch()
         self._spool: str | None = None
+        self.looked: Sequence[Looked] = ()
         self._exits = contextlib.ExitStack()
 
     def __enter__(self) -> Self:

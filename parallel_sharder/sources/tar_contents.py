@@ -18,6 +18,7 @@ from parallel_sharder.model import Place, Problem
 from parallel_sharder.sources.contents import NO_FILES, Contents, FileColumns, stranger, strangers
 from parallel_sharder.sources.names import JunkCount, NameKind, NameRule, is_archive
 from parallel_sharder.sources.packed import refuse_packed
+from parallel_sharder.staging.look import Take
 from parallel_sharder.stores.packing import COMPRESSIONS, is_gzip
 from parallel_sharder.stores.regular import open_regular
 from parallel_sharder.stores.scratch import ScratchAppender
@@ -53,12 +54,20 @@ def list_images(path: str, name: str, start: int, size: int, rule: NameRule, fol
 
 
 def images_in(
-    read: Read, path: str, name: str, start: int, end: int | None, rule: NameRule, folders: tuple[str, ...]
+    read: Read,
+    path: str,
+    name: str,
+    start: int,
+    end: int | None,
+    rule: NameRule,
+    folders: tuple[str, ...],
+    take: Take | None = None,
 ) -> Contents:
     """Return the images in the tar that is `start` to `end` of the archive at `path`; None if its end is not known.
 
     `name` is the tar's name, a class or a split. A member may lie in one of `folders`, or in none. Raises SourceError
-    for an image that does not belong in the tar, and for a key that occurs twice. Other files are problems.
+    for an image that does not belong in the tar, and for a key that occurs twice. Other files are problems. `take` is
+    called with the offset and the size of each image, if it is not None.
     """
     archive = f"{path}:{name}.tar" if start else path
     fits, usual = re.compile(rule.key_pattern).fullmatch, rule.image_suffix
@@ -87,6 +96,8 @@ def images_in(
         extents[key] = (member.data,)
         if ending != usual:
             endings[key] = ending
+        if take is not None:
+            take(member.data, member.size)
     return Contents(
         Place(path, path),
         name,

@@ -29,7 +29,7 @@ from parallel_sharder.monitor.monitor import Monitor, guarded
 from parallel_sharder.options import VerifyOptions
 from parallel_sharder.pattern import shard_name
 from parallel_sharder.setfiles import SetFiles
-from parallel_sharder.sources.source import SourceOptions, open_source, selected
+from parallel_sharder.sources.source import Source, SourceOptions, open_source, selected
 from parallel_sharder.sources.spool import Scratch
 from parallel_sharder.stores import store_of
 from parallel_sharder.text import counted
@@ -40,6 +40,7 @@ from parallel_sharder.verify.places import named_by
 from parallel_sharder.verify.sample_check import ExpectedSet
 from parallel_sharder.verify.shard_check import ExpectedShard, ShardFindings, check_shard
 from parallel_sharder.verify.source_comparison import Rows, compare_with_source
+from parallel_sharder.verify.source_sample import look
 from parallel_sharder.verify.verdict import Verdict
 
 
@@ -127,10 +128,10 @@ def _verify_set(path: str, options: VerifyOptions, engine: Engine, monitor: Moni
     else:
         try:
             keys = keys_for_lists(manifest, rows, listed)
-            with _source(manifest, options, keys, engine, monitor) as listing:
+            with _source(manifest, options, keys, engine, monitor) as (source, listing):
                 found.deviations += [*_class_table(path, manifest, listing), *filtered(path, manifest, listing)]
                 form = manifest.options.its_form
-                compared = compare_with_source(path, rows, listing, listed, form, engine, monitor)
+                compared = compare_with_source(path, rows, listing, listed, form, source.looked, engine, monitor)
                 found.compared, found.left_out = compared.samples, compared.left_out + listing.left_out
                 found.problems = (*(each for each in listing.problems if each.leaves_out), *compared.problems)
                 found.notices = listing.notices
@@ -252,14 +253,14 @@ def _class_counts(path: str, manifest: Manifest, findings: list[ShardFindings]) 
 @contextlib.contextmanager
 def _source(
     manifest: Manifest, options: VerifyOptions, keys: tuple[bytes, ...] | None, engine: Engine, monitor: Monitor
-) -> Iterator[Listing]:
-    """Hold the source open inside the block, and yield its Listing; `keys` stand for lists of keys."""
+) -> Iterator[tuple[Source, Listing]]:
+    """Hold the source open inside the block, and yield it and its Listing; `keys` stand for lists of keys."""
     assert options.source is not None  # noqa: S101 - the caller checks it
     try:
         with open_source(_source_options(manifest, options, keys)) as source:
-            listing = source.scan(engine, monitor, Scratch())
+            listing = source.scan(engine, monitor, Scratch(look=look))
             give_back_freed()
-            yield listing
+            yield source, listing
             source.refuse_changes()
     except SourceError as error:
         lines = (line.replace("--root", "--source") for line in error.args)  # the option's name in this command

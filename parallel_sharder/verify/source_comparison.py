@@ -19,19 +19,23 @@ from parallel_sharder.kinds import Kind
 from parallel_sharder.model import Deviation, Listing, Problem, Role
 from parallel_sharder.monitor.monitor import Monitor
 from parallel_sharder.setfiles import SetFiles
-from parallel_sharder.stores.blob import listed_blob
+from parallel_sharder.staging.look import Looked
+from parallel_sharder.stores.blob import Stretch, listed_blob
 from parallel_sharder.verify.listed import Listed
 from parallel_sharder.verify.sample_check import FILES_FORMS
 from parallel_sharder.verify.shard_check import ShardFindings
 from parallel_sharder.verify.source_files import FilesSource
 from parallel_sharder.verify.source_sample import (
+    SEEN_BYTES,
     AnnotatedSource,
     ExpectedSample,
     LeftOutSample,
+    Seen,
     SourceSample,
     Stored,
     compare_samples,
     look_again,
+    seen,
 )
 from parallel_sharder.verify.source_stretch import StretchSource
 
@@ -94,11 +98,13 @@ def compare_with_source(
     listing: Listing,
     listed: Sequence[Listed],
     form: str,
+    looked: Sequence[Looked],
     engine: Engine,
     monitor: Monitor,
 ) -> Compared:
     """Compare the samples of a set with the source's, and return the result; `form` is that of its samples.
 
+    `looked` is what the scan has seen of images that can only be read from an archive's front to its end.
     A sample of the source may be missing from the set if the list of problems has a reason for it that is true.
     """
     problems_path = SetFiles.at_manifest(manifest_path).problems
@@ -110,7 +116,7 @@ def compare_with_source(
 
     left_out = {problem.key: problem for problem in listed if problem.is_left_out}
     absent = []
-    sources = _Samples(listing, form)
+    sources = _Samples(listing, form, looked)
     for row in np.flatnonzero(~stored).tolist():
         source = sources.at(row)
         problem = left_out.get(source.key)
@@ -156,8 +162,9 @@ def _unknown(manifest_path: str, listing: Listing, left_out: Mapping[str, Listed
 class _Samples:
     """The samples of a Listing as the source of a set of this form has them."""
 
-    def __init__(self, listing: Listing, form: str) -> None:
+    def __init__(self, listing: Listing, form: str, looked: Sequence[Looked]) -> None:
         self._listing = listing
+        self._looked = {each.path: _Looks.of(each) for each in looked}
         self._form = form
         self._labels = {row.id: row.label for row in listing.classes}
 
@@ -170,8 +177,10 @@ class _Samples:
         if self._form == "shards":
             return StretchSource(key, tuple(blob for _, blob in blobs))
         if self._form not in FILES_FORMS:
-            xml = by_role.get(Role.ANNOTATION)
-            return AnnotatedSource(key, by_role[Role.IMAGE], xml, image_class, self._form, self._labels)
+            xml, image = by_role.get(Role.ANNOTATION), by_role[Role.IMAGE]
+            looks = self._looked.get(image.archive) if isinstance(image, Stretch) else None
+            seen_image = image if looks is None or not isinstance(image, Stretch) else looks.at(image)
+            return AnnotatedSource(key, seen_image, xml, image_class, self._form, self._labels)
         own = (Role.IMAGE, Role.ROW)
         return FilesSource(
             key,
@@ -182,6 +191,25 @@ class _Samples:
             image_class,
             int(label) if listing.has_row_labels and label >= 0 else None,
         )
+
+
+class _Looks(NamedTuple):
+    """What was seen of the images in one archive, by their offsets, sorted."""
+
+    offsets: Int64s
+    order: Int64s
+    values: bytes
+
+    @classmethod
+    def of(cls, looked: Looked) -> _Looks:
+        offsets = np.frombuffer(looked.offsets, np.int64)
+        order = np.argsort(offsets)
+        return cls(offsets[order], order, looked.values)
+
+    def at(self, image: Stretch) -> Seen:
+        """Return what was seen of the image, which is one of them."""
+        number = int(self.order[np.searchsorted(self.offsets, image.offset)])
+        return seen(image.path, self.values[number * SEEN_BYTES : (number + 1) * SEEN_BYTES])
 
 
 def _expected_samples(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import struct
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -30,6 +31,41 @@ class Stored(NamedTuple):
     image: bytes
     json: bytes
     others: bytes
+
+
+class Seen(NamedTuple):
+    """What is compared of an image: the digest of its bytes, its size in pixels, and what is wrong with it, or "".
+
+    The size is None if it cannot be found.
+    """
+
+    path: str
+    digest: bytes
+    size: tuple[int, int] | None
+    fault: str
+
+
+_SEEN = struct.Struct(">16sII?")
+SEEN_BYTES = _SEEN.size
+
+
+def look(image: bytes) -> bytes:
+    """Return what is compared of an image as SEEN_BYTES bytes, which `seen` reads; see staging.look."""
+    digest, size, fault = _looked_at(image)
+    return _SEEN.pack(digest, *(size or (0, 0)), bool(fault))
+
+
+def seen(path: str, packed: bytes) -> Seen:
+    """Return what `look` has packed of the image at `path`."""
+    digest, width, height, is_bad = _SEEN.unpack(packed)
+    return Seen(path, digest, (width, height) if width else None, "it is broken" if is_bad else "")
+
+
+def _looked_at(image: bytes) -> tuple[bytes, tuple[int, int] | None, str]:
+    view = memoryview(image)
+    found = examine(view)
+    fault = found[1] if found is not None and found[0] is Kind.BAD_IMAGE else ""
+    return xxhash.xxh3_128_digest(image), dimensions(view), fault
 
 
 class SourceSample(Protocol):
@@ -101,14 +137,14 @@ def _compare(sample: ExpectedSample) -> Iterator[str]:
 
 
 class AnnotatedSource(NamedTuple):
-    """A sample of ImageNet's source. It is a SourceSample.
+    """A sample of ImageNet's source. It is a SourceSample. An `image` that was read in the scan is Seen.
 
     `xml` is None if the sample has no annotation, or if the set stores none. `image_class` is None if the set has no
     classes. `annotations` is the form of the JSON. `labels` has the label of each class, by WordNet ID.
     """
 
     key: str
-    image: Blob
+    image: Blob | Seen
     xml: Blob | None
     image_class: ImageClass | None
     annotations: str
@@ -124,28 +160,27 @@ class AnnotatedSource(NamedTuple):
         try:
             document = _document(self.xml)
             json.dumps(document)
-            image = memoryview(self.image.read())
+            image = self._seen()
         except SampleError as error:
             return error.detail
         except RecursionError:
             return "its elements are nested too deeply"
-        found = examine(image)
-        if found is not None and found[0] is Kind.BAD_IMAGE:
-            return found[1]
-        is_without_size = self.annotations in NEEDS_SIZE and not (size_in(document) or dimensions(image))
+        if image.fault:
+            return image.fault
+        is_without_size = self.annotations in NEEDS_SIZE and not (size_in(document) or image.size)
         return "its width and height cannot be found" if is_without_size else ""
 
     def differences(self, stored: Stored, without_annotation: bool) -> Iterator[str]:
         """As SourceSample says."""
-        image = self.image.read()
-        if xxhash.xxh3_128_digest(image) != stored.image:
+        image = self._seen()
+        if image.digest != stored.image:
             yield f"its image is not that of the source, {self.image.path}"
         source = self
         try:
             if without_annotation:
                 yield from _compare_annotation(self)
                 source = self._replace(xml=None)
-            expected = _expected_json(source, image)
+            expected = _expected_json(source, image.size)
         except RecursionError:
             yield f"its annotation {self.xml.path if self.xml else ''} is nested too deeply to be compared"
             return
@@ -154,6 +189,11 @@ class AnnotatedSource(NamedTuple):
             its_class = self.image_class
             what = f"{its_class.label} ({its_class.name})" if its_class else "none"
             yield f"its json does not follow from {where}the class {what} of the source"
+
+    def _seen(self) -> Seen:
+        if isinstance(self.image, Seen):
+            return self.image
+        return Seen(self.image.path, *_looked_at(self.image.read()))
 
 
 def _compare_annotation(source: AnnotatedSource) -> Iterator[str]:
@@ -175,9 +215,8 @@ def _document(xml: Blob | None) -> dict[str, Any] | None:
     return annotation.parse(xml.read(), xml.path)
 
 
-def _expected_json(source: AnnotatedSource, image: bytes) -> bytes:
+def _expected_json(source: AnnotatedSource, size: tuple[int, int] | None) -> bytes:
     document = _document(source.xml)
-    size = dimensions(memoryview(image)) or (0, 0)
     filename = re.split("[/:]", source.image.path)[-1]
-    made = expected_json(source.annotations, source.image_class, document, size, source.labels, filename)
+    made = expected_json(source.annotations, source.image_class, document, size or (0, 0), source.labels, filename)
     return json.dumps(made).encode("ascii")

@@ -18,6 +18,7 @@ from parallel_sharder.sources.contents import NO_FILES, Contents, FileColumns, s
 from parallel_sharder.sources.imagenet.names import WNID, name_rule
 from parallel_sharder.sources.names import JunkCount, NameKind
 from parallel_sharder.sources.tar_contents import UNPACK, images_in, inner_archive_patterns, place_of
+from parallel_sharder.staging.look import Take
 from parallel_sharder.tar.headers import tar_members
 from parallel_sharder.tar.member_header import Read, TarMember, refusal
 
@@ -31,7 +32,7 @@ class InnerArchive(NamedTuple):
 
 
 def listing_of(path: str, split: str, *, has_classes_in_names: bool) -> partial[Any]:
-    """Return the function that lists the archive of images at `path`, by its Read and its size.
+    """Return the function that lists the archive of images at `path`, as a Passage calls it.
 
     It is the official archive of the split, or one of the hub's, which `has_classes_in_names`.
     """
@@ -40,22 +41,22 @@ def listing_of(path: str, split: str, *, has_classes_in_names: bool) -> partial[
     return partial(list_classes if split == "train" else list_split, path, split)
 
 
-def list_classes(path: str, split: str, read: Read, end: int | None) -> list[Contents]:
+def list_classes(path: str, split: str, read: Read, end: int | None, take: Take | None = None) -> list[Contents]:
     """Return what lies beside the archives of classes, and then the contents of each class, sorted."""
     junk = JunkCount(name_rule(split))
     found = [
-        images_in(read, path, wnid, start, start + size, name_rule(split, wnid), (wnid,))
+        images_in(read, path, wnid, start, start + size, name_rule(split, wnid), (wnid,), take)
         for wnid, start, size in inner_archives(read, end, path, junk)
     ]
     return [beside_classes(path, junk), *sorted(found, key=lambda contents: contents.name)]
 
 
-def list_split(path: str, split: str, read: Read, end: int | None) -> list[Contents]:
+def list_split(path: str, split: str, read: Read, end: int | None, take: Take | None = None) -> list[Contents]:
     """Return the contents of the flat archive of a split."""
-    return [images_in(read, path, split, 0, end, name_rule(split), (split,))]
+    return [images_in(read, path, split, 0, end, name_rule(split), (split,), take)]
 
 
-def list_named(path: str, split: str, read: Read, end: int | None) -> list[Contents]:
+def list_named(path: str, split: str, read: Read, end: int | None, take: Take | None = None) -> list[Contents]:
     """Return what else the archive holds, and then the contents of each class, sorted, by the last part of each name.
 
     Images of test have no class. Raises SourceError for an image that is none of the split, or whose key and class
@@ -87,6 +88,8 @@ def list_named(path: str, split: str, read: Read, end: int | None) -> list[Conte
         if key in found.sizes:
             raise refusal(path, member.offset, f"{member.name} occurs twice", UNPACK)
         found.add(key, member, "" if ending == usual else ending)
+        if take is not None:
+            take(member.data, member.size)
     place = Place(path, path)
     keys = {key for found in classes.values() for key in found.sizes} if others else set()
     problems = tuple(strangers(f"{path}:", others, any_class, keys))

@@ -49,7 +49,8 @@ class ImageNetSource(SpooledSource):
         if layout.image_archives:
             self._index = ArchiveIndex(index_path, [*map(archive_at, layout.image_archives)], layout.split)
             if self._index.contents is None and (self.packed or (scratch.stage.folder and not layout.is_zip)):
-                self._index.contents = survey_through(layout, scratch.stage, engine, monitor)
+                found = survey_through(layout, scratch.stage, engine, monitor, scratch.look)
+                self._index.contents, self.looked = found
         spool = self._take_spool(scratch, needed=layout.needs_spool)
         classes = read_classes(layout.class_list, self._options.labels or "devkit") if layout.class_list else ()
         listing = scan(layout, classes, engine, monitor.scanning, spool, self._index)

@@ -43,6 +43,7 @@ from parallel_sharder.sources.tar_contents import (
     list_images,
     packed_images,
 )
+from parallel_sharder.staging.look import Look, Looked
 from parallel_sharder.staging.stage import Stage
 from parallel_sharder.stores.regular import open_regular
 from parallel_sharder.tar.headers import reader
@@ -73,8 +74,12 @@ def survey_images(
     return found
 
 
-def survey_through(layout: Layout, stage: Stage, engine: Engine, monitor: Monitor) -> list[Contents]:
+def survey_through(
+    layout: Layout, stage: Stage, engine: Engine, monitor: Monitor, look: Look | None
+) -> tuple[list[Contents], list[Looked]]:
     """Return the contents of the images' archives, each of which is read through once, and copied to the stage.
+
+    With `look`, what it has kept of each image is returned too.
 
     Raises SourceError for what `survey_images` refuses, but for unknown classes, which it refuses later.
     """
@@ -87,10 +92,12 @@ def survey_through(layout: Layout, stage: Stage, engine: Engine, monitor: Monito
         Passage(
             copying,
             listing_of(copying.archive.path, layout.split, has_classes_in_names=layout.has_classes_in_names),
+            look,
         )
         for copying in copyings
     ]
-    return [contents for found in passed(passages, engine, monitor) for contents in found]
+    results = passed(passages, engine, monitor)
+    return [contents for result in results for contents in result.found], [result.looked for result in results]
 
 
 def survey_annotations(layout: Layout, engine: Engine, spool: str | None) -> tuple[list[Contents], list[Problem]]:
