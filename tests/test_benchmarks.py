@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.tools import machines
+from benchmarks.tools import limited_disk, machines
 
 CHECKOUT = Path(__file__).parents[1]
 SCRIPTS = {
@@ -34,6 +34,7 @@ SCRIPTS = {
     "class_folders": "--files 2000 --classes 20 --runs 2",
     "tables": "--rows 3000 --runs 2",
     "whole_set": "--images 300 --shards 3 --rows 2000",
+    "seeking_disk": "--bytes 2e6 --runs 1 --only read plain",
 }
 
 
@@ -41,6 +42,8 @@ SCRIPTS = {
 def test_benchmark_runs(tmp_path: Path, script: str) -> None:
     """It prints a table for people, and then the same as one JSON line that names it."""
     name, *options = script.split()
+    if name == "seeking_disk" and limited_disk.missing():
+        pytest.skip(limited_disk.missing())
     options += [word.replace("_", " ") for word in SCRIPTS[script].split()]
     if name not in ("startup", "dealing"):
         options += ["--folder", str(tmp_path / "sets")]
@@ -52,6 +55,28 @@ def test_benchmark_runs(tmp_path: Path, script: str) -> None:
     *table, line = done.stdout.splitlines()
     assert len(table) >= 3
     assert name == json.loads(line)["benchmark"]
+
+
+@pytest.mark.skipif(bool(limited_disk.missing()), reason=limited_disk.missing())
+def test_a_limited_disk_leaves_nothing(tmp_path: Path) -> None:
+    """Neither a mount, a device, a group nor a file, if a command fails and leaves a process behind that holds it."""
+
+    def left() -> list[str]:
+        mounts = Path("/proc/self/mounts").read_text()
+        devices = subprocess.run(
+            ["losetup", "--list", "--output", "BACK-FILE"], check=True, capture_output=True, text=True
+        )
+        return [text for text in (mounts, devices.stdout) if str(tmp_path) in text] + [*map(str, tmp_path.iterdir())]
+
+    leaves_a_process = 'cd "$0"; sleep 600 >&- 2>&- & exit 7'
+    with (
+        pytest.raises(SystemExit, match="status 7"),
+        limited_disk.limited_disk(tmp_path, 20_000_000, limited_disk.Limits(150, 150_000_000)) as disk,
+    ):
+        assert left()
+        disk.run(["sh", "-c", leaves_a_process, str(disk.path)])
+    assert [] == left()
+    assert not disk.group.exists()
 
 
 def test_every_question_is_asked() -> None:
