@@ -197,6 +197,28 @@ def hub(root: Path, raw: Path, ending: str = ".tar.gz") -> Path:
     return root
 
 
+def hub_tables(
+    root: Path, raw: Path, *, files: int = 3, has_paths: bool = True, metadata: dict[str, str] | None = None
+) -> Path:
+    """The training images of a classic set at `raw` as Parquet files of the hub, in data/ of the folder `root`."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    (root / "data").mkdir(parents=True)
+    images = sorted((raw / "train").glob("*/*.JPEG"))
+    random.Random(7).shuffle(images)
+    struct = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    for number in range(files):
+        some = images[number::files]
+        names = [f"{path.stem}_{path.parent.name}.JPEG" if has_paths else None for path in some]
+        cells = [{"bytes": path.read_bytes(), "path": name} for path, name in zip(some, names, strict=True)]
+        labels = [WNIDS.index(path.parent.name) for path in some]
+        table = pa.table({"image": pa.array(cells, struct), "label": pa.array(labels, pa.int64())})
+        file = root / "data" / f"train-{number:05}-of-{files:05}.parquet"
+        pq.write_table(table.replace_schema_metadata(metadata), file, row_group_size=7)
+    return root
+
+
 def images_alone(root: Path, raw: Path) -> Path:
     """The training images of a classic set at `raw`, without annotations and devkit, in the folder `root`."""
     shutil.copytree(raw / "train", root / "train", ignore=shutil.ignore_patterns("*.xml"))

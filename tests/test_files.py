@@ -54,8 +54,11 @@ ELSEWHERE = {
     "stores.lease_file": ("test_stores_lease", "is what a lease does to its file"),
     "stores.store": ("test_stores_local", "is the interface, to which there is one answer"),
     "tar.member_header": ("test_tar_headers", "reads one header of those that lead to one another"),
+    "sources.passage": ("test_imagenet_hub", "is how archives are listed that are read through"),
     "staging.stretch": ("test_staging_stage", "is the workers' part of the stage"),
     "staging.stretches": ("test_staging_stage", "cuts what is staged"),
+    "staging.embedded": ("test_imagenet_hub_tables", "reads the images of the hub's tables"),
+    "staging.parquet": ("test_imagenet_hub_tables", "opens them"),
     "staging.copy": ("test_staging_through", "is what an archive is copied to, as it is read through"),
 }
 """Modules whose tests are in the file of another, and why: what stands here is to be said of the module."""

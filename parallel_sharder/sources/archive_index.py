@@ -34,7 +34,7 @@ _DIGEST_BYTES = 16
 _PATHS: dict[str, str] = {"unicode_errors": "surrogateescape"}
 """How msgpack stores paths, which may hold any bytes."""
 
-_KEY = re.compile("[A-Za-z0-9_]+")
+_KEY = re.compile("[A-Za-z0-9_-]+")
 _ENDING = re.compile(r"\.[A-Za-z0-9]{1,5}")
 
 T = TypeVar("T")
@@ -156,7 +156,7 @@ def _contents(value: Any, limits: Mapping[str, int]) -> Contents:
     return Contents(Place(*map(_text, place)), _text(name), *columns, tuple(map(_text, folders)), listed, counts)
 
 
-def _columns(limit: int, keys: str, sizes: bytes, extents: bytes, endings: str) -> FileColumns:
+def _columns(limit: int, keys: str, sizes: bytes, extents: bytes, endings: str, classes: bytes = b"") -> FileColumns:
     all_sizes, all_extents = array("q", sizes), array("q", extents)
     count, names, suffixes = len(all_sizes), keys.split("\n") if keys else [], endings.split("\n") if endings else []
     width = len(all_extents) // count if count else 0
@@ -169,10 +169,11 @@ def _columns(limit: int, keys: str, sizes: bytes, extents: bytes, endings: str) 
         and all(0 <= offset <= limit for offset in all_extents[:: width or 1])
         and len(suffixes) in (0, count)
         and all(map(_ENDING.fullmatch, suffixes))
+        and len(classes) in (0, 2 * count)
     )
     if not is_sound:
         raise ValueError("its columns are not those of files in the archive")
-    return FileColumns(keys, sizes, extents, endings)
+    return FileColumns(keys, sizes, extents, endings, classes)
 
 
 def _text(value: object) -> str:

@@ -32,12 +32,15 @@ class FileColumns:
 
     `extents` holds rows of native int64 as columns.Extents defines them; it is empty for loose files. `endings` holds
     the ending that follows the key in each file's name, joined by newlines; it is empty if all have the usual ending.
+    `classes` holds, as native int16, the position of each file's class among the sorted IDs of the data set's classes;
+    it is empty where the place says the class.
     """
 
     keys: str
     sizes: bytes
     extents: bytes = b""
     endings: str = ""
+    classes: bytes = b""
 
     @classmethod
     def of(
@@ -46,12 +49,14 @@ class FileColumns:
         usual: str,
         extents: Mapping[str, Sequence[int]] | None = None,
         endings: Mapping[str, str] | None = None,
+        classes: Mapping[str, int] | None = None,
     ) -> FileColumns:
         """Return the columns of files given by their keys; files that are not in `endings` have the `usual` ending."""
         keys = sorted(sizes)
         rows = b"" if extents is None else array("q", (each for key in keys for each in extents[key])).tobytes()
         unusual = "\n".join(endings.get(key, usual) for key in keys) if endings else ""
-        return cls("\n".join(keys), array("q", map(sizes.__getitem__, keys)).tobytes(), rows, unusual)
+        numbers = b"" if classes is None else array("h", map(classes.__getitem__, keys)).tobytes()
+        return cls("\n".join(keys), array("q", map(sizes.__getitem__, keys)).tobytes(), rows, unusual, numbers)
 
     def __len__(self) -> int:
         return len(self.sizes) // 8

@@ -27,7 +27,8 @@ from parallel_sharder.text import counted
 class Files:
     """Files of one kind from many places, as columns sorted by key: file i lies in the place of `contents[place[i]]`.
 
-    The name of file i is its key and `endings[i]`, or `usual` where `endings` is None.
+    The name of file i is its key and `endings[i]`, or `usual` where `endings` is None. `classes` is what it is in
+    FileColumns, and None where places say the classes.
     """
 
     contents: tuple[Contents, ...]
@@ -37,6 +38,7 @@ class Files:
     sizes: Int64s
     extents: Extents | None
     endings: npt.NDArray[np.str_] | None
+    classes: npt.NDArray[np.int16] | None = None
 
     @classmethod
     def gather(cls, contents: Sequence[Contents], columns: Sequence[FileColumns], usual: str) -> Files:
@@ -49,6 +51,9 @@ class Files:
         endings = None
         if any(each.endings for each in columns):
             endings = np.array([ending for each in columns if len(each) for ending in each.endings_or(usual)])
+        classes = None
+        if any(each.classes for each in columns):
+            classes = np.frombuffer(b"".join(each.classes for each in columns), np.int16)
         files = cls(
             tuple(contents),
             usual,
@@ -57,6 +62,7 @@ class Files:
             np.concatenate([np.empty(0, np.int64), *(np.frombuffer(each.sizes, np.int64) for each in columns)]),
             extents,
             endings,
+            classes,
         )
         if np.any(files.keys[:-1] > files.keys[1:]):
             return files.take(np.argsort(files.keys, kind="stable"))
@@ -78,7 +84,9 @@ class Files:
         """Return the files of these rows."""
         extents = None if self.extents is None else self.extents[rows]
         endings = None if self.endings is None else self.endings[rows]
-        return Files(self.contents, self.usual, self.keys[rows], self.place[rows], self.sizes[rows], extents, endings)
+        classes = None if self.classes is None else self.classes[rows]
+        columns = self.keys[rows], self.place[rows], self.sizes[rows], extents, endings, classes
+        return Files(self.contents, self.usual, *columns)
 
     def path(self, row: int) -> str:
         """Return the path of this row's file, as messages show it."""

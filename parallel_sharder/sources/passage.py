@@ -17,8 +17,10 @@ from parallel_sharder.engines.progress import Progress
 from parallel_sharder.errors import Death, SharderError
 from parallel_sharder.monitor.monitor import Monitor
 from parallel_sharder.staging.copy import Copying
+from parallel_sharder.staging.embedded import images_of
 from parallel_sharder.staging.look import Look, Looked
 from parallel_sharder.staging.through import through
+from parallel_sharder.stores.packing import PARQUET
 
 _TICK_SECONDS = 0.1
 _MEGABYTE = 10**6
@@ -27,12 +29,14 @@ _MEGABYTE = 10**6
 class Passage(NamedTuple):
     """An archive and the function that lists it, which is called with its Read, its size, and a Take or None.
 
-    The size is None if it is not known. Without a `look` there is no Take.
+    The size is None if it is not known. Without a `look` there is no Take. The function that lists a Parquet file gets
+    its images, with the values of the columns `others`, in place of Read and size.
     """
 
     copying: Copying
     listing: partial[Any]
     look: Look | None = None
+    others: tuple[str, ...] = ()
 
 
 class Passed(NamedTuple):
@@ -67,14 +71,22 @@ def passed(passages: Sequence[Passage], engine: Engine, monitor: Monitor) -> lis
 def pass_through(passage: Passage, progress: Progress) -> Passed | Exception:
     """Return what comes of a passage or, as a value, the error that stops it."""
     offsets, values, look = array("q"), bytearray(), passage.look
+
+    def kept(offset: int, image: bytes) -> None:
+        offsets.append(offset)
+        values.extend(look(image) if look is not None else b"")
+
     try:
-        with through(passage.copying, progress) as (read, end):
+        if passage.copying.packing == PARQUET:
+            with images_of(passage.copying, passage.others, progress) as images:
+                found = passage.listing(images, None if look is None else kept)
+        else:
+            with through(passage.copying, progress) as (read, end):
 
-            def take(offset: int, size: int) -> None:
-                offsets.append(offset)
-                values.extend(look(read(offset, size)) if look is not None else b"")
+                def take(offset: int, size: int) -> None:
+                    kept(offset, read(offset, size))
 
-            found = passage.listing(read, end, None if look is None else take)
+                found = passage.listing(read, end, None if look is None else take)
         return Passed(found, Looked(passage.copying.archive.path, offsets.tobytes(), bytes(values)))
     except SharderError as error:
         explain(error)  # the error may cross to another process, where it has no cause any more

@@ -22,9 +22,10 @@ import xxhash
 from parallel_sharder.engines.progress import Progress
 from parallel_sharder.errors import StoppedError
 from parallel_sharder.model import Archive
+from parallel_sharder.staging.parquet import image_column
 from parallel_sharder.stores import store_of
 from parallel_sharder.stores.growing import GrowingFile, begun
-from parallel_sharder.stores.packing import packing_of
+from parallel_sharder.stores.packing import PARQUET, is_parquet, packing_of
 
 SUFFIX = ".copy"
 RECORD_SUFFIX = ".record"
@@ -34,7 +35,7 @@ SUFFIXES = (SUFFIX, begun(SUFFIX), SUFFIX + RECORD_SUFFIX)
 STRETCH_BYTES = 64 << 20
 """How much is written between two syncs, and lost by a kill."""
 
-CHUNK_BYTES = 4 << 20
+CHUNK_BYTES = 8 << 20
 
 _STRETCH = struct.Struct(">Q16s8s")
 
@@ -42,22 +43,31 @@ _STRETCH = struct.Struct(">Q16s8s")
 class Copying(NamedTuple):
     """What is copied: the `archive`, decompressed by what `packing` names ("" for a plain file), to `path`.
 
-    Without a path the archive is only read through.
+    Of a Parquet file, the images in `column` are copied. Without a path the archive is only read through.
     """
 
     archive: Archive
     packing: str
     path: str = ""
+    column: str = ""
 
 
-def copying(archive: Archive, folder: str = "") -> Copying:
-    """Return how the archive is copied to a stage in `folder`. Raises OSError if it cannot be read."""
-    packing = packing_of(archive.path)
+def copying(archive: Archive, folder: str = "", column: str = "") -> Copying:
+    """Return how the archive is copied to a stage in `folder`.
+
+    `column` names the images of a Parquet file, if it is not the first that holds images.
+    Raises OSError if the archive cannot be read, and what parquet.opened raises.
+    """
+    packed = packing_of(archive.path)
+    packing = packed[1] if packed else PARQUET if is_parquet(archive.path) else ""
+    if packing == PARQUET:
+        column = column or image_column(archive.path)
     if not folder:
-        return Copying(archive, packing[1] if packing else "")
-    digest = xxhash.xxh3_64_hexdigest(repr(tuple(archive)).encode("utf-8", "surrogateescape"))
+        return Copying(archive, packing, "", column)
+    identity = (*archive, column) if packing == PARQUET else (*archive,)
+    digest = xxhash.xxh3_64_hexdigest(repr(identity).encode("utf-8", "surrogateescape"))
     name = os.path.basename(archive.path)
-    return Copying(archive, packing[1] if packing else "", os.path.join(folder, f"{name}-{digest}{SUFFIX}"))
+    return Copying(archive, packing, os.path.join(folder, f"{name}-{digest}{SUFFIX}"), column)
 
 
 class Copy:
@@ -95,7 +105,7 @@ class Copy:
         """Return up to CHUNK_BYTES of the kept bytes from `offset` on."""
         return self._file.read(offset, min(CHUNK_BYTES, self.kept_bytes - offset))
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Append the data, and record what is safe."""
         self._file.write(data)
         self._digest.update(data)

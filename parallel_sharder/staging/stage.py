@@ -85,12 +85,13 @@ class Stage:
     ) -> None:
         self._exits.close()
 
-    def copyings(self, archives: Sequence[Archive]) -> list[Copying]:
+    def copyings(self, archives: Sequence[Archive], column: str = "") -> list[Copying]:
         """Return how these archives are copied to the stage while they are read; without a folder they are only read.
 
+        `column` names the images of Parquet files.
         Raises OSError if an archive cannot be read, and DestinationError if there is too little room.
         """
-        found = [copying(archive, self.folder) for archive in archives]
+        found = [copying(archive, self.folder, column) for archive in archives]
         if self.folder:
             self._open()
             self._refuse_full(sum(each.archive.size - copied_bytes(each.path) for each in found), 0, self.folder)
@@ -129,7 +130,7 @@ class Stage:
 
     def _with_copies(self, listing: Listing, engine: Engine, monitor: Monitor) -> Listing:
         """Return the listing with the places of the archives that were copied as a whole, or have to be."""
-        copyings = [copying(archive, self.folder) for archive in listing.archives]
+        copyings = self._copyings_of(listing)
         there = [each for each in copyings if self._store.is_file(each.path)]
         if not self._is_shared:
             tasks = {task: task.bytes for each in there if each.path not in self._fresh for task in checks_of(each)}
@@ -148,7 +149,7 @@ class Stage:
         self._open()  # an earlier run may have been killed while it removed them
         names = {name for name in self._store.names(self.folder) if name.endswith((SUFFIX, *COPY_SUFFIXES))}
         if not self._is_own:
-            used = {path for archive in listing.archives for path in paths_of(copying(archive, self.folder).path)}
+            used = {path for each in self._copyings_of(listing) for path in paths_of(each.path)}
             used.update(stretch.path for stretch in Files.of(listing, lambda _: True).stretches(self.folder))
             names &= {*map(os.path.basename, used)}
         if not names:
@@ -164,6 +165,9 @@ class Stage:
     @property
     def _store(self) -> Store:
         return store_of(self.folder)
+
+    def _copyings_of(self, listing: Listing) -> list[Copying]:
+        return [copying(archive, self.folder) for archive in listing.archives]
 
     def _tell(self, listing: Listing, files: Files, staged: Sequence[Staged], monitor: Monitor) -> None:
         """Say what lies in the stage."""

@@ -21,7 +21,9 @@ from parallel_sharder.engines.progress import Progress
 from parallel_sharder.errors import SourceError, StoppedError, unreadable, unwritable
 from parallel_sharder.staging import copy as copies
 from parallel_sharder.staging.copy import Copy, Copying
+from parallel_sharder.staging.embedded import images_of
 from parallel_sharder.stores import store_of
+from parallel_sharder.stores.packing import PARQUET
 from parallel_sharder.stores.regular import open_regular
 from parallel_sharder.tar.headers import reader
 from parallel_sharder.tar.member_header import Read, refusal
@@ -54,6 +56,9 @@ def through(copying: Copying, progress: Progress) -> Iterator[tuple[Read, int | 
 
 def copy_through(copying: Copying, progress: Progress) -> None:
     """Copy an archive, as `through` does, without a look at its members."""
+    if copying.packing == PARQUET:
+        with images_of(copying, (), progress):
+            return
     with through(copying, progress):
         pass
 
@@ -161,7 +166,7 @@ def _chunks(copying: Copying, copy: Copy | None) -> Generator[tuple[bytes, int]]
         position += len(data)
         yield data, min(position, copying.archive.size)
     try:
-        with open(path, "rb", buffering=0, opener=open_regular) as raw:
+        with open(path, "rb", buffering=copies.CHUNK_BYTES, opener=open_regular) as raw:
             if not copying.packing:
                 raw.seek(kept)
                 while data := _read_all(raw, copies.CHUNK_BYTES):

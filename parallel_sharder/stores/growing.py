@@ -36,9 +36,9 @@ class GrowingFile:
         os.ftruncate(self._descriptor, size)
         os.lseek(self._descriptor, size, os.SEEK_SET)
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Append the data."""
-        durable.write_all(self._descriptor, memoryview(data))
+        durable.write_all(self._descriptor, data)
 
     def sync(self) -> None:
         """Make what was written safe."""

@@ -21,10 +21,20 @@ def packing_of(path: str) -> tuple[str, str] | None:
     return next((packing for magic, packing in COMPRESSIONS.items() if begin.startswith(magic)), None)
 
 
+PARQUET = "parquet"
+"""What Parquet files are packed by: their columns are compressed, and images in them lie behind each other."""
+
+
+def is_parquet(path: str) -> bool:
+    """Return whether the file is a Parquet file. Raises OSError if it cannot be read."""
+    with open(path, "rb", buffering=0, opener=open_regular) as file:
+        return file.read(4) == b"PAR1"
+
+
 def is_packed(path: str) -> bool:
-    """Return whether the file is compressed. False if it cannot be read."""
+    """Return whether the file is compressed, or a Parquet file. False if it cannot be read."""
     try:
-        return packing_of(path) is not None
+        return packing_of(path) is not None or is_parquet(path)
     except OSError:
         return False
 

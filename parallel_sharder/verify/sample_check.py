@@ -36,6 +36,9 @@ _KEYS_OF = {
 _KEY_OF_BOTH = re.compile("n[0-9]{8}_[0-9]{1,20}|ILSVRC2012_val_[0-9]{8}")
 """The keys where ImageNet's train and val are divided in another way than officially, as in Imagenette."""
 
+_ROW_KEY = re.compile("(?:train|val|validation|test)-[A-Za-z0-9_-]{1,60}_[0-9]{1,15}")
+"""The keys where a table of ImageNet has rows that do not name their images."""
+
 _LABEL = re.compile(rb"0|[1-9][0-9]{0,9}")
 _NOTHING = Content(b"", xxhash.xxh3_128_digest(b""))
 
@@ -181,7 +184,8 @@ def _faults_in_annotated(sample: StoredSample, expected: ExpectedSet) -> Iterato
     if sample.names != fields:
         yield f"has the members {', '.join(sample.names)}; expected were {', '.join(fields)}"
     its_keys = _KEY_OF_BOTH if expected.selection.get("another_split") else _KEYS_OF.get(expected.split or "", _KEY)
-    if not its_keys.fullmatch(sample.key):
+    is_row_key = expected.selection.get("row_keys") and _ROW_KEY.fullmatch(sample.key)
+    if not (its_keys.fullmatch(sample.key) or is_row_key):
         yield f"is not the key of an image of {expected.split}"
     image = sample.contents.get("jpg")
     if image is not None and expected.on_bad != "keep" and (fault := fault_in_image(image.data)):

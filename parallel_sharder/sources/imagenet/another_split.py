@@ -22,8 +22,9 @@ from parallel_sharder.sources.imagenet.names import name_rule
 from parallel_sharder.sources.names import NameKind
 from parallel_sharder.text import counted
 
-_FIRST_OF_TRAIN = b"n"
-"""Keys of val begin with a capital, so they are sorted before those of train."""
+_FIRST_OF_TRAIN, _BEHIND_TRAIN = b"n", b"o"
+"""Keys of val begin with a capital, so they are sorted before those of train. Behind these are keys made of the name of
+a split's table, and the number of a row."""
 
 
 def is_another_split(layout: Layout, folders: Sequence[Contents]) -> bool:
@@ -42,8 +43,15 @@ def is_another_split(layout: Layout, folders: Sequence[Contents]) -> bool:
 
 
 def selection_of(split: str, keys: Texts) -> dict[str, bool]:
-    """Return what the Listing's selection says of this, from its keys: nothing if the split is the official one."""
-    return {"another_split": True} if _count_of_others(split, keys) else {}
+    """Return what the Listing's selection says of its keys: nothing if they are those of the official split.
+
+    "row_keys" says that some are made of the numbers of rows, because the rows of a table do not name their images.
+    """
+    has_row_keys = bisect_left(keys, _BEHIND_TRAIN) < len(keys)
+    return {
+        **({"another_split": True} if _count_of_others(split, keys) else {}),
+        **({"row_keys": True} if has_row_keys else {}),
+    }
 
 
 def notice_of(split: str, keys: Texts) -> Iterator[str]:
@@ -58,7 +66,7 @@ def notice_of(split: str, keys: Texts) -> Iterator[str]:
 
 def _count_of_others(split: str, keys: Texts) -> int:
     vals = bisect_left(keys, _FIRST_OF_TRAIN)
-    return {"train": vals, "val": len(keys) - vals}.get(split, 0)
+    return {"train": vals, "val": bisect_left(keys, _BEHIND_TRAIN) - vals}.get(split, 0)
 
 
 def _misplaced(contents: Contents) -> list[str]:

@@ -7,6 +7,7 @@ There are no annotations, and no devkit is needed. The folder may be the hub's c
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from parallel_sharder.sources.downloads import downloaded
@@ -30,7 +31,7 @@ NAMES = frozenset(stem + ending for stems in _STEMS.values() for stem in stems f
 
 def places(root: Path, split: str) -> list[Path]:
     """Return the place of the first archive that exists, in each folder that has one; else the usual place."""
-    found = [archives[0] for folder in _folders(root) if (archives := archives_in(folder, split))]
+    found = [archives[0] for folder in folders(root) if (archives := archives_in(folder, split))]
     return found or [root / "data" / f"{_STEMS[split][0]}.tar.gz"]
 
 
@@ -51,25 +52,29 @@ def missing_archives(images: Path, split: str) -> list[str]:
 
 def find(images: Path, split: str, xml_root: Path | None, meta: Path | None) -> Layout:
     """Return the layout with its first archive at `images`. Raises SourceError if the class list is damaged."""
-    folders = [images.parent, images.parent.parent]
-    classes = class_list(split, meta, "classes", class_list_places([], folders))
-    annotations = annotation_place(xml_root, split, [])
-    labels = val_label_places([], folders, classes)
-    further = tuple(path for path in archives_in(images.parent, split) if path != images)
+    return layout_of(NAME, images, archives_in(images.parent, split), split, xml_root, meta)
+
+
+def layout_of(
+    name: str, images: Path, archives: Sequence[Path], split: str, xml_root: Path | None, meta: Path | None
+) -> Layout:
+    """Return the layout `name` with these archives, the first of which is `images`; annotations only where named."""
+    around = [images.parent, images.parent.parent]
+    classes = class_list(split, meta, "classes", class_list_places([], around))
     return Layout(
-        NAME,
+        name,
         split,
         images,
-        annotations,
+        annotation_place(xml_root, split, []),
         xml_root is not None,
         classes,
-        labels,
+        val_label_places([], around, classes),
         has_classes_in_names=True,
-        further_archives=further,
+        further_archives=tuple(path for path in archives if path != images),
     )
 
 
-def _folders(root: Path) -> list[Path]:
+def folders(root: Path) -> list[Path]:
     """Return the folders in which the archives may lie: the data set's, or of its snapshots in the hub's cache."""
     snapshots = sorted(root.glob("snapshots/*")) if (root / "snapshots").is_dir() else []
     return [folder for each in (root, *snapshots) for folder in (each / "data", each) if folder.is_dir()]

@@ -18,7 +18,8 @@ from parallel_sharder.options import IMAGENET_LAYOUTS, SPLITS
 from parallel_sharder.sources.downloads import refuse_unfinished
 from parallel_sharder.sources.imagenet.classes import ilsvrc_ids
 from parallel_sharder.sources.imagenet.glance import FLAT, SHOWN_LIMIT, Glance, Seen, leads_up, seen_in
-from parallel_sharder.sources.imagenet.image_places import existing_places, possible_places
+from parallel_sharder.sources.imagenet.hub_tables import is_imagenet
+from parallel_sharder.sources.imagenet.image_places import ImagePlace, existing_places, possible_places
 from parallel_sharder.sources.imagenet.layout import Layout
 from parallel_sharder.sources.imagenet.list_places import KAGGLE_ZIP
 from parallel_sharder.sources.imagenet.names import EXPECTED, packed_class
@@ -67,10 +68,16 @@ def nothing_found(root: Path, split: str, words: Sequence[str], *others: str) ->
                 os.stat(place.path)
     except OSError as error:
         return [f"{error.filename or root} cannot be looked into: {error.strerror}. {_SEARCHABLE}"]
+    parquet = existing_places(root, split, [word for word in words if word == "parquet"])
+    unsure = [
+        f"Nothing in {place.path} says that it is ImageNet's. If it is, use --layout parquet; if not, --table."
+        for place in parquet[:1]
+    ]
     return [
         f"no {split} images found under {root}. Looked for:",
         *(f"  {place}" for place in possible_places(root, split, words)),
         *others,
+        *unsure,
         f"{root} holds {Glance.at(root)}.",
         *(_advice(root, split, words, root.parents[:3]) or _last_advice(root, split)),
     ]
@@ -131,12 +138,18 @@ def refuse_unlike(images: Path, split: str) -> None:
         raise SourceError(f"{images} holds {glance}, and no {split} images as they should lie there.", nearby)
 
 
+def _likely_places(root: Path, split: str) -> list[ImagePlace]:
+    """Return the places of images of `split` that exist, but for Parquet files that seem to be of another data set."""
+    there = existing_places(root, split, IMAGENET_LAYOUTS)
+    return [place for place in there if place.word != "parquet" or is_imagenet(place.path, split)]
+
+
 def _advice(root: Path, split: str, words: Sequence[str], above: Sequence[Path]) -> list[str]:
     """Return the remedy for a `root` without images of `split`, in lines; none if none is known.
 
     The folders `above` and those below the root are looked at.
     """
-    for place in existing_places(root, split, IMAGENET_LAYOUTS):
+    for place in _likely_places(root, split):
         if place.word not in words:
             return [f"{place.path} exists: use --layout {place.word}, or leave --layout out."]
     for name in (*IMAGES[split], KAGGLE_ZIP):
@@ -160,7 +173,7 @@ def _advice(root: Path, split: str, words: Sequence[str], above: Sequence[Path])
 
 def _last_advice(root: Path, split: str) -> list[str]:
     for other in SPLITS:
-        if other != split and existing_places(root, other, IMAGENET_LAYOUTS):
+        if other != split and _likely_places(root, other):
             return [f"It holds {other} images; they are converted with --split {other}."]
     return ["Name the folder that holds one of them with --root."]
 
@@ -170,7 +183,7 @@ def _did_you_mean(folders: Iterable[Path], split: str) -> str:
     sets: dict[Path, Path] = {}
     alone: list[Path] = []
     for folder in folders:
-        for place in existing_places(folder, split, IMAGENET_LAYOUTS):
+        for place in _likely_places(folder, split):
             if not place.is_folder or _holds(place.path, split):
                 sets.setdefault(place.path, folder)
         if _holds(folder, split):

@@ -16,11 +16,12 @@ from parallel_sharder.model import IMAGE_SUFFIX, Listing, Role
 from parallel_sharder.sources.downloads import official_name
 from parallel_sharder.sources.imagenet import another_split
 from parallel_sharder.sources.imagenet.hub import missing_archives
+from parallel_sharder.sources.imagenet.hub_tables import missing_files
 from parallel_sharder.sources.imagenet.layout import Layout
 from parallel_sharder.sources.imagenet.published import ARCHIVE_BYTES, IMAGE_COUNTS, train_counts
 from parallel_sharder.sources.names import junk_told
 from parallel_sharder.sources.survey import Survey
-from parallel_sharder.text import counted
+from parallel_sharder.text import counted, first_few
 
 _NAMED = 3
 
@@ -42,9 +43,10 @@ def notices_of(layout: Layout, listing: Listing, survey: Survey, compared: str) 
 
 
 def _archives(layout: Layout) -> Iterator[str]:
-    missing = missing_archives(layout.images, layout.split) if layout.has_classes_in_names else []
+    find = missing_files if layout.images.suffix == ".parquet" else missing_archives
+    missing = find(layout.images, layout.split) if layout.has_classes_in_names else []
     if missing:
-        yield f"{layout.images.parent} has no {', '.join(missing)}, and what would be in there is not converted."
+        yield f"{layout.images.parent} has no {first_few(missing, _NAMED)}; what would be in there is not converted."
     for path in layout.archives:
         official, size = ARCHIVE_BYTES.get(official_name(path)), os.path.getsize(path)
         if official not in (None, size):

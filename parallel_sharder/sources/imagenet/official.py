@@ -16,8 +16,8 @@ from parallel_sharder.sources.imagenet.tree import layout_around
 
 NAME = "official archives"
 
-_COMPRESSED = ("", ".gz", ".bz2", ".xz", ".zst")
-"""What users append to the names of archives that they have compressed. They save a hundredth, and take hours."""
+_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
+"""The endings of archives as they are downloaded, and as users have compressed them."""
 
 IMAGES = {
     "train": ("ILSVRC2012_img_train.tar",),
@@ -30,10 +30,15 @@ ANNOTATIONS = {
     "test": (),
 }
 
+NAMES = frozenset(
+    name.removesuffix(".tar") + ending for names in IMAGES.values() for name in names for ending in _ENDINGS
+)
+"""The names of archives of images, also of compressed ones."""
+
 
 def places(root: Path, split: str) -> list[Path]:
     """Return the images' place: the first of the known archives that exists, or the first one if none does."""
-    paths = downloaded(root, *(name + ending for name in IMAGES[split] for ending in _COMPRESSED))
+    paths = downloaded(root, *(name.removesuffix(".tar") + ending for name in IMAGES[split] for ending in _ENDINGS))
     return [next((path for path in paths if os.path.isfile(path)), paths[0])]
 
 

@@ -18,6 +18,7 @@ from parallel_sharder.kinds import Kind
 from parallel_sharder.model import Listing, Problem, Role
 from parallel_sharder.sources.archive_index import ArchiveIndex, archive_at
 from parallel_sharder.sources.imagenet.another_split import selection_of
+from parallel_sharder.sources.imagenet.archives import positions
 from parallel_sharder.sources.imagenet.classes import Synset
 from parallel_sharder.sources.imagenet.layout import Layout
 from parallel_sharder.sources.imagenet.names import name_rule
@@ -27,7 +28,9 @@ from parallel_sharder.sources.imagenet.survey import survey_annotations, survey_
 from parallel_sharder.sources.imagenet.val_labels import read_labels, wnids_of
 from parallel_sharder.sources.pairing import Annotations, Files, Pairs, listing_of
 from parallel_sharder.sources.survey import ScanProgress, Survey
-from parallel_sharder.text import counted
+from parallel_sharder.text import counted, first_few
+
+_OTHERS_SHOWN = 4
 
 NAMED = 10
 """How many images an error names."""
@@ -116,7 +119,7 @@ def _found(layout: Layout, listing: Listing, annotations: Annotations) -> tuple[
 def _images_in_words(layout: Layout) -> str:
     """Return where the images are: one place, or the first of several archives and the names of the others."""
     others = [os.path.basename(path) for path in layout.image_archives[1:]]
-    return f"{layout.images}{' and ' if others else ''}{', '.join(others)}"
+    return f"{layout.images}{' and ' if others else ''}{first_few(others, _OTHERS_SHOWN)}"
 
 
 def _class_index(
@@ -126,6 +129,16 @@ def _class_index(
     if not classes:
         return np.full(len(images), -1, np.int32), ""
     rows = {row.wnid: position for position, row in enumerate(classes)}
+    if images.classes is not None:
+        position = np.array([rows.get(wnid, -1) for wnid in positions()], np.int32)
+        by_name = position[images.classes]
+        if by_name.min() < 0:
+            unlisted = [*positions()][int(images.classes[by_name < 0][0])]
+            raise SourceError(
+                f"{layout.images} and its like have images of {unlisted}, which is no class of {layout.class_list}. "
+                "Name the class list of ImageNet with --meta, or leave that out."
+            )
+        return by_name, _compare_labels(layout, classes, images, by_name)
     if in_class_folders:
         by_folder = np.array([rows.get(each.name, -1) for each in images.contents], np.int32)[images.place]
         return by_folder, _compare_labels(layout, classes, images, by_folder)
@@ -140,8 +153,9 @@ def _class_index(
 
 
 def _compare_labels(layout: Layout, classes: tuple[Synset, ...], images: Files, by_folder: Int32s) -> str:
-    """Compare the class folders of val with labels, if they exist; return a notice if not all could be compared, or "".
+    """Compare the classes of val, which folders or names say, with labels, if these exist.
 
+    Returns a notice if not all could be compared, or "".
     Raises SourceError for an image in another class's folder: the folder or the label is wrong.
     """
     if layout.split != "val":

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from parallel_sharder.errors import SourceError
 from parallel_sharder.options import IMAGENET_LAYOUTS, SPLITS
+from parallel_sharder.sources.imagenet import hub_tables
 from parallel_sharder.sources.imagenet.classes import PACKAGE_TABLE, ilsvrc_ids
 from parallel_sharder.sources.imagenet.glance import CLASS_FOLDERS, Glance, seen_in
 from parallel_sharder.sources.imagenet.image_places import ImagePlace, existing_places, place_itself
@@ -33,7 +34,7 @@ class Signs(NamedTuple):
 def signs_at(root: Path, split: str) -> Signs:
     """Return the signs at the folder `root`."""
     there = existing_places(root, split, IMAGENET_LAYOUTS) or place_itself(root, split, IMAGENET_LAYOUTS)
-    likely = tuple(place for place in there if not place.is_folder or _is_imagenet(place, split))
+    likely = tuple(place for place in there if _is_imagenet(place, split))
     is_sure = any(place.word == "kaggle" or _list_beside(place) for place in likely)
     return Signs(likely, is_sure, not likely and _is_mistaken(root, split))
 
@@ -52,7 +53,9 @@ def strangers_at(root: Path, split: str) -> list[str]:
 
 
 def _is_imagenet(place: ImagePlace, split: str) -> bool:
-    """Return whether the folder at `place` is ImageNet's, as far as names say."""
+    """Return whether what is at `place` is ImageNet's, as far as names say; of Parquet, its first row."""
+    if not place.is_folder:
+        return place.word != "parquet" or hub_tables.is_imagenet(place.path, split)
     if place.word == "kaggle" or _list_beside(place):
         return True
     glance = Glance.at(place.path)
@@ -85,6 +88,6 @@ def _is_mistaken(root: Path, split: str) -> bool:
         return False  # most of its classes are none of ImageNet's, as in ImageNet-21k
     for other in SPLITS:
         places = existing_places(root, other, IMAGENET_LAYOUTS)
-        if any(not place.is_folder or _is_imagenet(place, other) for place in places):
+        if any(_is_imagenet(place, other) for place in places):
             return True
     return is_misplaced(root, split) or (seen_in(root) is not None and has_only_classes(Glance.at(root)))

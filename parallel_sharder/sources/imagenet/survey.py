@@ -24,6 +24,7 @@ from parallel_sharder.sources.folders import list_folder, stray_folders, unread_
 from parallel_sharder.sources.imagenet.another_split import is_another_split
 from parallel_sharder.sources.imagenet.archives import beside_classes, inner_archives, listing_of
 from parallel_sharder.sources.imagenet.classes import Synset
+from parallel_sharder.sources.imagenet.hub_tables import columns_of
 from parallel_sharder.sources.imagenet.kaggle_contents import list_zip
 from parallel_sharder.sources.imagenet.layout import Layout
 from parallel_sharder.sources.imagenet.names import (
@@ -45,6 +46,7 @@ from parallel_sharder.sources.tar_contents import (
 )
 from parallel_sharder.staging.look import Look, Looked
 from parallel_sharder.staging.stage import Stage
+from parallel_sharder.stores.packing import is_parquet
 from parallel_sharder.stores.regular import open_regular
 from parallel_sharder.tar.headers import reader
 from parallel_sharder.text import counted, first_few
@@ -85,7 +87,8 @@ def survey_through(
     """
     archives = [archive_at(path) for path in layout.image_archives]
     try:
-        copyings = stage.copyings(archives)
+        image, label = columns_of(archives[0].path) if is_parquet(archives[0].path) else ("", "")
+        copyings = stage.copyings(archives, image)
     except OSError as error:
         raise unreadable(error.filename, error) from error
     passages = [
@@ -93,6 +96,7 @@ def survey_through(
             copying,
             listing_of(copying.archive.path, layout.split, has_classes_in_names=layout.has_classes_in_names),
             look,
+            (label,) if label else (),
         )
         for copying in copyings
     ]

@@ -1,0 +1,98 @@
+"""The layout hub Parquet: `train-*.parquet`, `validation-*.parquet` or `val-*.parquet`, and `test-*.parquet`.
+
+The Hugging Face hub gives ImageNet so today, in data/ or beside each other. Each row has a struct of an image's bytes
+and its path, and a label, 0 to 999 by sorted wnid. Other data sets have files of such names too. So a file counts as
+ImageNet's if a path in its first rows has a name of ImageNet's, if it lists 1,000 classes, or if a folder is called so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from parallel_sharder.errors import MissingPackageError, SourceError
+from parallel_sharder.sources.imagenet.hub import folders, layout_of
+from parallel_sharder.sources.imagenet.layout import Layout
+from parallel_sharder.sources.imagenet.names import WNID, name_rule
+from parallel_sharder.staging.parquet import first_paths, image_column, opened
+
+NAME = "hub Parquet"
+
+_WORDS = {"train": ("train",), "val": ("validation", "val"), "test": ("test",)}
+_PART = re.compile(r"(?:train|validation|val|test)-([0-9]+)-of-([0-9]+)(?:-[0-9a-f]+)?\.parquet")
+_LABELS = ("label", "labels", "cls", "class", "target")
+_CLASSES = 1000
+_OWN_NAME = "imagenet"
+
+
+def places(root: Path, split: str) -> list[Path]:
+    """Return the place of the first file, in each folder that has some; else the usual place."""
+    found = [files[0] for folder in folders(root) if (files := files_in(folder, split))]
+    return found or [root / "data" / f"{_WORDS[split][0]}-00000-of-{'00294' if split == 'train' else '00014'}.parquet"]
+
+
+def files_in(folder: Path, split: str) -> list[Path]:
+    """Return the files of a split in `folder`, in order."""
+    return sorted(path for word in _WORDS[split] for path in folder.glob(f"{word}-*.parquet") if path.is_file())
+
+
+def missing_files(images: Path, split: str) -> list[str]:
+    """Return the names of the files that do not exist beside `images`, by the numbers in the names of those that do."""
+    there = {path.name for path in files_in(images.parent, split)}
+    match = _PART.fullmatch(images.name)
+    if match is None:
+        return []
+    width, count = len(match[1]), int(match[2])
+    word = images.name.partition("-")[0]
+    found = {int(part[1]) for part in map(_PART.fullmatch, there) if part is not None and int(part[2]) == count}
+    missing = [number for number in range(count) if number not in found]
+    return [f"{word}-{number:0{width}}-of-{match[2]}.parquet" for number in missing]
+
+
+def is_imagenet(path: Path, split: str) -> bool:
+    """Return whether the file is ImageNet's, as far as its first rows, its list of classes and its folders say.
+
+    True without pyarrow: reading the file will say that it is missing.
+    """
+    fits = re.compile(f"(?:{name_rule(split).key_pattern})(?:_{WNID.pattern})?").fullmatch
+    try:
+        names = first_paths(str(path), image_column(str(path)))
+        with opened(str(path)) as file:
+            classes = _class_count(file.schema_arrow.metadata or {})
+    except MissingPackageError:
+        return True
+    except SourceError:
+        names, classes = [], 0
+    if any(fits(Path(name).stem) for name in names) or classes == _CLASSES:
+        return True
+    return not names and not classes and any(_OWN_NAME in part.lower() for part in path.absolute().parent.parts[-5:])
+
+
+def find(images: Path, split: str, xml_root: Path | None, meta: Path | None) -> Layout:
+    """Return the layout with its first file at `images`. Raises SourceError if the class list is damaged."""
+    return layout_of(NAME, images, files_in(images.parent, split), split, xml_root, meta)
+
+
+def columns_of(path: str) -> tuple[str, str]:
+    """Return the names of the columns of images and labels. Raises SourceError if the file has none."""
+    image = image_column(path)
+    with opened(path) as file:
+        names = file.schema_arrow.names
+    label = next((name for name in _LABELS if name in names), "")
+    if not image or not label:
+        raise SourceError(
+            f"{path} has the columns {', '.join(names)}, and ImageNet has images (structs with bytes) and a label. Use "
+            "--table for a data set that is not ImageNet."
+        )
+    return image, label
+
+
+def _class_count(metadata: dict[bytes, bytes]) -> int:
+    """Return how many classes the package datasets has noted in the file; 0 if it has not."""
+    with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
+        features: dict[str, Any] = json.loads(metadata[b"huggingface"])["info"]["features"]
+        return max(len(each.get("names", ())) for each in features.values())
+    return 0
