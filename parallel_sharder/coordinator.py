@@ -11,6 +11,7 @@ import dataclasses
 
 from parallel_sharder.deal import Hosts, deal, make_chunks, make_job
 from parallel_sharder.destination import existing, make_folder, refuse_in_source, refuse_unfit
+from parallel_sharder.hints import Watch, slow_source
 from parallel_sharder.host_check import check_of_hosts
 from parallel_sharder.journal.fingerprint import Fingerprint
 from parallel_sharder.journal.journal import Journal
@@ -106,6 +107,8 @@ def _stage(source: Source, options: Options) -> Stage:
 def _staged(stage: Stage, listing: Listing, plan: Plan, stock: Stock, run: Run) -> Listing:
     """Return the listing from which shards are written: with its files in the stage, if there is one and work to do."""
     left = _left(plan, stock, run)
+    if left and (hint := slow_source(listing, run.options)):
+        run.noticed(hint)
     samples = int((plan.cuts[1:] - plan.cuts[:-1])[left].sum())
     if not stage.folder or not samples:
         return listing
@@ -148,8 +151,12 @@ def _write(
     job = make_job(run.options, listing, plan, run.writers.workers)
     others = frozenset(range(plan.shard_count)).difference(_left(plan, stock, run))
     chunks = make_chunks(listing, plan, run.options.pattern, job, others, stock.damaged)
-    progress = array.telling(run.monitor.progress)
-    return deal(chunks, write_chunk, run.writers, journal, progress, hosts), hosts
+    watch, progress = Watch(), array.telling(run.monitor.progress)
+    made = deal(chunks, write_chunk, run.writers, journal, progress, hosts)
+    hint = watch.hint(run.options, run.writers.workers, sum(record.tar_bytes for record in made))
+    if hint and not run.writers.name:
+        run.noticed(hint)
+    return made, hosts
 
 
 def _left(plan: Plan, stock: Stock, run: Run) -> list[int]:

@@ -31,7 +31,7 @@ FLOORS = (
     "pattern worker",
     "globs option_kinds option_values",
     "destination journal options staging",
-    "catalog command_words deal resume run shard_writer sources",
+    "catalog command_words deal hints resume run shard_writer sources",
     "nodes report",
     "shared_listing",
     "indexes status verify",
