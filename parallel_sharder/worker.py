@@ -44,16 +44,14 @@ def _write(chunk: Chunk, progress: Progress) -> ShardRecord:
     tools = _tools(chunk.job, chunk.key_width)
     storing = tools.storing
     stored = _Stored(tools)
-    ahead = ReadAhead(sample.blobs for sample in storing.samples(chunk))
-    with _shard_file(chunk, tools.job) as shard:
+    upcoming = (sample.blobs for sample in storing.samples(chunk))
+    with ReadAhead(upcoming) as ahead, _shard_file(chunk, tools.job) as shard:
         for position, sample in enumerate(storing.samples(chunk)):
             if progress.stopped:
                 raise StoppedError
             if position % CHECK_EVERY == 0:
                 progress.tell(position, shard.tar_bytes)
-                ahead.look()
-            if ahead.is_on:
-                ahead.before(position)
+                ahead.look(position, sample.blobs)
             try:
                 contents, _, mended = storing.store(sample, shard)
             except SampleError as error:

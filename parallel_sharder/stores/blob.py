@@ -266,7 +266,8 @@ def _announce(path: str, offset: int, length: int) -> None:
     with contextlib.suppress(OSError):
         descriptor = _open(path)
         try:
-            os.posix_fadvise(descriptor, offset, length, os.POSIX_FADV_WILLNEED)
+            if hasattr(os, "posix_fadvise"):  # macOS has none
+                os.posix_fadvise(descriptor, offset, length, os.POSIX_FADV_WILLNEED)
         finally:
             os.close(descriptor)
 
