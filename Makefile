@@ -79,6 +79,7 @@ bench: $(VENV)/ready
 	mkdir -p .bench
 	$(BIN)/python -m benchmarks.throughput --folder .bench
 	$(BIN)/python -m benchmarks.throughput --folder .bench --cold
+	$(BIN)/python -m benchmarks.cold_files --folder .bench
 	$(BIN)/python -m benchmarks.workers --folder .bench --plot benchmarks/workers.png
 	$(BIN)/python -m benchmarks.profile --folder .bench --images 12000 --plot benchmarks/profile.png
 	$(BIN)/python -m benchmarks.compression --folder .bench

@@ -16,6 +16,7 @@ CHECKOUT = Path(__file__).parents[1]
 SCRIPTS = {
     "throughput": "--images 40 --runs 1 --workers 1 2 --peers raw_copy GNU_tar reference reference_pool",
     "throughput --cold": "--images 40 --runs 1 --workers 1",
+    "cold_files": "--images 40 --runs 1 --readers 1 2 --contents-only",
     "workers": "--images 40 --runs 1 --workers 1 2 --peers raw_copy",
     "profile": "--images 40 --runs 1",
     "compression": "--images 20 --runs 1",
