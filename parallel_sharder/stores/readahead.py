@@ -19,7 +19,7 @@ from time import perf_counter
 from parallel_sharder.stores.blob import Blob
 
 THREADS = 8
-"""How many threads of a chunk open files. With 4, opens that take 0.5 ms are waited for; with 16 nothing is faster."""
+"""How many threads of a chunk open files. With 4, opens that take 1 ms are waited for; with 16 nothing is faster."""
 
 SAMPLES_AHEAD = 32
 """How far announcements are ahead, when the worker looks. With 64 or 128 nothing is faster, and more memory is used."""
