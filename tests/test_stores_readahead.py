@@ -151,7 +151,7 @@ def test_late_opens_are_waited_for_at_the_same_time(storage: _Storage, monkeypat
     together = threading.Barrier(THREADS)
     monkeypatch.setattr(_Recorded, "announce", lambda blob: storage.announce(blob.path, lambda: together.wait(60)))
     storage.is_late = True
-    upcoming = [each[:1] for each in samples(STRETCH)]
+    upcoming = [each[:1] for each in samples(1 + THREADS)]
     with ReadAhead(upcoming) as reading:
         reading.look(0, upcoming[0])
         while len(storage.told) < 1 + THREADS:
