@@ -30,7 +30,7 @@ from parallel_sharder.resume import archives_by_entry, fingerprint, refuse_chang
 from parallel_sharder.run import Run, opened
 from parallel_sharder.samples.forms import FORMS
 from parallel_sharder.shared_listing import SharedListing, forget_spool
-from parallel_sharder.sources.packed import refuse_packed
+from parallel_sharder.sources.packed import refuse_unstaged
 from parallel_sharder.sources.source import Source, SourceOptions, open_source, refuse_left_out
 from parallel_sharder.sources.spool import Scratch
 from parallel_sharder.staging.stage import NO_STAGE, Stage
@@ -97,8 +97,7 @@ def _stage(source: Source, options: Options) -> Stage:
     is_own = folder is None and options.stage != STAGE_NONE and bool(source.packed)
     if folder is not None:
         refuse_in_source(folder, source.folders, "--stage")
-    for path in source.packed if options.stage == STAGE_NONE else ():
-        refuse_packed(path, other=". Or leave out --stage none: the archive is then unpacked to a stage.")
+    refuse_unstaged(source.packed, may_stage=options.stage != STAGE_NONE)
     is_shared = options.is_of_array or options.engine_name in CLUSTERS
     folder = options.pattern.files.stage if is_own else folder
     return Stage(folder, is_own=is_own, keep=options.keep_stage, is_shared=is_shared)

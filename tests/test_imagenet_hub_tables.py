@@ -21,8 +21,9 @@ pq = pytest.importorskip("pyarrow.parquet")
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Training images alone."""
-    made.classic_train(tmp_path_factory.mktemp("raw") / "raw")
-    return made.images_alone(tmp_path_factory.mktemp("tree") / "tree", tmp_path_factory.getbasetemp() / "raw0" / "raw")
+    top = tmp_path_factory.mktemp("sources")
+    made.classic_train(top / "raw")
+    return made.images_alone(top / "tree", top / "raw")
 
 
 def shards(folder: Path) -> dict[str, bytes]:
@@ -156,6 +157,14 @@ def test_other_data_sets_are_not_imagenet(tree: Path, tmp_path: Path) -> None:
     metadata = {"huggingface": json.dumps({"info": {"features": features}})}
     listed = made.hub_tables(tmp_path / "other", tree, has_paths=False, metadata=metadata)
     assert preview(Options(root=str(listed), dest=str(tmp_path / "out"))).samples == 60
+
+
+def test_no_stage(tree: Path, tmp_path: Path) -> None:
+    """Without a stage they cannot be read, and nothing is written."""
+    root = made.hub_tables(tmp_path / "hub", tree)
+    with pytest.raises(SharderError, match=r"train-00000-of-00003.parquet is a Parquet file.*Leave out stage none"):
+        converted(root, tmp_path / "out", stage="none")
+    assert not (tmp_path / "out").exists()
 
 
 def test_missing_files_are_told(tree: Path, tmp_path: Path) -> None:

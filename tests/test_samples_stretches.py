@@ -82,8 +82,9 @@ def test_members_in_every_dialect(tmp_path: Path, dialect: str, mtime: float) ->
     assert as_ours(members) == stored(shard)
 
 
+CONTENTS = st.binary(max_size=1100).filter(lambda content: not content.startswith(b"->"))  # which makes a link
 MEMBERS = st.lists(
-    st.tuples(st.sampled_from("ab"), st.sampled_from(("jpg", "cls", "json", "a.b")), st.binary(max_size=1100)),
+    st.tuples(st.sampled_from("ab"), st.sampled_from(("jpg", "cls", "json", "a.b")), CONTENTS),
     min_size=1,
     max_size=8,
     unique_by=lambda member: member[:2],

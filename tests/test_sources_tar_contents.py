@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bz2
 import gzip
 import io
 import lzma
@@ -329,31 +328,29 @@ def test_archive_of_train_cut_short(tmp_path: Path, raw: Path, left: int) -> Non
     assert "Download or copy it again" in told
 
 
-@pytest.mark.parametrize(
-    ("program", "ending", "begin"),
-    [
-        ("gzip", ".gz", b""),
-        ("bzip2", ".bz2", b""),
-        ("xz", ".xz", b""),
-        ("zstd", ".zst", b"\x28\xb5\x2f\xfd\x04\x88"),
-        ("lz4", ".lz4", b"\x04\x22\x4d\x18\x64\x40"),
-    ],
-)
-def test_compressed_archive_of_train(tmp_path: Path, raw: Path, program: str, ending: str, begin: bytes) -> None:
-    """A compressed archive of images is refused under any name, and the message has the command to decompress it."""
+@pytest.mark.parametrize("ending", ["", *made.PACKED])
+def test_compressed_archive_of_train(tmp_path: Path, raw: Path, ending: str) -> None:
+    """A compressed archive of images is read through under any name; --stage none is refused with the command."""
     root = made.official_archives(tmp_path / "archives", raw)
     path = root / "ILSVRC2012_img_train.tar"
-    whole = path.read_bytes()
-    packed = {"gzip": gzip.compress(whole), "bzip2": bz2.compress(whole), "xz": lzma.compress(whole)}
-    path.write_bytes(packed.get(program, begin))
-    command = f"mv {path} {path}{ending} && {program} -d {path}{ending}"
-    assert f"{path} is compressed by {program}, and only plain tars can be read in place. " in refusal(root)
-    assert f"Decompress it once: {command}" in refusal(root)
-    path.rename(f"{path}{ending}")
+    whole = preview(Options(root=root, workers=0)).samples
+    path.write_bytes(made.PACKED[ending or "gz"](path.read_bytes()))
+    packed = path.rename(f"{path}.{ending}") if ending else path
+    assert whole == preview(Options(root=root, workers=0)).samples
+    with pytest.raises(SourceError, match=f"{packed} is compressed by .*Decompress it once: .*Or leave out stage none"):
+        preview(Options(root=root, workers=0, stage="none"))
+
+
+def test_unknown_compression(tmp_path: Path, raw: Path) -> None:
+    """An archive that no package here decompresses is refused, with the command."""
+    root = made.official_archives(tmp_path / "archives", raw)
+    path = root / "ILSVRC2012_img_train.tar"
+    path.write_bytes(b"\x04\x22\x4d\x18\x64\x40")
+    assert f"{path} is compressed by lz4, and only" in refusal(root)
+    path.rename(f"{path}.lz4")
     with pytest.raises(SourceError) as caught:
         preview(Options(root=root, workers=0))
-    told = f"{path.name}{ending} has to be decompressed first ({program} -d {path}{ending})."
-    assert told == str(caught.value).splitlines()[-1]
+    assert f"{path.name}.lz4 has to be decompressed first (lz4 -d {path}.lz4)." == str(caught.value).splitlines()[-1]
 
 
 def test_devkit_compressed_otherwise(tmp_path: Path, raw: Path) -> None:

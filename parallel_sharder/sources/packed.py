@@ -16,6 +16,10 @@ from parallel_sharder.text import counted
 _SHOWN = 5
 
 
+READ_THROUGH = ("gzip", "bzip2", "xz", "zstd")
+"""The programs whose output is read from front to back, to a stage."""
+
+
 def refuse_packed(path: str, but: Container[str] = (), *, other: str = "") -> None:
     """Raise SourceError if the file is compressed by a program that is not in `but`; `other` is another remedy."""
     packing = packing_of(path)
@@ -24,6 +28,18 @@ def refuse_packed(path: str, but: Container[str] = (), *, other: str = "") -> No
         raise SourceError(
             f"{path} is compressed by {program}, and only plain tars can be read in place. Decompress it once: "
             f"{_command(path, ending, program, '-d')}{other}"
+        )
+
+
+def refuse_unstaged(paths: Sequence[str], *, may_stage: bool) -> None:
+    """Raise SourceError if one of these files, which are read from front to back, cannot be, or may not be staged."""
+    for path in paths:
+        if may_stage:
+            refuse_packed(path, READ_THROUGH)
+            continue
+        refuse_packed(path, other=". Or leave out --stage none: the archive is then unpacked to a stage.")
+        raise SourceError(
+            f"{path} is a Parquet file, whose images are read row after row, to a stage. Leave out --stage none."
         )
 
 

@@ -6,6 +6,7 @@ There are no annotations, and no devkit is needed. The folder may be the hub's c
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,7 +41,7 @@ def archives_in(folder: Path, split: str) -> list[Path]:
     found = []
     for stem in _STEMS[split]:
         names = downloaded(folder, *(stem + ending for ending in _ENDINGS))
-        found += [path for path in names if path.is_file()][:1]
+        found += [path for path in names if os.path.isfile(path)][:1]
     return found
 
 
@@ -76,5 +77,5 @@ def layout_of(
 
 def folders(root: Path) -> list[Path]:
     """Return the folders in which the archives may lie: the data set's, or of its snapshots in the hub's cache."""
-    snapshots = sorted(root.glob("snapshots/*")) if (root / "snapshots").is_dir() else []
-    return [folder for each in (root, *snapshots) for folder in (each / "data", each) if folder.is_dir()]
+    snapshots = sorted(root.glob("snapshots/*")) if os.path.isdir(root / "snapshots") else []
+    return [folder for each in (root, *snapshots) for folder in (each / "data", each) if os.path.isdir(folder)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ def places(root: Path, split: str) -> list[Path]:
 
 def files_in(folder: Path, split: str) -> list[Path]:
     """Return the files of a split in `folder`, in order."""
-    return sorted(path for word in _WORDS[split] for path in folder.glob(f"{word}-*.parquet") if path.is_file())
+    return sorted(path for word in _WORDS[split] for path in folder.glob(f"{word}-*.parquet") if os.path.isfile(path))
 
 
 def missing_files(images: Path, split: str) -> list[str]:
