@@ -19,9 +19,10 @@ from parallel_sharder.errors import unreadable
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import Problem
 from parallel_sharder.sources.key_rule import key_of
+from parallel_sharder.staging.look import Take
 from parallel_sharder.stores.regular import open_regular
 from parallel_sharder.tar.headers import reader_ahead, tar_entries
-from parallel_sharder.tar.member_header import FOLDER, SPARSE, TarMember, no_plain_file, refusal
+from parallel_sharder.tar.member_header import FOLDER, SPARSE, Read, TarMember, no_plain_file, refusal
 from parallel_sharder.tar.names import key_and_field
 from parallel_sharder.tar.ustar import BLOCK_BYTES, NAME_LIMIT_BYTES, SIZE_LIMIT_BYTES
 from parallel_sharder.text import counted
@@ -70,14 +71,19 @@ def list_shard(path: str, *, rename_keys: bool) -> ListedShard:
 
     Raises SourceError as said above, and if the shard cannot be read.
     """
-    listing = _Listing(path, rename_keys)
     try:
         with open(path, "rb", buffering=0, opener=open_regular) as file:
             size = os.fstat(file.fileno()).st_size
-            for member in tar_entries(reader_ahead(file.fileno()), 0, size, path):
-                listing.add(member)
+            return list_members(path, rename_keys, reader_ahead(file.fileno()), size)
     except OSError as error:
         raise unreadable(path, error) from error
+
+
+def list_members(path: str, rename_keys: bool, read: Read, end: int | None, _: Take | None = None) -> ListedShard:
+    """Return what `list_shard` does of the shard that `read` reads, and that has `end` bytes; see sources.passage."""
+    listing = _Listing(path, rename_keys)
+    for member in tar_entries(read, 0, end, path):
+        listing.add(member)
     return listing.result()
 
 

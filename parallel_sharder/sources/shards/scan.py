@@ -21,16 +21,21 @@ from parallel_sharder.columns import Int64s
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import SourceError
 from parallel_sharder.model import Archive, Listing, Place
+from parallel_sharder.monitor.monitor import Monitor
 from parallel_sharder.sources.key_rule import RULE
+from parallel_sharder.sources.passage import Passage
+from parallel_sharder.sources.passage import passed as passed_through
 from parallel_sharder.sources.shards.columns import Columns, columns_of
 from parallel_sharder.sources.shards.key_lists import KeyList, choose, known_list, read_key_list
-from parallel_sharder.sources.shards.listed import ListedShard, list_shard
+from parallel_sharder.sources.shards.listed import ListedShard, list_members, list_shard
 from parallel_sharder.sources.shards.matching import Matching, Stretches, matching
 from parallel_sharder.sources.shards.rows import Rows, Shape, rows_of
 from parallel_sharder.sources.shards.twins import Twins, settle_twins
 from parallel_sharder.sources.shards.where import Condition, names_in, type_in_words
 from parallel_sharder.sources.source import SourceOptions
 from parallel_sharder.sources.survey import ScanProgress, results_of
+from parallel_sharder.staging.copy import Copying
+from parallel_sharder.staging.stage import Stage
 from parallel_sharder.text import counted, first_few
 
 _NAMES_SHOWN = 10
@@ -43,14 +48,23 @@ def scan(
     options: SourceOptions,
     condition: Condition | None,
     engine: Engine,
-    progress: ScanProgress,
+    monitor: Monitor,
+    stage: Stage,
 ) -> Listing:
     """Return the Listing of what the options choose in these shards, in their order.
 
+    If `stage` has a folder, the shards are read through once, and copied there.
     Raises SourceError for a shard, or a name, by which data would be lost, and if nothing is chosen.
     """
     lists = _lists(options)
-    shards = _listed(archives, options.rename_keys, engine, progress)
+    progress = partial(monitor.scanning, unit="shard")
+    copies: dict[str, str] = {}
+    if stage.folder:
+        copyings = stage.copyings(archives)
+        copies = {copying.archive.path: copying.path for copying in copyings}
+        shards = _passed(copyings, options.rename_keys, engine, monitor)
+    else:
+        shards = _listed(archives, options.rename_keys, engine, progress)
     problems = [problem for shard in shards for problem in shard.problems]
     rows = rows_of(shards)
     notices = [notice for each in lists for notice in choose(rows, each, keep=each.option != "--drop")]
@@ -58,7 +72,7 @@ def scan(
     _refuse_unfit(rows)
     twins = settle_twins(rows, options.apart or "refuse", options.on_duplicate or "fail")
     if condition is not None:
-        count, unknown = _filter(rows, twins, condition, engine, progress)
+        count, unknown = _filter(rows, twins, condition, copies, engine, progress)
         filtered += count
         notices += unknown
     columns = columns_of(rows, twins)
@@ -108,6 +122,11 @@ def _listed(
     return results_of(tasks, engine, _named(archives), progress)
 
 
+def _passed(copyings: Sequence[Copying], rename_keys: bool, engine: Engine, monitor: Monitor) -> list[ListedShard]:
+    passages = [Passage(each, partial(list_members, each.archive.path, rename_keys)) for each in copyings]
+    return [passed.found for passed in passed_through(passages, engine, monitor)]
+
+
 def _refuse_unfit(rows: Rows) -> None:
     """Raise SourceError, which counts them and names the first, if a name of a sample to be stored fits no reader."""
     unfit = [row for row in rows.unfit if rows.alive[row]]
@@ -121,13 +140,18 @@ def _refuse_unfit(rows: Rows) -> None:
 
 
 def _filter(
-    rows: Rows, twins: Twins, condition: Condition, engine: Engine, progress: ScanProgress
+    rows: Rows,
+    twins: Twins,
+    condition: Condition,
+    copies: Mapping[str, str],
+    engine: Engine,
+    progress: ScanProgress,
 ) -> tuple[int, list[str]]:
     """Mark the samples for which the condition does not hold; return how many, and notices on wrong names and types."""
     samples = np.flatnonzero(rows.alive)
     cuts = np.searchsorted(rows.place[samples], np.arange(len(rows.paths) + 1))
     of_shards = [samples[start:end] for start, end in zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True)]
-    tasks = [partial(matching, _stretches(rows, twins, some), condition) for some in of_shards if len(some)]
+    tasks = [partial(matching, _stretches(rows, twins, some, copies), condition) for some in of_shards if len(some)]
     found: list[Matching] = results_of(tasks, engine, "the shards", progress)
     held = np.frombuffer(b"".join(each.images for each in found), np.uint8).astype(np.bool_)
     rows.alive[samples] = held
@@ -160,8 +184,8 @@ def _told_of_types(condition: Condition, types: frozenset[tuple[str, str]]) -> I
             )
 
 
-def _stretches(rows: Rows, twins: Twins, samples: Int64s) -> Stretches:
-    """Return the stretches of these samples, which lie in one shard."""
+def _stretches(rows: Rows, twins: Twins, samples: Int64s, copies: Mapping[str, str]) -> Stretches:
+    """Return the stretches of these samples, which lie in one shard; `copies` has the paths of shards' copies."""
     number, row = np.arange(len(samples), dtype=np.int32), samples
     further = [
         (number, other)
@@ -175,7 +199,7 @@ def _stretches(rows: Rows, twins: Twins, samples: Int64s) -> Stretches:
         number, row = number[order], row[order]
     path = rows.paths[rows.place[samples[0]]]
     offset, size = (column[row].astype(np.int64) for column in (rows.offset, rows.size))
-    return Stretches(path, number.tobytes(), offset.tobytes(), size.tobytes())
+    return Stretches(copies.get(path, path), number.tobytes(), offset.tobytes(), size.tobytes())
 
 
 def _selection(options: SourceOptions, lists: Sequence[KeyList], filtered: int) -> dict[str, object]:

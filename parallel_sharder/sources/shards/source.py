@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 from parallel_sharder.engines.engine import Engine
@@ -42,9 +41,8 @@ class ShardsSource(SpooledSource):
 
     def scan(self, engine: Engine, monitor: Monitor, scratch: Scratch) -> Listing:
         """Return the Listing, as Source says."""
-        del scratch  # nothing is unpacked
-        progress = partial(monitor.scanning, unit="shard")
-        listing = scan([*map(archive_at, self._paths)], self._options, self._condition, engine, progress)
+        archives = [*map(archive_at, self._paths)]
+        listing = scan(archives, self._options, self._condition, engine, monitor, scratch.stage)
         listing = dataclasses.replace(listing, notices=(*self._others, *listing.notices))
         if self._passed_over:
             words = f"not read: {first_few(self._passed_over, _SHOWN)}, which this tool has made or begun"
