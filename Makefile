@@ -98,6 +98,7 @@ bench: $(VENV)/ready
 	$(BIN)/python -m benchmarks.class_folders --folder .bench/class_folders
 	$(BIN)/python -m benchmarks.tables --folder .bench/tables
 	$(BIN)/python -m benchmarks.whole_set --folder .bench/tiny
+	$(BIN)/python -m benchmarks.staging --folder .bench
 	$(BIN)/python -m benchmarks.seeking_disk --folder .bench --bytes 3e8 --runs 1 || [ $$? -eq 2 ] # needs root
 
 # What the tests use of the system, beyond Python and make: gzip and GNU tar are everywhere, these are not.

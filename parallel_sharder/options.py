@@ -44,12 +44,12 @@ LABELS: tuple[Labels, ...] = get_args(Labels)
 SPLITS_BY_WORD: dict[str, Split] = {"valid": "val", "validation": "val", **{split: split for split in SPLITS}}
 """The split that each word means, on the command line and as a folder's name; words are in lower case."""
 
-LayoutName = Literal["tree", "kaggle", "archives", "zip", "hub", "parquet", "folders", "table", "shards"]
-"""ImageNet's layouts: tree: the official archives, unpacked; kaggle: Kaggle's zip, unpacked; archives, zip: the
+LayoutName = Literal["tree", "kaggle", "archives", "zip", "tar", "hub", "parquet", "folders", "table", "shards"]
+"""ImageNet's layouts: tree: the official archives, unpacked; kaggle: Kaggle's zip, unpacked; archives, zip, tar: the
 downloads themselves; hub, parquet: the archives and the Parquet files of the Hugging Face hub. Those of other data
 sets: folders: a folder for each class; table: a row for each sample; shards: WebDataset shards of any tool."""
 LAYOUTS: tuple[LayoutName, ...] = get_args(LayoutName)
-IMAGENET_LAYOUTS: tuple[LayoutName, ...] = ("tree", "kaggle", "archives", "zip", "hub", "parquet")
+IMAGENET_LAYOUTS: tuple[LayoutName, ...] = ("tree", "kaggle", "archives", "zip", "tar", "hub", "parquet")
 
 OnDuplicate = Literal["fail", "rename", "skip"]
 """What is done if shards hold a key twice. fail: the run stops. rename: the later ones get keys of their own. skip: the

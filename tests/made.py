@@ -182,6 +182,19 @@ def kaggle_zip(root: Path, raw: Path) -> Path:
     return path
 
 
+def kaggle_tar(root: Path, raw: Path, name: str = "ILSVRC2017_CLS-LOC.tar.gz", top: str = "ILSVRC") -> Path:
+    """A tar of the tree in a Kaggle set at `raw`, with the two lists beside it, in the folder `root`."""
+    root.mkdir()
+    plain = io.BytesIO()
+    with tarfile.open(fileobj=plain, mode="w") as archive:
+        archive.add(raw / "ILSVRC", top)
+    packed = PACKED.get(name.rpartition(".")[2], bytes)
+    (root / name).write_bytes(packed(plain.getvalue()))
+    for path in raw.glob("LOC_*"):
+        shutil.copy(path, root)
+    return root
+
+
 def hub(root: Path, raw: Path, ending: str = ".tar.gz") -> Path:
     """The training images of a classic set at `raw` as the hub has them, in data/ of the folder `root`."""
     (root / "data").mkdir(parents=True)

@@ -35,7 +35,8 @@ SCRIPTS = {
     "class_folders": "--files 2000 --classes 20 --runs 2",
     "tables": "--rows 3000 --runs 2",
     "whole_set": "--images 300 --shards 3 --rows 2000",
-    "seeking_disk": "--bytes 2e6 --runs 1 --only read plain",
+    "seeking_disk": "--bytes 2e6 --runs 1",
+    "staging": "--images 40 --runs 1",
 }
 
 

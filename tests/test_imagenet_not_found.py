@@ -223,15 +223,6 @@ def test_train_not_in_class_folders(both: tuple[Path, Made, Made], folder: str, 
     check(listing_of(root_in(text)), expected, set(expected.wnids), xmls(expected))
 
 
-@pytest.mark.parametrize("name", ["ILSVRC2017_CLS-LOC.tar.gz", "imagenet_object_localization_patched2019.tar.gz"])
-def test_archive_that_has_to_be_unpacked(tmp_path: Path, name: str) -> None:
-    """For archives that unpack to Kaggle's tree, the message has the command that unpacks them."""
-    (tmp_path / name).touch()
-    text = refusal(tmp_path)
-    assert f"{tmp_path} holds 1 file (1 .tar.gz; the first: {name})." in text
-    assert f"{name} has to be unpacked first (tar -xf {tmp_path / name} -C {tmp_path})." in text
-
-
 def test_archive_for_root(tmp_path: Path) -> None:
     """For --root at an archive, the message names the archive's folder."""
     path = tmp_path / "ILSVRC2012_img_train.tar"

@@ -56,6 +56,30 @@ def staged_names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
 
 
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+@pytest.mark.parametrize(
+    ("name", "top"),
+    [
+        ("ILSVRC2017_CLS-LOC.tar.gz", "ILSVRC"),
+        ("imagenet_object_localization_patched2019.tar.gz", "./ILSVRC"),
+        ("ILSVRC.tar.zst", "data/ILSVRC"),
+        ("ILSVRC2015_CLS-LOC.tar", "ILSVRC"),
+    ],
+)
+def test_kaggle_tars(sources: Path, tmp_path: Path, split: str, name: str, top: str) -> None:
+    """Kaggle's tree in a tar gives the shards of the tree, annotations included; verify reads it once."""
+    root = made.kaggle_tar(tmp_path / "root", sources / "kaggle", name, top)
+    plain = converted(sources / "kaggle", tmp_path / "plain", split=split)
+    assert plain == converted(root, tmp_path / "out", split=split)
+    options = VerifyOptions(dest=str(tmp_path / "out"), source=str(root), workers=0)
+    assert verify_shards(options).deviations == ()
+    if split != "test":
+        boxes = {"split": split, "annotations": "boxes"}
+        converted(root, tmp_path / "boxes", stage=tmp_path / "stage", **boxes)
+        options = VerifyOptions(dest=str(tmp_path / "boxes"), source=str(root), workers=0)
+        assert verify_shards(options).deviations == ()
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("layout", IMAGENET)
 def test_same_shards(sources: Path, tmp_path: Path, layout: str, workers: int) -> None:

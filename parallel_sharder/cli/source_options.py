@@ -31,8 +31,8 @@ def _add_general(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--layout",
         metavar="NAME",
-        help="what to read if a folder has several: tree, kaggle, archives, zip, hub, parquet (ImageNet), folders, "
-        "table, shards",
+        help="what to read if a folder has several: tree, kaggle, archives, zip, tar, hub, parquet (ImageNet), "
+        "folders, table, shards",
     )
     group.add_argument(
         "--meta",

@@ -143,7 +143,7 @@ def list_annotations(path: str, rule: NameRule, spool_path: str | None) -> Conte
             lists.add(tar_members(read, 0, end, path), read, path)
         return lists.contents(Place(path, path))
     with (
-        _Spool(spool_path) as spool,
+        Spool(spool_path) as spool,
         open(path, "rb", opener=open_regular) as packed,
         gzip.GzipFile(fileobj=packed) as stream,
     ):
@@ -156,7 +156,7 @@ def list_annotations(path: str, rule: NameRule, spool_path: str | None) -> Conte
 class _AnnotationLists:
     """The annotations that were found so far."""
 
-    def __init__(self, rule: NameRule, spool: _Spool | None) -> None:
+    def __init__(self, rule: NameRule, spool: Spool | None) -> None:
         self._usual = rule.annotation_suffix
         self._fits = re.compile(rule.key_pattern).fullmatch
         self._class = re.compile(rule.class_pattern)
@@ -229,7 +229,7 @@ class _AnnotationLists:
         return Contents(place, "", NO_FILES, columns, problems=tuple(self._problems), junk=self._junk.counts)
 
 
-class _Spool:
+class Spool:
     """The file to which annotations are appended. If `path` is None, offsets are counted and nothing is written."""
 
     def __init__(self, path: str | None) -> None:

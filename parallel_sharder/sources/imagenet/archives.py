@@ -19,6 +19,8 @@ from parallel_sharder.kinds import Kind
 from parallel_sharder.model import Place, Problem
 from parallel_sharder.sources.contents import NO_FILES, Contents, FileColumns, strangers
 from parallel_sharder.sources.imagenet.classes import ilsvrc_ids
+from parallel_sharder.sources.imagenet.kaggle_contents import list_tar
+from parallel_sharder.sources.imagenet.layout import ArchiveForm
 from parallel_sharder.sources.imagenet.names import WNID, name_rule
 from parallel_sharder.sources.names import JunkCount, NameKind
 from parallel_sharder.sources.tar_contents import UNPACK, images_in, inner_archive_patterns, place_of
@@ -40,12 +42,14 @@ class InnerArchive(NamedTuple):
     size: int
 
 
-def listing_of(path: str, split: str, *, has_classes_in_names: bool) -> partial[Any]:
-    """Return the function that lists the archive of images at `path`, as a Passage calls it.
+def listing_of(path: str, split: str, form: ArchiveForm, spool: str | None = None) -> partial[Any]:
+    """Return the function that lists an archive of images of this form, as a Passage calls it.
 
-    It is the official archive of the split, or one of the hub's, which `has_classes_in_names`.
+    With `spool`, annotations in it are unpacked to the file there.
     """
-    if has_classes_in_names:
+    if form == "tree":
+        return partial(list_tar, path, split, spool)
+    if form == "named":
         return partial(list_rows if is_parquet(path) else list_named, path, split)
     return partial(list_classes if split == "train" else list_split, path, split)
 

@@ -70,7 +70,7 @@ def layout_of(
         xml_root is not None,
         classes,
         val_label_places([], around, classes),
-        has_classes_in_names=True,
+        archive_form="named",
         further_archives=tuple(path for path in archives if path != images),
     )
 

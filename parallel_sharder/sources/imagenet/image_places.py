@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 
 from parallel_sharder.options import IMAGENET_LAYOUTS
 from parallel_sharder.sources.downloads import official_name
-from parallel_sharder.sources.imagenet import hub, hub_tables, kaggle_tree, kaggle_zip, official, tree
+from parallel_sharder.sources.imagenet import hub, hub_tables, kaggle_tar, kaggle_tree, kaggle_zip, official, tree
 from parallel_sharder.sources.imagenet.glance import seen_in
 from parallel_sharder.sources.imagenet.layout import Layout
 from parallel_sharder.sources.imagenet.published import MD5
@@ -33,14 +33,14 @@ class _Module(Protocol):
 
 
 _MODULES: dict[str, _Module] = dict(
-    zip(IMAGENET_LAYOUTS, (tree, kaggle_tree, official, kaggle_zip, hub, hub_tables), strict=True)
+    zip(IMAGENET_LAYOUTS, (tree, kaggle_tree, official, kaggle_zip, kaggle_tar, hub, hub_tables), strict=True)
 )
 
 
 def is_download(path: str) -> bool:
     """Return whether the file has the name of an archive of ImageNet, also of one that somebody has compressed."""
     name = official_name(path)
-    return name in MD5 or name in official.NAMES or name in hub.NAMES
+    return any(name in names for names in (MD5, official.NAMES, hub.NAMES)) or kaggle_tar.is_name(name)
 
 
 class ImagePlace(NamedTuple):

@@ -1,7 +1,8 @@
 """Kaggle's zip to Contents: a worker lists a split's images and annotations; small files in it are found here too.
 
-The tree in the zip begins with ILSVRC/, at the top or below other folders: a zip that was unpacked and packed again has
-one folder more. Nothing is unpacked: the extents of images and annotations in the zip are listed.
+A tar of the same tree is listed likewise, as image-net.org has it. The tree in the archive begins with ILSVRC/, at the
+top or below other folders: an archive that was unpacked and packed again has one folder more. Nothing is unpacked: the
+extents of images and annotations in the archive are listed.
 """
 
 from __future__ import annotations
@@ -17,10 +18,15 @@ from parallel_sharder.sources.contents import NO_FILES, Contents, FileColumns, n
 from parallel_sharder.sources.imagenet.names import WNID, name_rule
 from parallel_sharder.sources.names import JunkCount, NameKind, NameRule
 from parallel_sharder.sources.small_files import InZip
-from parallel_sharder.sources.zips import UNZIP, ZipMember, zip_members
-from parallel_sharder.tar.member_header import refusal
+from parallel_sharder.sources.tar_contents import UNPACK, Spool
+from parallel_sharder.sources.zips import UNZIP, zip_members
+from parallel_sharder.staging.look import Take
+from parallel_sharder.tar.headers import tar_entries
+from parallel_sharder.tar.member_header import FOLDER, Read, no_plain_file, refusal
 
 _IMAGES, _ANNOTATIONS = "ILSVRC/Data/CLS-LOC", "ILSVRC/Annotations/CLS-LOC"
+_TOPS = {_IMAGES: NameKind.IMAGE, _ANNOTATIONS: NameKind.ANNOTATION}
+_NAMED_AT_TOP = 10
 _ABOVE = re.compile(r"((?!__MACOSX/)(?:[^/]+/)*?)ILSVRC/(?:Data|Annotations)/CLS-LOC/")
 
 
@@ -53,49 +59,116 @@ def list_zip(path: str, split: str) -> list[Contents]:
     The first Contents has the problems of all other folders, and the junk. Raises SourceError as zip_members does, if
     the zip has nothing of the split, for a key that does not belong in its folder, and for a key that occurs twice.
     """
-    above, rule = folder_above(path), name_rule(split)
-    images: dict[str, _Found] = defaultdict(_Found)
-    xmls: dict[str, _Found] = defaultdict(_Found)
-    others: dict[str, list[str]] = defaultdict(list)
-    junk = JunkCount(rule)
+    tree = _Tree(path, split, UNZIP)
+    tree.above = folder_above(path)
     for member in zip_members(path, with_folders=True):
-        if ".." in member.name.split("/") or member.name.startswith("/"):
-            detail = f"{member.name} would lie outside of the zip's folder"
-            raise refusal(path, member.extent[0], detail, UNZIP)
-        folder, _, name = member.name.rpartition("/")
-        kind = junk.kind(folder, name)
-        for top, its_kind, found in ((_IMAGES, NameKind.IMAGE, images), (_ANNOTATIONS, NameKind.ANNOTATION, xmls)):
-            if not member.name.startswith(f"{above}{top}/{split}/"):
+        tree.add(member.name, member.size, member.extent)
+    return tree.contents(path)
+
+
+def list_tar(
+    path: str, split: str, spool: str | None, read: Read, end: int | None, take: Take | None = None
+) -> list[Contents]:
+    """Return what `list_zip` does of a tar of Kaggle's tree, by its Read, as a Passage calls it.
+
+    With `spool`, the annotations are also unpacked to the file there, and are listed at their places in it. Raises
+    SourceError as tar_entries does too, and for a link or a device.
+    """
+    tree = _Tree(path, split, UNPACK)
+    with Spool(spool) as unpacked:
+        for member in tar_entries(read, 0, end, path):
+            if member.kind not in ("", FOLDER):
+                raise no_plain_file(path, member)
+            name = member.name.rstrip("/") + "/" if member.kind else member.name
+            kind = tree.kind_of(name)
+            if kind is NameKind.ANNOTATION and spool is not None:
+                tree.add(name, member.size, (unpacked.append(read(member.data, member.size)),))
                 continue
-            wnid = folder[len(above) + len(top) + len(split) + 2 :]
-            if found is images and WNID.fullmatch(wnid):
+            tree.add(name, member.size, (member.data,))
+            if kind is NameKind.IMAGE and take is not None:
+                take(member.data, member.size)
+    return tree.contents(spool or path)
+
+
+class _Tree:
+    """The images and annotations of `split` in an archive of Kaggle's tree, while its members are added.
+
+    `above` is the folder that holds ILSVRC/ in the archive, with a slash; None until a member of the tree is added.
+    `remedy` is that for an archive with a member that it may not hold.
+    """
+
+    def __init__(self, path: str, split: str, remedy: str) -> None:
+        self.above: str | None = None
+        self._path, self._split, self._remedy = path, split, remedy
+        self._images: dict[str, _Found] = defaultdict(_Found)
+        self._xmls: dict[str, _Found] = defaultdict(_Found)
+        self._others: dict[str, list[str]] = defaultdict(list)
+        self._junk = JunkCount(name_rule(split))
+        self._at_top: dict[str, str] = {}
+
+    def kind_of(self, name: str) -> NameKind | None:
+        """Return what the member is if it is an image or an annotation of the split; None for others."""
+        if self.above is None:
+            match = _ABOVE.match(name)
+            self.above = match[1] if match else None
+        folder, _, base = name.rpartition("/")
+        kind = self._junk.kind(folder, base)
+        its_kind = next((kind for top, kind in _TOPS.items() if self._is_in(top, name)), None)
+        return kind if kind is its_kind else None
+
+    def add(self, name: str, size: int, extent: tuple[int, ...]) -> None:
+        """Add a member; the name of a folder ends in a slash."""
+        if ".." in name.split("/") or name.startswith("/"):
+            raise refusal(self._path, extent[0], f"{name} would lie outside of the archive's folder", self._remedy)
+        kind = self.kind_of(name)
+        folder, _, base = name.rpartition("/")
+        if len(self._at_top) < _NAMED_AT_TOP:
+            self._at_top.setdefault(name.removeprefix("./").partition("/")[0], name)
+        for top, its_kind in _TOPS.items():
+            if not self._is_in(top, name):
+                continue
+            found = self._images if its_kind is NameKind.IMAGE else self._xmls
+            wnid = folder[len(self.above or "") + len(top) + len(self._split) + 2 :]
+            if found is self._images and WNID.fullmatch(wnid):
                 found[wnid]  # a class folder counts even if it is empty
             if kind is its_kind:
-                found[wnid].add(name, member)
-            elif name and kind is not NameKind.JUNK:
-                others[wnid].append(member.name)
-    contents = []
-    for folder in sorted({*images, *xmls}):
-        if folder and not WNID.fullmatch(folder):
-            raise SourceError(f"{path}: {_IMAGES}/{split}/{folder} is no class's folder. {UNZIP}")
-        rule = name_rule(split, folder)
-        columns = [
-            found[folder].columns(rule, f"{path}:{top}/{split}/{folder}", suffix)
-            for top, suffix, found in (
-                (_IMAGES, rule.image_suffix, images),
-                (_ANNOTATIONS, rule.annotation_suffix, xmls),
+                found[wnid].add(base, size, extent)
+            elif base and self._junk.kind(folder, base) is not NameKind.JUNK:
+                self._others[wnid].append(name)
+
+    def contents(self, place_of_xmls: str) -> list[Contents]:
+        """Return what was added. Annotations lie at `place_of_xmls`, and images in the archive."""
+        path, split = self._path, self._split
+        contents = []
+        for folder in sorted({*self._images, *self._xmls}):
+            if folder and not WNID.fullmatch(folder):
+                raise SourceError(f"{path}: {_IMAGES}/{split}/{folder} is no class's folder. {self._remedy}")
+            rule = name_rule(split, folder)
+            images, xmls = (
+                found[folder].columns(rule, f"{path}:{top}/{split}/{folder}", suffix, self._remedy)
+                for top, suffix, found in (
+                    (_IMAGES, rule.image_suffix, self._images),
+                    (_ANNOTATIONS, rule.annotation_suffix, self._xmls),
+                )
             )
-        ]
-        problems = strangers(f"{path}:", others.pop(folder, ()), rule, columns[0].keys.split("\n"))
-        contents.append(Contents(Place(path, path), folder, columns[0], columns[1], problems=tuple(problems)))
-    if not contents:
-        at_top = names_at_top(member.name for member in zip_members(path))
-        raise SourceError(
-            f"{path} holds nothing in {_IMAGES}/{split}/, where Kaggle's zip has its images; it holds {at_top}. "
-            "Download it again, or unzip it and name the folder of the data set with --root."
-        )
-    elsewhere = tuple(stranger(f"{path}:{name}") for some in others.values() for name in some)
-    return [Contents(Place(path, path), "", NO_FILES, NO_FILES, problems=elsewhere, junk=junk.counts), *contents]
+            problems = tuple(strangers(f"{path}:", self._others.pop(folder, ()), rule, images.keys.split("\n")))
+            if place_of_xmls == path:
+                contents.append(Contents(Place(path, path), folder, images, xmls, problems=problems))
+                continue
+            contents.append(Contents(Place(path, path), folder, images, NO_FILES, problems=problems))
+            contents.append(Contents(Place(place_of_xmls, path), folder, NO_FILES, xmls))
+        if not contents:
+            raise SourceError(
+                f"{path} holds nothing in {_IMAGES}/{split}/, where Kaggle's tree has its images; it holds "
+                f"{names_at_top(self._at_top.values())}. Download it again, or unpack it and name the folder of the data set "
+                "with --root."
+            )
+        elsewhere = tuple(stranger(f"{path}:{name}") for some in self._others.values() for name in some)
+        first = Contents(Place(path, path), "", NO_FILES, NO_FILES, problems=elsewhere, junk=self._junk.counts)
+        return [first, *contents]
+
+    def _is_in(self, top: str, name: str) -> bool:
+        return self.above is not None and name.startswith(f"{self.above}{top}/{self._split}/")
 
 
 class _Found:
@@ -105,25 +178,25 @@ class _Found:
         self._names: list[str] = []
         self._numbers = array("q")
 
-    def add(self, name: str, member: ZipMember) -> None:
+    def add(self, name: str, size: int, extent: tuple[int, ...]) -> None:
         self._names.append(name)
-        self._numbers.extend((member.size, *member.extent))
+        self._numbers.extend((size, *extent))
 
-    def columns(self, rule: NameRule, folder: str, usual: str) -> FileColumns:
+    def columns(self, rule: NameRule, folder: str, usual: str, remedy: str) -> FileColumns:
         """Return the columns. Raises SourceError for a key that does not belong in `folder`, or occurs twice."""
         sizes: dict[str, int] = {}
         extents: dict[str, tuple[int, ...]] = {}
         endings: dict[str, str] = {}
-        numbers = iter(self._numbers)
-        for name, size, *extent in zip(self._names, *[numbers] * 4, strict=True):
+        numbers, width = iter(self._numbers), len(self._numbers) // max(1, len(self._names))
+        for name, size, *extent in zip(self._names, *[numbers] * width, strict=True):
             key, ending = os.path.splitext(name)
             if key in sizes:
-                raise refusal(f"{folder}/{name}", extent[0], "its key occurs twice", UNZIP)
+                raise refusal(f"{folder}/{name}", extent[0], "its key occurs twice", remedy)
             sizes[key], extents[key] = size, tuple(extent)
             if ending != usual:
                 endings[key] = ending
         for key in rule.misfits([*sizes]):
             name = key + endings.get(key, usual)
             detail = "it does not belong in its folder"
-            raise refusal(f"{folder}/{name}", extents[key][0], detail, UNZIP)
+            raise refusal(f"{folder}/{name}", extents[key][0], detail, remedy)
         return FileColumns.of(sizes, usual, extents, endings)

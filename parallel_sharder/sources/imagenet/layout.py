@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from parallel_sharder.errors import SourceError
 from parallel_sharder.options import SPLITS
@@ -18,6 +19,10 @@ from parallel_sharder.sources.imagenet.classes import ClassList
 from parallel_sharder.sources.imagenet.list_places import ListPlaces
 from parallel_sharder.sources.small_files import InTar, InZip
 from parallel_sharder.stores.packing import is_gzip
+
+ArchiveForm = Literal["official", "named", "tree"]
+"""official: an archive for each class, or flat. named: flat, and the last part of each image's name is its class. tree:
+a tree of folders."""
 
 _DEVKIT = "ILSVRC2012_devkit"
 """How the names of devkits' folders begin."""
@@ -30,8 +35,8 @@ class Layout:
     `images` is a folder or an archive that holds the images, in class folders or flat. `annotations` is a folder or an
     archive of annotations, or None. If `xml_given` is True, the user has named it, and annotations beside the images
     are not used. `class_list` is a class list in one of the forms of list_places, or the table in this package; it is
-    None for test. `val_labels` are the places where the labels of a flat val folder can lie. `has_classes_in_names`
-    says of archives that the last part of each image's name is its class; `further_archives` hold images too.
+    None for test. `val_labels` are the places where the labels of a flat val folder can lie. `archive_form` says
+    of archives how images lie in them; `further_archives` hold images too.
     """
 
     name: str
@@ -42,7 +47,7 @@ class Layout:
     class_list: ClassList | None
     val_labels: ListPlaces
     wants_annotations: bool = True
-    has_classes_in_names: bool = False
+    archive_form: ArchiveForm = "official"
     further_archives: tuple[Path, ...] = ()
 
     def without_annotations(self) -> Layout:
@@ -86,7 +91,7 @@ class Layout:
     @property
     def needs_spool(self) -> bool:
         """Whether annotations must be unpacked before they can be read."""
-        return self.annotations is not None and is_gzip(str(self.annotations))
+        return self.annotations not in (None, self.images) and is_gzip(str(self.annotations))
 
 
 def annotation_place(xml_root: Path | None, split: str, places: Iterable[Path]) -> Path | None:

@@ -36,8 +36,6 @@ CLASSES_LIMIT = 20
 
 _SEARCHABLE = "Give this user the right to read and search it and the folders above it (chmod u+rX for the owner)."
 
-_TO_UNPACK = re.compile(r"ILSVRC20[0-9]{2}_CLS-LOC\w*\.tar(?:\.gz)?|imagenet_object_localization\w*\.tar(?:\.gz)?")
-
 _SORT_TRAIN = (
     "cd {} && find . ! -type d -name 'n????????_*' ! -path './n????????/*' -exec sh -c 'for f; do n=${{f##*/}}; "
     'mkdir -p "${{n%%_*}}"; mv -n "$f" "${{n%%_*}}/"; done\' sh {{}} + && find . -maxdepth 1 -type d -empty -delete'
@@ -166,8 +164,6 @@ def _advice(root: Path, split: str, words: Sequence[str], above: Sequence[Path])
         return [question]
     if sorting := _sorting(root, split):
         return sorting
-    for name in filter(_TO_UNPACK.fullmatch, glance.files):
-        return [f"{name} has to be unpacked first (tar -xf {_quoted(root / name)} -C {_quoted(root)})."]
     return []
 
 

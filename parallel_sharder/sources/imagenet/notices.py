@@ -44,7 +44,7 @@ def notices_of(layout: Layout, listing: Listing, survey: Survey, compared: str) 
 
 def _archives(layout: Layout) -> Iterator[str]:
     find = missing_files if layout.images.suffix == ".parquet" else missing_archives
-    missing = find(layout.images, layout.split) if layout.has_classes_in_names else []
+    missing = find(layout.images, layout.split) if layout.archive_form == "named" else []
     if missing:
         yield f"{layout.images.parent} has no {first_few(missing, _NAMED)}; what would be in there is not converted."
     for path in layout.archives:

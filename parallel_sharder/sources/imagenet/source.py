@@ -46,12 +46,13 @@ class ImageNetSource(SpooledSource):
         """Return the Listing, as Source says. With `check_archives`, archives are first compared with their MD5."""
         layout, index_path = self._layout, scratch.index_path
         checked = check_archives(layout, monitor.working) if self._options.check_archives else ()
+        looks_into_tree = scratch.look is not None and layout.archive_form == "tree" and bool(self.packed)
+        spool = self._take_spool(scratch, needed=layout.needs_spool or looks_into_tree)
         if layout.image_archives:
             self._index = ArchiveIndex(index_path, [*map(archive_at, layout.image_archives)], layout.split)
             if self._index.contents is None and (self.packed or (scratch.stage.folder and not layout.is_zip)):
-                found = survey_through(layout, scratch.stage, engine, monitor, scratch.look)
+                found = survey_through(layout, scratch.stage, engine, monitor, scratch.look, spool)
                 self._index.contents, self.looked = found
-        spool = self._take_spool(scratch, needed=layout.needs_spool)
         classes = read_classes(layout.class_list, self._options.labels or "devkit") if layout.class_list else ()
         listing = scan(layout, classes, engine, monitor.scanning, spool, self._index)
         self.adopt(listing)

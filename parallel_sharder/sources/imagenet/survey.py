@@ -25,7 +25,7 @@ from parallel_sharder.sources.imagenet.another_split import is_another_split
 from parallel_sharder.sources.imagenet.archives import beside_classes, inner_archives, listing_of
 from parallel_sharder.sources.imagenet.classes import Synset
 from parallel_sharder.sources.imagenet.hub_tables import columns_of
-from parallel_sharder.sources.imagenet.kaggle_contents import list_zip
+from parallel_sharder.sources.imagenet.kaggle_contents import list_tar, list_zip
 from parallel_sharder.sources.imagenet.layout import Layout
 from parallel_sharder.sources.imagenet.names import (
     WNID,
@@ -77,11 +77,11 @@ def survey_images(
 
 
 def survey_through(
-    layout: Layout, stage: Stage, engine: Engine, monitor: Monitor, look: Look | None
+    layout: Layout, stage: Stage, engine: Engine, monitor: Monitor, look: Look | None, spool: str | None
 ) -> tuple[list[Contents], list[Looked]]:
     """Return the contents of the images' archives, each of which is read through once, and copied to the stage.
 
-    With `look`, what it has kept of each image is returned too.
+    With `look`, what it has kept of each image is returned too, and annotations in them are unpacked to `spool`.
 
     Raises SourceError for what `survey_images` refuses, but for unknown classes, which it refuses later.
     """
@@ -94,7 +94,7 @@ def survey_through(
     passages = [
         Passage(
             copying,
-            listing_of(copying.archive.path, layout.split, has_classes_in_names=layout.has_classes_in_names),
+            listing_of(copying.archive.path, layout.split, layout.archive_form, spool),
             look,
             (label,) if label else (),
         )
@@ -124,6 +124,9 @@ def _list_packed(layout: Layout, classes: tuple[Synset, ...], engine: Engine, pr
         if layout.is_zip:
             [contents] = results_of([partial(list_zip, path, split)], engine, path, progress)
             return list(contents)
+        if layout.archive_form == "tree":
+            [found] = results_of([partial(_list_tree, path, split)], engine, path, progress)
+            return list(found)
         if split != "train":
             size = os.path.getsize(path)
             task = partial(list_images, path, split, 0, size, name_rule(split), (split,))
@@ -141,6 +144,12 @@ def _list_packed(layout: Layout, classes: tuple[Synset, ...], engine: Engine, pr
         return [beside, *results_of(tasks, engine, path, progress)]
     except OSError as error:
         raise unreadable(path, error) from error
+
+
+def _list_tree(path: str, split: str) -> list[Contents]:
+    refuse_packed(path)
+    with open(path, "rb", buffering=0, opener=open_regular) as file:
+        return list_tar(path, split, None, reader(file.fileno()), os.fstat(file.fileno()).st_size)
 
 
 def _image_folders(layout: Layout, classes: tuple[Synset, ...], engine: Engine, progress: ScanProgress) -> Survey:
