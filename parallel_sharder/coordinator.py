@@ -71,7 +71,7 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
         stock = take_stock(run.options, plan, run.engine, journal, run.monitor)
         source.keep_scan()
         check_room(run.options, plan, stock.kept_numbers)
-        copied = _staged(stage, listing, plan, stock, run)
+        copied = _staged(stage, source, listing, plan, stock, run)
 
         run.monitor.planned(share_of(plan, run.options.numbers(plan.shard_count)), stock.kept)
         run.enter(saying_what_is_left(run.options, plan, journal))
@@ -103,15 +103,15 @@ def _stage(source: Source, options: Options) -> Stage:
     return Stage(folder, is_own=is_own, keep=options.keep_stage, is_shared=is_shared)
 
 
-def _staged(stage: Stage, listing: Listing, plan: Plan, stock: Stock, run: Run) -> Listing:
+def _staged(stage: Stage, source: Source, listing: Listing, plan: Plan, stock: Stock, run: Run) -> Listing:
     """Return the listing from which shards are written: with its files in the stage, if there is one and work to do."""
     left = _left(plan, stock, run)
     if left and (hint := slow_source(listing, run.options)):
         run.noticed(hint)
-    samples = int((plan.cuts[1:] - plan.cuts[:-1])[left].sum())
-    if not stage.folder or not samples:
+    if not stage.folder or not left:
         return listing
-    if samples * FEW < len(listing):
+    samples = int((plan.cuts[1:] - plan.cuts[:-1])[left].sum())
+    if samples * FEW < len(listing) and not source.packed and not run.options.is_of_array:
         run.noticed(
             f"{counted(samples, 'sample')} of {len(listing):,} are to be written, and are read from the source: to "
             "stage all would take longer"

@@ -48,7 +48,8 @@ def test_zip_that_is_another(zipped: Path) -> None:
         archive.writestr("ILSVRC/Data/CLS-LOC/val/ILSVRC2012_val_00000001.JPEG", made.JPEG)
     assert (
         f"{zipped} holds nothing in ILSVRC/Data/CLS-LOC/test/, where Kaggle's tree has its images; it holds "
-        "LOC_synset_mapping.txt, ILSVRC/. Download it again, or unpack it and name the folder of the data set with root."
+        "LOC_synset_mapping.txt, ILSVRC/. Download it again, or unpack it and name the folder of the data set with "
+        "root."
     ) == refusal(zipped.parent, "test")
     assert f"labels for the flat val folder found. Looked for:\n  {zipped}:LOC_val_solution.csv" in refusal(
         zipped.parent, "val"

@@ -140,6 +140,38 @@ def test_same_command_again(sources: Path, tmp_path: Path) -> None:
     assert first == shards(tmp_path / "out")
 
 
+@pytest.mark.parametrize("layout", ["tree", "hub"])
+def test_one_shard_of_many(sources: Path, tmp_path: Path, layout: str) -> None:
+    """For a shard of twenty the source is not staged, unless it can be read in no other way."""
+    root = sources / "tree" if layout == "tree" else made.hub(tmp_path / "hub", sources / "tree")
+    options = Options(root=str(root), dest=str(tmp_path / "out"), shards=20, workers=0, stage=tmp_path / "stage")
+    convert(options)
+    first = shards(tmp_path / "out")
+    (tmp_path / "out" / "imagenet_train-000007.tar").unlink()
+    recording = Recording()
+    convert(options, recording)
+    assert first == shards(tmp_path / "out")
+    assert ("staged 5 archives" if layout == "hub" else "read from the source") in str(recording.notices)
+
+
+@pytest.mark.parametrize("layout", ["tree", "hub"])
+def test_nodes_of_an_array(sources: Path, tmp_path: Path, layout: str) -> None:
+    """The first node stages for all; the last one publishes, and removes the stage."""
+    root = sources / "tree" if layout == "tree" else made.hub(tmp_path / "hub", sources / "tree")
+    alone = converted(root, tmp_path / "alone")
+    stage = str(tmp_path / "stage") if layout == "tree" else None
+    recordings = [Recording() for _ in range(3)]
+    for number, recording in enumerate(recordings):
+        out = str(tmp_path / "out")
+        convert(
+            Options(root=str(root), dest=out, maxsize="60KB", workers=0, node=f"{number}/3", stage=stage), recording
+        )
+    assert alone == shards(tmp_path / "out")
+    assert "kept from an earlier run" in str(recordings[1].notices) or layout == "hub"
+    assert staged_names(tmp_path / "stage") == []
+    assert not (tmp_path / "out" / ".imagenet_train.stage").exists()
+
+
 @pytest.mark.parametrize("layout", ["tree", "archives"])
 def test_keep_stage(sources: Path, tmp_path: Path, layout: str) -> None:
     """What is kept serves the next seed, which does not read the images of the source again."""

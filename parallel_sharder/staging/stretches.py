@@ -90,9 +90,11 @@ class Files:
             packed.append(part.pack(of_part)._replace(place=place.tobytes()))
         order = np.searchsorted(present, numbers).astype(np.uint8).tobytes()
         digest = xxhash.xxh3_128()
-        digest.update(repr((places, [times.get(place.path) for place in places], packed, order)).encode())
-        for each in keys:
-            digest.update(each)
+        kinds = [(str(part.role), tuple(part.endings)) for part in packed]
+        described = repr((places, [times.get(place.path) for place in places], kinds))
+        digest.update(described.encode("utf-8", "surrogateescape"))
+        for data in (order, *keys, *(data for part in packed for data in part[2:])):
+            digest.update(data)
         path = os.path.join(folder, digest.hexdigest() + SUFFIX)
         return SourceStretch(path, places, tuple(keys), tuple(packed), order, int(self.size[files].sum()))
 

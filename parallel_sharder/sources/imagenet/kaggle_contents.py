@@ -151,7 +151,8 @@ class _Tree:
                     (_ANNOTATIONS, rule.annotation_suffix, self._xmls),
                 )
             )
-            problems = tuple(strangers(f"{path}:", self._others.pop(folder, ()), rule, images.keys.split("\n")))
+            others = self._others.pop(folder, ())
+            problems = tuple(strangers(f"{path}:", others, rule, images.keys.split("\n")))
             if place_of_xmls == path:
                 contents.append(Contents(Place(path, path), folder, images, xmls, problems=problems))
                 continue
@@ -160,8 +161,8 @@ class _Tree:
         if not contents:
             raise SourceError(
                 f"{path} holds nothing in {_IMAGES}/{split}/, where Kaggle's tree has its images; it holds "
-                f"{names_at_top(self._at_top.values())}. Download it again, or unpack it and name the folder of the data set "
-                "with --root."
+                f"{names_at_top(self._at_top.values())}. Download it again, or unpack it and name the folder of the "
+                "data set with --root."
             )
         elsewhere = tuple(stranger(f"{path}:{name}") for some in self._others.values() for name in some)
         first = Contents(Place(path, path), "", NO_FILES, NO_FILES, problems=elsewhere, junk=self._junk.counts)
