@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from parallel_sharder.setfiles import SetFiles
+from parallel_sharder.setfiles import COPY_SUFFIX, STRETCH_SUFFIX, SetFiles
 from parallel_sharder.stores import store_of
 from parallel_sharder.tar import compress
 
@@ -131,6 +131,8 @@ def _other_destination(check: HostCheck) -> str:
 
 def _other_file(file: SeenFile) -> str:
     remedy = "The source must be the same on all hosts, under the same path."
+    if file.path.endswith((STRETCH_SUFFIX, COPY_SUFFIX)):
+        remedy = "--stage must be a folder that all hosts share, under the same path."
     try:
         status = os.stat(file.path)
     except OSError as error:

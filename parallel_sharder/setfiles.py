@@ -21,6 +21,9 @@ CARD = "README.md"
 
 MANIFEST_SUFFIX = ".json"
 
+STRETCH_SUFFIX, COPY_SUFFIX = ".stretch", ".copy"
+"""The ends of the names of files in a stage: pieces of a source, and archives as a whole (see the package staging)."""
+
 _NODE = r"node-([0-9]+)-of-([0-9]+)"
 _JOURNAL = re.compile(rf"\.(.+)\.journal(?:\.{_NODE})?")
 _BEGUN = re.compile(rf"\.(.+)\.(?:journal(?:\.{_NODE})?|{_NODE}\.lock|listing)")

@@ -20,6 +20,7 @@ from parallel_sharder.monitor.monitor import Silent
 from parallel_sharder.setfiles import SetFiles
 from parallel_sharder.sources.source import SourceOptions, open_source
 from parallel_sharder.sources.spool import Scratch
+from parallel_sharder.staging.stage import Stage
 from tests import made
 
 
@@ -134,3 +135,17 @@ def test_archives_are_looked_at_as_a_whole(tmp_path: Path) -> None:
         assert "" == call()
         os.utime(train.path, ns=(0, 0))
         assert "ILSVRC2012_img_train.tar has another modification time there than here." in call()
+
+
+def test_stage_that_is_not_shared(tmp_path: Path) -> None:
+    """A host that does not see the files of the stage is refused, with the option that names it."""
+    made.classic_train(tmp_path / "raw", images=20)
+    listing = listing_of(tmp_path / "raw")
+    (tmp_path / "out").mkdir()
+    with Stage(str(tmp_path / "stage"), is_own=False) as stage, open_engine(0) as engine:
+        staged = stage.filled(listing, engine, Silent(), 0, str(tmp_path / "out"))
+        with check_of_hosts(staged, SetFiles(str(tmp_path / "out"), "imagenet_train")) as call:
+            assert call() == ""
+            for path in (tmp_path / "stage").glob("*.stretch"):
+                path.unlink()
+            assert call().endswith("--stage must be a folder that all hosts share, under the same path.")

@@ -22,14 +22,14 @@ import xxhash
 from parallel_sharder.engines.progress import Progress
 from parallel_sharder.errors import StoppedError
 from parallel_sharder.model import Archive
+from parallel_sharder.setfiles import COPY_SUFFIX
 from parallel_sharder.staging.parquet import image_column
 from parallel_sharder.stores import store_of
 from parallel_sharder.stores.growing import GrowingFile, begun
 from parallel_sharder.stores.packing import PARQUET, is_parquet, packing_of
 
-SUFFIX = ".copy"
 RECORD_SUFFIX = ".record"
-SUFFIXES = (SUFFIX, begun(SUFFIX), SUFFIX + RECORD_SUFFIX)
+SUFFIXES = (COPY_SUFFIX, begun(COPY_SUFFIX), COPY_SUFFIX + RECORD_SUFFIX)
 """The ends of the names of copies, of unfinished copies, and of their records."""
 
 STRETCH_BYTES = 64 << 20
@@ -67,7 +67,7 @@ def copying(archive: Archive, folder: str = "", column: str = "") -> Copying:
     identity = (*archive, column) if packing == PARQUET else (*archive,)
     digest = xxhash.xxh3_64_hexdigest(repr(identity).encode("utf-8", "surrogateescape"))
     name = os.path.basename(archive.path)
-    return Copying(archive, packing, os.path.join(folder, f"{name}-{digest}{SUFFIX}"), column)
+    return Copying(archive, packing, os.path.join(folder, f"{name}-{digest}{COPY_SUFFIX}"), column)
 
 
 class Copy:

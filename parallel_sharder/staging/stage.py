@@ -20,10 +20,9 @@ from parallel_sharder.engines.progress import Progress
 from parallel_sharder.errors import Death, DestinationError, unwritable
 from parallel_sharder.model import Archive, Listing
 from parallel_sharder.monitor.monitor import Monitor
+from parallel_sharder.setfiles import STRETCH_SUFFIX
 from parallel_sharder.staging.copy import (
-    SUFFIXES as COPY_SUFFIXES,
-)
-from parallel_sharder.staging.copy import (
+    SUFFIXES,
     Copying,
     check,
     checks_of,
@@ -31,7 +30,7 @@ from parallel_sharder.staging.copy import (
     copying,
     paths_of,
 )
-from parallel_sharder.staging.stretch import SUFFIX, Staged, read_notes, stage
+from parallel_sharder.staging.stretch import Staged, read_notes, stage
 from parallel_sharder.staging.stretches import Files
 from parallel_sharder.staging.through import copy_through
 from parallel_sharder.stores import store_of
@@ -43,7 +42,7 @@ from parallel_sharder.text import counted, size
 TICK_SECONDS = 0.1
 """How often progress is told."""
 
-_NAMES = rf"[0-9a-f]{{32}}\{SUFFIX}"
+_NAMES = rf"[0-9a-f]{{32}}\{STRETCH_SUFFIX}"
 _MEGABYTE = 10**6
 
 
@@ -147,7 +146,7 @@ class Stage:
         if not self.folder or not self._store.is_folder(self.folder):
             return
         self._open()  # an earlier run may have been killed while it removed them
-        names = {name for name in self._store.names(self.folder) if name.endswith((SUFFIX, *COPY_SUFFIXES))}
+        names = {name for name in self._store.names(self.folder) if name.endswith((STRETCH_SUFFIX, *SUFFIXES))}
         if not self._is_own:
             used = {path for each in self._copyings_of(listing) for path in paths_of(each.path)}
             used.update(stretch.path for stretch in Files.of(listing, lambda _: True).stretches(self.folder))

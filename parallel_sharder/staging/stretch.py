@@ -27,9 +27,6 @@ from parallel_sharder.model import PackedPart, Place
 from parallel_sharder.stores import store_of
 from parallel_sharder.stores.blob import Blob, LooseFile, packed_blobs
 
-SUFFIX = ".stretch"
-"""The end of the names of stretches; before it comes the digest of what they were made of, in hex."""
-
 _FORMAT = 1
 _MARK = "parallel_sharder stretch"
 _TAIL = struct.Struct(">I16s")

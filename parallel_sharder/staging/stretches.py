@@ -17,7 +17,8 @@ import xxhash
 
 from parallel_sharder.columns import Int32s, Int64s
 from parallel_sharder.model import Archive, Listing, Part, Place
-from parallel_sharder.staging.stretch import SUFFIX, SourceStretch, Staged, offsets_of
+from parallel_sharder.setfiles import STRETCH_SUFFIX
+from parallel_sharder.staging.stretch import SourceStretch, Staged, offsets_of
 from parallel_sharder.stores.blob import names_of
 
 STRETCH_BYTES = 64 << 20
@@ -95,7 +96,7 @@ class Files:
         digest.update(described.encode("utf-8", "surrogateescape"))
         for data in (order, *keys, *(data for part in packed for data in part[2:])):
             digest.update(data)
-        path = os.path.join(folder, digest.hexdigest() + SUFFIX)
+        path = os.path.join(folder, digest.hexdigest() + STRETCH_SUFFIX)
         return SourceStretch(path, places, tuple(keys), tuple(packed), order, int(self.size[files].sum()))
 
     def moved(self, staged: Iterable[Staged]) -> Listing:
