@@ -12,7 +12,7 @@ help:
 	@echo "make test     run the tests"
 	@echo "make test-cluster  run the engines of Ray and Dask, and array jobs, on made hosts; installs 0.4 GB"
 	@echo "make test-readers  read shards with wids, datasets, DALI, energon, timm and torch; installs 7 GB"
-	@echo "make torture  kill conversions and nodes of arrays 780 times, and continue them"
+	@echo "make torture  kill conversions and nodes of arrays 1,080 times, and continue them"
 	@echo "make fuzz     feed broken annotations, images, samples, journals, manifests, names, tables and tars to what reads them"
 	@echo "make check    lint, formatting and types"
 	@echo "make format   format the code"
@@ -54,7 +54,7 @@ test-readers: $(READERS)/ready
 # of an array, of which one is killed. Of class folders, tables and shards, also all faults at all moments.
 torture: $(VENV)/ready
 	TORTURE_KILLS=100 ARRAY_KILLS=20 $(BIN)/python -m pytest tests/test_resume.py tests/test_array.py \
-		tests/test_layouts.py -k torture -s
+		tests/test_layouts.py tests/test_staging_stage.py -k torture -s
 
 # Coverage-guided fuzzing of all that reads what may be broken: four million inputs and more, in about an hour.
 FUZZ_INPUTS ?= 300000

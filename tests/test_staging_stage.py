@@ -335,7 +335,7 @@ def test_torture(sources: Path, tmp_path: Path, layout: str) -> None:
     root = sources / layout if layout != "hub" else made.hub(tmp_path / "hub", sources / "tree")
     plain = converted(root, tmp_path / "plain")
     draw = random.Random(layout)
-    kills, wanted = 0, int(os.environ.get("TORTURE_KILLS", "2"))
+    kills, wanted = 0, int(os.environ.get("TORTURE_KILLS", "7"))
     while kills < wanted:
         out, stage = tmp_path / f"out{kills}", tmp_path / f"stage{kills}"
         words = ["--root", str(root), "--dest", str(out), "--stage", str(stage), "--maxsize", "60KB"]
