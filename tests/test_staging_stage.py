@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -327,6 +328,29 @@ def test_damaged_archive(sources: Path, tmp_path: Path) -> None:
 def test_no_stage_is_empty() -> None:
     """The stage without a folder has none."""
     assert NO_STAGE.folder == ""
+
+
+def test_interrupt(sources: Path, tmp_path: Path) -> None:
+    """Ctrl-C while archives are read says that the same command goes on; and it does."""
+    root = made.hub(tmp_path / "hub", sources / "tree")
+    words = ["--root", str(root), "--dest", str(tmp_path / "out"), "--maxsize", "60KB", "--workers", "2"]
+    command = [sys.executable, "-m", "tests.slow_stage", *words]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    stage = tmp_path / "out" / ".imagenet_train.stage"
+    while not any(path.suffix == ".begun" and path.stat().st_size > 10_000 for path in _entries(stage)):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=30)
+    assert told.endswith(f"No shard was written yet. The same command goes on with what is staged in {stage}.\n")
+    assert process.returncode == 130
+    subprocess.run([*command, "--quiet"], check=True, stdout=subprocess.DEVNULL)
+    assert converted(root, tmp_path / "plain") == shards(tmp_path / "out")
+    assert not stage.exists()
+
+
+def _entries(folder: Path) -> list[Path]:
+    return [*folder.iterdir()] if folder.exists() else []
 
 
 @pytest.mark.parametrize("layout", ["tree", "archives", "hub"])

@@ -59,10 +59,14 @@ def _how_to_continue(options: AnyOptions | None) -> str:
     if not isinstance(options, Options):
         return "What was found so far is not shown."
     from parallel_sharder.journal.past import progress_of
+    from parallel_sharder.staging.stage import is_stage
 
     path = options.journal_path
     progress = progress_of(path, options.place)
     if progress is None or (options.overwrite and _is_older(path)):
+        stage = options.stage_folder or options.pattern.files.stage
+        if is_stage(stage):
+            return f"No shard was written yet. The same command goes on with what is staged in {stage}."
         return "Nothing was written yet."
     words = [word for word in _as_typed() if word != "--overwrite"]  # it would remove what is done
     return f"{shards_done(*progress)}. Continue with: {shlex.join(words)}"

@@ -59,6 +59,14 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
+def is_stage(folder: str) -> bool:
+    """Return whether anything is staged in the folder, whole or begun."""
+    try:
+        return any(name.endswith((STRETCH_SUFFIX, *SUFFIXES)) for name in store_of(folder).names(folder))
+    except OSError:
+        return False
+
+
 class Stage:
     """The stage in `folder`, as a context manager: inside the block, no other run removes the files that it uses.
 
