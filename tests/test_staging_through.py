@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import random
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -128,3 +131,26 @@ def test_unknown_compression(tmp_path: Path) -> None:
     task = copying(archive_at(str(path)))
     with pytest.raises(SourceError, match="Decompress it once: lz4 -d"), through(task, Counts()) as (read, _):
         read(0, 1)
+
+
+def test_two_processes(tmp_path: Path) -> None:
+    """Who has waited for another's copy reads that, and writes nothing."""
+    task = copying_of(tmp_path, "gz")
+    waiting = threading.Event()
+
+    def second() -> bytes:
+        with through(task, Counts()) as (read, _):
+            waiting.wait(10)
+            return read(500, 100)
+
+    with ThreadPoolExecutor(1) as pool:
+        with through(task, Counts()) as (read, _):
+            read(0, 1)
+            found = pool.submit(second)
+            time.sleep(0.3)
+            waiting.set()
+            read(50_000, 1)
+        assert DATA[500:600] == found.result(10)
+    assert sorted(path.name for path in (tmp_path / "stage").iterdir()) == [
+        os.path.basename(task.path), os.path.basename(task.path) + ".record",
+    ]  # fmt: skip

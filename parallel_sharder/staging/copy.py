@@ -73,13 +73,18 @@ def copying(archive: Archive, folder: str = "", column: str = "") -> Copying:
 class Copy:
     """The copy that will be at `path`, as a context manager; `kept_bytes` are those of an earlier run.
 
-    Only one process has it open at a time; others wait. Raises OSError if it cannot be opened.
+    Only one process has it open at a time; others wait. A copy that another one has made whole meanwhile `is_whole`,
+    and is not written. Raises OSError if it cannot be opened.
     """
 
     def __init__(self, path: str, progress: Progress) -> None:
         self._log = store_of(path).log(path + RECORD_SUFFIX, lambda _: _refuse_stopped(progress))
         self._exits = contextlib.ExitStack()
         self._exits.callback(self._log.close)
+        self.is_whole = store_of(path).is_file(path)
+        self.kept_bytes = 0
+        if self.is_whole:
+            return
         try:
             self._file = GrowingFile(path)
             self._exits.callback(self._file.close)

@@ -52,6 +52,7 @@ def images_of(copying: Copying, others: Sequence[str], progress: Progress) -> It
     with contextlib.ExitStack() as exits:
         try:
             copy = None if is_copied else exits.enter_context(Copy(path, progress))
+            copy = None if copy is not None and copy.is_whole else copy
             images = _read(copying, others, copy, progress)
             yield images
             for _ in images:

@@ -18,7 +18,7 @@ from typing import NamedTuple, Self, TypeVar
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.engines.progress import Progress
 from parallel_sharder.errors import Death, DestinationError, unwritable
-from parallel_sharder.model import Archive, Listing
+from parallel_sharder.model import Archive, Listing, Place
 from parallel_sharder.monitor.monitor import Monitor
 from parallel_sharder.setfiles import STRETCH_SUFFIX
 from parallel_sharder.staging.copy import (
@@ -57,6 +57,17 @@ class StageRoom(NamedTuple):
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+def _read_from(listing: Listing) -> list[Archive]:
+    """Return the archives from which files of the listing are read; others have been unpacked already."""
+    paths = {place.path for place in listing.places}
+    return [archive for archive in listing.archives if archive.path in paths]
+
+
+def _is_unpacked(place: Place, *folders: str) -> bool:
+    """Return whether a place is a file in one of these folders: a copy in the stage, or the spool beside the shards."""
+    return os.path.dirname(place.path) in folders and os.path.isfile(place.path)
 
 
 def is_stage(folder: str) -> bool:
@@ -101,7 +112,8 @@ class Stage:
         found = [copying(archive, self.folder, column) for archive in archives]
         if self.folder:
             self._open()
-            self._refuse_full(sum(each.archive.size - copied_bytes(each.path) for each in found), 0, self.folder)
+            missing = (max(0, each.archive.size - copied_bytes(each.path)) for each in found)
+            self._refuse_full(sum(missing), 0, self.folder)
             self._fresh |= {each.path for each in found if not self._store.is_file(each.path)}
         return found
 
@@ -117,7 +129,7 @@ class Stage:
         with self._store.lock(self.folder, monitor.waiting, across_hosts=self._is_shared):
             self._store.remove_partials(self.folder, _NAMES)
             listing = self._with_copies(listing, engine, monitor)
-            files = Files.of(listing, lambda place: os.path.dirname(place.path) not in (self.folder, dest))
+            files = Files.of(listing, lambda place: not _is_unpacked(place, self.folder, dest))
             stretches = [*files.stretches(self.folder, is_checked=not self._is_shared)]
             there = sum(stretch.total_bytes for stretch in stretches if read_notes(stretch.path) is not None)
             self._refuse_full(files.total_bytes - there, shard_bytes, dest)
@@ -129,7 +141,7 @@ class Stage:
         """Return the room that the stage of this listing takes; None without a folder. `dest` is the shards' folder."""
         if not self.folder:
             return None
-        packed = [archive for archive in listing.archives if is_packed(archive.path)]
+        packed = [archive for archive in _read_from(listing) if is_packed(archive.path)]
         files = Files.of(listing, lambda place: place.path not in {archive.path for archive in packed})
         needed = sum(archive.size for archive in packed) + files.total_bytes
         free = self._store.free_bytes(self.folder)
@@ -174,7 +186,7 @@ class Stage:
         return store_of(self.folder)
 
     def _copyings_of(self, listing: Listing) -> list[Copying]:
-        return [copying(archive, self.folder) for archive in listing.archives]
+        return [copying(archive, self.folder) for archive in _read_from(listing)]
 
     def _tell(self, listing: Listing, files: Files, staged: Sequence[Staged], monitor: Monitor) -> None:
         """Say what lies in the stage."""
@@ -205,10 +217,10 @@ class Stage:
     def _refuse_full(self, needed_bytes: int, shard_bytes: int, dest: str) -> None:
         """Raise DestinationError if the stage has no room; shards need room beside it if they are on the same disk."""
         free = self._store.free_bytes(self.folder)
-        is_same = self._store.is_same_disk(self.folder, dest)
-        needed = needed_bytes + (shard_bytes if is_same else 0)
+        beside = shard_bytes if self._store.is_same_disk(self.folder, dest) else 0
+        needed = needed_bytes + beside
         if free < needed:
-            shards = f", and the shards on the same disk up to {shard_bytes:,}" if is_same else ""
+            shards = f", and the shards on the same disk up to {beside:,}" if beside else ""
             raise DestinationError(
                 f"{self.folder} has {counted(free, 'byte')} free, and staging needs {needed_bytes:,}{shards}. Make "
                 f"{counted(needed - free, 'byte')} of room, or name a folder on another disk with --stage."

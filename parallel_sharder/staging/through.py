@@ -43,12 +43,12 @@ def through(copying: Copying, progress: Progress) -> Iterator[tuple[Read, int | 
     StoppedError if `progress` says that the run is stopped.
     """
     path = copying.path
-    if path and store_of(path).is_file(path):
-        with store_of(path).open(path) as file:
-            yield reader(file.fileno()), os.fstat(file.fileno()).st_size
-        return
     with ExitStack() as exits:
-        copy = exits.enter_context(_opened(copying, progress)) if path else None
+        copy = None if not path or store_of(path).is_file(path) else exits.enter_context(_opened(copying, progress))
+        if path and (copy is None or copy.is_whole):
+            file = exits.enter_context(store_of(path).open(path))
+            yield reader(file.fileno()), os.fstat(file.fileno()).st_size
+            return
         front = exits.enter_context(_Front(copying, copy, progress))
         yield front, None if copying.packing else copying.archive.size
         front.finish()
