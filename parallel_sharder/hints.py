@@ -6,6 +6,7 @@ that no stage is wanted, and ends the hints.
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 import psutil
@@ -41,8 +42,11 @@ class Watch:
 
     def hint(self, options: Options, workers: int, read_bytes: int) -> str:
         """Return the hint that the workers waited for reads, of so many bytes in all; "" if they did not."""
-        waits = Waits(time.monotonic() - self._started, _cpu_seconds() - self._cpu_seconds, max(1, workers), read_bytes)
-        if options.stage is not None or not waits.staging_would_help:
+        now = _cpu_seconds()
+        if options.stage is not None or now is None or self._cpu_seconds is None:
+            return ""
+        waits = Waits(time.monotonic() - self._started, now - self._cpu_seconds, max(1, workers), read_bytes)
+        if not waits.staging_would_help:
             return ""
         return (
             f"the workers waited {waits.share:.0%} of the time. If it was for the source, on a disk that seeks or on a "
@@ -50,13 +54,18 @@ class Watch:
         )
 
 
-def _cpu_seconds() -> float:
-    """Return the CPU time of this process and of the processes below it that live, such as the workers."""
+def _cpu_seconds() -> float | None:
+    """Return the CPU time of this process and of the living processes below it, such as the workers.
+
+    None if the system does not tell it, as where /proc is hidden.
+    """
+    try:
+        processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
+    except (psutil.Error, OSError):
+        return None
     total = 0.0
-    for process in (psutil.Process(), *psutil.Process().children(recursive=True)):
-        try:
+    for process in processes:
+        with contextlib.suppress(psutil.Error):  # it has ended
             times = process.cpu_times()
-        except psutil.Error:  # it has ended
-            continue
-        total += times.user + times.system
+            total += times.user + times.system
     return total
