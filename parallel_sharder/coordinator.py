@@ -100,7 +100,8 @@ def _stage(source: Source, options: Options) -> Stage:
     refuse_unstaged(source.packed, may_stage=options.stage != STAGE_NONE)
     is_shared = options.is_of_array or options.engine_name in CLUSTERS
     folder = options.pattern.files.stage if is_own else folder
-    return Stage(folder, is_own=is_own, keep=options.keep_stage, is_shared=is_shared)
+    dest = options.pattern.folder
+    return Stage(folder, dest, is_own=is_own, keep=options.keep_stage, is_shared=is_shared)
 
 
 def _staged(stage: Stage, source: Source, listing: Listing, plan: Plan, stock: Stock, run: Run) -> Listing:
@@ -118,7 +119,7 @@ def _staged(stage: Stage, source: Source, listing: Listing, plan: Plan, stock: S
         )
         return listing
     shard_bytes = int(plan.shard_bytes[left].sum())
-    staged = stage.filled(listing, run.engine, run.monitor, shard_bytes, run.options.pattern.folder)
+    staged = stage.filled(listing, run.engine, run.monitor, shard_bytes)
     run.ends_phase("stage")
     return staged
 
@@ -132,6 +133,9 @@ def _publish(
     problems = publish(run.options, listing, plan, whole.records, journal, run.engine, run.monitor)
     forget_spool(run.options)
     stage.remove(listing, run.noticed)
+    if not run.options.keep_stage:  # one that a run of another command has begun
+        with Stage(run.options.pattern.files.stage, run.options.pattern.folder, is_own=True) as own:
+            own.remove(listing, run.noticed)
     return problems
 
 
@@ -187,7 +191,7 @@ def preview(options: Options, monitor: Monitor | None = None) -> Preview:
             there,
             past,
             why_refused(options, listing, plan, past),
-            stage.room_for(listing, options.pattern.folder),
+            stage.room_for(listing),
         )
 
 

@@ -205,7 +205,7 @@ def hub(root: Path, raw: Path, ending: str = ".tar.gz") -> Path:
         with tarfile.open(fileobj=plain, mode="w") as tar:
             for path in images[number::5]:
                 add_bytes(tar, f"{path.stem}_{path.parent.name}.JPEG", path.read_bytes())
-        packed = PACKED[ending.rpartition(".")[2]](plain.getvalue())
+        packed = PACKED.get(ending.rpartition(".")[2], bytes)(plain.getvalue())
         (root / "data" / f"train_images_{number}{ending}").write_bytes(packed)
     return root
 

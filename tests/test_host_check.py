@@ -142,8 +142,8 @@ def test_stage_that_is_not_shared(tmp_path: Path) -> None:
     made.classic_train(tmp_path / "raw", images=20)
     listing = listing_of(tmp_path / "raw")
     (tmp_path / "out").mkdir()
-    with Stage(str(tmp_path / "stage"), is_own=False) as stage, open_engine(0) as engine:
-        staged = stage.filled(listing, engine, Silent(), 0, str(tmp_path / "out"))
+    with Stage(str(tmp_path / "stage"), str(tmp_path / "out"), is_own=False) as stage, open_engine(0) as engine:
+        staged = stage.filled(listing, engine, Silent(), 0)
         with check_of_hosts(staged, SetFiles(str(tmp_path / "out"), "imagenet_train")) as call:
             assert call() == ""
             for path in (tmp_path / "stage").glob("*.stretch"):

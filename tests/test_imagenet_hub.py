@@ -31,12 +31,14 @@ def converted(root: Path, out: Path, **choices: Any) -> dict[str, bytes]:
     return shards(out)
 
 
-@pytest.mark.parametrize("ending", [".tar.gz", ".tar.xz"])
+@pytest.mark.parametrize("ending", [".tar.gz", ".tar.xz", ".tar"])
 def test_hub_archives(tree: Path, tmp_path: Path, ending: str) -> None:
     """They give the shards of the tree: without annotations, and with those that --xml-root names."""
     root = made.hub(tmp_path / "hub", tree, ending)
     bare = made.images_alone(tmp_path / "bare", tree)
     assert converted(bare, tmp_path / "plain") == converted(root, tmp_path / "out", workers=2)
+    options = VerifyOptions(dest=str(tmp_path / "out"), source=str(root), workers=0)
+    assert verify_shards(options).deviations == ()
     annotated = converted(root, tmp_path / "annotated", xml_root=tree / "train")
     without_devkit = tmp_path / "tree"
     shutil.copytree(tree / "train", without_devkit / "train")

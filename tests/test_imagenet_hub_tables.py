@@ -11,6 +11,7 @@ import pytest
 
 from parallel_sharder import Options, SharderError, VerifyOptions, convert, preview, verify_shards
 from parallel_sharder.monitor.recording import Recording
+from parallel_sharder.sources.imagenet.classes import PACKAGE_TABLE, read_classes
 from parallel_sharder.staging import copy
 from tests import made
 
@@ -153,7 +154,15 @@ def test_other_data_sets_are_not_imagenet(tree: Path, tmp_path: Path) -> None:
     assert preview(Options(root=str(root), dest=str(tmp_path / "out"), layout="parquet")).samples == 60
     named = made.hub_tables(tmp_path / "imagenet-1k", tree, has_paths=False)
     assert preview(Options(root=str(named), dest=str(tmp_path / "out"))).samples == 60
-    features["label"] = {"names": [str(number) for number in range(1000)]}
+    features["label"] = {"names": [f"bird {number}" for number in range(1000)]}
+    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
+    birds = made.hub_tables(tmp_path / "imagenet" / "birds", tree, has_paths=False, metadata=metadata)
+    with pytest.raises(SharderError, match="says that it is ImageNet's"):
+        converted(birds, tmp_path / "out")
+    few = made.hub_tables(tmp_path / "imagenet100", tree, has_paths=False)
+    with pytest.raises(SharderError, match="says that it is ImageNet's"):
+        converted(few, tmp_path / "out")
+    features["label"] = {"names": [synset.name for synset in read_classes(PACKAGE_TABLE, "sorted")]}
     metadata = {"huggingface": json.dumps({"info": {"features": features}})}
     listed = made.hub_tables(tmp_path / "other", tree, has_paths=False, metadata=metadata)
     assert preview(Options(root=str(listed), dest=str(tmp_path / "out"))).samples == 60
@@ -165,6 +174,34 @@ def test_no_stage(tree: Path, tmp_path: Path) -> None:
     with pytest.raises(SharderError, match=r"train-00000-of-00003.parquet is a Parquet file.*Leave out stage none"):
         converted(root, tmp_path / "out", stage="none")
     assert not (tmp_path / "out").exists()
+
+
+def test_columns_that_differ(tree: Path, tmp_path: Path) -> None:
+    """A file whose images are in another column than those of the first is refused: another column may come first."""
+    root = made.hub_tables(tmp_path / "hub", tree)
+    path = root / "data" / "train-00001-of-00003.parquet"
+    whole = pq.read_table(path)
+    masks = whole.column("image")
+    pq.write_table(whole.add_column(0, "mask", masks), path)
+    with pytest.raises(
+        SharderError, match=r"00001-of-00003.parquet has its images and labels in the columns mask and l"
+    ):
+        converted(root, tmp_path / "out")
+    pq.write_table(whole.drop_columns(["label"]), path)
+    with pytest.raises(SharderError, match=r"00001-of-00003.parquet has the columns image, and ImageNet has"):
+        converted(root, tmp_path / "out")
+
+
+def test_odd_paths_and_empty_images(tmp_path: Path) -> None:
+    """Paths with a newline, and images without a byte before and behind others: verify finds nothing wrong."""
+    rows: list[Row] = [
+        (b"", "n01440764_1.JPEG", 0), (IMAGE, "n01440764_2.JPEG\n", 0), (b"", "n01440764_3.JPEG", 0),
+        (IMAGE, "n01440764_4.JPEG", 0), (b"", "n01440764_5.JPEG", 0),
+    ]  # fmt: skip
+    table(tmp_path / "root" / "train-0.parquet", rows)
+    converted(tmp_path / "root", tmp_path / "out")
+    verdict = verify_shards(VerifyOptions(dest=str(tmp_path / "out"), source=str(tmp_path / "root"), workers=0))
+    assert ((), 2, 3) == (verdict.deviations, verdict.compared, verdict.left_out)
 
 
 def test_missing_files_are_told(tree: Path, tmp_path: Path) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import tarfile
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from parallel_sharder import Options, preview
+from parallel_sharder.errors import SourceError
 from parallel_sharder.options import SPLITS
 from tests import made
 from tests.test_sources_tar_contents import WNID, refusal, shards_of
@@ -54,3 +57,16 @@ def test_zip_that_is_another(zipped: Path) -> None:
     assert f"labels for the flat val folder found. Looked for:\n  {zipped}:LOC_val_solution.csv" in refusal(
         zipped.parent, "val"
     )
+
+
+def test_tar_with_two_trees(tmp_path: Path) -> None:
+    """Names with ./ are of the same tree; a second tree in the archive is refused, and none of its images are lost."""
+    made.kaggle(tmp_path / "raw", images=20)
+    root = made.kaggle_tar(tmp_path / "root", tmp_path / "raw", "ILSVRC2017_CLS-LOC.tar")
+    with tarfile.open(root / "ILSVRC2017_CLS-LOC.tar", "a") as tar:
+        made.add_bytes(tar, f"./ILSVRC/Data/CLS-LOC/train/{made.WNIDS[0]}/{made.WNIDS[0]}_99.JPEG", b"1")
+    assert preview(Options(root=root, workers=0)).samples == 21
+    with tarfile.open(root / "ILSVRC2017_CLS-LOC.tar", "a") as tar:
+        made.add_bytes(tar, f"backup/ILSVRC/Data/CLS-LOC/train/{made.WNIDS[0]}/{made.WNIDS[0]}_98.JPEG", b"1")
+    with pytest.raises(SourceError, match="holds Kaggle's tree twice: ILSVRC/, and backup/ILSVRC/"):
+        preview(Options(root=root, workers=0))

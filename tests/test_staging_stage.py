@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import random
 import shutil
@@ -102,6 +103,42 @@ def test_same_shards_of_other_data_sets(tmp_path: Path, layout: str) -> None:
     convert(Options(dest=str(tmp_path / "plain"), **choices))
     convert(Options(dest=str(tmp_path / "staged"), stage=str(tmp_path / "stage"), **choices))
     assert shards(tmp_path / "plain") == shards(tmp_path / "staged") != {}
+
+
+def test_nothing_stays_of_what_was_staged(sources: Path, tmp_path: Path) -> None:
+    """Also where rows or annotations lie in a spool, beside the shards or beside the stage."""
+    table = made_layouts.make(tmp_path / "table", "csv")
+    convert(Options(root=table.root, dest=str(tmp_path / "out"), workers=0, stage=tmp_path / "one", **table.choices))
+    assert staged_names(tmp_path / "one") == []
+    tree = made.images_alone(tmp_path / "tree", sources / "tree")
+    xmls = sources / "archives" / "ILSVRC2012_bbox_train_v2.tar.gz"
+    plain = converted(tree, tmp_path / "plain", xml_root=xmls)
+    assert plain == converted(tree, tmp_path / "staged", xml_root=xmls, stage=tmp_path / "two")
+    assert staged_names(tmp_path / "two") == []
+
+
+def test_shards_beside_the_source(tmp_path: Path) -> None:
+    """What lies in the folder of the shards is staged too, if it is a part of the source."""
+    made.flat_val(tmp_path / "set", images=20)
+    recording = Recording()
+    options = Options(root=str(tmp_path / "set"), split="val", dest=str(tmp_path / "set"), workers=0)
+    convert(dataclasses.replace(options, stage=str(tmp_path / "stage")), recording)
+    assert any(text.startswith("staged 20 files, ") for text in recording.notices)
+
+
+def test_stage_of_another_command(sources: Path, tmp_path: Path) -> None:
+    """A stage that a stopped run left beside the shards goes when another source's set is published there."""
+    root = made.hub(tmp_path / "hub", sources / "tree")
+
+    class Stopping(Recording):
+        def planned(self, *_: Any) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        convert(Options(root=str(root), dest=str(tmp_path / "out"), workers=0), Stopping())
+    assert (tmp_path / "out" / ".imagenet_train.stage").exists()
+    converted(sources / "tree", tmp_path / "out", overwrite=True)
+    assert not (tmp_path / "out" / ".imagenet_train.stage").exists()
 
 
 def test_on_another_disk(sources: Path, tmp_path: Path) -> None:

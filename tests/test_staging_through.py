@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from parallel_sharder.engines.progress import Counts
 from parallel_sharder.errors import SourceError, StoppedError
@@ -154,3 +155,21 @@ def test_two_processes(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "stage").iterdir()) == [
         os.path.basename(task.path), os.path.basename(task.path) + ".record",
     ]  # fmt: skip
+
+
+def test_frames_of_zstd(tmp_path: Path) -> None:
+    """Several frames, of which the first is skipped, are one file; one that ends within a frame is damaged."""
+    frames = zstandard.ZstdCompressor(write_checksum=True)
+    skipped = b"\x50\x2a\x4d\x18\x04\0\0\0abcd"
+    whole = skipped + frames.compress(DATA[:40_000]) + frames.compress(DATA[40_000:])
+    path = tmp_path / "archive"
+    for content, is_whole in ((whole, True), (whole[:-1], False), (whole[: len(whole) // 2], False)):
+        path.write_bytes(content)
+        task = copying(archive_at(str(path)))
+        assert task.packing == "zstd"
+        if is_whole:
+            with through(task, Counts()) as (read, _):
+                assert DATA[39_000:41_000] == read(39_000, 2000)
+        else:
+            with pytest.raises(SourceError, match="ends within a frame"), through(task, Counts()) as (read, _):
+                read(39_000, 10)

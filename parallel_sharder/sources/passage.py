@@ -73,6 +73,8 @@ def pass_through(passage: Passage, progress: Progress) -> Passed | Exception:
     offsets, values, look = array("q"), bytearray(), passage.look
 
     def kept(offset: int, image: bytes) -> None:
+        if not image:  # it may lie where the next one begins
+            return
         offsets.append(offset)
         values.extend(look(image) if look is not None else b"")
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from parallel_sharder.engines.progress import Progress
 from parallel_sharder.errors import StoppedError, unwritable
 from parallel_sharder.staging.copy import Copy, Copying
-from parallel_sharder.staging.parquet import BYTES, PATH, opened
+from parallel_sharder.staging.parquet import BYTES, PATH, opened, path_text
 from parallel_sharder.stores import store_of
 
 BATCH_ROWS = 32
@@ -96,7 +96,7 @@ def _images(batch: Any, column: str, others: Sequence[str], first: int, offset: 
     if pa.types.is_struct(cells.type):
         kind, fields = cells.type, cells.flatten()
         cells, index = fields[kind.get_field_index(BYTES)], kind.get_field_index(PATH)
-        paths = fields[index].to_pylist() if index >= 0 else paths
+        paths = [*map(path_text, fields[index].to_pylist())] if index >= 0 else paths
     cells = cells.cast(pa.large_binary()) if not pa.types.is_large_binary(cells.type) else cells
     starts = memoryview(cells.buffers()[1]).cast("q")[cells.offset : cells.offset + len(cells) + 1]
     nulls = cells.is_null().to_pylist() if cells.null_count else None

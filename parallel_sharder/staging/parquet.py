@@ -42,7 +42,15 @@ def first_paths(path: str, column: str) -> list[str]:
             return []
         batches = file.iter_batches(_FIRST_ROWS, columns=[f"{column}.{PATH}"], use_threads=False)
         rows = next(iter(batches)).column(0).to_pylist() if file.metadata.num_rows else []
-        return [row[PATH] for row in rows if row is not None and row[PATH]]
+        paths = [path_text(row[PATH]) for row in rows if row is not None]
+        return [path for path in paths if path]
+
+
+def path_text(path: object) -> str | None:
+    """Return a path that stands in a table, which may be text or bytes; None for what is none."""
+    if isinstance(path, bytes):
+        return path.decode("utf-8", "replace")
+    return path if isinstance(path, str) else None
 
 
 @contextlib.contextmanager

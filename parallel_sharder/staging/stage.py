@@ -20,7 +20,7 @@ from parallel_sharder.engines.progress import Progress
 from parallel_sharder.errors import Death, DestinationError, unwritable
 from parallel_sharder.model import Archive, Listing, Place
 from parallel_sharder.monitor.monitor import Monitor
-from parallel_sharder.setfiles import STRETCH_SUFFIX
+from parallel_sharder.setfiles import COPY_SUFFIX, STRETCH_SUFFIX
 from parallel_sharder.staging.copy import (
     SUFFIXES,
     Copying,
@@ -65,11 +65,6 @@ def _read_from(listing: Listing) -> list[Archive]:
     return [archive for archive in listing.archives if archive.path in paths]
 
 
-def _is_unpacked(place: Place, *folders: str) -> bool:
-    """Return whether a place is a file in one of these folders: a copy in the stage, or the spool beside the shards."""
-    return os.path.dirname(place.path) in folders and os.path.isfile(place.path)
-
-
 def is_stage(folder: str) -> bool:
     """Return whether anything is staged in the folder, whole or begun."""
     try:
@@ -81,12 +76,16 @@ def is_stage(folder: str) -> bool:
 class Stage:
     """The stage in `folder`, as a context manager: inside the block, no other run removes the files that it uses.
 
-    Without a folder, nothing is staged. A folder that `is_own` has the files of this set alone. With `keep`, they stay
-    when the set is published. With `is_shared`, several hosts fill the stage and read from it.
+    Without a folder, nothing is staged. `dest` is the folder of the shards. A folder that `is_own` has the files of
+    this set alone. With `keep`, they stay when the set is published. With `is_shared`, several hosts fill the stage and
+    read from it.
     """
 
-    def __init__(self, folder: str | None, *, is_own: bool, keep: bool = False, is_shared: bool = False) -> None:
+    def __init__(
+        self, folder: str | None, dest: str = "", *, is_own: bool, keep: bool = False, is_shared: bool = False
+    ) -> None:
         self.folder = folder or ""
+        self._dest = dest
         self._is_own = is_own
         self._keep = keep
         self._is_shared = is_shared
@@ -113,42 +112,44 @@ class Stage:
         if self.folder:
             self._open()
             missing = (max(0, each.archive.size - copied_bytes(each.path)) for each in found)
-            self._refuse_full(sum(missing), 0, self.folder)
+            self._refuse_full(sum(missing), 0)
             self._fresh |= {each.path for each in found if not self._store.is_file(each.path)}
         return found
 
-    def filled(self, listing: Listing, engine: Engine, monitor: Monitor, shard_bytes: int, dest: str) -> Listing:
+    def filled(self, listing: Listing, engine: Engine, monitor: Monitor, shard_bytes: int) -> Listing:
         """Return the listing with its files in the stage, where they are copied unless an earlier run has done that.
 
-        Without a folder it is returned as it is. `shard_bytes` are to be written to the folder `dest` later. Raises
-        DestinationError if there is too little room or the stage cannot be written, and Death if a worker dies.
+        Without a folder it is returned as it is. `shard_bytes` are to be written later. Raises DestinationError if
+        there is too little room or the stage cannot be written, and Death if a worker dies.
         """
         if not self.folder:
             return listing
         self._open()
         with self._store.lock(self.folder, monitor.waiting, across_hosts=self._is_shared):
             self._store.remove_partials(self.folder, _NAMES)
-            listing = self._with_copies(listing, engine, monitor)
-            files = Files.of(listing, lambda place: not _is_unpacked(place, self.folder, dest))
+            self._copy(listing, engine, monitor)
+            listing = self._with_copies(listing)
+            files = Files.of(listing, self._is_staged)
             stretches = [*files.stretches(self.folder, is_checked=not self._is_shared)]
             there = sum(stretch.total_bytes for stretch in stretches if read_notes(stretch.path) is not None)
-            self._refuse_full(files.total_bytes - there, shard_bytes, dest)
+            self._refuse_full(files.total_bytes - there, shard_bytes)
             staged = self._done(stage, {stretch: stretch.total_bytes for stretch in stretches}, engine, monitor)
         self._tell(listing, files, staged, monitor)
         return files.moved(staged)
 
-    def room_for(self, listing: Listing, dest: str) -> StageRoom | None:
-        """Return the room that the stage of this listing takes; None without a folder. `dest` is the shards' folder."""
+    def room_for(self, listing: Listing) -> StageRoom | None:
+        """Return the room that the stage of this listing takes; None without a folder."""
         if not self.folder:
             return None
         packed = [archive for archive in _read_from(listing) if is_packed(archive.path)]
-        files = Files.of(listing, lambda place: place.path not in {archive.path for archive in packed})
+        paths = {archive.path for archive in packed}
+        files = Files.of(listing, lambda place: place.path not in paths and self._is_staged(place))
         needed = sum(archive.size for archive in packed) + files.total_bytes
         free = self._store.free_bytes(self.folder)
-        return StageRoom(self.folder, needed, free, self._store.is_same_disk(self.folder, dest))
+        return StageRoom(self.folder, needed, free, self._store.is_same_disk(self.folder, self._dest))
 
-    def _with_copies(self, listing: Listing, engine: Engine, monitor: Monitor) -> Listing:
-        """Return the listing with the places of the archives that were copied as a whole, or have to be."""
+    def _copy(self, listing: Listing, engine: Engine, monitor: Monitor) -> None:
+        """Copy the archives that have to be copied as a whole, and remove copies that are damaged."""
         copyings = self._copyings_of(listing)
         there = [each for each in copyings if self._store.is_file(each.path)]
         if not self._is_shared:
@@ -157,9 +158,18 @@ class Stage:
                 self._store.remove(path)
         missing = [each for each in copyings if each.packing and not self._store.is_file(each.path)]
         self._done(copy_through, {each: each.archive.size for each in missing}, engine, monitor)
-        copies = {each.archive.path: each.path for each in copyings if self._store.is_file(each.path)}
+
+    def _with_copies(self, listing: Listing) -> Listing:
+        """Return the listing with the places of the archives of which there are copies."""
+        copies = {each.archive.path: each.path for each in self._copyings_of(listing) if self._store.is_file(each.path)}
         places = (place._replace(path=copies.get(place.path, place.path)) for place in listing.places)
         return dataclasses.replace(listing, places=tuple(places))
+
+    def _is_staged(self, place: Place) -> bool:
+        """Return whether files of a place go to the stage: not those of a copy there, nor those of the spool."""
+        folder, name = os.path.split(place.path)
+        is_copy = folder == self.folder and name.endswith(COPY_SUFFIX)
+        return not is_copy and not (folder == self._dest and name.startswith("."))
 
     def remove(self, listing: Listing, noticed: Callable[[str], None]) -> None:
         """Remove the files of this listing, because the set is published; `noticed` is told if they stay."""
@@ -169,7 +179,8 @@ class Stage:
         names = {name for name in self._store.names(self.folder) if name.endswith((STRETCH_SUFFIX, *SUFFIXES))}
         if not self._is_own:
             used = {path for each in self._copyings_of(listing) for path in paths_of(each.path)}
-            used.update(stretch.path for stretch in Files.of(listing, lambda _: True).stretches(self.folder))
+            files = Files.of(self._with_copies(listing), self._is_staged)
+            used.update(stretch.path for stretch in files.stretches(self.folder))
             names &= {*map(os.path.basename, used)}
         if not names:
             return
@@ -214,10 +225,10 @@ class Stage:
         except OSError as error:
             raise unwritable(self.folder, error, "Mend that, or name another folder with --stage.") from error
 
-    def _refuse_full(self, needed_bytes: int, shard_bytes: int, dest: str) -> None:
+    def _refuse_full(self, needed_bytes: int, shard_bytes: int) -> None:
         """Raise DestinationError if the stage has no room; shards need room beside it if they are on the same disk."""
         free = self._store.free_bytes(self.folder)
-        beside = shard_bytes if self._store.is_same_disk(self.folder, dest) else 0
+        beside = shard_bytes if self._store.is_same_disk(self.folder, self._dest) else 0
         needed = needed_bytes + beside
         if free < needed:
             shards = f", and the shards on the same disk up to {beside:,}" if beside else ""

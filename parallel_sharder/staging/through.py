@@ -28,6 +28,9 @@ from parallel_sharder.stores.regular import open_regular
 from parallel_sharder.tar.headers import reader
 from parallel_sharder.tar.member_header import Read, refusal
 
+_ZSTD_BYTES = 1 << 17
+"""How much is decompressed at a time."""
+
 CHUNKS_AHEAD = 4
 CHUNKS_BEHIND = 8
 """How many chunks wait to be listed, and to be written: enough that the source is read on while the stage is synced."""
@@ -199,7 +202,8 @@ def _unpacked(stream: Any, kept: int, path: str, position: int) -> bytes:
             parts.append(part)
             left -= len(part)
     except (EOFError, OSError, zlib.error, lzma.LZMAError, *_errors()) as error:
-        raise refusal(path, position, f"it cannot be decompressed any further: {error}") from error
+        at = position + sum(map(len, parts))
+        raise refusal(path, at, f"it cannot be decompressed any further: {error}") from error
     return b"".join(parts)
 
 
@@ -210,17 +214,42 @@ def _errors() -> tuple[Any, ...]:
     return igzip_lib.IsalError, zstandard.ZstdError
 
 
+class _Zstandard:
+    """The decompressed bytes of a file of zstd's frames. (The package's own stream takes a cut file as whole.)"""
+
+    def __init__(self, raw: Any) -> None:
+        import zstandard
+
+        self._raw, self._decompressor = raw, zstandard.ZstdDecompressor(max_window_size=1 << 31)
+        self._frame: Any = None
+        self._packed, self._plain = b"", b""
+
+    def read(self, size: int) -> bytes:
+        """Return at most `size` bytes, none at the end. Raises EOFError if the file ends within a frame."""
+        while not self._plain:
+            packed = self._packed or self._raw.read(_ZSTD_BYTES)
+            if not packed and self._frame is not None:
+                raise EOFError("the file ends within a frame of zstd")
+            if not packed:
+                return b""
+            self._frame = self._frame or self._decompressor.decompressobj()
+            self._plain, self._packed = self._frame.decompress(packed), b""
+            if self._frame.eof:
+                self._frame, self._packed = None, self._frame.unused_data
+        data, self._plain = self._plain[:size], self._plain[size:]
+        return data
+
+    def close(self) -> None:
+        """Do nothing; whoever has opened the file closes it."""
+
+
 def _decompressor(packing: str, raw: Any, path: str) -> Any:
     if packing == "gzip":
         from isal import igzip
 
         return igzip.IGzipFile(fileobj=raw)  # type: ignore[no-untyped-call]
     if packing == "zstd":
-        import zstandard
-
-        return zstandard.ZstdDecompressor(max_window_size=1 << 31).stream_reader(
-            raw, read_across_frames=True, closefd=False
-        )
+        return contextlib.closing(_Zstandard(raw))
     if packing == "bzip2":
         return bz2.BZ2File(raw)
     if packing == "xz":

@@ -18,8 +18,13 @@ def packing_of(path: str) -> tuple[str, str] | None:
     """Return the usual ending and the program of the compression of a file; None if it is not compressed."""
     with open(path, "rb", buffering=0, opener=open_regular) as file:
         begin = file.read(8)
+    if begin[1:4] == _SKIPPABLE and begin[0] & 0xF0 == _SKIPPABLE_BEGIN:
+        return COMPRESSIONS[b"\x28\xb5\x2f\xfd"]
     return next((packing for magic, packing in COMPRESSIONS.items() if begin.startswith(magic)), None)
 
+
+_SKIPPABLE_BEGIN, _SKIPPABLE = 0x50, b"\x2a\x4d\x18"
+"""The first bytes of a frame that is skipped, with which pzstd begins a file. Source: RFC 8878, 3.1.2."""
 
 PARQUET = "parquet"
 """What Parquet files are packed by: their columns are compressed, and images in them lie behind each other."""

@@ -20,8 +20,12 @@ class Use:
 
     def __init__(self, folder: str) -> None:
         self._path = os.path.join(folder, _NAME)
-        self._descriptor = open_regular(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
-        self._has_locks = self._locked(fcntl.LOCK_SH)
+        while True:
+            self._descriptor = open_regular(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
+            self._has_locks = self._locked(fcntl.LOCK_SH)
+            if durable.is_at(self._descriptor, self._path):
+                return
+            os.close(self._descriptor)  # the run that had the lock alone has removed the file
 
     def is_alone(self) -> bool:
         """Return whether no other run uses the folder, as far as locks can say; False where there are none.

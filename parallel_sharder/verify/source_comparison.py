@@ -34,6 +34,7 @@ from parallel_sharder.verify.source_sample import (
     SourceSample,
     Stored,
     compare_samples,
+    look,
     look_again,
     seen,
 )
@@ -208,6 +209,8 @@ class _Looks(NamedTuple):
 
     def at(self, image: Stretch) -> Seen:
         """Return what was seen of the image, which is one of them."""
+        if not image.length:
+            return seen(image.path, look(b""))
         number = int(self.order[np.searchsorted(self.offsets, image.offset)])
         return seen(image.path, self.values[number * SEEN_BYTES : (number + 1) * SEEN_BYTES])
 

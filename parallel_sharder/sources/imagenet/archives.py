@@ -34,6 +34,9 @@ Kept = Callable[[int, bytes], None]
 """What is called for each image with its offset and its bytes."""
 
 
+_ENDING = re.compile(r"\.[A-Za-z0-9]{1,5}")
+
+
 class InnerArchive(NamedTuple):
     """The archive of a class: where it begins in the archive around it, and how many bytes it has."""
 
@@ -119,11 +122,13 @@ def list_rows(path: str, split: str, images: Iterator[Images], kept: Kept | None
     wnids, problems = [*positions()], list[Problem]()
     stem = re.sub("[^A-Za-z0-9_-]", "_", os.path.basename(path).partition(".")[0])[:60]
     for some in images:
-        rows = zip(some.offsets, some.sizes, some.paths, some.others[0], strict=True)
+        labels = some.others[0] if some.others else [None] * len(some.sizes)
+        rows = zip(some.offsets, some.sizes, some.paths, labels, strict=True)
         for number, (offset, size, name, label) in enumerate(rows, some.first):
             base, ending = os.path.splitext(os.path.basename(name or ""))
             match = pattern.fullmatch(base)
-            key, ending = (match[1], ending) if match else (f"{stem}_{number}", usual)
+            key = match[1] if match else f"{stem}_{number}"
+            ending = ending if match and _ENDING.fullmatch(ending) else usual
             where = f"{path}, row {number:,}"
             if split == "test":
                 label = -1

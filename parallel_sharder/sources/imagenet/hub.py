@@ -24,7 +24,7 @@ _STEMS = {
     "val": ["val_images"],
     "test": ["test_images"],
 }
-_ENDINGS = (".tar.gz", ".tar", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
+_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 """As they are downloaded, and as users pack them anew."""
 
 NAMES = frozenset(stem + ending for stems in _STEMS.values() for stem in stems for ending in _ENDINGS)

@@ -2,7 +2,7 @@
 
 The Hugging Face hub gives ImageNet so today, in data/ or beside each other. Each row has a struct of an image's bytes
 and its path, and a label, 0 to 999 by sorted wnid. Other data sets have files of such names too. So a file counts as
-ImageNet's if a path in its first rows has a name of ImageNet's, if it lists 1,000 classes, or if a folder is called so.
+ImageNet's if a path in its first rows has such a name, if it lists ImageNet's classes, or if its folder is called so.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from parallel_sharder.errors import MissingPackageError, SourceError
+from parallel_sharder.sources.imagenet.classes import PACKAGE_TABLE, ilsvrc_ids, read_classes
 from parallel_sharder.sources.imagenet.hub import folders, layout_of
 from parallel_sharder.sources.imagenet.layout import Layout
 from parallel_sharder.sources.imagenet.names import WNID, name_rule
@@ -25,8 +26,9 @@ NAME = "hub Parquet"
 _WORDS = {"train": ("train",), "val": ("validation", "val"), "test": ("test",)}
 _PART = re.compile(r"(?:train|validation|val|test)-([0-9]+)-of-([0-9]+)(?:-[0-9a-f]+)?\.parquet")
 _LABELS = ("label", "labels", "cls", "class", "target")
-_CLASSES = 1000
-_OWN_NAME = "imagenet"
+_OWN_NAME = re.compile(r"(?:datasets--[\w.-]+--)?(?:imagenet(?:[-_]?1k)?|ilsvrc(?:[-_]?2012)?)")
+_FOLDERS_LOOKED_AT = 5
+"""As many as lie between the files and the name of the set in the hub's cache, and one more."""
 
 
 def places(root: Path, split: str) -> list[Path]:
@@ -62,14 +64,17 @@ def is_imagenet(path: Path, split: str) -> bool:
     try:
         names = first_paths(str(path), image_column(str(path)))
         with opened(str(path)) as file:
-            classes = _class_count(file.schema_arrow.metadata or {})
+            classes = _classes_in(file.schema_arrow.metadata or {})
     except MissingPackageError:
         return True
     except SourceError:
-        names, classes = [], 0
-    if any(fits(Path(name).stem) for name in names) or classes == _CLASSES:
+        names, classes = [], []
+    if any(fits(Path(name).stem) for name in names):
         return True
-    return not names and not classes and any(_OWN_NAME in part.lower() for part in path.absolute().parent.parts[-5:])
+    if names or classes:
+        own = {each.lower() for synset in read_classes(PACKAGE_TABLE, "sorted") for each in (synset.wnid, synset.name)}
+        return len(classes) == len(ilsvrc_ids()) and sum(each.lower() in own for each in classes) * 2 > len(classes)
+    return any(_OWN_NAME.fullmatch(part.lower()) for part in path.absolute().parent.parts[-_FOLDERS_LOOKED_AT:])
 
 
 def find(images: Path, split: str, xml_root: Path | None, meta: Path | None) -> Layout:
@@ -77,23 +82,38 @@ def find(images: Path, split: str, xml_root: Path | None, meta: Path | None) -> 
     return layout_of(NAME, images, files_in(images.parent, split), split, xml_root, meta)
 
 
-def columns_of(path: str) -> tuple[str, str]:
-    """Return the names of the columns of images and labels. Raises SourceError if the file has none."""
+def columns_of_all(layout: Layout) -> tuple[str, str]:
+    """Return the names of the columns of images and labels, "" for the latter if test has none.
+
+    Raises SourceError if a file has none, or other ones than the first.
+    """
+    first = _columns_of(str(layout.images), layout.split)
+    for path in layout.image_archives[1:]:
+        if (columns := _columns_of(path, layout.split)) != first:
+            named = [f"{image} and {label}" for image, label in (columns, first)]
+            raise SourceError(
+                f"{path} has its images and labels in the columns {named[0]}, and {layout.images} in {named[1]}. Files "
+                "of one set have the same columns: move those of another set away."
+            )
+    return first
+
+
+def _columns_of(path: str, split: str) -> tuple[str, str]:
     image = image_column(path)
     with opened(path) as file:
         names = file.schema_arrow.names
     label = next((name for name in _LABELS if name in names), "")
-    if not image or not label:
+    if not image or not (label or split == "test") or max(map(names.count, (image, label))) > 1:
         raise SourceError(
-            f"{path} has the columns {', '.join(names)}, and ImageNet has images (structs with bytes) and a label. Use "
-            "--table for a data set that is not ImageNet."
+            f"{path} has the columns {', '.join(names)}, and ImageNet has images (structs with bytes) and a label, "
+            "each once. Use --table for a data set that is not ImageNet."
         )
     return image, label
 
 
-def _class_count(metadata: dict[bytes, bytes]) -> int:
-    """Return how many classes the package datasets has noted in the file; 0 if it has not."""
+def _classes_in(metadata: dict[bytes, bytes]) -> list[str]:
+    """Return the names of the classes that the package datasets has noted in the file; none if it has not."""
     with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
         features: dict[str, Any] = json.loads(metadata[b"huggingface"])["info"]["features"]
-        return max(len(each.get("names", ())) for each in features.values())
-    return 0
+        return max((list(map(str, each.get("names", ()))) for each in features.values()), key=len)
+    return []

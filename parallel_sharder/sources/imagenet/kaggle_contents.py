@@ -79,7 +79,8 @@ def list_tar(
         for member in tar_entries(read, 0, end, path):
             if member.kind not in ("", FOLDER):
                 raise no_plain_file(path, member)
-            name = member.name.rstrip("/") + "/" if member.kind else member.name
+            name = "/".join(part for part in member.name.split("/") if part not in ("", "."))
+            name += "/" if member.kind else ""
             kind = tree.kind_of(name)
             if kind is NameKind.ANNOTATION and spool is not None:
                 tree.add(name, member.size, (unpacked.append(read(member.data, member.size)),))
@@ -108,9 +109,13 @@ class _Tree:
 
     def kind_of(self, name: str) -> NameKind | None:
         """Return what the member is if it is an image or an annotation of the split; None for others."""
-        if self.above is None:
-            match = _ABOVE.match(name)
-            self.above = match[1] if match else None
+        match = _ABOVE.match(name)
+        if match and self.above is None:
+            self.above = match[1]
+        if match and match[1] != self.above:
+            raise SourceError(
+                f"{self._path} holds Kaggle's tree twice: {self.above}ILSVRC/, and {match[1]}ILSVRC/. {self._remedy}"
+            )
         folder, _, base = name.rpartition("/")
         kind = self._junk.kind(folder, base)
         its_kind = next((kind for top, kind in _TOPS.items() if self._is_in(top, name)), None)

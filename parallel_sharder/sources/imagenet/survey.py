@@ -24,9 +24,9 @@ from parallel_sharder.sources.folders import list_folder, stray_folders, unread_
 from parallel_sharder.sources.imagenet.another_split import is_another_split
 from parallel_sharder.sources.imagenet.archives import beside_classes, inner_archives, listing_of
 from parallel_sharder.sources.imagenet.classes import Synset
-from parallel_sharder.sources.imagenet.hub_tables import columns_of
-from parallel_sharder.sources.imagenet.kaggle_contents import list_tar, list_zip
-from parallel_sharder.sources.imagenet.layout import Layout
+from parallel_sharder.sources.imagenet.hub_tables import columns_of_all
+from parallel_sharder.sources.imagenet.kaggle_contents import list_zip
+from parallel_sharder.sources.imagenet.layout import ArchiveForm, Layout
 from parallel_sharder.sources.imagenet.names import (
     WNID,
     name_rule,
@@ -87,7 +87,7 @@ def survey_through(
     """
     archives = [archive_at(path) for path in layout.image_archives]
     try:
-        image, label = columns_of(archives[0].path) if is_parquet(archives[0].path) else ("", "")
+        image, label = columns_of_all(layout) if is_parquet(archives[0].path) else ("", "")
         copyings = stage.copyings(archives, image)
     except OSError as error:
         raise unreadable(error.filename, error) from error
@@ -124,9 +124,9 @@ def _list_packed(layout: Layout, classes: tuple[Synset, ...], engine: Engine, pr
         if layout.is_zip:
             [contents] = results_of([partial(list_zip, path, split)], engine, path, progress)
             return list(contents)
-        if layout.archive_form == "tree":
-            [found] = results_of([partial(_list_tree, path, split)], engine, path, progress)
-            return list(found)
+        if layout.archive_form != "official":
+            plain = [partial(_list_plain, each, split, layout.archive_form) for each in layout.image_archives]
+            return [contents for found in results_of(plain, engine, path, progress) for contents in found]
         if split != "train":
             size = os.path.getsize(path)
             task = partial(list_images, path, split, 0, size, name_rule(split), (split,))
@@ -146,10 +146,12 @@ def _list_packed(layout: Layout, classes: tuple[Synset, ...], engine: Engine, pr
         raise unreadable(path, error) from error
 
 
-def _list_tree(path: str, split: str) -> list[Contents]:
+def _list_plain(path: str, split: str, form: ArchiveForm) -> list[Contents]:
+    """Return the contents of an archive that is not compressed."""
     refuse_packed(path)
     with open(path, "rb", buffering=0, opener=open_regular) as file:
-        return list_tar(path, split, None, reader(file.fileno()), os.fstat(file.fileno()).st_size)
+        listing = listing_of(path, split, form)
+        return list(listing(reader(file.fileno()), os.fstat(file.fileno()).st_size))
 
 
 def _image_folders(layout: Layout, classes: tuple[Synset, ...], engine: Engine, progress: ScanProgress) -> Survey:
