@@ -54,6 +54,7 @@ ELSEWHERE = {
     "stores.lease_file": ("test_stores_lease", "is what a lease does to its file"),
     "stores.store": ("test_stores_local", "is the interface, to which there is one answer"),
     "tar.member_header": ("test_tar_headers", "reads one header of those that lead to one another"),
+    "sources.table.formats": ("test_table_parquet", "opens tables of one file, and of several"),
     "sources.passage": ("test_imagenet_hub", "is how archives are listed that are read through"),
     "staging.stretch": ("test_staging_stage", "is the workers' part of the stage"),
     "staging.stretches": ("test_staging_stage", "cuts what is staged"),

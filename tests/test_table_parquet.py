@@ -12,15 +12,15 @@ import pytest
 
 from parallel_sharder.errors import MissingPackageError, SourceError
 from parallel_sharder.sources.table import parquet
+from parallel_sharder.sources.table.formats import open_table
 from parallel_sharder.sources.table.parquet import ParquetTable
 from parallel_sharder.sources.table.table import Choice
 
 pa = pytest.importorskip("pyarrow", reason="the extra `tables` is not installed")
+pq = pytest.importorskip("pyarrow.parquet", reason="the extra `tables` is not installed")
 
 
 def table(folder: Path, rows_a_group: int | None = None, **columns: Any) -> ParquetTable:
-    import pyarrow.parquet as pq
-
     pq.write_table(pa.table(columns), folder / "t.parquet", row_group_size=rows_a_group)
     return ParquetTable(str(folder / "t.parquet"))
 
@@ -86,11 +86,33 @@ def test_an_infinite_number_is_refused(tmp_path: Path) -> None:
         texts(tmp_path, pa.array([1.0, float("-inf")]))
 
 
-def test_images_within_the_table_are_refused(tmp_path: Path) -> None:
-    """What Hugging Face's Image columns become: the bytes would have to be written to files first."""
-    made = table(tmp_path, image=pa.array([{"bytes": b"x", "path": "a"}]))
-    with pytest.raises(SourceError, match="column 'image' has the type struct.*Images within a table are not read"):
-        [*made.batches(Choice("image"))]
+def test_images_within_the_table(tmp_path: Path) -> None:
+    """Structs with bytes, as Hugging Face's Image columns become, and bytes hold images; rows have no paths then."""
+    made = table(tmp_path, a=[1], image=pa.array([{"bytes": b"x", "path": "a"}]), other=pa.array([b"x"]))
+    assert ["image", [False, True, True]] == [
+        made.embedded,
+        [made.holds_images(name) for name in ("a", "image", "other")],
+    ]
+    [batch] = made.batches(Choice("image", label="a"))
+    assert ([None], [1]) == (batch.images, batch.labels)
+
+
+def test_several_files(tmp_path: Path) -> None:
+    """They are one table; files with other columns are refused."""
+    for number in range(3):
+        pq.write_table(pa.table({"image": [f"{number}.jpg"], "a": [number]}), tmp_path / f"{number}.parquet")
+    made = open_table(f"{tmp_path}/[0-9].parquet", ())
+    assert (3, ["0.jpg", "1.jpg", "2.jpg"]) == (
+        made.row_count, [name for batch in made.batches(Choice("image")) for name in batch.images]
+    )  # fmt: skip
+    pq.write_table(pa.table({"image": ["x"], "a": ["text"]}), tmp_path / "4.parquet")
+    with pytest.raises(SourceError, match=r"4.parquet has other columns, or columns of other types, than .*0.parquet"):
+        open_table(f"{tmp_path}/[0-9].parquet", ())
+    with pytest.raises(SourceError, match="matches no file; a pattern of --table names the Parquet files"):
+        open_table(f"{tmp_path}/x*.parquet", ())
+    (tmp_path / "a.csv").touch()
+    with pytest.raises(SourceError, match=r"a.csv, and a pattern of --table names the Parquet files"):
+        open_table(f"{tmp_path}/*", ())
 
 
 def test_labels(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ class ArchiveIndex:
         if self._is_saved or contents is None or self._path is None:
             return
         try:
-            store_of(self._path).put(self._path, self._parts(contents), _is_ours)
+            store_of(self._path).put(self._path, self._parts(contents), is_index)
         except OSError as error:
             raise unwritable(self._path, error, "Mend that, or choose another folder with --dest.") from error
         self._is_saved = True
@@ -120,8 +120,11 @@ class ArchiveIndex:
             return None
 
 
-def _is_ours(path: str) -> bool:
-    """Return whether the file at `path` is an index, of any archive and format, also a damaged one."""
+def is_index(path: str) -> bool:
+    """Return whether the file at `path` is an index, of any archive and format, also a damaged one.
+
+    Of indexes that other modules keep in such a file, their digest at the end is known.
+    """
     try:
         data = store_of(path).read(path)
     except OSError:

@@ -197,7 +197,8 @@ class Stage:
         return store_of(self.folder)
 
     def _copyings_of(self, listing: Listing) -> list[Copying]:
-        return [copying(archive, self.folder) for archive in _read_from(listing)]
+        column = listing.selection.get("image") or ""  # of a table that holds its images
+        return [copying(archive, self.folder, column) for archive in _read_from(listing)]
 
     def _tell(self, listing: Listing, files: Files, staged: Sequence[Staged], monitor: Monitor) -> None:
         """Say what lies in the stage."""

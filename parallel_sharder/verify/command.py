@@ -9,6 +9,7 @@ readers (see foreign). Nothing is written, and the check continues to its end wh
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import time
 from collections import Counter
@@ -296,7 +297,8 @@ def _source_options(manifest: Manifest, options: VerifyOptions, keys: tuple[byte
 
 def _refuse_no_table(source: str, table: str | None) -> None:
     """Raise SourceError if the set is of a table, by its path in the source's folder, and the table is not there."""
-    if table is not None and not os.path.isfile(os.path.join(source, table)):
+    path = os.path.join(source, table or "")
+    if table is not None and not (os.path.isfile(path) or glob.glob(path)):
         why = "is no folder" if os.path.isfile(source) else f"has no {table}, of which the set was made"
         raise SourceError(f"{source} {why}. Name the data set's folder, in which the table is {table}.")
 

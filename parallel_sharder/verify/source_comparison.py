@@ -20,7 +20,7 @@ from parallel_sharder.model import Deviation, Listing, Problem, Role
 from parallel_sharder.monitor.monitor import Monitor
 from parallel_sharder.setfiles import SetFiles
 from parallel_sharder.staging.look import Looked
-from parallel_sharder.stores.blob import Stretch, listed_blob
+from parallel_sharder.stores.blob import Blob, Stretch, listed_blob
 from parallel_sharder.verify.listed import Listed
 from parallel_sharder.verify.sample_check import FILES_FORMS
 from parallel_sharder.verify.shard_check import ShardFindings
@@ -178,20 +178,23 @@ class _Samples:
         if self._form == "shards":
             return StretchSource(key, tuple(blob for _, blob in blobs))
         if self._form not in FILES_FORMS:
-            xml, image = by_role.get(Role.ANNOTATION), by_role[Role.IMAGE]
-            looks = self._looked.get(image.archive) if isinstance(image, Stretch) else None
-            seen_image = image if looks is None or not isinstance(image, Stretch) else looks.at(image)
-            return AnnotatedSource(key, seen_image, xml, image_class, self._form, self._labels)
+            xml, image = by_role.get(Role.ANNOTATION), self._seen(by_role[Role.IMAGE])
+            return AnnotatedSource(key, image, xml, image_class, self._form, self._labels)
         own = (Role.IMAGE, Role.ROW)
         return FilesSource(
             key,
             listing.name_of(listing.part(Role.IMAGE), row),
-            by_role[Role.IMAGE],
+            self._seen(by_role[Role.IMAGE]),
             tuple((role, blob) for role, blob in blobs if role not in own),
             by_role.get(Role.ROW),
             image_class,
             int(label) if listing.has_row_labels and label >= 0 else None,
         )
+
+    def _seen(self, image: Blob) -> Blob | Seen:
+        """Return what was seen of the image in the scan; the image itself, if it was not seen."""
+        looks = self._looked.get(image.archive) if isinstance(image, Stretch) else None
+        return looks.at(image) if looks is not None and isinstance(image, Stretch) else image
 
 
 class _Looks(NamedTuple):

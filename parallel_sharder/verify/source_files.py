@@ -14,11 +14,9 @@ from typing import NamedTuple
 import xxhash
 
 from parallel_sharder.errors import SampleError
-from parallel_sharder.kinds import Kind
 from parallel_sharder.model import ImageClass
-from parallel_sharder.samples.image import examine
 from parallel_sharder.stores.blob import Blob
-from parallel_sharder.verify.source_sample import Stored
+from parallel_sharder.verify.source_sample import Seen, Stored, seen_of
 
 
 class FilesSource(NamedTuple):
@@ -31,7 +29,7 @@ class FilesSource(NamedTuple):
 
     key: str
     name: str
-    image: Blob
+    image: Blob | Seen
     sides: tuple[tuple[str, Blob], ...]
     row: Blob | None
     image_class: ImageClass | None
@@ -47,14 +45,13 @@ class FilesSource(NamedTuple):
         try:
             for blob in (*(side for _, side in self.sides), *([self.row] if self.row is not None else [])):
                 blob.read()
-            found = examine(memoryview(self.image.read()))
+            return seen_of(self.image).fault
         except SampleError as error:
             return error.detail
-        return found[1] if found is not None and found[0] is Kind.BAD_IMAGE else ""
 
     def differences(self, stored: Stored, _: bool) -> Iterator[str]:
         """As SourceSample says."""
-        if xxhash.xxh3_128_digest(self.image.read()) != stored.image:
+        if seen_of(self.image).digest != stored.image:
             yield f"its image is not that of the source, {self.image.path}"
         sides = {field: blob.read() for field, blob in self.sides}
         others = [] if self._cls is None else [("cls", b"%d" % self._cls)]

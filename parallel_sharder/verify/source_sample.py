@@ -61,6 +61,11 @@ def seen(path: str, packed: bytes) -> Seen:
     return Seen(path, digest, (width, height) if width else None, "it is broken" if is_bad else "")
 
 
+def seen_of(image: Blob | Seen) -> Seen:
+    """Return what is compared of an image, which is read if it was not seen before. Raises SampleError."""
+    return image if isinstance(image, Seen) else Seen(image.path, *_looked_at(image.read()))
+
+
 def _looked_at(image: bytes) -> tuple[bytes, tuple[int, int] | None, str]:
     view = memoryview(image)
     found = examine(view)
@@ -160,7 +165,7 @@ class AnnotatedSource(NamedTuple):
         try:
             document = _document(self.xml)
             json.dumps(document)
-            image = self._seen()
+            image = seen_of(self.image)
         except SampleError as error:
             return error.detail
         except RecursionError:
@@ -172,7 +177,7 @@ class AnnotatedSource(NamedTuple):
 
     def differences(self, stored: Stored, without_annotation: bool) -> Iterator[str]:
         """As SourceSample says."""
-        image = self._seen()
+        image = seen_of(self.image)
         if image.digest != stored.image:
             yield f"its image is not that of the source, {self.image.path}"
         source = self
@@ -189,11 +194,6 @@ class AnnotatedSource(NamedTuple):
             its_class = self.image_class
             what = f"{its_class.label} ({its_class.name})" if its_class else "none"
             yield f"its json does not follow from {where}the class {what} of the source"
-
-    def _seen(self) -> Seen:
-        if isinstance(self.image, Seen):
-            return self.image
-        return Seen(self.image.path, *_looked_at(self.image.read()))
 
 
 def _compare_annotation(source: AnnotatedSource) -> Iterator[str]:

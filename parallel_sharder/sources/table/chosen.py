@@ -44,12 +44,12 @@ class ColumnOptions:
         return LABEL_NAMES if self.label is None else (self.label,) if self.label else ()
 
 
-def choose(path: str, columns: Sequence[str], options: ColumnOptions) -> Choice:
-    """Return which columns of the table at `path` serve for what.
+def choose(path: str, columns: Sequence[str], options: ColumnOptions, embedded: str = "") -> Choice:
+    """Return which columns of the table at `path` serve for what; `embedded` is the one that holds images, if any.
 
     Raises SourceError if a named column is not there, and if none may hold the image's path.
     """
-    image = _named(path, columns, "--image", options.image) or _first(columns, IMAGE_NAMES)
+    image = _named(path, columns, "--image", options.image) or _first(columns, IMAGE_NAMES) or embedded
     if not image:
         raise SourceError(
             f"{path} has no column {', '.join(IMAGE_NAMES[:-1])} or {IMAGE_NAMES[-1]}. Name the column with the paths "

@@ -6,6 +6,7 @@ makes a table of it. Only the format that is read is imported.
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Sequence
 
@@ -25,6 +26,21 @@ def is_table(name: str) -> bool:
     return name.lower().endswith((*CSV_ENDINGS, *JSON_ENDINGS, *PARQUET_ENDINGS))
 
 
+def files_of(path: str) -> list[str]:
+    """Return the files of the table at `path`: of a pattern, the Parquet files that it matches, sorted by name.
+
+    Raises SourceError for a pattern that matches none, or other files.
+    """
+    if not glob.has_magic(path) or os.path.exists(path):
+        return [path]
+    paths = sorted(glob.glob(path))
+    others = [each for each in paths if not each.lower().endswith(PARQUET_ENDINGS)]
+    if not paths or others:
+        what = f"matches {others[0]}, and" if others else "matches no file;"
+        raise SourceError(f"{path} {what} a pattern of --table names the Parquet files of one table. Mend it.")
+    return paths
+
+
 def open_table(path: str, label_names: Sequence[str]) -> Table:
     """Return the table at `path`. The labels of the columns `label_names` can be asked for, if it has them.
 
@@ -32,6 +48,11 @@ def open_table(path: str, label_names: Sequence[str]) -> Table:
     pyarrow.
     """
     name = os.path.basename(path).lower()
+    paths = files_of(path)
+    if len(paths) > 1 or paths[0] != path:
+        from parallel_sharder.sources.table.parquet import ParquetTable
+
+        return ParquetTable(path, paths)
     if not is_table(name):
         raise SourceError(f"{path} is not named like a table. {_remedy(name)}")
     try:

@@ -25,6 +25,9 @@ from parallel_sharder.sources.table.table import (
     without_column,
 )
 
+BYTES = "bytes"
+"""The field of a struct that holds an image; see the type Image of the package datasets."""
+
 _TICKS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
 """The digits of a second's fraction, by the unit of a column of times."""
 
@@ -38,17 +41,38 @@ Texts = Callable[[Any], list[str]]
 
 
 class ParquetTable(Table):
-    """The table in the Parquet file at `path`. Raises MissingPackageError without pyarrow."""
+    """The table in the Parquet file at `path`, or in several files with the same columns, at `paths`.
+
+    Raises MissingPackageError without pyarrow, and SourceError if the files differ.
+    """
 
     format = "Parquet"
 
-    def __init__(self, path: str) -> None:
-        self.path = path
-        with self._opened() as file:
-            self._schema = file.schema_arrow
-            self.row_count = file.metadata.num_rows
+    def __init__(self, path: str, paths: Sequence[str] = ()) -> None:
+        self.path, self.paths = path, [*paths] or [path]
+        self.row_count = 0
+        for each in self.paths:
+            with self._opened(each) as file:
+                schema = file.schema_arrow
+                self.row_count += file.metadata.num_rows
+            if each == self.paths[0]:
+                self._schema = schema
+            elif not self._schema.equals(schema, check_metadata=False):
+                raise SourceError(
+                    f"{each} has other columns, or columns of other types, than {self.paths[0]}. The files of one "
+                    "table have the same: name others with --table."
+                )
         self.columns = tuple(self._schema.names)
         refuse_names(path, self.columns, "It has columns")
+        self.embedded = next((name for name in self.columns if self.holds_images(name)), "")
+
+    def holds_images(self, column: str) -> bool:
+        """As Table says: bytes, or structs with bytes."""
+        import pyarrow as pa
+
+        kind = self._schema.field(column).type
+        is_struct = pa.types.is_struct(kind) and kind.get_field_index(BYTES) >= 0
+        return bool(is_struct or pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
 
     def labels(self, column: str) -> LabelValues:
         """As Table says."""
@@ -73,18 +97,22 @@ class ParquetTable(Table):
         """As Table says."""
         import pyarrow as pa
 
-        for name in (choice.image, choice.caption):
+        is_embedded = self.holds_images(choice.image)
+        for name in (choice.caption, *([] if is_embedded else [choice.image])):
             self._refuse_kind(name, _is_text, "a text")
         self._refuse_kind(
             choice.key, lambda kind: _is_text(kind) or pa.types.is_integer(kind), "a text or whole number"
         )
         texts = [(name, self._texts(name)) for name in choice.in_json]
         first = 1
-        for batch in self._batches(choice.columns):
-            yield self._batch(first, batch, choice, texts)
+        columns = [name for name in choice.columns if not (is_embedded and name == choice.image)]
+        for batch in self._batches(columns):
+            yield self._batch(first, batch, choice, texts, is_embedded)
             first += batch.num_rows
 
-    def _batch(self, first: int, batch: Any, choice: Choice, texts: Sequence[tuple[str, Texts]]) -> Batch:
+    def _batch(
+        self, first: int, batch: Any, choice: Choice, texts: Sequence[tuple[str, Texts]], is_embedded: bool
+    ) -> Batch:
         def cells(name: str) -> list[Any]:
             return self._cells(first, batch, name) if name else []
 
@@ -94,7 +122,8 @@ class ParquetTable(Table):
                 columns.append(convert(batch[name]))
             except (ValueError, OverflowError) as error:  # a date beyond the year 9999 is an OverflowError
                 raise self._unfit(first, batch, name, error, without_column(name)) from error
-        images, captions = cells(choice.image), cells(choice.caption)
+        images = [None] * batch.num_rows if is_embedded else cells(choice.image)
+        captions = cells(choice.caption)
         return Batch(first, images, cells(choice.label), captions, cells(choice.key), columns)
 
     def _cells(self, first: int, batch: Any, column: str) -> list[Any]:
@@ -110,7 +139,7 @@ class ParquetTable(Table):
         return SourceError(f"{self.path}, rows {rows}, column {column!r}: {error}. {remedy}")
 
     @contextlib.contextmanager
-    def _opened(self) -> Iterator[Any]:
+    def _opened(self, path: str) -> Iterator[Any]:
         try:
             import pyarrow as pa
             import pyarrow.parquet as pq
@@ -120,13 +149,13 @@ class ParquetTable(Table):
                 "of it, pip install '.[tables]'"
             ) from error
         try:
-            with pq.ParquetFile(self.path) as file:
+            with pq.ParquetFile(path) as file:
                 yield file
         except OSError as error:
-            raise unreadable(self.path, error) from error
+            raise unreadable(path, error) from error
         except pa.ArrowException as error:
             raise SourceError(
-                f"{self.path} is no Parquet file that can be read: {error}. Download or copy it again."
+                f"{path} is no Parquet file that can be read: {error}. Download or copy it again."
             ) from error
 
     def _batches(self, columns: Sequence[str]) -> Iterator[Any]:
@@ -135,14 +164,15 @@ class ParquetTable(Table):
         Of a file that is read in one go, pyarrow keeps all row groups in memory until the last is read. So the groups
         are read one after the other, small ones several at a time.
         """
-        with self._opened() as file:
-            groups, count = [], 0
-            for group in range(file.num_row_groups):
-                groups.append(group)
-                count += file.metadata.row_group(group).num_rows
-                if count >= _ROWS_AT_A_TIME or group == file.num_row_groups - 1:
-                    yield from file.iter_batches(BATCH_ROWS, row_groups=groups, columns=[*columns])
-                    groups, count = [], 0
+        for path in self.paths:
+            with self._opened(path) as file:
+                groups, count = [], 0
+                for group in range(file.num_row_groups):
+                    groups.append(group)
+                    count += file.metadata.row_group(group).num_rows
+                    if count >= _ROWS_AT_A_TIME or group == file.num_row_groups - 1:
+                        yield from file.iter_batches(BATCH_ROWS, row_groups=groups, columns=[*columns])
+                        groups, count = [], 0
 
     def _kind(self, column: str) -> Any:
         """Return the type of a column; of a dictionary, that of its values."""
@@ -155,14 +185,10 @@ class ParquetTable(Table):
         """Raise SourceError if a column has another type than it is wanted for."""
         if not column or fits(self._kind(column)):
             return
-        import pyarrow as pa
 
         kind = self._kind(column)
-        more = ""
-        if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_struct(kind):
-            more = " Images within a table are not read: write them to files first, and name their paths in a column."
         raise SourceError(
-            f"{self.path}, column {column!r} has the type {kind}, and {wanted} is wanted. Name another column.{more}"
+            f"{self.path}, column {column!r} has the type {kind}, and {wanted} is wanted. Name another column."
         )
 
     def _texts(self, column: str) -> Texts:

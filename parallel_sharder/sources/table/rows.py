@@ -23,6 +23,7 @@ from parallel_sharder.errors import Death, WorkerError
 from parallel_sharder.memory import give_back_freed
 from parallel_sharder.samples.image_fields import FIELDS
 from parallel_sharder.sources.survey import ScanProgress
+from parallel_sharder.sources.table.embedded_rows import NO_BYTES, EmbeddedRows
 from parallel_sharder.sources.table.files import NO_FILE, sizes_of
 from parallel_sharder.sources.table.numbering import Labels
 from parallel_sharder.sources.table.paths import Paths
@@ -96,12 +97,21 @@ class Rows:
 class Reader:
     """Reads the rows of `table`, whose columns serve as `choice` says, into the spool.
 
-    `any_ending` accepts images of any ending.
+    `any_ending` accepts images of any ending. Rows that hold their images have them in `embedded`.
     """
 
     def __init__(
-        self, table: Table, choice: Choice, labels: Labels, paths: Paths, spooled: Spooled, *, any_ending: bool
+        self,
+        table: Table,
+        choice: Choice,
+        labels: Labels,
+        paths: Paths,
+        spooled: Spooled,
+        *,
+        any_ending: bool,
+        embedded: EmbeddedRows | None = None,
     ) -> None:
+        self._embedded = embedded
         self._table, self._choice, self._labels, self._paths = table, choice, labels, paths
         self._spooled, self._any_ending = spooled, any_ending
         self._row_text = RowText(choice, has_names=labels.has_row_labels and bool(labels.index))
@@ -146,6 +156,12 @@ class Reader:
         """Yield the look-up of each batch's files, once its rows are kept."""
         for batch in self._table.batches(self._choice):
             self._read_count += len(batch.images)
+            if self._embedded is not None:
+                first = batch.first - 1
+                rows = slice(first, first + len(batch.images))
+                self._add(range(batch.first, batch.first + len(batch.images)), self._embedded.names[rows], batch)
+                yield partial(_known_sizes, self._embedded.size[rows].tobytes(), number=len(self._parts) - 1)
+                continue
             names = self._paths.names(batch.first, batch.images)
             numbers = [number for number, name in enumerate(names, batch.first) if name]
             if len(numbers) < len(names):
@@ -180,7 +196,7 @@ class Reader:
 
     def _sizes(self, part: Rows, sizes: Int64s) -> Int64s:
         """Return the sizes of a part's files, NO_IMAGE for those whose ending is no image's."""
-        is_none = (part.ending == NO_ENDING) & (sizes != NO_FILE) & (not self._any_ending)
+        is_none = (part.ending == NO_ENDING) & (sizes != NO_FILE) & (sizes != NO_BYTES) & (not self._any_ending)
         return np.where(is_none, NO_IMAGE, sizes)
 
     def _captions(self, numbers: Sequence[int], captions: Sequence[str | None]) -> list[bytes | None]:
@@ -204,6 +220,12 @@ def _concatenated(parts: list[Any]) -> Any:
 def digests_of(names: Sequence[bytes]) -> Int64s:
     """Return XXH3-64 of each name."""
     return np.fromiter(map(xxhash.xxh3_64_intdigest, names), np.uint64, len(names)).view(np.int64)
+
+
+def _known_sizes(sizes: bytes, number: int) -> bytes:
+    """Return the sizes of a batch's images, which are known; its `number` is for the caller."""
+    del number
+    return sizes
 
 
 def _sizes_of(root: bytes, names: bytes, number: int) -> bytes:

@@ -26,10 +26,12 @@ from parallel_sharder.sources.folders import why_unreadable
 from parallel_sharder.sources.image_formats import formats_of
 from parallel_sharder.sources.key_rule import RULE
 from parallel_sharder.sources.source import SourceOptions
+from parallel_sharder.sources.spool import Scratch
 from parallel_sharder.sources.table.below import named_by, notices_of_files
 from parallel_sharder.sources.table.chosen import FILE_NAME, ColumnOptions, choose
+from parallel_sharder.sources.table.embedded_rows import NO_BYTES, EmbeddedRows, ImagesIndex
 from parallel_sharder.sources.table.files import NO_FILE, UNREADABLE
-from parallel_sharder.sources.table.formats import open_table
+from parallel_sharder.sources.table.formats import files_of, open_table
 from parallel_sharder.sources.table.found import TablePlace, split_alone
 from parallel_sharder.sources.table.numbering import TABLE_LIMIT, Labels, in_order, number
 from parallel_sharder.sources.table.paths import Paths
@@ -39,15 +41,24 @@ from parallel_sharder.sources.table.spooled import Spooled
 from parallel_sharder.sources.table.table import Choice, Table
 from parallel_sharder.text import counted
 
+_PLACES = 3
+"""How many places there are besides those of images in the table."""
+
 CAPTION = "txt"
 """The field of captions."""
 
 
 class Scan:
-    """The scan of one table, as `options` want it read; `spool` is the file for rows, None in a preview."""
+    """The scan of one table, as `options` want it read; `spool` is the file for rows, None in a preview.
 
-    def __init__(self, place: TablePlace, options: SourceOptions, spool: str | None) -> None:
+    Images within the table are copied to the stage of `scratch`. Then `embedded` has them, and `index` keeps them.
+    """
+
+    def __init__(self, place: TablePlace, options: SourceOptions, spool: str | None, scratch: Scratch) -> None:
         self._place, self._options, self._spool = place, options, spool
+        self._scratch = scratch
+        self.embedded: EmbeddedRows | None = None
+        self.index: ImagesIndex | None = None
 
     def listing(self, engine: Engine, monitor: Monitor) -> Listing:
         """Return the Listing. Files are looked up on `engine`, and `monitor` hears how many batches of rows are done.
@@ -58,19 +69,23 @@ class Scan:
         before = _state_of(place.table)
         wanted = ColumnOptions(options.image, options.label, options.caption, options.key, options.columns)
         table = open_table(place.table, wanted.label_names)
-        choice = choose(place.table, table.columns, wanted)
+        choice = choose(place.table, table.columns, wanted, table.embedded)
         _refuse_one_field(place.table, choice, options.image_field)
         labels = self._labels(table, choice)
         paths = Paths(place.table, choice.image, place.root, place.inner)
+        if table.holds_images(choice.image):
+            files = files_of(place.table)
+            self.embedded, self.index = EmbeddedRows.read(files, choice.image, self._scratch, engine, monitor)
         with Spooled(self._spool) as spooled:
-            reader = Reader(table, choice, labels, paths, spooled, any_ending=options.image_field is not None)
+            any_ending = options.image_field is not None
+            reader = Reader(table, choice, labels, paths, spooled, any_ending=any_ending, embedded=self.embedded)
             rows = reader.read(place.folder, engine, partial(monitor.scanning, unit="row"))
         if _state_of(place.table) != before:
             raise SourceError(f"{place.table} has changed while it was read. Start again when it does not change.")
         if rows is None:
             raise self._nothing(table.row_count)
         named = named_by(rows, reader.digests_of_names())
-        is_below = any(not name.startswith(b"/") for name in rows.names)
+        is_below = self.embedded is None and any(not name.startswith(b"/") for name in rows.names)
         listing = self._listing(rows, choice, labels)
         further = notices_of_files(place.folder, named, engine, place.table) if is_below else ()
         return dataclasses.replace(
@@ -132,8 +147,9 @@ class Scan:
             labels.classes,
             rows.keys,
             rows.class_index,
-            (_images(rows), *([_captions(rows)] if choice.caption else []), _texts(rows)),
+            (self._images(rows), *([_captions(rows)] if choice.caption else []), _texts(rows)),
             problems,
+            () if self.embedded is None else self.embedded.archives,
             has_row_labels=labels.has_row_labels,
         )
 
@@ -153,13 +169,24 @@ class Scan:
     def _places(self) -> tuple[Place, ...]:
         """Return the places of images below the root, of the spool, and of images elsewhere, in this order."""
         folder, spool = self._place.folder, self._spool or self._place.table
-        return Place(folder, folder), Place(spool, os.path.basename(self._place.table)), Place(os.sep, os.sep)
+        places = Place(folder, folder), Place(spool, os.path.basename(self._place.table)), Place(os.sep, os.sep)
+        return places if self.embedded is None else (*places, *self.embedded.places())
+
+    def _images(self, rows: Rows) -> Part:
+        """Return the part of the images, which lie in files or in the table."""
+        part = _images(rows)
+        if self.embedded is None:
+            return part
+        assert part.ending is not None  # noqa: S101 - the part of a table has them
+        return self.embedded.part(rows.number.astype(np.int64) - 1, _PLACES, part.endings, part.ending, part.names)
 
     def _problem(self, rows: Rows, row: int) -> Problem:
         """Return the problem of a row whose image cannot be stored."""
         path = os.path.join(self._place.folder, os.fsdecode(rows.name(row)))
         size, of_row = int(rows.size[row]), f"row {rows.number[row]:,} of the table"
-        if size == NO_FILE and not os.path.islink(path):
+        if size == NO_BYTES:
+            path, kind, detail = f"{self._place.table}, row {rows.number[row]:,}", Kind.BAD_IMAGE, "it has no image"
+        elif size == NO_FILE and not os.path.islink(path):
             kind, detail = Kind.NO_FILE, f"{of_row} names it{_hint(path)}"
         elif size in (NO_FILE, UNREADABLE):
             kind, detail = Kind.UNREADABLE, f"{why_unreadable(path)}; {of_row} names it"
@@ -189,12 +216,17 @@ class Scan:
         columns.append(f"in the JSON: {', '.join(choice.in_json) or 'no other'}")
         found = [
             ("layout", f"table, {counted(table.row_count, 'row')} of {place.table} ({table.format})"),
-            ("images", f"{len(listing):,}, by paths relative to {place.root}"),
+            ("images", f"{len(listing):,}, {self._where(choice)}"),
             ("columns", "; ".join(columns)),
         ]
         if listing.is_labelled:
             found.append(("classes", _classes_in_words(listing, self._options)))
         return tuple(found)
+
+    def _where(self, choice: Choice) -> str:
+        if self.embedded is not None:
+            return f"in the column {choice.image} of the table"
+        return f"by paths relative to {self._place.root}"
 
     def _selection(self, choice: Choice, digest: str) -> dict[str, Any]:
         """Return what decides which rows are read and how. The table's path is relative to the root."""
@@ -222,12 +254,12 @@ def _refuse_one_field(table: str, choice: Choice, image_field: str | None) -> No
         )
 
 
-def _state_of(path: str) -> tuple[int, int] | None:
+def _state_of(path: str) -> list[tuple[int, int]] | None:
     try:
-        status = os.stat(path)
+        states = [os.stat(each) for each in files_of(path)]
     except OSError:  # opening the table raises the error that says why
         return None
-    return status.st_size, status.st_mtime_ns
+    return [(status.st_size, status.st_mtime_ns) for status in states]
 
 
 def _hint(path: str) -> str:

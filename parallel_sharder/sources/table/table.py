@@ -80,6 +80,13 @@ class Table(ABC):
     row_count: int
     columns: tuple[str, ...]
     notices: tuple[str, ...] = ()
+    embedded: str = ""
+    """The first column that holds images, not paths; "" if none does."""
+
+    def holds_images(self, column: str) -> bool:
+        """Return whether the cells of a column are images."""
+        del column
+        return False
 
     @abstractmethod
     def labels(self, column: str) -> LabelValues:
