@@ -108,10 +108,10 @@ def test_several_files(tmp_path: Path) -> None:
     pq.write_table(pa.table({"image": ["x"], "a": ["text"]}), tmp_path / "4.parquet")
     with pytest.raises(SourceError, match=r"4.parquet has other columns, or columns of other types, than .*0.parquet"):
         open_table(f"{tmp_path}/[0-9].parquet", ())
-    with pytest.raises(SourceError, match="matches no file; a pattern of --table names the Parquet files"):
+    with pytest.raises(SourceError, match="matches no file; a pattern of table names the Parquet files"):
         open_table(f"{tmp_path}/x*.parquet", ())
     (tmp_path / "a.csv").touch()
-    with pytest.raises(SourceError, match=r"a.csv, and a pattern of --table names the Parquet files"):
+    with pytest.raises(SourceError, match=r"a.csv, and a pattern of table names the Parquet files"):
         open_table(f"{tmp_path}/*", ())
 
 
