@@ -221,6 +221,8 @@ class Remote(Engine):
 
     def _answered(self, number: int, answer: Answer | BaseException) -> None:
         """Hand on the answer to a submission, unless it was given up."""
+        if self._is_empty:  # somebody has joined, and was done before the first beat was heard
+            self._look_at_nodes()
         attempt = self._attempts.pop(number, None)
         if attempt is None:
             self._unwanted.discard(number)

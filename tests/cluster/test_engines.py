@@ -343,4 +343,4 @@ def test_head_killed(engine: str, program: str, two_hosts: Network, raw: Path, t
         status, said = finish(process)
     assert 1 == status, said
     assert re.search(r"^parallel-sharder: the \w+ cluster .* was lost: its \w+ does not answer any more", said, re.M)
-    assert 3 <= resume_here(raw, out) < SHARDS
+    assert 0 < resume_here(raw, out) < SHARDS  # answers that were on their way are lost with the head
