@@ -14,16 +14,14 @@ from typing import Any, NamedTuple
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.engines.limits import explain
 from parallel_sharder.engines.progress import Progress
-from parallel_sharder.errors import Death, SharderError
+from parallel_sharder.errors import SharderError
 from parallel_sharder.monitor.monitor import Monitor
 from parallel_sharder.staging.copy import Copying
+from parallel_sharder.staging.done import done
 from parallel_sharder.staging.embedded import images_of
 from parallel_sharder.staging.look import Look, Looked
 from parallel_sharder.staging.through import through
 from parallel_sharder.stores.packing import PARQUET
-
-_TICK_SECONDS = 0.1
-_MEGABYTE = 10**6
 
 
 class Passage(NamedTuple):
@@ -51,21 +49,14 @@ def passed(passages: Sequence[Passage], engine: Engine, monitor: Monitor) -> lis
 
     Of several errors, that of the first passage is raised. Raises Death if a worker dies.
     """
-    total = max(1, sum(passage.copying.archive.size for passage in passages) // _MEGABYTE)
     doing = "staging MB" if passages and passages[0].copying.path else "reading MB"
-    results: dict[Passage, Any] = {}
-    done_bytes = 0
-    for outcomes, _ in engine.run(pass_through, passages).rounds(_TICK_SECONDS):
-        for passage, result, _ in outcomes:
-            if isinstance(result, Death):
-                raise result
-            results[passage] = result
-            done_bytes += passage.copying.archive.size
-        monitor.working(doing, min(total, (done_bytes + engine.told()[1]) // _MEGABYTE), total)
-    for passage in passages:
-        if isinstance(results[passage], Exception):
-            raise results[passage]
-    return [results[passage] for passage in passages]
+    sizes = {passage: passage.copying.archive.size for passage in passages}
+    results: list[Passed] = []
+    for result in done(pass_through, sizes, doing, engine, monitor):
+        if isinstance(result, Exception):
+            raise result
+        results.append(result)
+    return results
 
 
 def pass_through(passage: Passage, progress: Progress) -> Passed | Exception:

@@ -17,7 +17,7 @@ from typing import NamedTuple, Self, TypeVar
 
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.engines.progress import Progress
-from parallel_sharder.errors import Death, DestinationError, unwritable
+from parallel_sharder.errors import DestinationError, unwritable
 from parallel_sharder.model import Archive, Listing, Place
 from parallel_sharder.monitor.monitor import Monitor
 from parallel_sharder.setfiles import COPY_SUFFIX, STRETCH_SUFFIX
@@ -30,6 +30,7 @@ from parallel_sharder.staging.copy import (
     copying,
     paths_of,
 )
+from parallel_sharder.staging.done import done
 from parallel_sharder.staging.stretch import Staged, read_notes, stage
 from parallel_sharder.staging.stretches import Files
 from parallel_sharder.staging.through import copy_through
@@ -39,11 +40,7 @@ from parallel_sharder.stores.store import Store
 from parallel_sharder.stores.use import Use
 from parallel_sharder.text import counted, size
 
-TICK_SECONDS = 0.1
-"""How often progress is told."""
-
 _NAMES = rf"[0-9a-f]{{32}}\{STRETCH_SUFFIX}"
-_MEGABYTE = 10**6
 
 
 class StageRoom(NamedTuple):
@@ -241,23 +238,14 @@ class Stage:
     def _done(
         self, function: Callable[[T, Progress], R], tasks: Mapping[T, int], engine: Engine, monitor: Monitor
     ) -> list[R]:
-        """Return the results of the function for the tasks, in order; each task has so many bytes."""
-        results: dict[T, R] = {}
-        done_bytes, total = 0, max(1, sum(tasks.values()) // _MEGABYTE)
+        """Return what `done` does; if that is stopped, no unfinished stretch stays."""
         try:
-            for outcomes, _ in engine.run(function, tasks).rounds(TICK_SECONDS):
-                for task, result, _ in outcomes:
-                    if isinstance(result, Death):
-                        raise result
-                    results[task] = result
-                    done_bytes += tasks[task]
-                monitor.working("staging MB", min(total, (done_bytes + engine.told()[1]) // _MEGABYTE), total)
+            return done(function, tasks, "staging MB", engine, monitor)
         except BaseException:
             engine.stop()
             with contextlib.suppress(OSError):
                 self._store.remove_partials(self.folder, _NAMES)
             raise
-        return [results[task] for task in tasks]
 
 
 NO_STAGE = Stage(None, is_own=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -43,7 +44,7 @@ class TableSource(SpooledSource):
         self.adopt(listing)
         return listing
 
-    @property
+    @functools.cached_property
     def packed(self) -> Sequence[str]:
         """As Source says: the files of a table whose rows hold their images."""
         if not self._place.table.lower().endswith(PARQUET_ENDINGS):
