@@ -168,6 +168,20 @@ def test_other_data_sets_are_not_imagenet(tree: Path, tmp_path: Path) -> None:
     assert preview(Options(root=str(listed), dest=str(tmp_path / "out"))).samples == 60
 
 
+def test_full_stage(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told of the stage, and not of the source; the same command goes on."""
+    root = made.hub_tables(tmp_path / "hub", tree)
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("parallel_sharder.stores.growing.GrowingFile.write", full)
+        with pytest.raises(SharderError, match=r"stage/.*\.copy cannot be written: No space left on device. Make room"):
+            converted(root, tmp_path / "out")
+    assert converted(tree, tmp_path / "plain") == converted(root, tmp_path / "out")
+
+
 def test_no_stage(tree: Path, tmp_path: Path) -> None:
     """Without a stage they cannot be read, and nothing is written."""
     root = made.hub_tables(tmp_path / "hub", tree)

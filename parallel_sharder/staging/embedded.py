@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from parallel_sharder.engines.progress import Progress
 from parallel_sharder.errors import StoppedError, unwritable
 from parallel_sharder.staging.copy import Copy, Copying
-from parallel_sharder.staging.parquet import BYTES, PATH, opened, path_text
+from parallel_sharder.staging.parquet import BUFFER_BYTES, BYTES, PATH, opened, path_text
 from parallel_sharder.stores import store_of
 
 BATCH_ROWS = 32
@@ -49,26 +49,32 @@ def images_of(copying: Copying, others: Sequence[str], progress: Progress) -> It
     """
     path = copying.path
     is_copied = not path or store_of(path).is_file(path)
-    with contextlib.ExitStack() as exits:
-        try:
-            copy = None if is_copied else exits.enter_context(Copy(path, progress))
-            copy = None if copy is not None and copy.is_whole else copy
-            images = _read(copying, others, copy, progress)
-            yield images
-            for _ in images:
-                pass
-            if copy is not None:
-                copy.finish()
-        except OSError as error:
-            remedy = "Make room there, or name another folder with --stage; the same command continues."
-            raise unwritable(path, error, remedy) from error
+    with contextlib.ExitStack() as exits, _telling(path):
+        copy = None if is_copied else exits.enter_context(Copy(path, progress))
+        copy = None if copy is not None and copy.is_whole else copy
+        images = _read(copying, others, copy, progress)
+        yield images
+        for _ in images:
+            pass
+        if copy is not None:
+            copy.finish()
+
+
+@contextlib.contextmanager
+def _telling(path: str) -> Iterator[None]:
+    """Turn an OSError into the DestinationError that the copy at `path` cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        remedy = "Make room there, or name another folder with --stage; the same command continues."
+        raise unwritable(path, error, remedy) from error
 
 
 def _read(copying: Copying, others: Sequence[str], copy: Copy | None, progress: Progress) -> Iterator[Images]:
     path, size = copying.archive.path, copying.archive.size
     first = offset = 0
     kept = copy.kept_bytes if copy is not None else 0
-    with opened(path) as file:
+    with opened(path, BUFFER_BYTES) as file:
         column = copying.column
         index = file.schema_arrow.get_field_index(column)
         is_struct = index >= 0 and file.schema_arrow.field(index).type.num_fields > 0
@@ -83,7 +89,8 @@ def _read(copying: Copying, others: Sequence[str], copy: Copy | None, progress: 
                 images = _images(batch, column, others, first, offset)
                 first, offset = first + batch.num_rows, offset + len(images.data)
                 if copy is not None and offset > kept:
-                    copy.write(images.data[max(0, kept - images.offset) :])
+                    with _telling(copying.path):  # here, because `opened` takes an OSError for one of its file
+                        copy.write(images.data[max(0, kept - images.offset) :])
                 yield images
                 progress.tell(0, size * group // len(groups))
 

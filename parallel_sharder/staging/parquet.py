@@ -11,8 +11,8 @@ from parallel_sharder.errors import MissingPackageError, SourceError, unreadable
 BYTES, PATH = "bytes", "path"
 """The fields of a struct that holds an image; see the type Image of the package datasets."""
 
-_BUFFER_BYTES = 1 << 20
-"""How much of a column is read at a time; without a limit a row group is read as a whole, which may have gigabytes."""
+BUFFER_BYTES = 1 << 20
+"""How much of a column of images is read at a time; without a limit it is a row group, which may have gigabytes."""
 
 _FIRST_ROWS = 64
 
@@ -22,15 +22,17 @@ def image_column(path: str) -> str:
 
     Raises as `opened` does.
     """
+    with opened(path) as file:
+        fields = [field for field in file.schema_arrow if holds_images(field.type)]
+    return next((field.name for field in sorted(fields, key=lambda field: not field.type.num_fields)), "")
+
+
+def holds_images(kind: Any) -> bool:
+    """Return whether cells of this type of pyarrow are images: bytes, or structs with bytes."""
     import pyarrow as pa
 
-    with opened(path) as file:
-        schema = file.schema_arrow
-    structs = [
-        field.name for field in schema if pa.types.is_struct(field.type) and field.type.get_field_index(BYTES) >= 0
-    ]
-    binary = [field.name for field in schema if pa.types.is_binary(field.type) or pa.types.is_large_binary(field.type)]
-    return next(iter([*structs, *binary]), "")
+    is_struct = pa.types.is_struct(kind) and kind.get_field_index(BYTES) >= 0
+    return bool(is_struct or pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
 
 
 def first_paths(path: str, column: str) -> list[str]:
@@ -54,8 +56,8 @@ def path_text(path: object) -> str | None:
 
 
 @contextlib.contextmanager
-def opened(path: str) -> Iterator[Any]:
-    """Yield the Parquet file, as pyarrow's ParquetFile.
+def opened(path: str, buffer_bytes: int = 0) -> Iterator[Any]:
+    """Yield the Parquet file, as pyarrow's ParquetFile, of which so much is read at a time; 0 stands for a row group.
 
     Raises MissingPackageError without pyarrow, and SourceError if the file cannot be read.
     """
@@ -64,11 +66,11 @@ def opened(path: str) -> Iterator[Any]:
         import pyarrow.parquet as pq
     except ImportError as error:
         raise MissingPackageError(
-            "Parquet needs the package pyarrow: pip install 'parallel_sharder[tables]', or, in a clone of it, "
-            "pip install '.[tables]'"
+            "a table in Parquet needs the package pyarrow: pip install 'parallel_sharder[tables]', or, in a clone "
+            "of it, pip install '.[tables]'"
         ) from error
     try:
-        with pq.ParquetFile(path, buffer_size=_BUFFER_BYTES) as file:
+        with pq.ParquetFile(path, buffer_size=buffer_bytes) as file:
             yield file
     except OSError as error:
         raise unreadable(path, error) from error

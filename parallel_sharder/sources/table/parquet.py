@@ -1,4 +1,4 @@
-"""Parquet as a Table, by pyarrow (the extra `tables`), which only this module imports.
+"""Parquet as a Table, by pyarrow (the extra `tables`).
 
 Columns keep their types: true and false, whole numbers, numbers (NaN is null), texts, lists and structs of these. Dates
 and times become texts by ISO 8601, with all digits of their fraction; an instant with a time zone is written in UTC,
@@ -8,12 +8,11 @@ types that are further away are refused by their column's name, as is an infinit
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from parallel_sharder.errors import MissingPackageError, SourceError, unreadable
+from parallel_sharder.errors import SourceError
 from parallel_sharder.sources.table import json_text
 from parallel_sharder.sources.table.table import (
     BATCH_ROWS,
@@ -24,9 +23,7 @@ from parallel_sharder.sources.table.table import (
     refuse_names,
     without_column,
 )
-
-BYTES = "bytes"
-"""The field of a struct that holds an image; see the type Image of the package datasets."""
+from parallel_sharder.staging.parquet import holds_images, opened
 
 _TICKS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
 """The digits of a second's fraction, by the unit of a column of times."""
@@ -52,7 +49,7 @@ class ParquetTable(Table):
         self.path, self.paths = path, [*paths] or [path]
         self.row_count = 0
         for each in self.paths:
-            with self._opened(each) as file:
+            with opened(each) as file:
                 schema = file.schema_arrow
                 self.row_count += file.metadata.num_rows
             if each == self.paths[0]:
@@ -68,11 +65,7 @@ class ParquetTable(Table):
 
     def holds_images(self, column: str) -> bool:
         """As Table says: bytes, or structs with bytes."""
-        import pyarrow as pa
-
-        kind = self._schema.field(column).type
-        is_struct = pa.types.is_struct(kind) and kind.get_field_index(BYTES) >= 0
-        return bool(is_struct or pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+        return holds_images(self._schema.field(column).type)
 
     def labels(self, column: str) -> LabelValues:
         """As Table says."""
@@ -138,26 +131,6 @@ class ParquetTable(Table):
         rows = f"{first:,} to {first + batch.num_rows - 1:,}"
         return SourceError(f"{self.path}, rows {rows}, column {column!r}: {error}. {remedy}")
 
-    @contextlib.contextmanager
-    def _opened(self, path: str) -> Iterator[Any]:
-        try:
-            import pyarrow as pa
-            import pyarrow.parquet as pq
-        except ImportError as error:
-            raise MissingPackageError(
-                "a table in Parquet needs the package pyarrow: pip install 'parallel_sharder[tables]', or, in a clone "
-                "of it, pip install '.[tables]'"
-            ) from error
-        try:
-            with pq.ParquetFile(path) as file:
-                yield file
-        except OSError as error:
-            raise unreadable(path, error) from error
-        except pa.ArrowException as error:
-            raise SourceError(
-                f"{path} is no Parquet file that can be read: {error}. Download or copy it again."
-            ) from error
-
     def _batches(self, columns: Sequence[str]) -> Iterator[Any]:
         """Yield the rows, in batches of pyarrow.
 
@@ -165,7 +138,7 @@ class ParquetTable(Table):
         are read one after the other, small ones several at a time.
         """
         for path in self.paths:
-            with self._opened(path) as file:
+            with opened(path) as file:
                 groups, count = [], 0
                 for group in range(file.num_row_groups):
                     groups.append(group)
