@@ -70,3 +70,17 @@ def test_tar_with_two_trees(tmp_path: Path) -> None:
         made.add_bytes(tar, f"backup/ILSVRC/Data/CLS-LOC/train/{made.WNIDS[0]}/{made.WNIDS[0]}_98.JPEG", b"1")
     with pytest.raises(SourceError, match="holds Kaggle's tree twice: ILSVRC/, and backup/ILSVRC/"):
         preview(Options(root=root, workers=0))
+
+
+def test_tar_of_a_folder(tmp_path: Path) -> None:
+    """As `tar -C FOLDER -c .` makes it, with the folder itself; an absolute name is refused."""
+    made.kaggle(tmp_path / "raw", images=20)
+    path = tmp_path / "root" / "ILSVRC.tar"
+    path.parent.mkdir()
+    with tarfile.open(path, "w") as tar:
+        tar.add(tmp_path / "raw", ".")
+    assert preview(Options(root=path.parent, workers=0)).samples == 20
+    with tarfile.open(path, "a") as tar:
+        made.add_bytes(tar, "/ILSVRC/Data/CLS-LOC/train/x", b"1")
+    with pytest.raises(SourceError, match="would lie outside of the archive's folder|holds Kaggle's tree twice"):
+        preview(Options(root=path.parent, workers=0))

@@ -62,7 +62,7 @@ def list_zip(path: str, split: str) -> list[Contents]:
     tree = _Tree(path, split, UNZIP)
     tree.above = folder_above(path)
     for member in zip_members(path, with_folders=True):
-        tree.add(member.name, member.size, member.extent)
+        tree.add(tree.kind_of(member.name), member.name, member.size, member.extent)
     return tree.contents(path)
 
 
@@ -79,13 +79,14 @@ def list_tar(
         for member in tar_entries(read, 0, end, path):
             if member.kind not in ("", FOLDER):
                 raise no_plain_file(path, member)
-            name = "/".join(part for part in member.name.split("/") if part not in ("", "."))
-            name += "/" if member.kind else ""
-            kind = tree.kind_of(name)
-            if kind is NameKind.ANNOTATION and spool is not None:
-                tree.add(name, member.size, (unpacked.append(read(member.data, member.size)),))
+            parts = [part for part in member.name.split("/") if part not in ("", ".")]
+            if not parts:  # the folder that was packed
                 continue
-            tree.add(name, member.size, (member.data,))
+            name = "/" * member.name.startswith("/") + "/".join(parts) + "/" * bool(member.kind)
+            kind = tree.kind_of(name)
+            is_unpacked = kind is NameKind.ANNOTATION and spool is not None
+            place = unpacked.append(read(member.data, member.size)) if is_unpacked else member.data
+            tree.add(kind, name, member.size, (place,))
             if kind is NameKind.IMAGE and take is not None:
                 take(member.data, member.size)
     return tree.contents(spool or path)
@@ -121,11 +122,10 @@ class _Tree:
         its_kind = next((kind for top, kind in _TOPS.items() if self._is_in(top, name)), None)
         return kind if kind is its_kind else None
 
-    def add(self, name: str, size: int, extent: tuple[int, ...]) -> None:
-        """Add a member; the name of a folder ends in a slash."""
+    def add(self, kind: NameKind | None, name: str, size: int, extent: tuple[int, ...]) -> None:
+        """Add a member of this kind, as `kind_of` returns it; the name of a folder ends in a slash."""
         if ".." in name.split("/") or name.startswith("/"):
             raise refusal(self._path, extent[0], f"{name} would lie outside of the archive's folder", self._remedy)
-        kind = self.kind_of(name)
         folder, _, base = name.rpartition("/")
         if len(self._at_top) < _NAMED_AT_TOP:
             self._at_top.setdefault(name.removeprefix("./").partition("/")[0], name)
