@@ -25,7 +25,7 @@ from benchmarks.tools.make_imagenet import kept_set
 from benchmarks.tools.peers import Figures, measure, old_shards
 from parallel_sharder.cli.main import main as command_line
 from parallel_sharder.engines.progress import Counts
-from parallel_sharder.sources.archive_index import archive_at
+from parallel_sharder.sources.kept_index import archive_at
 from parallel_sharder.staging.copy import copying
 from parallel_sharder.staging.embedded import images_of
 

@@ -39,6 +39,7 @@ ELSEWHERE = {
     "sources.imagenet.source": ("test_sources_source", "is the one answer to that interface"),
     "sources.imagenet.survey": ("test_imagenet_scan", "is the part of the scan that runs on workers"),
     "sources.imagenet.tree": ("test_imagenet_scan", "is the first of the layouts there"),
+    "sources.kept_index": ("test_sources_archive_index", "is the file in which that index is kept"),
     "sources.pairing": ("test_imagenet_scan", "needs a data set to scan"),
     "sources.shards.columns": ("test_shards_source", "is what rows and twins become"),
     "sources.shards.key_lists": ("test_shards_source", "chooses among the rows of a scan"),

@@ -14,7 +14,8 @@ import pytest
 import xxhash
 
 from parallel_sharder import Options, convert
-from parallel_sharder.sources.archive_index import ArchiveIndex, archive_at
+from parallel_sharder.sources.archive_index import ArchiveIndex
+from parallel_sharder.sources.kept_index import archive_at
 from tests import made
 
 Values = list[Any]
@@ -108,7 +109,7 @@ def test_what_cannot_be_is_made_again(archives: Path, tmp_path: Path, change: Ca
     path = tmp_path / ".imagenet_train.index"
     path.write_bytes(signed(values))
     archive = archive_at(str(archives / "root" / "ILSVRC2012_img_train.tar"))
-    assert ArchiveIndex(str(path), [archive], "train").contents is None
+    assert ArchiveIndex(str(path), [archive], "train").found is None
     convert(Options(root=archives / "root", dest=str(tmp_path), workers=0))
     for name in ("imagenet_train-000000.tar", "imagenet_train.json"):
         assert (archives / "out" / name).read_bytes() == (tmp_path / name).read_bytes()
@@ -119,8 +120,8 @@ def test_what_was_saved_is_taken(archives: Path, tmp_path: Path) -> None:
     path = tmp_path / "index"
     path.write_bytes(signed(saved_values(archives)))
     archive = archive_at(str(archives / "root" / "ILSVRC2012_img_train.tar"))
-    contents = ArchiveIndex(str(path), [archive], "train").contents
+    contents = ArchiveIndex(str(path), [archive], "train").found
     assert 20 == sum(len(each.images) for each in contents or [])
     path.unlink()
     os.mkfifo(path)
-    assert ArchiveIndex(str(path), [archive], "train").contents is None
+    assert ArchiveIndex(str(path), [archive], "train").found is None

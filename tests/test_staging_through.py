@@ -14,7 +14,7 @@ import zstandard
 
 from parallel_sharder.engines.progress import Counts
 from parallel_sharder.errors import SourceError, StoppedError
-from parallel_sharder.sources.archive_index import archive_at
+from parallel_sharder.sources.kept_index import archive_at
 from parallel_sharder.staging import copy
 from parallel_sharder.staging.copy import Copying, copied_bytes, copying
 from parallel_sharder.staging.through import through

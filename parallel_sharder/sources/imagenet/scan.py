@@ -16,7 +16,7 @@ from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import SourceError
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import Listing, Problem, Role
-from parallel_sharder.sources.archive_index import ArchiveIndex, archive_at
+from parallel_sharder.sources.archive_index import ArchiveIndex
 from parallel_sharder.sources.imagenet.another_split import selection_of
 from parallel_sharder.sources.imagenet.archives import positions
 from parallel_sharder.sources.imagenet.classes import Synset
@@ -26,6 +26,7 @@ from parallel_sharder.sources.imagenet.not_found import no_image
 from parallel_sharder.sources.imagenet.notices import notices_of
 from parallel_sharder.sources.imagenet.survey import survey_annotations, survey_images
 from parallel_sharder.sources.imagenet.val_labels import read_labels, wnids_of
+from parallel_sharder.sources.kept_index import archive_at
 from parallel_sharder.sources.pairing import Annotations, Files, Pairs, listing_of
 from parallel_sharder.sources.survey import ScanProgress, Survey
 from parallel_sharder.text import counted, first_few

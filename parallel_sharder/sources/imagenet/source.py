@@ -12,12 +12,13 @@ from pathlib import Path
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.model import Archive, Listing, Role, SetKind
 from parallel_sharder.monitor.monitor import Monitor
-from parallel_sharder.sources.archive_index import ArchiveIndex, archive_at, refuse_changed_archives
+from parallel_sharder.sources.archive_index import ArchiveIndex
 from parallel_sharder.sources.imagenet.checksums import check_archives
 from parallel_sharder.sources.imagenet.classes import read_classes
 from parallel_sharder.sources.imagenet.layouts import find_layout
 from parallel_sharder.sources.imagenet.scan import scan
 from parallel_sharder.sources.imagenet.survey import survey_through
+from parallel_sharder.sources.kept_index import archive_at, refuse_changed_archives
 from parallel_sharder.sources.source import SourceOptions
 from parallel_sharder.sources.spool import Scratch, SpooledSource
 from parallel_sharder.stores.packing import is_packed
@@ -50,9 +51,9 @@ class ImageNetSource(SpooledSource):
         spool = self._take_spool(scratch, needed=layout.needs_spool or looks_into_tree)
         if layout.image_archives:
             self._index = ArchiveIndex(index_path, [*map(archive_at, layout.image_archives)], layout.split)
-            if self._index.contents is None and (self.packed or (scratch.stage.folder and not layout.is_zip)):
+            if self._index.found is None and (self.packed or (scratch.stage.folder and not layout.is_zip)):
                 found = survey_through(layout, scratch.stage, engine, monitor, scratch.look, spool)
-                self._index.contents, self.looked = found
+                self._index.found, self.looked = found
         classes = read_classes(layout.class_list, self._options.labels or "devkit") if layout.class_list else ()
         listing = scan(layout, classes, engine, monitor.scanning, spool, self._index)
         self.adopt(listing)

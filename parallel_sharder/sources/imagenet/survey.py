@@ -18,7 +18,7 @@ from parallel_sharder.errors import SourceError, unreadable
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import Problem
 from parallel_sharder.monitor.monitor import Monitor
-from parallel_sharder.sources.archive_index import ArchiveIndex, archive_at
+from parallel_sharder.sources.archive_index import ArchiveIndex
 from parallel_sharder.sources.contents import Contents
 from parallel_sharder.sources.folders import list_folder, stray_folders, unread_images, with_nested
 from parallel_sharder.sources.imagenet.another_split import is_another_split
@@ -35,6 +35,7 @@ from parallel_sharder.sources.imagenet.names import (
     packed_class,
 )
 from parallel_sharder.sources.imagenet.published import train_counts
+from parallel_sharder.sources.kept_index import archive_at
 from parallel_sharder.sources.names import JunkCount, NameRule, is_archive
 from parallel_sharder.sources.packed import refuse_packed
 from parallel_sharder.sources.passage import Passage, passed
@@ -61,11 +62,11 @@ def survey_images(
     """
     if layout.images.is_dir():
         return _image_folders(layout, classes, engine, progress)
-    contents = index.contents if index is not None else None
+    contents = index.found if index is not None else None
     if contents is None:
         contents = _list_packed(layout, classes, engine, progress)
         if index is not None:
-            index.contents = contents
+            index.found = contents
     # The name of contents is a class's, the split's, or "" for files beside the images or the archives of classes.
     by_class = [each for each in contents if WNID.fullmatch(each.name)]
     found = Survey.of(contents, layout.split != "test" and bool(by_class))

@@ -14,7 +14,7 @@ from pathlib import Path
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.model import Archive, Listing, SetKind
 from parallel_sharder.monitor.monitor import Monitor
-from parallel_sharder.sources.archive_index import archive_at, refuse_changed_archives
+from parallel_sharder.sources.kept_index import archive_at, refuse_changed_archives
 from parallel_sharder.sources.key_rule import set_name
 from parallel_sharder.sources.shards.expand import expand
 from parallel_sharder.sources.shards.scan import scan

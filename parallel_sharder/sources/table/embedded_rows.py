@@ -12,34 +12,27 @@ from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import msgpack
 import numpy as np
-import xxhash
 
 from parallel_sharder.columns import Bytes, Int32s, Int64s, Texts
 from parallel_sharder.engines.engine import Engine
-from parallel_sharder.errors import unwritable
 from parallel_sharder.model import Archive, Part, Place, Role
 from parallel_sharder.monitor.monitor import Monitor
 from parallel_sharder.samples.image import examine
 from parallel_sharder.samples.image_fields import FIELDS, FORMATS
-from parallel_sharder.sources.archive_index import archive_at, is_index
+from parallel_sharder.sources.kept_index import KeptIndex, archive_at
 from parallel_sharder.sources.passage import Passage, passed
 from parallel_sharder.sources.spool import Scratch
 from parallel_sharder.staging.embedded import Images
 from parallel_sharder.staging.look import Looked
-from parallel_sharder.stores import store_of
 
 NO_BYTES = -4
 """The size of an image that a row has not."""
 
-_MARK = "parallel_sharder index of a table's images"
-_FORMAT = 1
-_DIGEST_BYTES = 16
-_TEXT: dict[str, str] = {"unicode_errors": "surrogateescape"}
-"""How msgpack stores paths, which may hold any bytes."""
+_FORMAT = "images of a table, 2"
+"""The format of the kept index."""
 
 _ENDINGS = {FORMATS[field]: f".{field}" for field in FORMATS}
 _BEGIN_BYTES = 4096
@@ -85,45 +78,10 @@ def _ending(data: memoryview) -> str:
     return _ENDINGS.get(found[1], "") if found is not None else ".jpg"
 
 
-class ImagesIndex:
-    """What was found in the files of a table, kept in the file at `path` for a resumed run; None keeps it nowhere.
-
-    The file is msgpack of a mark, the files with their sizes and times, the column, and the ListedImages; then XXH3-128
-    of that. It is used only while the files are the same.
-    """
-
-    def __init__(self, path: str | None, archives: Sequence[Archive], column: str) -> None:
-        self._path = path
-        self._key = [_MARK, _FORMAT, [*map(list, archives)], column]
-        self.found: list[ListedImages] | None = self._load()
-        self._is_saved = self.found is not None
-
-    def save(self) -> None:
-        """Write the file, if what was found is new. Raises DestinationError if it cannot be written."""
-        found, self.found = self.found, None
-        if self._path is None or self._is_saved or found is None:
-            return
-        content: bytes = msgpack.packb([self._key, [list(each) for each in found]], **_TEXT)
-        try:
-            store_of(self._path).put(self._path, content + xxhash.xxh3_128_digest(content), is_index)
-        except OSError as error:
-            raise unwritable(self._path, error, "Mend that, or choose another folder with --dest.") from error
-        self._is_saved = True
-
-    def _load(self) -> list[ListedImages] | None:
-        if self._path is None:
-            return None
-        try:
-            data = store_of(self._path).read(self._path)
-        except OSError:
-            return None
-        content, digest = data[:-_DIGEST_BYTES], data[-_DIGEST_BYTES:]
-        if xxhash.xxh3_128_digest(content) != digest:
-            return None
-        value: Any = msgpack.unpackb(content, **_TEXT)
-        if not isinstance(value, list) or len(value) != 2 or value[0] != self._key:
-            return None  # of an archive, or of other files
-        return [ListedImages(*each) for each in value[1]]
+def images_index(path: str | None, archives: Sequence[Archive], column: str) -> KeptIndex[ListedImages]:
+    """Return the index of the images in the `column` of a table with these files."""
+    of = [_FORMAT, [*map(list, archives)], column]
+    return KeptIndex(path, of, list, lambda found: ListedImages(*found))
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,13 +101,13 @@ class EmbeddedRows:
     @classmethod
     def read(
         cls, paths: Sequence[str], column: str, scratch: Scratch, engine: Engine, monitor: Monitor
-    ) -> tuple[EmbeddedRows, ImagesIndex]:
+    ) -> tuple[EmbeddedRows, KeptIndex[ListedImages]]:
         """Return the images in the column of the table with the files at `paths`, and the index of what was found.
 
         They are read, and copied to the stage, unless the index has them.
         """
         archives = tuple(map(archive_at, paths))
-        index = ImagesIndex(scratch.index_path, archives, column)
+        index = images_index(scratch.index_path, archives, column)
         looked: tuple[Looked, ...] = ()
         if index.found is None:
             stems = (os.path.basename(path).partition(".")[0] for path in paths)

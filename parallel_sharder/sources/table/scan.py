@@ -24,12 +24,13 @@ from parallel_sharder.monitor.monitor import Monitor
 from parallel_sharder.sources.class_list import digest_of_class_list, read_class_list
 from parallel_sharder.sources.folders import why_unreadable
 from parallel_sharder.sources.image_formats import formats_of
+from parallel_sharder.sources.kept_index import KeptIndex
 from parallel_sharder.sources.key_rule import RULE
 from parallel_sharder.sources.source import SourceOptions
 from parallel_sharder.sources.spool import Scratch
 from parallel_sharder.sources.table.below import named_by, notices_of_files
 from parallel_sharder.sources.table.chosen import FILE_NAME, ColumnOptions, choose
-from parallel_sharder.sources.table.embedded_rows import NO_BYTES, EmbeddedRows, ImagesIndex
+from parallel_sharder.sources.table.embedded_rows import NO_BYTES, EmbeddedRows, ListedImages
 from parallel_sharder.sources.table.files import NO_FILE, UNREADABLE
 from parallel_sharder.sources.table.formats import files_of, open_table
 from parallel_sharder.sources.table.found import TablePlace, split_alone
@@ -58,7 +59,7 @@ class Scan:
         self._place, self._options, self._spool = place, options, spool
         self._scratch = scratch
         self.embedded: EmbeddedRows | None = None
-        self.index: ImagesIndex | None = None
+        self.index: KeptIndex[ListedImages] | None = None
 
     def listing(self, engine: Engine, monitor: Monitor) -> Listing:
         """Return the Listing. Files are looked up on `engine`, and `monitor` hears how many batches of rows are done.

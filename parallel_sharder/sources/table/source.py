@@ -9,12 +9,12 @@ from pathlib import Path
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.model import Archive, Listing, Role, SetKind
 from parallel_sharder.monitor.monitor import Monitor
-from parallel_sharder.sources.archive_index import refuse_changed_archives
+from parallel_sharder.sources.kept_index import KeptIndex, refuse_changed_archives
 from parallel_sharder.sources.key_rule import set_name
 from parallel_sharder.sources.source import SourceOptions
 from parallel_sharder.sources.spool import Scratch, SpooledSource
 from parallel_sharder.sources.table.chosen import ColumnOptions, choose
-from parallel_sharder.sources.table.embedded_rows import ImagesIndex
+from parallel_sharder.sources.table.embedded_rows import ListedImages
 from parallel_sharder.sources.table.formats import PARQUET_ENDINGS, files_of, open_table
 from parallel_sharder.sources.table.found import table_place
 from parallel_sharder.sources.table.scan import Scan
@@ -31,7 +31,7 @@ class TableSource(SpooledSource):
         self._options = options
         self._place = table_place(options)
         self._archives: Sequence[Archive] = ()
-        self._index: ImagesIndex | None = None
+        self._index: KeptIndex[ListedImages] | None = None
         self.kind = SetKind("table", "table", self._place.split, set_name(options.folder, "images"))
         self.folders: Sequence[Path] = [Path(self._place.folder)]
 
