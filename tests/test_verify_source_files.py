@@ -23,7 +23,8 @@ JSON = b'{"cls": 1, "cname": "rose red", "filename": "rose red/\\\\xff.jpg"}'
 
 def stored(json: bytes = JSON, image: bytes = JPEG, **others: bytes) -> Stored:
     """What the check of a shard knows of a sample."""
-    parts = [field.encode() + b"\0" + xxhash.xxh3_128_digest(data) for field, data in others.items()]
+    entries = (field.encode() + b"\0" + xxhash.xxh3_128_digest(data) for field, data in others.items())
+    parts = map(xxhash.xxh3_128_digest, entries)
     return Stored(xxhash.xxh3_128_digest(image), xxhash.xxh3_128_digest(json), xxhash.xxh3_128_digest(b"".join(parts)))
 
 

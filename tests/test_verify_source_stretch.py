@@ -25,7 +25,8 @@ def source(folder: Path, members: list[tuple[str, bytes]] = MEMBERS, dialect: st
 
 def stored(members: list[tuple[str, bytes]] = MEMBERS) -> Stored:
     """What the check of a shard knows of a sample."""
-    parts = (name.partition(".")[2].encode() + b"\0" + xxhash.xxh3_128_digest(data) for name, data in members)
+    entries = (name.partition(".")[2].encode() + b"\0" + xxhash.xxh3_128_digest(data) for name, data in members)
+    parts = map(xxhash.xxh3_128_digest, entries)
     return Stored(b"", b"", xxhash.xxh3_128_digest(b"".join(parts)))
 
 

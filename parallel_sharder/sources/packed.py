@@ -1,6 +1,6 @@
-"""Packed files: a compressed file of the source is refused here, where only plain tars can be read.
+"""Packed files: compressed files of the source are refused here, where only plain tars can be read.
 
-The message has the command that decompresses it.
+The message has the commands that decompress them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import os
 import shlex
 from collections.abc import Container, Sequence
 
-from parallel_sharder.errors import SourceError, unreadable
+from parallel_sharder.errors import SourceError
 from parallel_sharder.stores.packing import packing_of
 from parallel_sharder.text import counted
 
@@ -33,42 +33,26 @@ def refuse_packed(path: str, but: Container[str] = (), *, other: str = "") -> No
 
 def refuse_unstaged(paths: Sequence[str], *, may_stage: bool) -> None:
     """Raise SourceError if one of these files, which are read from front to back, cannot be, or may not be staged."""
-    for path in paths:
-        if may_stage:
+    if may_stage or not paths:
+        for path in paths:
             refuse_packed(path, READ_THROUGH)
-            continue
-        refuse_packed(path, other=". Or leave out --stage none: the archive is then unpacked to a stage.")
-        raise SourceError(
-            f"{path} is a Parquet file, whose images are read row after row, to a stage. Leave out --stage none."
-        )
-
-
-def refuse_packed_shards(paths: Sequence[str]) -> None:
-    """Raise SourceError if some of these shards are compressed, with a command for all of a kind in a folder.
-
-    Raises SourceError too if a shard cannot be read.
-    """
-    packed: dict[str, tuple[str, str]] = {}
-    for path in paths:
-        try:
-            packing = packing_of(path)
-        except OSError as error:
-            raise unreadable(path, error) from error
-        if packing is not None:
-            packed[path] = packing
-    if not packed:
         return
+    packed = {path: packing for path in paths if (packing := packing_of(path)) is not None}
+    if not packed:
+        raise SourceError(
+            f"{paths[0]} is a Parquet file, whose images are read row after row, to a stage. Leave out --stage none."
+        )
+    if len(packed) == 1:
+        refuse_packed(*packed, other=". Or leave out --stage none: the archive is then unpacked to a stage.")
     commands: dict[str, None] = {}
     for path, (ending, program) in packed.items():
-        alone = len(packed) == 1 or not _is_named(path, ending)
         alike = f"{program} -dk {shlex.quote(os.path.dirname(path))}/*{_like(path)}"
-        commands[_command(path, ending, program, "-dk") if alone else alike] = None
+        commands[alike if _is_named(path, ending) else _command(path, ending, program, "-dk")] = None
     first = next(iter(packed))
-    are = counted(len(packed), "shard is", "shards are")
-    plain = shlex.quote(os.path.join(os.path.dirname(first), "*.tar"))
     raise SourceError(
-        f"{are} compressed, the first {first} by {packed[first][1]}, and only plain tars can be read in place. "
-        f"Decompress {'it' if len(packed) == 1 else 'them'} once, and name the plain tars, as by --root {plain}:",
+        f"{counted(len(packed), 'archive is', 'archives are')} compressed, the first {first} by {packed[first][1]}, "
+        "and only plain tars can be read in place. Leave out --stage none, and they are unpacked to a stage; or "
+        "decompress them once, and name the plain tars:",
         *(f"  {command}" for command in [*commands][:_SHOWN]),
         *([f"  (and {counted(len(commands) - _SHOWN, 'such command')} more)"] if len(commands) > _SHOWN else []),
     )

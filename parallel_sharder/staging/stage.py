@@ -113,6 +113,11 @@ class Stage:
             self._fresh |= {each.path for each in found if not self._store.is_file(each.path)}
         return found
 
+    def copies(self, archives: Sequence[Archive]) -> dict[str, str]:
+        """Return the paths of whole copies in the stage, by those of their archives; none without a folder."""
+        found = [copying(archive, self.folder) for archive in archives] if self.folder else []
+        return {each.archive.path: each.path for each in found if self._store.is_file(each.path)}
+
     def filled(self, listing: Listing, engine: Engine, monitor: Monitor, shard_bytes: int) -> Listing:
         """Return the listing with its files in the stage, where they are copied unless an earlier run has done that.
 

@@ -10,6 +10,7 @@ import bz2
 import contextlib
 import lzma
 import os
+import tempfile
 import zlib
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
@@ -19,11 +20,12 @@ from typing import Any
 
 from parallel_sharder.engines.progress import Progress
 from parallel_sharder.errors import SourceError, StoppedError, unreadable, unwritable
+from parallel_sharder.model import Archive
 from parallel_sharder.staging import copy as copies
-from parallel_sharder.staging.copy import Copy, Copying
+from parallel_sharder.staging.copy import Copy, Copying, copying
 from parallel_sharder.staging.embedded import images_of
 from parallel_sharder.stores import store_of
-from parallel_sharder.stores.packing import PARQUET
+from parallel_sharder.stores.packing import PARQUET, packing_of
 from parallel_sharder.stores.regular import open_regular
 from parallel_sharder.tar.headers import reader
 from parallel_sharder.tar.member_header import Read, refusal
@@ -66,13 +68,35 @@ def copy_through(copying: Copying, progress: Progress) -> None:
         pass
 
 
+@contextlib.contextmanager
+def plain_bytes(path: str) -> Iterator[Read]:
+    """Yield the Read of the file at `path`, at any offset; a compressed one is unpacked to a temporary file for it.
+
+    Raises SourceError and OSError if it cannot be read, and DestinationError if there is no room for temporary files.
+    """
+    if packing_of(path) is None:
+        with open(path, "rb", buffering=0, opener=open_regular) as file:
+            yield reader(file.fileno())
+        return
+    status = os.stat(path)
+    try:
+        with tempfile.TemporaryFile() as file:
+            for data, _ in _chunks(copying(Archive(path, status.st_size, status.st_mtime_ns)), None):
+                file.write(data)
+            file.flush()
+            yield reader(file.fileno())
+    except OSError as error:
+        remedy = "Make room there, or name another folder in the variable TMPDIR."
+        raise unwritable(f"{tempfile.gettempdir()}, where {path} is unpacked to,", error, remedy) from error
+
+
 class _Front:
     """The Read of an archive that is read from front to back, and written to `copy` if that is not None."""
 
     def __init__(self, copying: Copying, copy: Copy | None, progress: Progress) -> None:
         self._name = copying.archive.path
         self._copying, self._copy, self._progress = copying, copy, progress
-        self._start, self._chunk = 0, b""
+        self._start, self._chunk, self._before = 0, b"", b""
         self._kept = copy.kept_bytes if copy is not None else 0
         self._reading, self._writing = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
         self._ahead: deque[Future[tuple[bytes, int]]] = deque()
@@ -91,9 +115,12 @@ class _Front:
         self._close()
 
     def __call__(self, offset: int, size: int) -> bytes:
-        """Return bytes as Read says."""
+        """Return bytes as Read says. What was read last may be asked for again, and the chunk before."""
         if offset < self._start:
-            raise refusal(self._name, offset, "its headers point back, and it is only read forward")
+            if offset < self._start - len(self._before):
+                raise refusal(self._name, offset, "its headers point back, and it is only read forward")
+            before = self._before[offset - self._start :][:size]
+            return before + (self(self._start, size - len(before)) if len(before) < size else b"")
         while offset >= self._start + len(self._chunk):
             if not self._advance():
                 return b""
@@ -102,10 +129,11 @@ class _Front:
         if len(data) == size:
             return data
         # The rest lies in the next chunks. What was read last may be asked for again, so this chunk's rest is kept.
-        rest = self._chunk[at:]
+        before, rest = self._chunk[:at], self._chunk[at:]
         while len(rest) < size and self._advance():
             rest += self._chunk
             self._start, self._chunk = self._start + len(self._chunk) - len(rest), rest
+            self._before = before
         return rest[:size]
 
     def finish(self) -> None:
@@ -137,7 +165,7 @@ class _Front:
             self._wait_for_writing(CHUNKS_BEHIND)
         if chunk:
             self._progress.tell(0, read_bytes)
-            self._start, self._chunk = position, chunk
+            self._start, self._chunk, self._before = position, chunk, self._chunk
         return bool(chunk)
 
     def _wait_for_writing(self, left: int) -> None:

@@ -42,6 +42,7 @@ from parallel_sharder.verify.sample_check import ExpectedSet
 from parallel_sharder.verify.shard_check import ExpectedShard, ShardFindings, check_shard
 from parallel_sharder.verify.source_comparison import Rows, compare_with_source
 from parallel_sharder.verify.source_sample import look
+from parallel_sharder.verify.source_stretch import look_at_member
 from parallel_sharder.verify.verdict import Verdict
 
 
@@ -259,7 +260,8 @@ def _source(
     assert options.source is not None  # noqa: S101 - the caller checks it
     try:
         with open_source(_source_options(manifest, options, keys)) as source:
-            listing = source.scan(engine, monitor, Scratch(look=look))
+            its_look = look_at_member if manifest.options.its_form == "shards" else look
+            listing = source.scan(engine, monitor, Scratch(look=its_look))
             give_back_freed()
             yield source, listing
             source.refuse_changes()

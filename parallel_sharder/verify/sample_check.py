@@ -97,8 +97,8 @@ class StoredSample(NamedTuple):
     """Adjacent members that have the same key; `offset` is the offset of the first member's header.
 
     `names` has the names of its members without the key, and at most _NAMES_LIMIT of them. `contents` has the contents
-    of the members that are looked at, by name. `others` has the names and digests of what is compared besides image and
-    JSON; it is empty if no digests were asked for.
+    of the members that are looked at, by name. `others` has a digest of the name and the digest of what is compared
+    besides image and JSON; it is empty if no digests were asked for.
     """
 
     key: str
@@ -155,7 +155,8 @@ def samples_of(members: Iterable[StoredMember], expected: ExpectedSet) -> Iterat
         if its_field in kept:
             sample.contents[its_field] = content
         if content.digest and not ours and (its_field not in kept or its_field == "cls"):
-            sample.others.append(its_field.encode("utf-8", "surrogateescape") + b"\0" + content.digest)
+            entry = its_field.encode("utf-8", "surrogateescape") + b"\0" + content.digest
+            sample.others.append(xxhash.xxh3_128_digest(entry))
     if sample is not None:
         yield sample
 

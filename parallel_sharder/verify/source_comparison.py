@@ -38,7 +38,7 @@ from parallel_sharder.verify.source_sample import (
     look_again,
     seen,
 )
-from parallel_sharder.verify.source_stretch import StretchSource
+from parallel_sharder.verify.source_stretch import DIGEST_BYTES, SeenStretch, StretchSource
 
 SAMPLES_A_TASK = 500
 """How many samples one task compares: it reads some 50 MB, and its message has some 100 KB."""
@@ -176,7 +176,7 @@ class _Samples:
         blobs = [(part.role, blob) for part in listing.parts if (blob := listed_blob(listing, part, row)) is not None]
         by_role = dict(blobs)
         if self._form == "shards":
-            return StretchSource(key, tuple(blob for _, blob in blobs))
+            return StretchSource(key, tuple(self._seen_stretch(blob) for _, blob in blobs))
         if self._form not in FILES_FORMS:
             xml, image = by_role.get(Role.ANNOTATION), self._seen(by_role[Role.IMAGE])
             return AnnotatedSource(key, image, xml, image_class, self._form, self._labels)
@@ -190,6 +190,13 @@ class _Samples:
             image_class,
             int(label) if listing.has_row_labels and label >= 0 else None,
         )
+
+    def _seen_stretch(self, stretch: Blob) -> Blob | SeenStretch:
+        """Return what was seen of the stretch in the scan; the stretch itself, if it was not seen."""
+        looks = self._looked.get(stretch.archive) if isinstance(stretch, Stretch) else None
+        if looks is None or not isinstance(stretch, Stretch):
+            return stretch
+        return SeenStretch(stretch.path, looks.within(stretch.offset, stretch.length, DIGEST_BYTES))
 
     def _seen(self, image: Blob) -> Blob | Seen:
         """Return what was seen of the image in the scan; the image itself, if it was not seen."""
@@ -214,8 +221,13 @@ class _Looks(NamedTuple):
         """Return what was seen of the image, which is one of them."""
         if not image.length:
             return seen(image.path, look(b""))
-        number = int(self.order[np.searchsorted(self.offsets, image.offset)])
-        return seen(image.path, self.values[number * SEEN_BYTES : (number + 1) * SEEN_BYTES])
+        return seen(image.path, self.within(image.offset, 1, SEEN_BYTES))
+
+    def within(self, offset: int, length: int, value_bytes: int) -> bytes:
+        """Return the values, of `value_bytes` each, of all that begins in a stretch of the archive."""
+        first, last = np.searchsorted(self.offsets, [offset, offset + length])
+        numbers = self.order[first:last].tolist()
+        return b"".join(self.values[number * value_bytes : (number + 1) * value_bytes] for number in numbers)
 
 
 def _expected_samples(

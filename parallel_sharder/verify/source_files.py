@@ -56,7 +56,8 @@ class FilesSource(NamedTuple):
         sides = {field: blob.read() for field, blob in self.sides}
         others = [] if self._cls is None else [("cls", b"%d" % self._cls)]
         others += [(field, content) for field, content in sides.items() if field != "json"]
-        parts = (field.encode() + b"\0" + xxhash.xxh3_128_digest(content) for field, content in others)
+        entries = (field.encode() + b"\0" + xxhash.xxh3_128_digest(content) for field, content in others)
+        parts = map(xxhash.xxh3_128_digest, entries)
         if xxhash.xxh3_128_digest(b"".join(parts)) != stored.others:
             named = ", ".join(["its label", *(blob.path for _, blob in self.sides)])
             yield f"its other members do not follow from the source: {named}"

@@ -3,8 +3,8 @@
 A value is a tar, a folder, or a pattern with braces ({000..039}, {a,b}) and wildcards (*, ?, [0-9], **). A file or a
 folder of just that name comes before a pattern. The values stay in their order. What one pattern or folder has is
 sorted by name, and numbers in names by their value. Of a folder, sets that this tool has made or begun are passed over.
-SourceError is raised for a value that matches nothing, a compressed shard, and a shard that is named twice. No tar is
-read here but its first bytes.
+SourceError is raised for a value that matches nothing, and for a shard that is named twice. No tar is read here but its
+first bytes.
 """
 
 from __future__ import annotations
@@ -23,12 +23,15 @@ from parallel_sharder.globs import brace_expanded
 from parallel_sharder.pattern import COMPRESSIONS, set_name, shard_name
 from parallel_sharder.setfiles import SetFiles, journals_in
 from parallel_sharder.sources.folders import is_folder
-from parallel_sharder.sources.packed import refuse_packed_shards
+from parallel_sharder.stores.packing import is_parquet, packing_of
 from parallel_sharder.stores.regular import kind_at
 from parallel_sharder.text import counted, first_few
 
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _NUMBER = re.compile(r"(\d+)")
+_ENDINGS = (*COMPRESSIONS, ".tar.bz2", ".tar.xz")
+"""Those of shards in a folder: what this tool writes, and what it only reads."""
+
 _SHOWN = 5
 _TOOL = "parallel_sharder"
 
@@ -36,12 +39,14 @@ _TOOL = "parallel_sharder"
 class Expanded(NamedTuple):
     """The shards' paths in their order, and the names of the sets of this tool that folders have besides.
 
-    `others` are sentences about what else lies in folders that are named as such.
+    `others` are sentences about what else lies in folders that are named as such. `packed` are the paths of compressed
+    shards.
     """
 
     paths: tuple[str, ...]
     passed_over: tuple[str, ...]
-    others: tuple[str, ...] = ()
+    others: tuple[str, ...]
+    packed: tuple[str, ...]
 
 
 def expand(roots: Sequence[str]) -> Expanded:
@@ -58,10 +63,8 @@ def expand(roots: Sequence[str]) -> Expanded:
             found = [root] if os.path.lexists(root) else _matches(root)
         paths += found
     _refuse_twice(paths)
-    for path in paths:
-        _refuse_unfit(path)
-    refuse_packed_shards(paths)
-    return Expanded(tuple(paths), tuple(passed_over), tuple(others))
+    packed = tuple(path for path in paths if _is_packed(path))
+    return Expanded(tuple(paths), tuple(passed_over), tuple(others), packed)
 
 
 def is_shard_pattern(root: str) -> bool:
@@ -149,9 +152,7 @@ def _in_folder(folder: str) -> tuple[list[str], list[str]]:
 def _others_in(folder: str) -> list[str]:
     """Return a sentence about the files in a folder that have no shard's name, and the folders; not of hidden ones."""
     with os.scandir(folder) as entries:
-        others = (
-            each for each in entries if not each.name.startswith(".") and not each.name.endswith((*COMPRESSIONS,))
-        )
+        others = (each for each in entries if not each.name.startswith(".") and not each.name.endswith(_ENDINGS))
         names = {entry.name: is_folder(entry) for entry in others}
     folders = sorted((name for name, is_folder in names.items() if is_folder), key=in_natural_order)
     endings = Counter(os.path.splitext(name)[1] or "no ending" for name, is_folder in names.items() if not is_folder)
@@ -170,7 +171,7 @@ def tars_in(folder: str) -> tuple[list[str], list[str]]:
         begun = {files.name for files in journals_in(folder)}
     except OSError as error:
         raise unreadable(folder, error) from error
-    tars = [name for name in names if name.endswith(tuple(COMPRESSIONS))]
+    tars = [name for name in names if name.endswith(_ENDINGS)]
     set_of = {name: set_name(parts.prefix) for name in tars if (parts := shard_name(name))}
     ours = {name for name in {*set_of.values()} if name in begun or _is_ours(SetFiles(folder, name))}
     return [os.path.join(folder, name) for name in tars if set_of.get(name) not in ours], sorted(ours)
@@ -200,8 +201,14 @@ def _refuse_twice(paths: Sequence[str]) -> None:
             raise SourceError(f"{words} is named twice, and its samples would be stored twice. Name each shard once.")
 
 
-def _refuse_unfit(path: str) -> None:
-    """Raise SourceError for what is no file."""
+def _is_packed(path: str) -> bool:
+    """Return whether a shard is compressed. Raises SourceError for what is no shard, and if it cannot be read."""
     if os.path.isdir(path) or kind_at(path):
         kind = kind_at(path) or "a folder"
         raise SourceError(f"{path} is {kind}, and shards are files. Name the shards in it: --root {path}/*.tar.")
+    try:
+        if is_parquet(path):
+            raise SourceError(f"{path} is a Parquet file, and shards are tars. Name it with --table, without --root.")
+        return packing_of(path) is not None
+    except OSError as error:
+        raise unreadable(path, error) from error

@@ -79,11 +79,15 @@ def list_shard(path: str, *, rename_keys: bool) -> ListedShard:
         raise unreadable(path, error) from error
 
 
-def list_members(path: str, rename_keys: bool, read: Read, end: int | None, _: Take | None = None) -> ListedShard:
-    """Return what `list_shard` does of the shard that `read` reads, and that has `end` bytes; see sources.passage."""
+def list_members(path: str, rename_keys: bool, read: Read, end: int | None, take: Take | None = None) -> ListedShard:
+    """Return what `list_shard` does of the shard that `read` reads, and that has `end` bytes; see sources.passage.
+
+    `take` is called for each member of a sample, with its headers.
+    """
     listing = _Listing(path, rename_keys)
     for member in tar_entries(read, 0, end, path):
-        listing.add(member)
+        if listing.add(member) and take is not None:
+            take(member.offset, member.data + member.size - member.offset)
     return listing.result()
 
 
@@ -106,14 +110,14 @@ class _Listing:
         self._folded: set[str] = set()
         self._folds: dict[str, str] = {}
 
-    def add(self, member: TarMember) -> None:
-        """Take the next member. Raises SourceError for one that would be lost."""
+    def add(self, member: TarMember) -> bool:
+        """Take the next member; return whether it is in a sample. Raises SourceError for one that would be lost."""
         name = member.name
         if not member.kind and name.startswith(self._begin):
             field = name[len(self._begin) :]
             if "/" not in field:
                 self._take(field, member)
-                return
+                return True
         if member.kind == SPARSE:
             raise no_plain_file(self._path, member)
         parts = None if member.kind == FOLDER else key_and_field(member.name)
@@ -121,15 +125,16 @@ class _Listing:
             is_folder = member.kind == FOLDER
             count, first = self._passed_over.get(is_folder, (0, member))
             self._passed_over[is_folder] = count + 1, first
-            return
+            return False
         if member.kind:
             detail = f"at offset {member.offset:,}: a {member.kind}, which no reader follows"
             # Without a key, because its sample may have other members, which are stored.
             self._links.append(Problem(Kind.LINKED_MEMBER, f"{self._path}:{member.name}", "", detail))
-            return
+            return False
         self._close()
         self._key, self._begin, self._start = parts[0], f"{parts[0]}.", member.offset
         self._take(parts[1], member)
+        return True
 
     def result(self) -> ListedShard:
         """Return what was read."""

@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 
 from parallel_sharder.errors import SourceError, unreadable
 from parallel_sharder.sources.shards.where import Condition, names_in, type_in_words
-from parallel_sharder.stores.regular import open_regular
-from parallel_sharder.tar.headers import members_within, reader
+from parallel_sharder.staging.through import plain_bytes
+from parallel_sharder.tar.headers import members_within
 from parallel_sharder.tar.member_header import Read, TarMember, refusal
 from parallel_sharder.tar.names import key_and_field
 from parallel_sharder.text import counted
@@ -65,8 +65,8 @@ def matching(stretches: Stretches, condition: Condition) -> Matching:
     there: set[str] = set()
     types: set[tuple[str, str]] = set()
     try:
-        with open(stretches.path, "rb", buffering=0, opener=open_regular) as file:
-            values = _Values(reader(file.fileno()), stretches.path, names)
+        with plain_bytes(stretches.path) as read:
+            values = _Values(read, stretches.path, names)
             columns = zip(samples, array("q", stretches.offset), array("q", stretches.size), strict=True)
             for sample, of_sample in itertools.groupby(columns, operator.itemgetter(0)):
                 for _, offset, size in of_sample:

@@ -23,19 +23,15 @@ from parallel_sharder.errors import SourceError
 from parallel_sharder.model import Archive, Listing, Place
 from parallel_sharder.monitor.monitor import Monitor
 from parallel_sharder.sources.key_rule import RULE
-from parallel_sharder.sources.passage import Passage
-from parallel_sharder.sources.passage import passed as passed_through
 from parallel_sharder.sources.shards.columns import Columns, columns_of
 from parallel_sharder.sources.shards.key_lists import KeyList, choose, known_list, read_key_list
-from parallel_sharder.sources.shards.listed import ListedShard, list_members, list_shard
 from parallel_sharder.sources.shards.matching import Matching, Stretches, matching
+from parallel_sharder.sources.shards.reading import Reading, named
 from parallel_sharder.sources.shards.rows import Rows, Shape, rows_of
 from parallel_sharder.sources.shards.twins import Twins, settle_twins
 from parallel_sharder.sources.shards.where import Condition, names_in, type_in_words
 from parallel_sharder.sources.source import SourceOptions
 from parallel_sharder.sources.survey import ScanProgress, results_of
-from parallel_sharder.staging.copy import Copying
-from parallel_sharder.staging.stage import Stage
 from parallel_sharder.text import counted, first_few
 
 _NAMES_SHOWN = 10
@@ -44,27 +40,15 @@ _SHAPES_SHOWN = 10
 
 
 def scan(
-    archives: Sequence[Archive],
-    options: SourceOptions,
-    condition: Condition | None,
-    engine: Engine,
-    monitor: Monitor,
-    stage: Stage,
+    reading: Reading, options: SourceOptions, condition: Condition | None, engine: Engine, monitor: Monitor
 ) -> Listing:
-    """Return the Listing of what the options choose in these shards, in their order.
+    """Return the Listing of what the options choose in the shards of `reading`, in their order.
 
-    If `stage` has a folder, the shards are read through once, and copied there.
     Raises SourceError for a shard, or a name, by which data would be lost, and if nothing is chosen.
     """
     lists = _lists(options)
-    progress = partial(monitor.scanning, unit="shard")
-    copies: dict[str, str] = {}
-    if stage.folder:
-        copyings = stage.copyings(archives)
-        copies = {copying.archive.path: copying.path for copying in copyings}
-        shards = _passed(copyings, options.rename_keys, engine, monitor)
-    else:
-        shards = _listed(archives, options.rename_keys, engine, progress)
+    archives = reading.archives
+    shards = reading.shards(engine, monitor)
     problems = [problem for shard in shards for problem in shard.problems]
     rows = rows_of(shards)
     notices = [notice for each in lists for notice in choose(rows, each, keep=each.option != "--drop")]
@@ -72,7 +56,8 @@ def scan(
     _refuse_unfit(rows)
     twins = settle_twins(rows, options.apart or "refuse", options.on_duplicate or "fail")
     if condition is not None:
-        count, unknown = _filter(rows, twins, condition, copies, engine, progress)
+        progress = partial(monitor.scanning, unit="shard")
+        count, unknown = _filter(rows, twins, condition, reading.copies(), engine, progress)
         filtered += count
         notices += unknown
     columns = columns_of(rows, twins)
@@ -113,18 +98,6 @@ def _lists(options: SourceOptions) -> list[KeyList]:
         return [known_list(options.known_keys, are_renamed=options.on_duplicate == "rename")]
     named = ("--keep", options.keep), ("--drop", options.drop)
     return [read_key_list(option, str(path)) for option, path in named if path is not None]
-
-
-def _listed(
-    archives: Sequence[Archive], rename_keys: bool, engine: Engine, progress: ScanProgress
-) -> list[ListedShard]:
-    tasks = [partial(list_shard, archive.path, rename_keys=rename_keys) for archive in archives]
-    return results_of(tasks, engine, _named(archives), progress)
-
-
-def _passed(copyings: Sequence[Copying], rename_keys: bool, engine: Engine, monitor: Monitor) -> list[ListedShard]:
-    passages = [Passage(each, partial(list_members, each.archive.path, rename_keys)) for each in copyings]
-    return [passed.found for passed in passed_through(passages, engine, monitor)]
 
 
 def _refuse_unfit(rows: Rows) -> None:
@@ -222,7 +195,7 @@ def _found(archives: Sequence[Archive], columns: Columns, filtered: int, typed: 
     fields = _shape_words(columns.shapes[0][0])
     if len(columns.shapes) > 1:
         fields = f"{counted(len(columns.shapes), 'combination')}, mostly {fields}"
-    found = [("shards", _named(archives)), ("fields", fields)]
+    found = [("shards", named(archives)), ("fields", fields)]
     if filtered:
         found.append(("filtered", f"{counted(filtered, 'sample')} not chosen by {typed}"))
     return tuple(found)
@@ -254,13 +227,6 @@ def _shape_words(shape: Shape) -> str:
     return ", ".join(shape)
 
 
-def _named(archives: Sequence[Archive]) -> str:
-    """Return the shards in words."""
-    if len(archives) == 1:
-        return archives[0].path
-    return f"{counted(len(archives), 'tar')}, from {archives[0].path} to {archives[-1].path}"
-
-
 def _typed(options: SourceOptions) -> str:
     """Return the options that choose samples, of those that are given; a finished set has lists without a path."""
     lists = ("--keep", "--drop") if options.known_keys is not None else ()
@@ -274,12 +240,12 @@ def _nothing_left(
 ) -> SourceError:
     if not count:
         return SourceError(
-            f"{_named(archives)}: no member has a key and a field, such as a.jpg, so there is no sample. Name other "
+            f"{named(archives)}: no member has a key and a field, such as a.jpg, so there is no sample. Name other "
             "tars with --root; of images that are packed, unpack the tars and name the folder."
         )
     typed = _typed(options)
     return SourceError(
-        f"{_named(archives)}: none of {counted(count, 'sample')} is left, and {filtered:,} are not chosen by {typed}. "
+        f"{named(archives)}: none of {counted(count, 'sample')} is left, and {filtered:,} are not chosen by {typed}. "
         f"Mend {'these' if ' or ' in typed else 'it'}.",
         *notices,
     )
