@@ -90,8 +90,8 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
 def _stage(source: Source, options: Options) -> Stage:
     """Return the stage that the options name, or that the source needs; one without a folder if there is none.
 
-    Raises DestinationError if its folder is a part of the source, and SourceError if the source needs a stage and the
-    options forbid one.
+    Raises DestinationError if its folder is a part of the source or cannot be used, and SourceError if the source needs
+    a stage and the options forbid one.
     """
     folder = options.stage_folder
     is_own = folder is None and options.stage != STAGE_NONE and bool(source.packed)
@@ -100,8 +100,10 @@ def _stage(source: Source, options: Options) -> Stage:
     refuse_unstaged(source.packed, may_stage=options.stage != STAGE_NONE)
     is_shared = options.is_of_array or options.engine_name in CLUSTERS
     folder = options.pattern.files.stage if is_own else folder
-    dest = options.pattern.folder
-    return Stage(folder, dest, is_own=is_own, keep=options.keep_stage, is_shared=is_shared)
+    stage = Stage(folder, options.pattern.folder, is_own=is_own, keep=options.keep_stage, is_shared=is_shared)
+    if not is_own:
+        stage.refuse_unusable()
+    return stage
 
 
 def _staged(stage: Stage, source: Source, listing: Listing, plan: Plan, stock: Stock, run: Run) -> Listing:
@@ -182,6 +184,9 @@ def preview(options: Options, monitor: Monitor | None = None) -> Preview:
         listing = _scan(run.enter(source), run, NO_STAGE, is_preview=True)
         plan = plan_of(listing, options)
         there, past = existing(options.pattern), past_of(options.pattern.files.journal)  # in this order
+        is_done = past is not None and len(past.done) == plan.shard_count
+        if not is_done and (hint := slow_source(listing, options)):
+            listing = dataclasses.replace(listing, notices=(*listing.notices, hint))
         return Preview.of(
             listing,
             plan,

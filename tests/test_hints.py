@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from parallel_sharder import Options, convert, hints
+from parallel_sharder import Options, convert, hints, preview
 from parallel_sharder.monitor.recording import Recording
 from parallel_sharder.stores.disks import SlowPlace
 from parallel_sharder.stores.waits import Waits
@@ -23,7 +23,11 @@ def test_slow_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is told once, before the writing, with what was seen; not with a stage, and not where nothing is written."""
     made.classic_train(tmp_path / "raw", images=10)
     monkeypatch.setattr(hints, "slow_place", lambda path: SlowPlace("a rotational disk", "sda"))
+    options = Options(root=str(tmp_path / "raw"), dest=str(tmp_path / "out"), workers=0)
+    foreseen = preview(options).notices
     [hint] = notices(tmp_path / "raw", tmp_path / "out")
+    assert hint in foreseen
+    assert hint not in preview(options).notices
     assert f"{tmp_path}/raw/train/" in hint
     assert "lies on a rotational disk (sda)" in hint
     assert "--stage DIR" in hint

@@ -347,8 +347,45 @@ def test_preview(sources: Path, tmp_path: Path) -> None:
     options = Options(root=str(root), dest=str(tmp_path / "out"), maxsize="60KB", workers=0)
     shown = preview(options)
     assert shown.stage is not None
-    assert sum(path.stat().st_size for path in (root / "data").iterdir()) == shown.stage.needed_bytes
+    archives = sum(path.stat().st_size for path in (root / "data").iterdir())
+    images = sum(path.stat().st_size for path in (sources / "tree" / "train").rglob("*.JPEG"))
+    assert max(archives, images) <= shown.stage.needed_bytes < archives + images
     assert "stage        some" in shown.text()
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("layout", ["hub", "tree", "shards"])
+def test_preview_of_what_is_there(sources: Path, tmp_path: Path, layout: str) -> None:
+    """What a stopped run has staged needs no room any more."""
+    choices: dict[str, Any] = {"root": str(sources / "tree"), "maxsize": "60KB", "stage": str(tmp_path / "stage")}
+    if layout == "hub":
+        choices["root"] = str(made.hub(tmp_path / "hub", sources / "tree"))
+    elif layout == "shards":
+        source = made_layouts.make(tmp_path, "shards")
+        choices |= {"root": source.root, **source.choices}
+    options = Options(dest=str(tmp_path / "out"), workers=0, **choices)
+    before = preview(options).stage
+    assert before is not None
+    assert before.needed_bytes > 0
+
+    class Stopping(Recording):
+        def planned(self, *_: Any) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        convert(options, Stopping())
+    after = preview(options).stage
+    assert after is not None
+    assert 0 == after.needed_bytes
+
+
+def test_unusable_folder(sources: Path, tmp_path: Path) -> None:
+    """A stage that is a file is refused before the source is read, also in a preview."""
+    (tmp_path / "file").touch()
+    options = Options(root=str(sources / "tree"), dest=str(tmp_path / "out"), workers=0, stage=tmp_path / "file")
+    for act in (preview, convert):
+        with pytest.raises(SharderError, match=r"/file cannot be written: .* name another folder with"):
+            act(options)
     assert not (tmp_path / "out").exists()
 
 

@@ -15,6 +15,8 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import NamedTuple, Self, TypeVar
 
+import numpy as np
+
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.engines.progress import Progress
 from parallel_sharder.errors import DestinationError, unwritable
@@ -41,10 +43,14 @@ from parallel_sharder.stores.use import Use
 from parallel_sharder.text import counted, size
 
 _NAMES = rf"[0-9a-f]{{32}}\{STRETCH_SUFFIX}"
+_ANOTHER = "Mend that, or name another folder with --stage."
 
 
 class StageRoom(NamedTuple):
-    """The room for a stage in `folder`, in bytes: needed at least, and free. The shards may take theirs beside it."""
+    """The room for a stage in `folder`, in bytes: needed at least for what is not there yet, and free.
+
+    The shards may take theirs beside it.
+    """
 
     folder: str
     needed_bytes: int
@@ -60,6 +66,20 @@ def _read_from(listing: Listing) -> list[Archive]:
     """Return the archives from which files of the listing are read; others have been unpacked already."""
     paths = {place.path for place in listing.places}
     return [archive for archive in listing.archives if archive.path in paths]
+
+
+def _ends(listing: Listing) -> dict[str, int]:
+    """Return the offset behind the last file of the listing in each of its archives, by their paths."""
+    ends: dict[str, int] = dict.fromkeys((place.path for place in listing.places), 0)
+    for part in listing.parts:
+        if part.extent is None:
+            continue
+        end = np.zeros(len(listing.places), np.int64)
+        there = part.place >= 0
+        np.maximum.at(end, part.place[there], part.extent[there, 0] + part.size[there])
+        for place, its_end in zip(listing.places, end.tolist(), strict=True):
+            ends[place.path] = max(ends[place.path], its_end)
+    return ends
 
 
 def is_stage(folder: str) -> bool:
@@ -98,6 +118,15 @@ class Stage:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._exits.close()
+
+    def refuse_unusable(self) -> None:
+        """Raise DestinationError if the folder cannot be written, or is none. Nothing is made."""
+        if not self.folder:
+            return
+        try:
+            self._store.refuse_unwritable(self.folder)
+        except OSError as error:
+            raise unwritable(self.folder, error, _ANOTHER) from error
 
     def copyings(self, archives: Sequence[Archive], column: str = "") -> list[Copying]:
         """Return how these archives are copied to the stage while they are read; without a folder they are only read.
@@ -143,10 +172,19 @@ class Stage:
         """Return the room that the stage of this listing takes; None without a folder."""
         if not self.folder:
             return None
-        packed = [archive for archive in _read_from(listing) if is_packed(archive.path)]
-        paths = {archive.path for archive in packed}
+        listing = self._with_copies(listing)
+        ends = _ends(listing)
+        packed = [each for each in self._copyings_of(listing) if is_packed(each.archive.path)]
+        paths = {each.archive.path for each in packed}
         files = Files.of(listing, lambda place: place.path not in paths and self._is_staged(place))
-        needed = sum(archive.size for archive in packed) + files.total_bytes
+        there = 0
+        if self._store.is_folder(self.folder):
+            stretches = files.stretches(self.folder)
+            there = sum(each.total_bytes for each in stretches if read_notes(each.path) is not None)
+        needed = files.total_bytes - there
+        for each in packed:
+            whole = max(each.archive.size, ends[each.archive.path])
+            needed += max(0, whole - copied_bytes(each.path))
         free = self._store.free_bytes(self.folder)
         return StageRoom(self.folder, needed, free, self._store.is_same_disk(self.folder, self._dest))
 
@@ -226,7 +264,7 @@ class Stage:
                 self._use = Use(self.folder)
                 self._exits.callback(self._use.close)
         except OSError as error:
-            raise unwritable(self.folder, error, "Mend that, or name another folder with --stage.") from error
+            raise unwritable(self.folder, error, _ANOTHER) from error
 
     def _refuse_full(self, needed_bytes: int, shard_bytes: int) -> None:
         """Raise DestinationError if the stage has no room; shards need room beside it if they are on the same disk."""
