@@ -55,8 +55,10 @@ class Run:
 
 
 @contextmanager
-def begun(engine: str, hosts: Network, raw: Path, out: Path, env: Mapping[str, str] | None = None) -> Iterator[Run]:
-    """A run on a cluster of both hosts, `env` being set on `two` alone.
+def begun(
+    engine: str, hosts: Network, raw: Path, out: Path, env: Mapping[str, str] | None = None, *more: str
+) -> Iterator[Run]:
+    """A run on a cluster of both hosts, `env` being set on `two` alone; `more` are further words of its command.
 
     The worker on `one` is stopped in mid-shard until the caller is done, so that `two` gets work in this time; then the
     run has to end well.
@@ -69,7 +71,7 @@ def begun(engine: str, hosts: Network, raw: Path, out: Path, env: Mapping[str, s
         else:
             made = stack.enter_context(dask_cluster(hosts.login, hosts.one, hosts.two, folder=folder, env=env))
             driver = hosts.login
-        run = Run(driver, command(raw, out, "--engine", made.engine), folder / "run.log", made.env)
+        run = Run(driver, command(raw, out, "--engine", made.engine, *more), folder / "run.log", made.env)
         hosts.one.freeze_in_mid_chunk(only=WORKERS[engine])
         yield run
         hosts.one.signal_all(signal.SIGCONT, WORKERS[engine])
@@ -138,6 +140,27 @@ def test_destination_not_shared(
     assert expected == contents(out)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("is_shared", [True, False])
+def test_stage(
+    engine: str, is_shared: bool, two_hosts: Network, raw: Path, expected: dict[str, str], tmp_path: Path
+) -> None:
+    """What is staged is read by both hosts. One that does not see it gets no work, and the user reads why."""
+    out, stage = tmp_path / "out", tmp_path / "stage"
+    stage.mkdir()
+    if not is_shared:
+        two_hosts.two.run(["mount", "-t", "tmpfs", "tmpfs", stage])
+    with begun(engine, two_hosts, raw, out, None, "--stage", str(stage)) as run:
+        if is_shared:
+            two_hosts.two.freeze_in_mid_chunk()
+            two_hosts.two.signal_all(signal.SIGCONT)
+        else:
+            note = until(lambda: refusal_of("two", run.said), "two is not refused")
+            assert re.search("cannot see .*stretch.* --stage must be a folder that all hosts share", note)
+    assert expected == contents(out)
+    assert [] == list(stage.iterdir())
+
+
 def refusal_of(host: str, said: str) -> str:
     """The line with which a host is refused, or nothing while it is not."""
     return next((line for line in said.splitlines() if line.startswith(f"note: {host} gets no work")), "")
@@ -154,6 +177,19 @@ def test_nodes_at_once(two_hosts: Network, raw: Path, expected: dict[str, str], 
         half.finish()
     assert expected == contents(out)
     two_hosts.login.run([command(raw, out)[0], "status", out])
+
+
+def test_nodes_with_a_stage(two_hosts: Network, raw: Path, expected: dict[str, str], tmp_path: Path) -> None:
+    """Nodes that are started at once stage the source once, on a folder that they share; the last one removes it."""
+    out, stage = tmp_path / "out", tmp_path / "stage"
+    halves = [
+        Run(host, command(raw, out, "--node", f"{number}/2", "--stage", str(stage)), tmp_path / f"{number}.log", {})
+        for number, host in enumerate((two_hosts.one, two_hosts.two))
+    ]
+    said = [half.finish() for half in halves]
+    assert expected == contents(out)
+    assert all("note: staged 1,080 files, " in each for each in said), said
+    assert not stage.exists() or [] == list(stage.iterdir()), said
 
 
 def test_node_killed(two_hosts: Network, raw: Path, expected: dict[str, str], tmp_path: Path) -> None:
