@@ -4,7 +4,8 @@ The archive holds two folders, made from the sources of `tests.golden` below the
 a set with all that can lie beside it, and `half`, of which the process was killed once KILLED_AT samples were written.
 Its journal has two shards done and a third dealt, which is whole under its name; a temporary file of annotations is
 left. Whoever has made the sources again has the options here to verify and to continue with. 305386f.tgz was made at
-commit 305386f, and 6b1defb.tgz at 6b1defb, the last commit that knew no nodes.
+commit 305386f, 6b1defb.tgz at 6b1defb, the last commit that knew no nodes, and cecd7b5.tgz at cecd7b5, the last that
+knew no stage.
 """
 
 from __future__ import annotations

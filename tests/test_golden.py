@@ -116,6 +116,43 @@ def test_set_begun_by_an_earlier_commit_is_made_anew(left: Path, name: str, choi
     assert () == verify_shards(VerifyOptions(dest=left / name, workers=0)).deviations
 
 
+# What commit cecd7b5 has left.
+
+
+@pytest.fixture
+def left_unstaged(beside_sources: None, tmp_path: Path) -> Path:
+    """The folder with the two sets of cecd7b5; the current folder has their sources."""
+    with tarfile.open(Path(__file__).with_name("cecd7b5.tgz")) as archive:
+        archive.extractall(tmp_path, filter="data")
+    return tmp_path
+
+
+@pytest.mark.parametrize("is_staged", [False, True])
+def test_set_begun_before_there_was_a_stage(left_unstaged: Path, is_staged: bool) -> None:
+    """It goes on, with a stage or without; what is done is kept, and all shards are those of an undisturbed run."""
+    half, alone, stage = (left_unstaged / name for name in ("half", "alone", "stage"))
+    kept = {path.name: path.stat().st_ino for path in half.glob("*-00000[01].tar")}
+    report = convert(Options(**earlier.HALF, dest=str(half), stage=stage if is_staged else None))
+    convert(Options(**earlier.HALF, dest=str(alone)))
+    assert 2 == report.kept_shards
+    assert kept == {path.name: path.stat().st_ino for path in half.glob("*-00000[01].tar")}
+    assert [path.read_bytes() for path in sorted(alone.glob("*.tar"))] == [
+        path.read_bytes() for path in sorted(half.glob("*.tar"))
+    ]
+    assert () == verify_shards(VerifyOptions(dest=half, source=Path("archives"), workers=0)).deviations
+    assert not stage.exists()
+
+
+def test_set_finished_before_there_was_a_stage(left_unstaged: Path) -> None:
+    """It is sound, and the same command finds all of it done, also with a stage, of which nothing is filled."""
+    finished, stage = left_unstaged / "finished", left_unstaged / "stage"
+    verdict = verify_shards(VerifyOptions(dest=finished, source=Path("kaggle"), workers=0))
+    assert ((), 12, 12) == (tuple(verdict.deviations), verdict.samples, verdict.compared)
+    report = convert(Options(**earlier.FINISHED, dest=str(finished), stage=stage))
+    assert (3, 0) == (report.kept_shards, report.made_samples)
+    assert not stage.exists()
+
+
 def files_in(folder: Path) -> dict[Path, bytes]:
     paths = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".partial"]
     return {path: path.read_bytes() for path in paths}
