@@ -9,6 +9,7 @@ from parallel_sharder.kinds import Kind
 from parallel_sharder.model import Problem
 from parallel_sharder.samples.annotation import SIZE_LIMIT_BYTES
 from parallel_sharder.samples.sample import Sample
+from parallel_sharder.stores.openings import Key, Opening
 from tests.test_bad import picture
 
 PICTURE = picture()
@@ -29,7 +30,12 @@ class Held:
         self.is_read = True
         view[:] = self._data
 
-    def announce(self) -> None:
+    @property
+    def opens(self) -> Key:
+        """Nothing that is there."""
+        return self.path, 0
+
+    def announce(self, opening: Opening | None = None) -> None:
         """Nothing."""
 
     def read(self) -> bytes:

@@ -15,6 +15,7 @@ from parallel_sharder.engines.progress import Counts
 from parallel_sharder.errors import StoppedError
 from parallel_sharder.stores import readahead
 from parallel_sharder.stores.blob import LooseFile
+from parallel_sharder.stores.openings import Opening
 from parallel_sharder.stores.readahead import CHECK_EVERY, SAMPLES_AHEAD, STRETCH, THREADS, ReadAhead
 from parallel_sharder.worker import write_chunk
 from tests.test_worker import chunk
@@ -47,8 +48,21 @@ class _Recorded(LooseFile):
 
     storage: ClassVar[_Storage]
 
-    def announce(self) -> None:
+    def announce(self, opening: Opening | None = None) -> None:
         self.storage.announce(self.path)
+        if opening is not None:
+            opening.end()
+
+
+def _waiting(storage: _Storage, wait: Callable[[], object]) -> Callable[..., None]:
+    """An `announce` that waits before the opening is over."""
+
+    def announce(blob: LooseFile, opening: Opening | None = None) -> None:
+        storage.announce(blob.path, wait)
+        if opening is not None:
+            opening.end()
+
+    return announce
 
 
 @pytest.fixture
@@ -149,7 +163,7 @@ def test_late_opens_are_done_by_threads(storage: _Storage) -> None:
 def test_late_opens_are_waited_for_at_the_same_time(storage: _Storage, monkeypatch: pytest.MonkeyPatch) -> None:
     """THREADS of them: none of these goes on before all have come."""
     together = threading.Barrier(THREADS)
-    monkeypatch.setattr(_Recorded, "announce", lambda blob: storage.announce(blob.path, lambda: together.wait(60)))
+    monkeypatch.setattr(_Recorded, "announce", _waiting(storage, lambda: together.wait(60)))
     storage.is_late = True
     upcoming = [each[:1] for each in samples(1 + THREADS)]
     with ReadAhead(upcoming) as reading:
@@ -174,7 +188,7 @@ def test_it_ends_and_begins_again(storage: _Storage) -> None:
 def test_what_nobody_reads_any_more_is_not_told(storage: _Storage, monkeypatch: pytest.MonkeyPatch) -> None:
     """The end waits for files that are being opened, and for no others, even if the worker has raised."""
     released = threading.Event()
-    monkeypatch.setattr(_Recorded, "announce", lambda blob: storage.announce(blob.path, released.wait))
+    monkeypatch.setattr(_Recorded, "announce", _waiting(storage, released.wait))
     storage.is_late = True
     upcoming = [each[:1] for each in samples(STRETCH)]
     with pytest.raises(StoppedError), ReadAhead(upcoming) as reading:

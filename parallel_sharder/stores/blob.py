@@ -22,6 +22,7 @@ from typing import NamedTuple, Protocol
 from parallel_sharder.errors import SampleError
 from parallel_sharder.kinds import Kind
 from parallel_sharder.model import Listing, PackedPart, Part, Place
+from parallel_sharder.stores.openings import Key, Opening, registered, taken
 from parallel_sharder.stores.regular import open_regular
 from parallel_sharder.text import counted
 
@@ -49,8 +50,15 @@ class Blob(Protocol):
     def read_into(self, view: memoryview, /) -> None:
         """Fill `view`, of exactly `length` bytes. Raises SampleError if it cannot be read or has another length."""
 
-    def announce(self) -> None:
-        """Have the system begin to read the bytes, without waiting. Errors are raised only by reading."""
+    @property
+    def opens(self) -> Key:
+        """What is opened to read it: the path of the file, and the offset of the bytes."""
+
+    def announce(self, opening: Opening | None = None) -> None:
+        """Have the system begin to read the bytes, without waiting. Errors are raised only by reading.
+
+        With `opening`, the file is left open for whoever reads it.
+        """
 
     def read(self) -> bytes:
         """Return the bytes as a new object. Raises SampleError as `read_into` does."""
@@ -66,7 +74,7 @@ class LooseFile(NamedTuple):
         """As Blob says."""
         try:
             try:
-                descriptor = os.open(self.path, _FLAGS)
+                descriptor = _open(self.path) if registered else os.open(self.path, _FLAGS)
             except BlockingIOError:
                 descriptor = open_regular(self.path)
             try:
@@ -82,9 +90,14 @@ class LooseFile(NamedTuple):
         if size != len(view):
             raise self._changed(size)
 
-    def announce(self) -> None:
+    @property
+    def opens(self) -> Key:
         """As Blob says."""
-        _announce(self.path, 0, self.length)
+        return self.path, 0
+
+    def announce(self, opening: Opening | None = None) -> None:
+        """As Blob says."""
+        _announce(self.path, 0, self.length, opening)
 
     def read(self) -> bytes:
         """As Blob says."""
@@ -131,9 +144,14 @@ class Stretch(NamedTuple):
                 Kind.CHANGED, self.path, f"{counted(self.length, 'byte')} when indexed, {size:,} when read"
             )
 
-    def announce(self) -> None:
+    @property
+    def opens(self) -> Key:
         """As Blob says."""
-        _announce(self.archive, self.offset, self.length)
+        return self.archive, self.offset
+
+    def announce(self, opening: Opening | None = None) -> None:
+        """As Blob says."""
+        _announce(self.archive, self.offset, self.length, opening)
 
     def read(self) -> bytes:
         """As Blob says."""
@@ -157,20 +175,28 @@ class ZipEntry(NamedTuple):
         """As Blob says."""
         view[:] = self.read()
 
-    def announce(self) -> None:
+    @property
+    def opens(self) -> Key:
         """As Blob says."""
-        _announce(self.archive, self.offset, self.packed)
+        return self.archive, self.offset
+
+    def announce(self, opening: Opening | None = None) -> None:
+        """As Blob says."""
+        _announce(self.archive, self.offset, self.packed, opening)
 
     def read(self) -> bytes:
         """As Blob says."""
         try:
-            header = bytearray(_LOCAL_HEADER.size)
-            _fill_from(self.archive, memoryview(header), self.offset)
-            magic, _, _, method, _, _, _, _, _, name_bytes, extra_bytes = _LOCAL_HEADER.unpack(header)
-            if magic != b"PK\3\4" or method not in (_STORED, _DEFLATED):
-                raise SampleError(Kind.CHANGED, self.path, "the zip has no such entry where its directory says")
-            packed = bytearray(self.packed)
-            size = _fill_from(self.archive, memoryview(packed), self.offset + len(header) + name_bytes + extra_bytes)
+            header, packed = bytearray(_LOCAL_HEADER.size), bytearray(self.packed)
+            descriptor = _open(self.archive, self.offset)
+            try:
+                _fill(descriptor, memoryview(header), self.offset)
+                magic, _, _, method, _, _, _, _, _, name_bytes, extra_bytes = _LOCAL_HEADER.unpack(header)
+                if magic != b"PK\3\4" or method not in (_STORED, _DEFLATED):
+                    raise SampleError(Kind.CHANGED, self.path, "the zip has no such entry where its directory says")
+                size = _fill(descriptor, memoryview(packed), self.offset + len(header) + name_bytes + extra_bytes)
+            finally:
+                os.close(descriptor)
         except OSError as error:
             raise _unreadable(self.path, error) from error
         if size != self.packed:
@@ -254,22 +280,29 @@ def _read(blob: Blob) -> bytes:
     return bytes(data)
 
 
-def _open(path: str) -> int:
-    """Open the file without waiting, and return its descriptor. If it has become a pipe, reading it will fail."""
+def _open(path: str, offset: int = 0) -> int:
+    """Return the descriptor of a file that was opened ahead, to read it from `offset` on; else open it without waiting.
+
+    If it has become a pipe, reading it will fail.
+    """
+    if registered and (descriptor := taken(path, offset)) >= 0:
+        return descriptor
     try:
         return os.open(path, _FLAGS)
     except BlockingIOError:
         return open_regular(path)
 
 
-def _announce(path: str, offset: int, length: int) -> None:
+def _announce(path: str, offset: int, length: int, opening: Opening | None) -> None:
+    descriptor = -1
     with contextlib.suppress(OSError):
-        descriptor = _open(path)
-        try:
-            if hasattr(os, "posix_fadvise"):  # macOS has none
-                os.posix_fadvise(descriptor, offset, length, os.POSIX_FADV_WILLNEED)
-        finally:
-            os.close(descriptor)
+        descriptor = os.open(path, _FLAGS)
+        if hasattr(os, "posix_fadvise"):  # macOS has none
+            os.posix_fadvise(descriptor, offset, length, os.POSIX_FADV_WILLNEED)
+    if opening is not None:
+        opening.end(descriptor)
+    elif descriptor >= 0:
+        os.close(descriptor)
 
 
 def _fill_up(descriptor: int, view: memoryview, size: int) -> int:
@@ -286,16 +319,21 @@ def _fill_up(descriptor: int, view: memoryview, size: int) -> int:
 
 
 def _fill_from(path: str, view: memoryview, offset: int) -> int:
-    """Read into `view` from `offset` on, until it is full or the file ends, and return the bytes read."""
-    size = 0
+    """Read into `view` from `offset` of the file on, as `_fill` does."""
     # The file is opened each time: that takes a microsecond, and no descriptor has to be kept and closed.
-    descriptor = _open(path)
+    descriptor = _open(path, offset)
     try:
-        while size < len(view):
-            read = os.preadv(descriptor, [view[size:]], offset + size)
-            if not read:
-                break
-            size += read
+        return _fill(descriptor, view, offset)
     finally:
         os.close(descriptor)
+
+
+def _fill(descriptor: int, view: memoryview, offset: int) -> int:
+    """Read into `view` from `offset` on, until it is full or the file ends, and return the bytes read."""
+    size = 0
+    while size < len(view):
+        read = os.preadv(descriptor, [view[size:]], offset + size)
+        if not read:
+            break
+        size += read
     return size

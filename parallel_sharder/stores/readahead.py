@@ -2,8 +2,9 @@
 
 A worker that waits for one file after the other leaves the storage idle in between. So the files of further samples are
 announced: opened, named to the system, and closed. If already the opens are late, because inodes come from a disk or
-from another host, several threads announce, and their opens wait at the same time. Otherwise the worker announces by
-itself, because threads take more time then. For files in memory, announcing would only take a tenth more CPU time.
+from another host, several threads open the files, and their opens wait at the same time; the files stay open until they
+are read (see openings). Otherwise the worker announces by itself, because threads take more time then. For files in
+memory, announcing would only take a tenth more CPU time.
 
 Which of these is done is decided for STRETCH samples, by the time that the announcement of the first of them takes.
 """
@@ -12,11 +13,13 @@ from __future__ import annotations
 
 import resource
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from queue import SimpleQueue
 from time import perf_counter
 
 from parallel_sharder.stores.blob import Blob
+from parallel_sharder.stores.openings import Key, Opening, drop, registered
 
 THREADS = 8
 """How many threads of a chunk open files. With 4, opens that take 1 ms are waited for; with 16 nothing is faster."""
@@ -46,8 +49,9 @@ class ReadAhead:
         self._upcoming = enumerate(samples)
         self._end = 0  # of the stretch: the first sample after it
         self._last = 0  # the last sample that was handed on
-        self._hand_on: Callable[[Sequence[Blob]], None] | None = None
-        self._handed: SimpleQueue[Sequence[Blob]] = SimpleQueue()
+        self._hand_on: Callable[[int, Sequence[Blob]], None] | None = None
+        self._handed: SimpleQueue[tuple[Blob, Opening] | None] = SimpleQueue()
+        self._openings: deque[tuple[int, Key, Opening]] = deque()
         self._threads: list[threading.Thread] = []
         self._ended = False
 
@@ -57,9 +61,10 @@ class ReadAhead:
     def __exit__(self, *_: object) -> None:
         self._ended = True
         for _thread in self._threads:
-            self._handed.put(())
+            self._handed.put(None)
         for thread in self._threads:
             thread.join()
+        self._drop_before(None)
 
     def look(self, position: int, blobs: Sequence[Blob]) -> None:
         """Announce samples after `position`, if reads wait. The sample there has these `blobs` and is read next.
@@ -69,29 +74,44 @@ class ReadAhead:
         if position >= self._end:
             self._end = position + STRETCH
             self._hand_on = self._decide(blobs)
+        self._drop_before(position)
         # The first sample of the next stretch is not announced ahead, because it decides.
         last = min(position + SAMPLES_AHEAD, self._end - 1)
         if self._hand_on is None or last <= self._last:
             return
         for number, upcoming in self._upcoming:
             if number > position:
-                self._hand_on(upcoming)
+                self._hand_on(number, upcoming)
             if number == last:
                 break
         self._last = last
 
-    def _decide(self, blobs: Sequence[Blob]) -> Callable[[Sequence[Blob]], None] | None:
+    def _decide(self, blobs: Sequence[Blob]) -> Callable[[int, Sequence[Blob]], None] | None:
         """Announce the first of these, and return what announces others; None if nothing should."""
         blocks, start = blocks_read(), perf_counter()
-        announce(blobs[:1])
+        _announce(0, blobs[:1])
         if perf_counter() - start > LATE_SECONDS:
-            return self._handed.put if self._threads or self._start_threads() else announce
-        return announce if blocks_read() > blocks else None
+            return self._put if self._threads or self._start_threads() else _announce
+        return _announce if blocks_read() > blocks else None
+
+    def _put(self, number: int, blobs: Sequence[Blob]) -> None:
+        """Have a thread open these files, of the sample at `number`, for the worker."""
+        for blob in blobs:
+            opening = Opening()
+            if registered.setdefault(blob.opens, opening) is opening:  # rows of a table may share a file
+                self._openings.append((number, blob.opens, opening))
+                self._handed.put((blob, opening))
+
+    def _drop_before(self, position: int | None) -> None:
+        """Close files of samples before this one that were not read, because the sample was left out; None: all."""
+        while self._openings and (position is None or self._openings[0][0] < position):
+            _, key, opening = self._openings.popleft()
+            drop(key, opening)
 
     def _start_threads(self) -> bool:
         """Start the threads, and return whether there are any: the limit on threads may be reached."""
         for _ in range(THREADS):
-            thread = threading.Thread(target=self._announce_handed, name="read ahead", daemon=True)
+            thread = threading.Thread(target=self._open_handed, name="read ahead", daemon=True)
             try:
                 thread.start()
             except RuntimeError:
@@ -99,12 +119,19 @@ class ReadAhead:
             self._threads.append(thread)
         return bool(self._threads)
 
-    def _announce_handed(self) -> None:
-        while not self._ended:
-            announce(self._handed.get())
+    def _open_handed(self) -> None:
+        while (handed := self._handed.get()) is not None:
+            blob, opening = handed
+            if self._ended:
+                opening.end()
+                continue
+            try:
+                blob.announce(opening)
+            except Exception:  # reading raises it again
+                opening.end()
 
 
-def announce(blobs: Sequence[Blob]) -> None:
+def _announce(_: int, blobs: Sequence[Blob]) -> None:
     """Announce each of these files to the system."""
     for blob in blobs:
         blob.announce()
