@@ -180,7 +180,10 @@ def test_lease_that_was_removed(tmp_path: Path) -> None:
 
 
 def test_takers_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of many that take a stale lease over at the same time, one gets it; the others see that it is held."""
+    """Of many that take a stale lease over at the same time, one has it; the others see that it is held.
+
+    On a busy machine, one may have had it for a moment before another took it from it; it is told so.
+    """
     path = tmp_path / "lock"
     monkeypatch.setattr(owner, "_boot_id", lambda: "")
     hold(path, SLOW)
@@ -198,9 +201,13 @@ def test_takers_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         taker.start()
     for taker in takers:
         taker.join()
-    assert (1, 7) == (len(got), len(refused))
-    assert got[0].is_ours
-    got[0].release()
+    owners = [taken for taken in got if taken.is_ours]
+    assert (1, 8) == (len(owners), len(got) + len(refused))
+    for taken in got:
+        if taken not in owners:
+            with pytest.raises(DestinationGoneError):
+                taken.refuse_lost()
+        taken.release()
     assert [] == os.listdir(tmp_path)
 
 
