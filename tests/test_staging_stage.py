@@ -227,6 +227,20 @@ def test_keep_stage(sources: Path, tmp_path: Path, layout: str) -> None:
     assert staged_names(tmp_path / "stage") == []
 
 
+def test_of_an_earlier_state(sources: Path, tmp_path: Path) -> None:
+    """What was staged of an archive that was copied anew since then stays, and is told with its size."""
+    root, stage = made.hub(tmp_path / "hub", sources / "tree"), tmp_path / "stage"
+    converted(root, tmp_path / "one", stage=stage, keep_stage=True)
+    archive = root / "data" / "train_images_0.tar.gz"
+    os.utime(archive, (1, 1))
+    recording = Recording()
+    convert(Options(root=str(root), dest=str(tmp_path / "two"), workers=0, stage=stage), recording)
+    left = staged_names(stage)
+    assert 2 == len(left)  # the copy and its record
+    assert all(name.startswith("train_images_0.tar.gz-") for name in left)
+    assert any(f"{stage} also has 2 files, " in text for text in recording.notices)
+
+
 @pytest.mark.parametrize("layout", ["tree", "archives"])
 def test_damaged_stage(sources: Path, tmp_path: Path, layout: str) -> None:
     """Copies whose bytes are not as recorded are made anew."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import NamedTuple, Self, TypeVar
@@ -221,7 +221,10 @@ class Stage:
             used = {path for each in self._copyings_of(listing) for path in paths_of(each.path)}
             files = Files.of(self._with_copies(listing), self._is_staged)
             used.update(stretch.path for stretch in files.stretches(self.folder))
-            names &= {*map(os.path.basename, used)}
+            others = names.difference(map(os.path.basename, used))
+            names -= others
+            if others:
+                noticed(self._told_of(others))
         if not names:
             return
         if self._keep:
@@ -231,6 +234,16 @@ class Stage:
         else:
             for name in names:
                 self._store.remove(os.path.join(self.folder, name))
+
+    def _told_of(self, others: Collection[str]) -> str:
+        total = 0
+        for name in others:
+            with contextlib.suppress(FileNotFoundError):  # another run has removed it
+                total += self._store.size(os.path.join(self.folder, name))
+        return (
+            f"{self.folder} also has {counted(len(others), 'file')}, {size(total)}, that runs of other sources, or of "
+            "an earlier state of this one, have staged; remove them when no run needs them"
+        )
 
     @property
     def _store(self) -> Store:
