@@ -100,7 +100,9 @@ def _stage(source: Source, options: Options) -> Stage:
     refuse_unstaged(source.packed, may_stage=options.stage != STAGE_NONE)
     is_shared = options.is_of_array or options.engine_name in CLUSTERS
     folder = options.pattern.files.stage if is_own else folder
-    stage = Stage(folder, options.pattern.folder, is_own=is_own, keep=options.keep_stage, is_shared=is_shared)
+    only = (source.kind.split or "") if source.holds_other_splits and not options.keep_stage else ""
+    dest, keep = options.pattern.folder, options.keep_stage
+    stage = Stage(folder, dest, is_own=is_own, keep=keep, is_shared=is_shared, only=only)
     if not is_own:
         stage.refuse_unusable()
     return stage

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gzip
 import os
 import random
 import shutil
@@ -17,7 +18,7 @@ import pytest
 
 from parallel_sharder import Options, SharderError, VerifyOptions, convert, preview, verify_shards
 from parallel_sharder.monitor.recording import Recording
-from parallel_sharder.staging import copy, stretches
+from parallel_sharder.staging import copy, stretches, through
 from parallel_sharder.staging.stage import NO_STAGE
 from parallel_sharder.stores import durable
 from tests import made, made_layouts
@@ -80,6 +81,71 @@ def test_kaggle_tars(sources: Path, tmp_path: Path, split: str, name: str, top: 
         converted(root, tmp_path / "boxes", stage=tmp_path / "stage", **boxes)
         options = VerifyOptions(dest=str(tmp_path / "boxes"), source=str(root), workers=0)
         assert verify_shards(options).deviations == ()
+
+
+@pytest.mark.parametrize("ending", ["", ".gz"])
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_other_splits_take_no_room(sources: Path, tmp_path: Path, split: str, ending: str) -> None:
+    """Of a tar with all splits, the others are holes in the copy, unless it is to serve them too."""
+    root = made.kaggle_tar(tmp_path / "root", sources / "kaggle", f"ILSVRC2017_CLS-LOC.tar{ending}")
+    plain = converted(sources / "kaggle", tmp_path / "plain", split=split)
+    data = (root / f"ILSVRC2017_CLS-LOC.tar{ending}").read_bytes()
+    tar = gzip.decompress(data) if ending else data
+    for number, keep in enumerate((False, True)):
+        out, stage = tmp_path / f"out{number}", tmp_path / f"stage{number}"
+        choices: dict[str, Any] = {"split": split, "maxsize": "60KB", "workers": 0, "stage": stage, "keep_stage": keep}
+        options = Options(root=str(root), dest=str(out), **choices)
+        before = preview(options).stage
+
+        class Stopping(Recording):
+            def planned(self, *_: Any) -> None:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            convert(options, Stopping())
+        [copied] = stage.glob("*.copy")
+        content = copied.read_bytes()
+        assert len(content) == len(tar)
+        assert keep == (content == tar)
+        kept = sum(a == b != 0 for a, b in zip(content, tar, strict=True))
+        listed = sum(map(len, plain.values()))
+        assert before is not None
+        if not keep:
+            assert kept < 2 * listed + 40_000
+            assert before.needed_bytes < 2 * listed
+        convert(options)
+        assert plain == shards(out)
+
+
+@pytest.mark.parametrize("when", ["at once", "later", "never"])
+def test_holes_after_a_stop(sources: Path, tmp_path: Path, when: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy with holes that was begun is continued, and one whose listing is lost is not listed in its place."""
+    root = made.kaggle_tar(tmp_path / "root", sources / "kaggle", "ILSVRC2017_CLS-LOC.tar.xz")
+    plain = converted(sources / "kaggle", tmp_path / "plain", split="val")
+    stage, out = tmp_path / "stage", tmp_path / "out"
+    options = Options(root=str(root), dest=str(out), split="val", maxsize="60KB", workers=0, stage=stage)
+    stops_at = {"at once": 3, "later": 40, "never": 10**9}[when]
+    advance = through._Front._advance
+    count = 0
+
+    def stopping(front: Any) -> bool:
+        nonlocal count
+        count += 1
+        if count == stops_at:
+            raise KeyboardInterrupt
+        return advance(front)
+
+    class Stopping(Recording):
+        def found(self, *_: Any) -> None:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(through._Front, "_advance", stopping)
+        convert(options, Stopping())
+    assert bool([*stage.glob("*.begun")]) == (when != "never")
+    convert(options)
+    assert plain == shards(out)
+    assert staged_names(stage) == []
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -437,6 +503,20 @@ def test_interrupt(sources: Path, tmp_path: Path) -> None:
     assert not stage.exists()
 
 
+def _root(sources: Path, tmp_path: Path, layout: str) -> Path:
+    if layout == "hub":
+        return made.hub(tmp_path / "hub", sources / "tree")
+    if layout == "kaggle tar":
+        return made.kaggle_tar(tmp_path / "tar", sources / "kaggle")
+    if layout == "packed shards":
+        made_layouts.make(tmp_path / "made", "shards", samples=300)
+        (tmp_path / "packed").mkdir()
+        for path in (tmp_path / "made" / "raw").glob("*.tar"):
+            (tmp_path / "packed" / f"{path.name}.gz").write_bytes(made.PACKED["gz"](path.read_bytes()))
+        return tmp_path / "packed"
+    return sources / layout
+
+
 def _begun_bytes(folder: Path) -> int:
     try:
         return sum(path.stat().st_size for path in folder.glob("*.begun"))
@@ -444,10 +524,10 @@ def _begun_bytes(folder: Path) -> int:
         return 0
 
 
-@pytest.mark.parametrize("layout", ["tree", "archives", "hub"])
+@pytest.mark.parametrize("layout", ["tree", "archives", "hub", "kaggle tar", "packed shards"])
 def test_torture(sources: Path, tmp_path: Path, layout: str) -> None:
     """Runs that are killed while they stage, at seeded moments, are continued by the same command."""
-    root = sources / layout if layout != "hub" else made.hub(tmp_path / "hub", sources / "tree")
+    root = _root(sources, tmp_path, layout)
     plain = converted(root, tmp_path / "plain")
     draw = random.Random(layout)
     kills, wanted = 0, int(os.environ.get("TORTURE_KILLS", "7"))

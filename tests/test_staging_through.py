@@ -41,7 +41,7 @@ def test_reads_as_from_a_file(tmp_path: Path, ending: str) -> None:
     """Reads of any size go forward; what was read last can be read again; the copy has all bytes."""
     task = copying_of(tmp_path, ending)
     draw = random.Random(ending)
-    with through(task, Counts()) as (read, size):
+    with through(task, Counts()) as (read, size, _):
         assert size == (None if ending else len(DATA))
         offset = 0
         while offset < 90_000:
@@ -50,7 +50,7 @@ def test_reads_as_from_a_file(tmp_path: Path, ending: str) -> None:
             assert DATA[offset : offset + 512] == read(offset, 512)
             offset += draw.choice([0, 512, length, 12_345])
     assert DATA == Path(task.path).read_bytes()
-    with through(task, Counts()) as (read, size):
+    with through(task, Counts()) as (read, size, _):
         assert (DATA[50:60], len(DATA)) == (read(50, 10), size)
 
 
@@ -59,7 +59,7 @@ def test_reads_as_from_a_file(tmp_path: Path, ending: str) -> None:
 def test_goes_on_where_it_was_stopped(tmp_path: Path, ending: str, damage: int | None) -> None:
     """Whole stretches are read from the copy; from the first damaged one on, the archive is read again."""
     task = copying_of(tmp_path, ending)
-    with pytest.raises(ZeroDivisionError), through(task, Counts()) as (read, _):
+    with pytest.raises(ZeroDivisionError), through(task, Counts()) as (read, _, _):
         read(40_000, 10)
         raise ZeroDivisionError
     begun = Path(task.path + ".begun")
@@ -69,7 +69,7 @@ def test_goes_on_where_it_was_stopped(tmp_path: Path, ending: str, damage: int |
         content = bytearray(begun.read_bytes())
         content[damage] ^= 1
         begun.write_bytes(content)
-    with through(task, Counts()) as (read, _):
+    with through(task, Counts()) as (read, _, _):
         assert DATA[100:5100] == read(100, 5000)
         assert DATA[24_000:26_000] == read(24_000, 2000)
     assert DATA == Path(task.path).read_bytes()
@@ -80,7 +80,7 @@ def test_refuses_to_go_back(tmp_path: Path) -> None:
     """A header that points back is an error of the archive."""
     with (
         pytest.raises(SourceError, match="only read forward"),
-        through(copying_of(tmp_path, ""), Counts()) as (read, _),
+        through(copying_of(tmp_path, ""), Counts()) as (read, _, _),
     ):
         read(50_000, 10)
         read(100, 10)
@@ -89,7 +89,7 @@ def test_refuses_to_go_back(tmp_path: Path) -> None:
 def test_archive_that_changes(tmp_path: Path) -> None:
     """It has no copy, because the bytes may be of two versions."""
     task = copying_of(tmp_path, "")
-    with pytest.raises(SourceError, match="has changed while it was read"), through(task, Counts()) as (read, _):
+    with pytest.raises(SourceError, match="has changed while it was read"), through(task, Counts()) as (read, _, _):
         read(100, 10)
         os.utime(task.archive.path, ns=(1, 1))
     assert not Path(task.path).exists()
@@ -99,7 +99,7 @@ def test_stop(tmp_path: Path) -> None:
     """It ends soon, and what is copied stays."""
     progress = Counts()
     task = copying_of(tmp_path, "")
-    with pytest.raises(StoppedError), through(task, progress) as (read, _):
+    with pytest.raises(StoppedError), through(task, progress) as (read, _, _):
         read(30_000, 10)
         progress.stopped = True
         read(60_000, 10)
@@ -117,10 +117,7 @@ def test_damaged_archives(tmp_path: Path, ending: str) -> None:
     task = copying(archive_at(str(path)), str(tmp_path / "stage"))
     with (
         pytest.raises(SourceError, match=rf"{path}.*cannot be decompressed any further"),
-        through(task, Counts()) as (
-            read,
-            _,
-        ),
+        through(task, Counts()) as (read, _, _),
     ):
         read(99_999, 1)
 
@@ -130,7 +127,7 @@ def test_unknown_compression(tmp_path: Path) -> None:
     path = tmp_path / "archive"
     path.write_bytes(b"\x04\x22\x4d\x18 and so on")
     task = copying(archive_at(str(path)))
-    with pytest.raises(SourceError, match="Decompress it once: lz4 -d"), through(task, Counts()) as (read, _):
+    with pytest.raises(SourceError, match="Decompress it once: lz4 -d"), through(task, Counts()) as (read, _, _):
         read(0, 1)
 
 
@@ -140,12 +137,12 @@ def test_two_processes(tmp_path: Path) -> None:
     waiting = threading.Event()
 
     def second() -> bytes:
-        with through(task, Counts()) as (read, _):
+        with through(task, Counts()) as (read, _, _):
             waiting.wait(10)
             return read(500, 100)
 
     with ThreadPoolExecutor(1) as pool:
-        with through(task, Counts()) as (read, _):
+        with through(task, Counts()) as (read, _, _):
             read(0, 1)
             found = pool.submit(second)
             time.sleep(0.3)
@@ -168,8 +165,8 @@ def test_frames_of_zstd(tmp_path: Path) -> None:
         task = copying(archive_at(str(path)))
         assert task.packing == "zstd"
         if is_whole:
-            with through(task, Counts()) as (read, _):
+            with through(task, Counts()) as (read, _, _):
                 assert DATA[39_000:41_000] == read(39_000, 2000)
         else:
-            with pytest.raises(SourceError, match="ends within a frame"), through(task, Counts()) as (read, _):
+            with pytest.raises(SourceError, match="ends within a frame"), through(task, Counts()) as (read, _, _):
                 read(39_000, 10)

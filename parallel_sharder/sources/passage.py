@@ -74,12 +74,14 @@ def pass_through(passage: Passage, progress: Progress) -> Passed | Exception:
             with images_of(passage.copying, passage.others, progress) as images:
                 found = passage.listing(images, None if look is None else kept)
         else:
-            with through(passage.copying, progress) as (read, end):
+            with through(passage.copying, progress) as (read, end, want):
 
                 def take(offset: int, size: int) -> None:
-                    kept(offset, read(offset, size))
+                    want(offset, size)
+                    if look is not None:
+                        kept(offset, read(offset, size))
 
-                found = passage.listing(read, end, None if look is None else take)
+                found = passage.listing(read, end, take)
         return Passed(found, Looked(passage.copying.archive.path, offsets.tobytes(), bytes(values)))
     except SharderError as error:
         explain(error)  # the error may cross to another process, where it has no cause any more

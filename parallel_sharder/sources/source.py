@@ -122,6 +122,10 @@ class Source(Protocol):
         """The paths of archives that can only be read from their front to their end, so that a stage is needed."""
 
     @property
+    def holds_other_splits(self) -> bool:
+        """Whether its archives hold other splits too."""
+
+    @property
     def looked(self) -> Sequence[Looked]:
         """What the scan has kept of images in archives that it read through, if its Scratch has a `look`."""
 

@@ -95,6 +95,11 @@ class SpooledSource:
         """As Source says: there are none."""
         return ()
 
+    @property
+    def holds_other_splits(self) -> bool:
+        """As Source says: they do not."""
+        return False
+
     def adopt(self, listing: Listing) -> None:
         """As Source says; nothing of the listing is needed here."""
 

@@ -43,17 +43,19 @@ _STRETCH = struct.Struct(">Q16s8s")
 class Copying(NamedTuple):
     """What is copied: the `archive`, decompressed by what `packing` names ("" for a plain file), to `path`.
 
-    Of a Parquet file, the images in `column` are copied. Without a path the archive is only read through.
+    Of a Parquet file, the images in `column` are copied. Without a path the archive is only read through. With `only`,
+    a split, no more than its files need be there: the rest of the copy is holes.
     """
 
     archive: Archive
     packing: str
     path: str = ""
     column: str = ""
+    only: str = ""
 
 
-def copying(archive: Archive, folder: str = "", column: str = "") -> Copying:
-    """Return how the archive is copied to a stage in `folder`.
+def copying(archive: Archive, folder: str = "", column: str = "", only: str = "") -> Copying:
+    """Return how the archive is copied to a stage in `folder`; with `only`, for this split alone.
 
     `column` names the images of a Parquet file, if it is not the first that holds images.
     Raises OSError if the archive cannot be read, and what parquet.opened raises.
@@ -64,10 +66,11 @@ def copying(archive: Archive, folder: str = "", column: str = "") -> Copying:
         column = column or image_column(archive.path)
     if not folder:
         return Copying(archive, packing, "", column)
-    identity = (*archive, column) if packing == PARQUET else (*archive,)
+    only = "" if packing == PARQUET else only
+    identity = (*archive, column) if packing == PARQUET else (*archive, *([only] if only else []))
     digest = xxhash.xxh3_64_hexdigest(repr(identity).encode("utf-8", "surrogateescape"))
     name = os.path.basename(archive.path)
-    return Copying(archive, packing, os.path.join(folder, f"{name}-{digest}{COPY_SUFFIX}"), column)
+    return Copying(archive, packing, os.path.join(folder, f"{name}-{digest}{COPY_SUFFIX}"), column, only)
 
 
 class Copy:
@@ -115,6 +118,14 @@ class Copy:
         self._file.write(data)
         self._digest.update(data)
         self._size += len(data)
+        if self._size - self._end >= STRETCH_BYTES:
+            self._end_stretch()
+
+    def skip(self, size: int) -> None:
+        """Leave a hole of `size` bytes, which is read as zeros."""
+        self._file.skip(size)
+        self._digest.update(bytes(size))
+        self._size += size
         if self._size - self._end >= STRETCH_BYTES:
             self._end_stretch()
 

@@ -12,6 +12,7 @@ import dataclasses
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from types import TracebackType
 from typing import NamedTuple, Self, TypeVar
 
@@ -82,6 +83,12 @@ def _ends(listing: Listing) -> dict[str, int]:
     return ends
 
 
+def _bytes_in(listing: Listing, path: str) -> int:
+    """Return the bytes of the listing's files in the archive at `path`."""
+    places = [number for number, place in enumerate(listing.places) if place.path == path]
+    return sum(int(part.size[np.isin(part.place, places)].sum()) for part in listing.parts)
+
+
 def is_stage(folder: str) -> bool:
     """Return whether anything is staged in the folder, whole or begun."""
     try:
@@ -95,17 +102,25 @@ class Stage:
 
     Without a folder, nothing is staged. `dest` is the folder of the shards. A folder that `is_own` has the files of
     this set alone. With `keep`, they stay when the set is published. With `is_shared`, several hosts fill the stage and
-    read from it.
+    read from it. With `only`, a split, archives are copied for its files alone.
     """
 
     def __init__(
-        self, folder: str | None, dest: str = "", *, is_own: bool, keep: bool = False, is_shared: bool = False
+        self,
+        folder: str | None,
+        dest: str = "",
+        *,
+        is_own: bool,
+        keep: bool = False,
+        is_shared: bool = False,
+        only: str = "",
     ) -> None:
         self.folder = folder or ""
         self._dest = dest
         self._is_own = is_own
         self._keep = keep
         self._is_shared = is_shared
+        self._only = only
         self._use: Use | None = None
         self._is_open = False
         self._fresh: set[str] = set()
@@ -134,17 +149,18 @@ class Stage:
         `column` names the images of Parquet files.
         Raises OSError if an archive cannot be read, and DestinationError if there is too little room.
         """
-        found = [copying(archive, self.folder, column) for archive in archives]
+        found = [copying(archive, self.folder, column, self._only) for archive in archives]
         if self.folder:
             self._open()
-            missing = (max(0, each.archive.size - copied_bytes(each.path)) for each in found)
+            # How much of an archive is a split's is not known before.
+            missing = (max(0, each.archive.size - copied_bytes(each.path)) for each in found if not each.only)
             self._refuse_full(sum(missing), 0)
             self._fresh |= {each.path for each in found if not self._store.is_file(each.path)}
         return found
 
     def copies(self, archives: Sequence[Archive]) -> dict[str, str]:
         """Return the paths of whole copies in the stage, by those of their archives; none without a folder."""
-        found = [copying(archive, self.folder) for archive in archives] if self.folder else []
+        found = [copying(archive, self.folder, "", self._only) for archive in archives] if self.folder else []
         return {each.archive.path: each.path for each in found if self._store.is_file(each.path)}
 
     def filled(self, listing: Listing, engine: Engine, monitor: Monitor, shard_bytes: int) -> Listing:
@@ -184,7 +200,8 @@ class Stage:
         needed = files.total_bytes - there
         for each in packed:
             whole = max(each.archive.size, ends[each.archive.path])
-            needed += max(0, whole - copied_bytes(each.path))
+            its_bytes = _bytes_in(listing, each.archive.path) if each.only else whole
+            needed += max(0, its_bytes - copied_bytes(each.path))
         free = self._store.free_bytes(self.folder)
         return StageRoom(self.folder, needed, free, self._store.is_same_disk(self.folder, self._dest))
 
@@ -251,12 +268,13 @@ class Stage:
 
     def _copyings_of(self, listing: Listing) -> list[Copying]:
         column = listing.selection.get("image") or ""  # of a table that holds its images
-        return [copying(archive, self.folder, column) for archive in _read_from(listing)]
+        return [copying(archive, self.folder, column, self._only) for archive in _read_from(listing)]
 
     def _tell(self, listing: Listing, files: Files, staged: Sequence[Staged], monitor: Monitor) -> None:
         """Say what lies in the stage."""
         copies = {place.path for place in listing.places if os.path.dirname(place.path) == self.folder}
-        copied_bytes = sum(map(self._store.size, copies))
+        of_copy = partial(_bytes_in, listing) if self._only else self._store.size
+        copied_bytes = sum(map(of_copy, copies))
         what = [counted(len(copies), "archive")] if copies else []
         what += [counted(len(files.row), "file")] if len(files.row) else []
         words = f"staged {' and '.join(what)}, {size(files.total_bytes + copied_bytes)}, in {self.folder}"

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, NamedTuple
 
 from parallel_sharder.engines.progress import Progress
 from parallel_sharder.errors import SourceError, StoppedError, unreadable, unwritable
@@ -24,6 +24,7 @@ from parallel_sharder.model import Archive
 from parallel_sharder.staging import copy as copies
 from parallel_sharder.staging.copy import Copy, Copying, copying
 from parallel_sharder.staging.embedded import images_of
+from parallel_sharder.staging.look import Take
 from parallel_sharder.stores import store_of
 from parallel_sharder.stores.packing import PARQUET, packing_of
 from parallel_sharder.stores.regular import open_regular
@@ -38,33 +39,49 @@ CHUNKS_BEHIND = 8
 """How many chunks wait to be listed, and to be written: enough that the source is read on while the stage is synced."""
 
 
-@contextlib.contextmanager
-def through(copying: Copying, progress: Progress) -> Iterator[tuple[Read, int | None]]:
-    """Yield the Read of an archive and its size, None if it is not known; at the end of the block the copy is whole.
+class Through(NamedTuple):
+    """The Read of an archive, its size, None if that is not known, and what is told of each file that is wanted.
 
-    The archive is read at most once, and from front to back; what an earlier run has copied is read from the copy. If
-    the block raises, what is copied stays. `progress` is told the bytes of the archive that were read. Raises
-    SourceError if the archive cannot be read or changes meanwhile, DestinationError if the copy cannot be written, and
-    StoppedError if `progress` says that the run is stopped.
+    With Copying.only, a file that is not told may be a hole in the copy. It is told before the next one is looked for.
+    """
+
+    read: Read
+    end: int | None
+    want: Take
+
+
+@contextlib.contextmanager
+def through(copying: Copying, progress: Progress) -> Iterator[Through]:
+    """Yield how an archive is read; at the end of the block the copy is whole.
+
+    The archive is read at most once, and from front to back; what an earlier run has copied is read from the copy,
+    unless that has holes. If the block raises, what is copied stays. `progress` is told the bytes of the archive that
+    were read. Raises SourceError if the archive cannot be read or changes meanwhile, DestinationError if the copy
+    cannot be written, and StoppedError if `progress` says that the run is stopped.
     """
     path = copying.path
     with ExitStack() as exits:
         copy = None if not path or store_of(path).is_file(path) else exits.enter_context(_opened(copying, progress))
-        if path and (copy is None or copy.is_whole):
+        is_whole = bool(path) and (copy is None or copy.is_whole)
+        if is_whole and not copying.only:
             file = exits.enter_context(store_of(path).open(path))
-            yield reader(file.fileno()), os.fstat(file.fileno()).st_size
+            yield Through(reader(file.fileno()), os.fstat(file.fileno()).st_size, _not_needed)
             return
-        front = exits.enter_context(_Front(copying, copy, progress))
-        yield front, None if copying.packing else copying.archive.size
+        front = exits.enter_context(_Front(copying, None if is_whole else copy, progress))
+        yield Through(front, None if copying.packing else copying.archive.size, front.want)
         front.finish()
 
 
+def _not_needed(_: int, __: int) -> None:
+    """Do what is told of a file that is there already."""
+
+
 def copy_through(copying: Copying, progress: Progress) -> None:
-    """Copy an archive, as `through` does, without a look at its members."""
+    """Copy an archive, as `through` does, without a look at its members; it has no holes."""
     if copying.packing == PARQUET:
         with images_of(copying, (), progress):
             return
-    with through(copying, progress):
+    with through(copying._replace(only=""), progress):
         pass
 
 
@@ -98,6 +115,8 @@ class _Front:
         self._copying, self._copy, self._progress = copying, copy, progress
         self._start, self._chunk, self._before = 0, b"", b""
         self._kept = copy.kept_bytes if copy is not None else 0
+        self._unwritten = (0, b"")
+        self._wanted_end = 0
         self._reading, self._writing = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
         self._ahead: deque[Future[tuple[bytes, int]]] = deque()
         self._behind: deque[Future[None]] = deque()
@@ -136,6 +155,10 @@ class _Front:
             self._before = before
         return rest[:size]
 
+    def want(self, offset: int, size: int) -> None:
+        """Note that these bytes are wanted. Offsets do not decrease."""
+        self._wanted_end = offset + size
+
     def finish(self) -> None:
         """Read the rest, and make the copy whole. Raises SourceError if the archive has changed meanwhile."""
         while self._advance():
@@ -160,19 +183,29 @@ class _Front:
         position = self._start + len(self._chunk)
         chunk, read_bytes = self._ahead.popleft().result()
         self._ahead.append(self._reading.submit(self._next))
-        if chunk and self._copy is not None and position >= self._kept:
-            self._behind.append(self._writing.submit(self._write, self._copy.write, chunk))
-            self._wait_for_writing(CHUNKS_BEHIND)
+        self._write_behind(position, chunk)
         if chunk:
             self._progress.tell(0, read_bytes)
             self._start, self._chunk, self._before = position, chunk, self._chunk
         return bool(chunk)
 
+    def _write_behind(self, position: int, chunk: bytes) -> None:
+        """Write the chunk before this one, or leave a hole: which files lie in it is known only now."""
+        start, last = self._unwritten
+        self._unwritten = position, chunk
+        if not last or self._copy is None or start < self._kept:
+            return
+        if self._copying.only and self._wanted_end <= start:
+            self._behind.append(self._writing.submit(self._write, self._copy.skip, len(last)))
+        else:
+            self._behind.append(self._writing.submit(self._write, self._copy.write, last))
+        self._wait_for_writing(CHUNKS_BEHIND)
+
     def _wait_for_writing(self, left: int) -> None:
         while len(self._behind) > left:
             self._behind.popleft().result()
 
-    def _write(self, do: Callable[..., None], *data: bytes) -> None:
+    def _write(self, do: Callable[..., None], *data: bytes | int) -> None:
         try:
             do(*data)
         except OSError as error:
@@ -192,15 +225,16 @@ def _chunks(copying: Copying, copy: Copy | None) -> Generator[tuple[bytes, int]]
     """Yield the bytes of the unpacked archive, chunk by chunk, each with how many bytes of the archive were read."""
     path, position = copying.archive.path, 0
     kept = copy.kept_bytes if copy is not None else 0
-    while copy is not None and position < kept:
+    has_holes = bool(copying.only)
+    while copy is not None and position < kept and not has_holes:
         data = copy.read(position)
         position += len(data)
         yield data, min(position, copying.archive.size)
     try:
         with open(path, "rb", buffering=copies.CHUNK_BYTES, opener=open_regular) as raw:
             if not copying.packing:
-                raw.seek(kept)
-                while data := _read_all(raw, copies.CHUNK_BYTES):
+                raw.seek(position)
+                while data := _read_all(raw, _next(position, kept)):
                     position += len(data)
                     yield data, position
                 return
@@ -208,10 +242,15 @@ def _chunks(copying: Copying, copy: Copy | None) -> Generator[tuple[bytes, int]]
                 position = 0
                 while data := _unpacked(stream, kept - position, path, position):
                     position += len(data)
-                    if position > kept:
+                    if position > kept or has_holes:
                         yield data, raw.tell()
     except OSError as error:
         raise unreadable(path, error) from error
+
+
+def _next(position: int, kept: int) -> int:
+    """Return how much is read at a time: no chunk is kept only in part."""
+    return min(copies.CHUNK_BYTES, kept - position) if position < kept else copies.CHUNK_BYTES
 
 
 def _read_all(raw: Any, size: int) -> bytes:
@@ -224,7 +263,7 @@ def _read_all(raw: Any, size: int) -> bytes:
 
 def _unpacked(stream: Any, kept: int, path: str, position: int) -> bytes:
     """Return the next bytes of a decompressed stream; of those that are `kept` already, no other ones."""
-    parts, left = [], min(kept, copies.CHUNK_BYTES) if kept > 0 else copies.CHUNK_BYTES
+    parts, left = [], _next(0, kept)
     try:
         while left and (part := stream.read(left)):
             parts.append(part)

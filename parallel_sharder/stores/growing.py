@@ -40,6 +40,10 @@ class GrowingFile:
         """Append the data."""
         durable.write_all(self._descriptor, data)
 
+    def skip(self, size: int) -> None:
+        """Leave a hole of `size` bytes, which takes no room where the file system has holes."""
+        self.cut(os.lseek(self._descriptor, 0, os.SEEK_CUR) + size)
+
     def sync(self) -> None:
         """Make what was written safe."""
         durable.sync(self._descriptor, self._begun, data_only=True)

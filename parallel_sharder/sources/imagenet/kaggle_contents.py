@@ -87,7 +87,7 @@ def list_tar(
             is_unpacked = kind is NameKind.ANNOTATION and spool is not None
             place = unpacked.append(read(member.data, member.size)) if is_unpacked else member.data
             tree.add(kind, name, member.size, (place,))
-            if kind is NameKind.IMAGE and take is not None:
+            if kind is not None and not is_unpacked and take is not None:
                 take(member.data, member.size)
     return tree.contents(spool or path)
 

@@ -43,6 +43,11 @@ class ImageNetSource(SpooledSource):
         """As Source says."""
         return [path for path in self._layout.image_archives if is_packed(path)]
 
+    @property
+    def holds_other_splits(self) -> bool:
+        """As Source says."""
+        return self._layout.archive_form == "tree" and not self._layout.is_zip
+
     def scan(self, engine: Engine, monitor: Monitor, scratch: Scratch) -> Listing:
         """Return the Listing, as Source says. With `check_archives`, archives are first compared with their MD5."""
         layout, index_path = self._layout, scratch.index_path
