@@ -9,8 +9,9 @@
     publish   ShardRecords               -> Manifest     and other files beside; the manifest last   publish, catalog/,
                                                                                                      indexes/
 
-`coordinator.convert` is that list. `verify/` reads finished sets with code that the writer does not share, and
-`indexes.command` indexes any shards. `report/` and `monitor/` put results and progress into words for `cli/`.
+`coordinator.convert` is that list. `verify/` reads finished sets with code that the writer does not share,
+`indexes.command` indexes any shards, and `inspection/` shows what is in them. `report/` and `monitor/` put results and
+progress into words for `cli/`.
 The public names below are imported when they are first used, so that `--help` and a worker process do without numpy.
 """
 
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
     from parallel_sharder.errors import OptionsError, SharderError
     from parallel_sharder.indexes.command import index_shards
     from parallel_sharder.indexes.indexed import Indexed
+    from parallel_sharder.inspection.command import inspect_shards
+    from parallel_sharder.inspection.inspected import Inspected
     from parallel_sharder.monitor.monitor import Monitor, Silent
-    from parallel_sharder.options import IndexOptions, Options, StatusOptions, VerifyOptions
+    from parallel_sharder.options import IndexOptions, InspectOptions, Options, StatusOptions, VerifyOptions
     from parallel_sharder.report.preview import Preview
     from parallel_sharder.report.summary import Report
     from parallel_sharder.shard_writer import ShardWriter
@@ -37,6 +40,8 @@ __version__ = "0.1.0"
 __all__ = [
     "IndexOptions",
     "Indexed",
+    "InspectOptions",
+    "Inspected",
     "Monitor",
     "Options",
     "OptionsError",
@@ -51,6 +56,7 @@ __all__ = [
     "VerifyOptions",
     "convert",
     "index_shards",
+    "inspect_shards",
     "preview",
     "status_of",
     "verify_shards",
@@ -59,6 +65,8 @@ __all__ = [
 _HOMES = {
     "IndexOptions": "options",
     "Indexed": "indexes.indexed",
+    "InspectOptions": "options",
+    "Inspected": "inspection.inspected",
     "Monitor": "monitor.monitor",
     "Options": "options",
     "OptionsError": "errors",
@@ -73,6 +81,7 @@ _HOMES = {
     "VerifyOptions": "options",
     "convert": "coordinator",
     "index_shards": "indexes.command",
+    "inspect_shards": "inspection.command",
     "preview": "coordinator",
     "status_of": "status",
     "verify_shards": "verify.command",

@@ -119,6 +119,7 @@ ARRAY = "array"
 
 SEED_LIMIT = 2**64
 WORKERS_LIMIT = 10_000
+SAMPLES_LIMIT = 1_000_000
 
 _HOST_PORT = re.compile(r"(?:[^/:\s]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}")
 
@@ -570,6 +571,45 @@ class IndexOptions:
         if "energon" in self.readers and is_path(self.dest) and is_pattern(os.fspath(self.dest)):
             complaints.append("energon's index is of all shards in a folder; name the folder as DEST, not a pattern")
         complaints.append(_not_a_pattern(self.dest))
+        refuse(complaints)
+
+
+@dataclass(frozen=True, kw_only=True)
+class InspectOptions:
+    """What to look at: `what` is a folder of shards, a manifest, a shard, or a pattern or glob of shards of any tool.
+
+    `head` is how many samples are shown from the first on, and `random` how many random ones, which follow from `seed`.
+    `where` is an expression over cls and the JSON, as in Options, and `class_` the name, ID or label of a class. `key`
+    names one sample, whose members are written to the folder `extract`. `workers` means what it means in Options.
+    Raises OptionsError, which holds every complaint.
+    """
+
+    what: str | Path
+    key: str | None = None
+    head: int | None = None
+    random: int | None = None
+    seed: int = 0
+    where: str | None = None
+    class_: str | None = None
+    extract: str | Path | None = None
+    workers: int | None = None
+
+    def __post_init__(self) -> None:
+        complaints = expand(self, "what", "extract", what="WHAT")
+        make_whole(self, "head", "random", "seed", "workers")
+        complaints.append(outside("--head", self.head, 1, SAMPLES_LIMIT))
+        complaints.append(outside("--random", self.random, 1, SAMPLES_LIMIT))
+        complaints.append(outside("--seed", self.seed, 0, SEED_LIMIT - 1))
+        complaints.append(outside("--workers", self.workers, 0, WORKERS_LIMIT))
+        others = {"--head": self.head, "--random": self.random, "--where": self.where, "--class": self.class_}
+        given = [name for name, value in others.items() if value is not None]
+        if self.key is not None and given:
+            complaints.append(f"--key names one sample, and {' and '.join(given)} would choose others; leave one out")
+        if self.head is not None and self.random is not None:
+            complaints.append("--head and --random exclude each other")
+        if self.extract is not None and self.key is None:
+            complaints.append("--extract writes the members of one sample; name it with --key")
+        complaints.append(_not_a_pattern(self.what))
         refuse(complaints)
 
 

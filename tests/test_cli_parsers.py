@@ -133,6 +133,11 @@ def test_wrong_input(
         ("verify x --root y", "Did you mean --source?"),
         ("verify x y", "y is one word too many: parallel-sharder verify takes one DEST."),
         ("index x --index dali", "Did you mean --for?"),
+        ("inspect x y", "y is one word too many: parallel-sharder inspect takes one WHAT."),
+        ("inspect --dest y", "Did you mean WHAT?"),
+        ("inspect x --maxcount 3", "Did you mean --head?"),
+        ("inspect x --head many", "--head: 'many' is not a whole number"),
+        ("inspct", "Did you mean parallel-sharder inspect?"),
     ],
 )
 def test_wrong_words_are_answered_with_the_nearest_right_one(

@@ -1,6 +1,7 @@
 """The main function: it runs a command line, prints the result or a sentence for an error, and returns an exit status.
 
-Without a command's name it converts; `verify` verifies, `index` indexes, `status` shows how far sets are. Exit status:
+Without a command's name it converts; `verify` verifies, `index` indexes, `status` shows how far sets are, `inspect`
+what is in shards. Exit status:
 0 done; 1 stopped by an error, or deviations found; 2 wrong command line; 3 finished, some samples left out (by verify:
 nothing deviates, but samples of the source are left out; by status: something is missing); 130 (SIGINT), 143 (SIGTERM)
 or 129 (SIGHUP) stopped by a signal. The result is written to standard output, everything else to standard error.
@@ -23,11 +24,11 @@ from parallel_sharder.cli.signals import InterruptedBySignal, raising_signals
 from parallel_sharder.cli.streams import complain, open_standard_files, print_result
 from parallel_sharder.engines.limits import explaining_errors
 from parallel_sharder.errors import SharderError, options_as_typed
-from parallel_sharder.options import IndexOptions, Options, StatusOptions, VerifyOptions
+from parallel_sharder.options import IndexOptions, InspectOptions, Options, StatusOptions, VerifyOptions
 from parallel_sharder.text import shards_done
 
 if TYPE_CHECKING:
-    from parallel_sharder import Indexed, Preview, Report, Status, Verdict
+    from parallel_sharder import Indexed, Inspected, Preview, Report, Status, Verdict
     from parallel_sharder.monitor.monitor import Monitor
 
 _STARTED = time.time()
@@ -101,7 +102,7 @@ def _run(options: AnyOptions, arguments: argparse.Namespace) -> int:
 
 def _result(
     options: AnyOptions, arguments: argparse.Namespace, monitor: Monitor
-) -> Preview | Report | Verdict | Indexed | Status:
+) -> Preview | Report | Verdict | Indexed | Inspected | Status:
     if isinstance(options, VerifyOptions):
         from parallel_sharder.verify.command import verify_shards
 
@@ -110,6 +111,10 @@ def _result(
         from parallel_sharder.indexes.command import index_shards
 
         return index_shards(options, monitor)
+    if isinstance(options, InspectOptions):
+        from parallel_sharder.inspection.command import inspect_shards
+
+        return inspect_shards(options, monitor)
     if isinstance(options, StatusOptions):
         from parallel_sharder.status import status_of
 

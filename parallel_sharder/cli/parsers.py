@@ -24,17 +24,18 @@ from parallel_sharder.options import (
     INDEXES,
     SPLITS,
     IndexOptions,
+    InspectOptions,
     Options,
     StatusOptions,
     VerifyOptions,
 )
 from parallel_sharder.pattern import COMPRESSIONS as ENDINGS
 
-AnyOptions = Options | VerifyOptions | IndexOptions | StatusOptions
+AnyOptions = Options | VerifyOptions | IndexOptions | StatusOptions | InspectOptions
 
 COMMAND = "parallel-sharder"
 
-_COMMANDS = ("verify", "index", "status")
+_COMMANDS = ("verify", "index", "status", "inspect")
 
 _ELSEWHERE = {
     "--workers": ("threads", "jobs", "job", "j", "n-jobs", "nproc", "np", "processes", "procs", "cores", "num-workers"),
@@ -70,6 +71,7 @@ _MEANT = {
     },
     f"{COMMAND} verify": {"--root": "--source", "--dest": "DEST", "--index": f"the command {COMMAND} index DEST"},
     f"{COMMAND} status": {"--dest": "DEST"},
+    f"{COMMAND} inspect": {"--dest": "WHAT", "--root": "WHAT", "--maxcount": "--head"},
     f"{COMMAND} index": {"--index": "--for", "--dest": "DEST", "--root": "DEST"},
 }
 """For each command, options that it does not have, and what to type instead."""
@@ -87,7 +89,8 @@ _USAGE = """\
 parallel-sharder [option ...]              convert a raw data set
        parallel-sharder verify DEST [option ...]  read finished shards again
        parallel-sharder index DEST [option ...]   write indexes of finished shards for readers
-       parallel-sharder status DEST [option ...]  show who has written what, what is missing, and what makes it"""
+       parallel-sharder status DEST [option ...]  show who has written what, what is missing, and what makes it
+       parallel-sharder inspect WHAT [option ...] show what is in shards: sets, samples, or one sample"""
 
 _EXAMPLES = """\
 examples:
@@ -128,6 +131,8 @@ examples:
     parallel-sharder status /shards
   write indexes of finished shards, for DALI and others (see parallel-sharder index --help):
     parallel-sharder index /shards --for dali,timm
+  look at what is in shards (see parallel-sharder inspect --help):
+    parallel-sharder inspect /shards --random 5
 
 exit status:
   0 all samples stored; 1 stopped by an error; 2 wrong command line; 3 finished, some samples left out (they are
@@ -174,6 +179,23 @@ exit status:
 """
 
 
+_INSPECT_EXAMPLES = """\
+examples:
+  show the sets in a folder, and the first samples:
+    parallel-sharder inspect /shards
+  show random samples of one class:
+    parallel-sharder inspect /shards/imagenet_train.json --class tench --random 5
+  show one sample, and write its members to a folder:
+    parallel-sharder inspect /shards --key n01440764_10026 --extract /tmp/sample
+  show samples of shards that another tool has made, chosen by their JSON:
+    parallel-sharder inspect '/old/cc3m-{00000..00331}.tar' --where 'width < 256'
+
+exit status:
+  0 done; 1 stopped by an error, such as a key that is not there; 2 wrong command line; 130, 143 or 129 stopped by
+  Ctrl-C, SIGTERM or SIGHUP
+"""
+
+
 def parse(words: list[str]) -> tuple[argparse.Namespace, AnyOptions]:
     """Return the words as argparse has parsed them, and the options that they mean.
 
@@ -189,6 +211,9 @@ def parse(words: list[str]) -> tuple[argparse.Namespace, AnyOptions]:
     if words[:1] == ["status"]:
         arguments = _status_parser().parsed(words[1:])
         return arguments, _made(StatusOptions, arguments)
+    if words[:1] == ["inspect"]:
+        arguments = _inspect_parser().parsed(words[1:])
+        return arguments, _made(InspectOptions, arguments, "head", "random", "seed", "workers")
     arguments = convert_parser().parsed(words)
     return arguments, _made(Options, arguments, "workers", "maxcount", "shards", "seed", "cpus_per_chunk")
 
@@ -206,12 +231,12 @@ def _near_command(word: str) -> str:
     """Return the command that was probably meant by `word`, or "" if it may be a path."""
     if "/" in word or word.startswith(("~", ".")) or os.path.exists(word):
         return ""
-    meant = {"check": "verify", "validate": "verify"}
+    meant = {"check": "verify", "validate": "verify", "show": "inspect", "head": "inspect"}
     near = difflib.get_close_matches(word, (*_COMMANDS, "convert", "help"), 1)
     return meant.get(word, near[0] if near else "")
 
 
-T = TypeVar("T", Options, VerifyOptions, IndexOptions, StatusOptions)
+T = TypeVar("T", Options, VerifyOptions, IndexOptions, StatusOptions, InspectOptions)
 
 
 def _made(make: type[T], arguments: argparse.Namespace, *numbers: str) -> T:
@@ -291,7 +316,8 @@ def _unknown_word(words: Sequence[str], prog: str, has_root: bool) -> str:
     """Return what is wrong with the first of the words that belong to no option, and what was probably meant."""
     word, *more = map(shlex.quote, words)
     if prog != COMMAND:
-        return f"{word} is one word too many: {prog} takes one DEST."
+        its_word = "WHAT" if prog.endswith("inspect") else "DEST"
+        return f"{word} is one word too many: {prog} takes one {its_word}."
     if word in _COMMANDS:
         return f"{word} is a command, which comes first: write {prog} {word} DEST."
     if word in SPLITS:
@@ -366,6 +392,31 @@ def _status_parser() -> _Parser:
     )
     parser.add_argument("dest", metavar="DEST", help="a folder of sets, a pattern with %%0Nd, or a manifest")
     parser.add_argument("--json", action="store_true", help="print the status as JSON, a list of sets")
+    return parser
+
+
+def _inspect_parser() -> _Parser:
+    parser = _Parser(
+        "parallel-sharder inspect",
+        "Show what is in shards, of this tool or of another: each set in short and some of its samples, or one sample\n"
+        "with all its members. Headers are read, and the members of what is shown.",
+        _INSPECT_EXAMPLES,
+    )
+    parser.add_argument(
+        "what", metavar="WHAT", help="a folder of shards, a manifest, a shard, a pattern with %%0Nd, or a glob"
+    )
+    parser.add_argument("--head", metavar="N", help="show the first N samples (default: 10)")
+    parser.add_argument("--random", metavar="N", help="show N random samples")
+    parser.add_argument("--seed", metavar="N", help="seed of --random (default: 0)")
+    parser.add_argument(
+        "--where", metavar="EXPRESSION", help="only samples for which it holds, such as 'cls in [3, 5] and width < 256'"
+    )
+    parser.add_argument(
+        "--class", dest="class_", metavar="NAME", help="only samples of the class with this name, ID or label"
+    )
+    parser.add_argument("--key", metavar="KEY", help="show the sample with this key: its members, JSON and text")
+    parser.add_argument("--extract", metavar="DIR", help="write the members of that sample to this folder")
+    _add_run(parser, "what was found", "it as JSON")
     return parser
 
 

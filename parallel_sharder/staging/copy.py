@@ -73,6 +73,12 @@ def copying(archive: Archive, folder: str = "", column: str = "", only: str = ""
     return Copying(archive, packing, os.path.join(folder, f"{name}-{digest}{COPY_SUFFIX}"), column, only)
 
 
+def reading(path: str) -> Copying:
+    """Return how the archive at `path`, as it is now, is read through. Raises as `copying` does."""
+    status = os.stat(path)
+    return copying(Archive(path, status.st_size, status.st_mtime_ns))
+
+
 class Copy:
     """The copy that will be at `path`, as a context manager; `kept_bytes` are those of an earlier run.
 

@@ -20,9 +20,8 @@ from typing import Any, NamedTuple
 
 from parallel_sharder.engines.progress import Progress
 from parallel_sharder.errors import SourceError, StoppedError, unreadable, unwritable
-from parallel_sharder.model import Archive
 from parallel_sharder.staging import copy as copies
-from parallel_sharder.staging.copy import Copy, Copying, copying
+from parallel_sharder.staging.copy import Copy, Copying, reading
 from parallel_sharder.staging.embedded import images_of
 from parallel_sharder.staging.look import Take
 from parallel_sharder.stores import store_of
@@ -95,10 +94,10 @@ def plain_bytes(path: str) -> Iterator[Read]:
         with open(path, "rb", buffering=0, opener=open_regular) as file:
             yield reader(file.fileno())
         return
-    status = os.stat(path)
+    task = reading(path)
     try:
         with tempfile.TemporaryFile() as file:
-            for data, _ in _chunks(copying(Archive(path, status.st_size, status.st_mtime_ns)), None):
+            for data, _ in _chunks(task, None):
                 file.write(data)
             file.flush()
             yield reader(file.fileno())
