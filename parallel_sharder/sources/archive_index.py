@@ -6,6 +6,7 @@ It is used only if the archive can hold every file in it. Otherwise the archive 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 import sys
 from array import array
@@ -33,24 +34,22 @@ class ArchiveIndex(KeptIndex[Contents]):
         self.archives = {archive.path: archive for archive in archives}
         key = [*map(list, archives)]
         of = [FORMAT, key[0] if len(key) == 1 else key, split]
-        limits = {path: _limit(archive) for path, archive in self.archives.items()}
-        super().__init__(path, of, dataclasses.astuple, partial(_contents, limits))
+        super().__init__(path, of, dataclasses.astuple, partial(_contents, self.archives))
 
 
+@functools.cache
 def _limit(archive: Archive) -> int:
     """Return an offset behind all that the archive can hold; of a compressed one, this is not known."""
     return archive.size if packing_of(archive.path) is None else sys.maxsize
 
 
-def _contents(limits: Mapping[str, int], value: list[Any]) -> Contents:
-    """Return the Contents of `value`. Raises ValueError, among others, if its archive cannot have these contents.
-
-    `limits` has an offset behind all that each archive can hold.
-    """
+def _contents(archives: Mapping[str, Archive], value: list[Any]) -> Contents:
+    """Return the Contents of `value`. Raises ValueError, among others, if its archive cannot have these contents."""
     place, name, images, xmls, folders, problems, junk = value
-    limit = limits.get(place[0])
-    if limit is None:
+    archive = archives.get(place[0])
+    if archive is None:
         raise ValueError("it is of another file")
+    limit = _limit(archive)
     columns = _columns(limit, *images), _columns(limit, *xmls)
     listed = tuple(
         Problem(Kind(kind), _text(path), _text(key), _text(detail), _a(bool, kept))
