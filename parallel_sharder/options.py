@@ -580,7 +580,8 @@ class InspectOptions:
 
     `head` is how many samples are shown from the first on, and `random` how many random ones, which follow from `seed`.
     `where` is an expression over cls and the JSON, as in Options, and `class_` the name, ID or label of a class. `key`
-    names one sample, whose members are written to the folder `extract`. `workers` means what it means in Options.
+    names one sample, whose members are written to the folder `extract`; `show` has the command draw its image in the
+    terminal. `workers` means what it means in Options.
     Raises OptionsError, which holds every complaint.
     """
 
@@ -592,6 +593,7 @@ class InspectOptions:
     where: str | None = None
     class_: str | None = None
     extract: str | Path | None = None
+    show: bool = False
     workers: int | None = None
 
     def __post_init__(self) -> None:
@@ -609,6 +611,9 @@ class InspectOptions:
             complaints.append("--head and --random exclude each other")
         if self.extract is not None and self.key is None:
             complaints.append("--extract writes the members of one sample; name it with --key")
+        if self.show and self.key is None:
+            complaints.append("--show draws the image of one sample; name it with --key")
+        complaints += not_flags(self, "show")
         complaints.append(_not_a_pattern(self.what))
         refuse(complaints)
 

@@ -17,13 +17,13 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from parallel_sharder.cli.parsers import COMMAND, AnyOptions, parse
 from parallel_sharder.cli.signals import InterruptedBySignal, raising_signals
 from parallel_sharder.cli.streams import complain, open_standard_files, print_result
 from parallel_sharder.engines.limits import explaining_errors
-from parallel_sharder.errors import SharderError, options_as_typed
+from parallel_sharder.errors import OptionsError, SharderError, options_as_typed
 from parallel_sharder.options import IndexOptions, InspectOptions, Options, StatusOptions, VerifyOptions
 from parallel_sharder.text import shards_done
 
@@ -89,6 +89,9 @@ def _as_typed() -> list[str]:
 
 def _run(options: AnyOptions, arguments: argparse.Namespace) -> int:
     """Run the command, print its result, and return its exit status."""
+    is_shown = isinstance(options, InspectOptions) and options.show
+    if is_shown:
+        _refuse_no_terminal(arguments)
     result = _result(options, arguments, _monitor(arguments))
     text = json.dumps(result.json(), indent=1) if arguments.json else result.text()
     if isinstance(options, Options) and not (arguments.json or arguments.quiet):
@@ -97,7 +100,30 @@ def _run(options: AnyOptions, arguments: argparse.Namespace) -> int:
         if isinstance(result, Report) and not result.missing:
             text += f"\n\n{result.example()}"
     print_result(text)
+    if is_shown:
+        _show(result)
     return result.exit_code
+
+
+def _refuse_no_terminal(arguments: argparse.Namespace) -> None:
+    """Raise OptionsError if no image can be drawn, and MissingPackageError without the package that draws it."""
+    from parallel_sharder.cli.terminal_picture import refuse_without_package
+
+    if arguments.json or sys.stdout is None or not sys.stdout.isatty():
+        raise OptionsError(["--show draws in a terminal, and the output goes elsewhere; --extract writes the image"])
+    refuse_without_package()
+    if 0 in os.get_terminal_size(sys.stdout.fileno()):
+        raise OptionsError(["--show needs the size of the terminal, which tells none; --extract writes the image"])
+
+
+def _show(result: Any) -> None:
+    from parallel_sharder.cli.terminal_picture import show
+
+    picture = result.one.picture()
+    if picture is None:
+        complain("this sample has no image that could be shown.")
+    else:
+        show(picture)
 
 
 def _result(

@@ -416,6 +416,9 @@ def _inspect_parser() -> _Parser:
     )
     parser.add_argument("--key", metavar="KEY", help="show the sample with this key: its members, JSON and text")
     parser.add_argument("--extract", metavar="DIR", help="write the members of that sample to this folder")
+    parser.add_argument(
+        "--show", action="store_true", help="draw the image of that sample in the terminal, with its boxes"
+    )
     _add_run(parser, "what was found", "it as JSON")
     return parser
 

@@ -56,7 +56,12 @@ def described(sample: StoredSample, classes: Mapping[int, str]) -> SampleLine:
 
 def image_of(sample: StoredSample) -> Member | None:
     """Return the member that is the sample's image, the first of several; None if it has none."""
-    return next((each for each in sample.members if f".{each.field.rpartition('.')[2].lower()}" in IMAGE_ENDINGS), None)
+    return next((each for each in sample.members if is_image(each.field)), None)
+
+
+def is_image(field: str) -> bool:
+    """Return whether a field is an image's, by its ending."""
+    return f".{field.rpartition('.')[2].lower()}" in IMAGE_ENDINGS
 
 
 def values_of(sample: StoredSample) -> dict[str, Any]:

@@ -8,9 +8,12 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from parallel_sharder.inspection.described import SampleLine
+from parallel_sharder.inspection.described import SampleLine, is_image
+
+if TYPE_CHECKING:
+    from parallel_sharder.inspection.picture import Picture
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,16 @@ class SampleDetail:
     line: SampleLine
     contents: tuple[Content, ...]
     written: tuple[str, ...]
+
+    def picture(self) -> Picture | None:
+        """Return the sample's first image with its boxes; None if it has no image. Raises as picture.picture does."""
+        from parallel_sharder.inspection.picture import picture
+
+        image = next((each for each in self.contents if is_image(each.field)), None)
+        if image is None:
+            return None
+        values = self.texts().get("json")
+        return picture(image.data, values if isinstance(values, dict) else {}, f"{self.line.shard}:{self.line.key}")
 
     def texts(self) -> dict[str, Any]:
         """Return the members that are JSON, parsed, or other text, by field."""
