@@ -509,7 +509,7 @@ def _root(sources: Path, tmp_path: Path, layout: str) -> Path:
     if layout == "kaggle tar":
         return made.kaggle_tar(tmp_path / "tar", sources / "kaggle")
     if layout == "packed shards":
-        made_layouts.make(tmp_path / "made", "shards", samples=300)
+        made_layouts.make(tmp_path / "made", "shards", samples=120)
         (tmp_path / "packed").mkdir()
         for path in (tmp_path / "made" / "raw").glob("*.tar"):
             (tmp_path / "packed" / f"{path.name}.gz").write_bytes(made.PACKED["gz"](path.read_bytes()))
@@ -524,6 +524,7 @@ def _begun_bytes(folder: Path) -> int:
         return 0
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("layout", ["tree", "archives", "hub", "kaggle tar", "packed shards"])
 def test_torture(sources: Path, tmp_path: Path, layout: str) -> None:
     """Runs that are killed while they stage, at seeded moments, are continued by the same command."""
