@@ -11,6 +11,7 @@ import dataclasses
 
 from parallel_sharder.deal import Hosts, deal, make_chunks, make_job
 from parallel_sharder.destination import existing, make_folder, refuse_in_source, refuse_unfit
+from parallel_sharder.events import Events
 from parallel_sharder.hints import Watch, slow_source
 from parallel_sharder.host_check import check_of_hosts
 from parallel_sharder.journal.fingerprint import Fingerprint
@@ -143,18 +144,21 @@ def _publish(
     return problems
 
 
-def _hosts(listing: Listing, run: Run) -> Hosts:
-    """Return the hosts of a deal; those of a cluster are checked while the run lasts."""
-    is_cluster = bool(run.writers.name)
-    check = run.enter(check_of_hosts(listing, run.options.pattern.files)) if is_cluster else None
-    return Hosts(check, run.noticed)
+def _hosts(listing: Listing, plan: Plan, stock: Stock, run: Run) -> Hosts:
+    """Return the hosts of a deal; those of a cluster are checked while the run lasts. Its events are recorded."""
+    files, left = run.options.pattern.files, len(_left(plan, stock, run))
+    check = run.enter(check_of_hosts(listing, files)) if run.writers.name else None
+    events = run.enter(Events(files.events_of(run.options.place), run))
+    if left:
+        events.begins(listing, plan, len(stock.kept_numbers), left)
+    return Hosts(check, run.noticed, events)
 
 
 def _write(
     listing: Listing, plan: Plan, stock: Stock, journal: Journal, array: Array, run: Run
 ) -> tuple[list[ShardRecord], Hosts]:
     """Write the shards that are not kept, nor another node's; return their records, and the hosts that wrote them."""
-    hosts = _hosts(listing, run)
+    hosts = _hosts(listing, plan, stock, run)
     job = make_job(run.options, listing, plan, run.writers.workers)
     others = frozenset(range(plan.shard_count)).difference(_left(plan, stock, run))
     chunks = make_chunks(listing, plan, run.options.pattern, job, others, stock.damaged)

@@ -91,16 +91,34 @@ class Recorder(Protocol):
         """
 
 
+class Witness(Protocol):
+    """Who is told what happens in a deal, from one thread. A host is "" if it is this one."""
+
+    def dealt(self, chunk: Chunk) -> None:
+        """A worker begins this chunk."""
+
+    def finished(self, record: ShardRecord, host: str, slot: int) -> None:
+        """A shard is finished, by the worker in a slot of the engine."""
+
+    def died(self, chunk: Chunk, host: str, slot: int, cause: str) -> None:
+        """A worker has died of this chunk, which is dealt again unless too many have."""
+
+    def progress(self, samples: int, tar_bytes: int) -> None:
+        """So much is written, several times a second."""
+
+
 @dataclass
 class Hosts:
     """The hosts that write the chunks of one deal.
 
     Another host than this one gets chunks if it passes the `check`. `noticed` is called with what the engine says of
-    hosts, and `samples` has how many samples each has stored, by its name, which is "" for this one.
+    hosts, and `samples` has how many samples each has stored, by its name, which is "" for this one. `witness` is told
+    what happens.
     """
 
     check: Check | None = None
     noticed: Callable[[str], None] = lambda _: None
+    witness: Witness | None = None
     samples: Counter[str] = field(default_factory=Counter)
 
 
@@ -156,10 +174,14 @@ def _deal(
         for chunk, result, where in outcomes:
             if isinstance(result, Death):
                 deaths[chunk.number] += 1
+                if hosts.witness is not None:
+                    hosts.witness.died(chunk, *where, result.cause)
                 prepare_again(chunk, deaths[chunk.number], result)
                 run.put_back(chunk)
                 continue
             done.append(result)
+            if hosts.witness is not None:
+                hosts.witness.finished(result, *where)
             hosts.samples[where.host] += result.samples
             done_samples += result.samples + len(result.left_out)
             done_bytes += result.tar_bytes
@@ -167,6 +189,10 @@ def _deal(
         samples, tar_bytes = engine.told()
         progress(done_samples + samples, done_bytes + tar_bytes)
         recorder.record(done, [(chunk.number, chunk.path) for chunk in new])
+        if hosts.witness is not None:
+            hosts.witness.progress(done_samples + samples, done_bytes + tar_bytes)
+            for chunk in new:
+                hosts.witness.dealt(chunk)
     return records
 
 

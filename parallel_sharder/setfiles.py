@@ -131,6 +131,10 @@ class SetFiles:
         nodes = {os.path.join(self.folder, name): Node(int(match[1]), int(match[2])) for name, match in found}
         return dict(sorted(nodes.items(), key=lambda item: (item[1].count, item[1].index)))
 
+    def events_of(self, node: Node | None) -> str:
+        """Return the path of the events of a node's runs; those of the set's own runs, if it is None."""
+        return self._hidden("run.jsonl" if node is None else f"run.{_node_name(node)}.jsonl")
+
     @property
     def archive_directory(self) -> str:
         """The path of the kept directory of an archive of the source; it lies beside the journal, hidden like it."""
@@ -162,7 +166,9 @@ class SetFiles:
         begin = re.escape(f".{self.name}.")
         marker = re.escape(os.path.basename(self.marker))
         locks = rf"({_NODE}|run|listing|publish)\.lock"
-        return rf"{begin}(index|listing|spool|{locks}|journal(\.{_NODE})?(\.lock|\.damaged-[0-9]+)?)|{marker}"
+        events = rf"run(\.{_NODE})?\.jsonl"
+        journals = rf"journal(\.{_NODE})?(\.lock|\.damaged-[0-9]+)?"
+        return rf"{begin}(index|listing|spool|{events}|{locks}|{journals})|{marker}"
 
     def _path(self, suffix: str) -> str:
         return os.path.join(self.folder, self.name + suffix)

@@ -347,7 +347,7 @@ def _instruction_sets() -> str:
 def golden_files(folder: Path) -> dict[str, Entry]:
     """What is compared of each file in a folder of finished sets, by its path there."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    is_private = re.compile(r"\..*\.(journal|index)").fullmatch
+    is_private = re.compile(r"\..*\.(journal|index|run\.jsonl)").fullmatch
     is_compressed = any(path.name.endswith((".tgz", ".zst")) for path in paths)
     return {
         path.relative_to(folder).as_posix(): _entry(path, is_compressed) for path in paths if not is_private(path.name)

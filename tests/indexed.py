@@ -74,7 +74,9 @@ def convert_both(root: Path, out: Path, *readers: str, **choices: Any) -> None:
 
 def content_of(folder: Path) -> dict[str, bytes]:
     """Every file of a folder and those within, but the journals."""
-    files = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".journal"]
+    files = [
+        path for path in folder.rglob("*") if path.is_file() and not path.name.endswith((".journal", ".run.jsonl"))
+    ]
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 

@@ -35,7 +35,7 @@ from tests.test_resume import _Interrupter
 SHARDS = 8
 ALL: dict[str, Any] = {"shards": SHARDS, "workers": 0, "index": "all", "card": True, "md5": True}
 KILLS = int(os.environ.get("ARRAY_KILLS", "3"))
-HIDDEN = tuple(f".imagenet_{split}.{file}" for split in ("train", "val") for file in ("listing", "journal"))
+HIDDEN = tuple(f".imagenet_{split}.{file}" for split in ("train", "val") for file in ("listing", "journal", "run."))
 UNFINISHED = (".partial", ".lock", ".lease")
 
 

@@ -41,8 +41,9 @@ def start_long_run(long_set: Path, tmp_path: Path, *more: str) -> subprocess.Pop
 
 
 def check_only_whole_shards(folder: Path) -> None:
-    [journal] = [path for path in folder.iterdir() if path.name.startswith(".")]
-    shards = [path for path in folder.iterdir() if path != journal]
+    hidden = [path for path in folder.iterdir() if path.name.startswith(".")]
+    assert [".journal", ".jsonl"] == sorted(path.suffix for path in hidden)
+    shards = [path for path in folder.iterdir() if path not in hidden]
     assert 0 < len(shards) < 600
     assert 3 * 10 * len(shards) == len(members_of(shards))
 

@@ -39,7 +39,7 @@ def digests(folder: Path) -> dict[str, str]:
 
     And but the index of an archive, which tells its time.
     """
-    files = [path for path in folder.iterdir() if not path.name.endswith((".journal", ".index"))]
+    files = [path for path in folder.iterdir() if not path.name.endswith((".journal", ".index", ".run.jsonl"))]
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 

@@ -48,7 +48,7 @@ from tests.test_faults import check_fault
 from tests.test_resume import _Interrupter, torture
 
 ALL: dict[str, Any] = {"index": "all", "card": True, "md5": True}
-PASSING = {"journal", "partial", "lock", "lease", "listing"}
+PASSING = {"journal", "partial", "lock", "lease", "listing", "run"}
 
 
 def files_of(folder: Path) -> dict[str, str]:
@@ -122,7 +122,9 @@ def test_the_same_bytes(
     finished.convert(tmp_path, **ALL, **choices)
     assert undisturbed == files_of(tmp_path)
     assert before == state(finished.raw)
-    assert [] == [path for path in tmp_path.glob(".*") if path.name not in (".set.journal", ".nv-meta")]
+    assert [] == [
+        path for path in tmp_path.glob(".*") if path.name not in (".set.journal", ".set.run.jsonl", ".nv-meta")
+    ]
 
 
 def test_the_scan_is_told(finished: MadeSet, tmp_path: Path) -> None:

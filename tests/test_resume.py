@@ -268,7 +268,7 @@ def test_changed_source_is_refused_and_overwrite_starts_anew(raw: Path, tmp_path
         run(source, out)
     report = run(source, out, overwrite=True, shards=7)
     assert (401, 7, 0) == (report.samples, report.shards, report.kept_shards)
-    assert {".imagenet_train.journal", "imagenet_train.json", "mine.txt"} | {
+    assert {".imagenet_train.journal", ".imagenet_train.run.jsonl", "imagenet_train.json", "mine.txt"} | {
         f"imagenet_train-{number:06}.tar" for number in range(7)
     } == set(os.listdir(out))
     fresh = tmp_path / "fresh"

@@ -6,6 +6,7 @@ import os
 import re
 from pathlib import Path
 
+from parallel_sharder.node import Node
 from parallel_sharder.pattern import ShardPattern
 from parallel_sharder.setfiles import SetFiles, damaged_copy, journals_in
 
@@ -35,7 +36,8 @@ def test_names_as_expressions() -> None:
     beside, hidden = re.compile(files.beside_names), re.compile(files.hidden_names)
     assert all(beside.fullmatch(os.path.basename(path)) for path in files.beside)
     assert not any(map(beside.fullmatch, ("x.y-0.tar", "xzy.json", "x.y.annotations", "README.md", ".x.y.journal")))
-    paths = (files.journal, files.archive_directory, damaged_copy(files.journal, 12), f"{files.journal}.lock")
+    paths = [files.journal, files.archive_directory, damaged_copy(files.journal, 12), f"{files.journal}.lock"]
+    paths += [files.events_of(None), files.events_of(Node(3, 16))]
     assert all(hidden.fullmatch(os.path.basename(path)) for path in paths)
     assert not any(map(hidden.fullmatch, (".xzy.journal", ".x.y.journal.damaged-", "x.y.journal", ".x.y.index.1")))
 

@@ -45,7 +45,8 @@ def test_train_archives_give_the_trees_shards(tmp_path: Path, raw: Path, nested_
     root = made.official_archives(tmp_path / "archives", raw, nested_xml=nested_xml)
     expected = shards_of(raw, tmp_path / "tree")
     assert expected == shards_of(root, tmp_path / "out", workers=workers)
-    assert {".imagenet_train.journal", ".imagenet_train.index"} == {each.name for each in (tmp_path / "out").glob(".*")}
+    hidden = {f".imagenet_train.{ending}" for ending in ("journal", "index", "run.jsonl")}
+    assert hidden == {each.name for each in (tmp_path / "out").glob(".*")}
     verdict = verify_shards(VerifyOptions(dest=tmp_path / "out", source=root, workers=workers))
     assert (0, 80) == (verdict.exit_code, verdict.compared), verdict.deviations
 

@@ -1,0 +1,180 @@
+"""Events: what happened in a run, a line of JSON each, in a hidden file beside the shards, so that it is known later.
+
+    {"event": "run", "time": ...}        a run begins to write: its version, host, workers, engine and options
+    {"event": "found", ...}              what the scan has found, and what it left out
+    {"event": "planned", ...}            the shards of the plan, and how many are kept and to be written
+    {"event": "phase", ...}              a phase that was over before, with its seconds
+    {"event": "dealt", "shard": n}       a shard is handed to the engine, which begins it when a worker is free
+    {"event": "shard", "shard": n, ...}  a shard is finished: where, how large, what was left out
+    {"event": "died", "shard": n, ...}   a worker has died of a shard, which begins again, and why
+    {"event": "load", ...}               how far the run is, and what this host does, every LOAD_SECONDS
+    {"event": "end", ...}                the run is over, and how
+
+`time` is in seconds since 1970. Each run adds its lines behind those of earlier ones; each node has its own file. The
+coordinator writes them, whatever monitor it has. That they cannot be written stops no run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import time
+from types import TracebackType
+from typing import Any, Self
+
+import psutil
+
+from parallel_sharder import __version__
+from parallel_sharder.model import Chunk, Listing, Plan, ShardRecord
+from parallel_sharder.options import Options
+from parallel_sharder.run import Run
+from parallel_sharder.stores.lines import LineAppender
+
+FORMAT = 1
+LOAD_SECONDS = 5.0
+"""How often the load is noted: it takes 0.3 ms. A run of ten hours has 7,200 lines of 200 bytes."""
+
+
+class Events:
+    """The events of a run, as a context manager. It is a deal's Witness.
+
+    `path` is the file, to which nothing is written before `begins`.
+    """
+
+    def __init__(self, path: str, run: Run) -> None:
+        self._path = path
+        self._run = run
+        self._file: LineAppender | None = None
+        self._load: _Load | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file is not None:
+            how = "done" if error is None else "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
+            self._add("end", how=how, error=None if error is None else str(error), seconds=self._run.seconds)
+        if self._file is not None:
+            self._file.close()
+
+    def begins(self, listing: Listing, plan: Plan, kept: int, left: int) -> None:
+        """Open the file, and add what is known when the writing begins: `kept` shards are there, `left` are not."""
+        options, writers = self._run.options, self._run.writers
+        try:
+            self._file = LineAppender(self._path, anew=options.overwrite)
+        except OSError as error:
+            self._give_up(error)
+            return
+        self._load = _Load()
+        self._add(
+            "run",
+            format=FORMAT,
+            version=__version__,
+            host=socket.gethostname(),
+            workers=writers.workers,
+            engine=options.engine_name,
+            cores=os.cpu_count(),
+            node=None if options.place is None else str(options.place),
+            options=_plain(options),
+        )
+        left_out = sum(problem.leaves_out for problem in listing.problems)
+        self._add("found", samples=len(listing), left_out=left_out, found=dict(listing.found))
+        tar_bytes = int(plan.shard_bytes.sum())
+        self._add("planned", shards=plan.shard_count, kept=kept, left=left, tar_bytes=tar_bytes)
+        for name, seconds in self._run.seconds.items():
+            self._add("phase", name=name, seconds=seconds)
+
+    def dealt(self, chunk: Chunk) -> None:
+        """As Witness says."""
+        self._add("dealt", shard=chunk.number)
+
+    def finished(self, record: ShardRecord, host: str, slot: int) -> None:
+        """As Witness says."""
+        self._add(
+            "shard",
+            shard=record.number,
+            host=host,
+            slot=slot,
+            samples=record.samples,
+            left_out=len(record.left_out),
+            problems=len(record.problems),
+            tar_bytes=record.tar_bytes,
+            file_bytes=record.file_bytes,
+        )
+
+    def died(self, chunk: Chunk, host: str, slot: int, cause: str) -> None:
+        """As Witness says."""
+        self._add("died", shard=chunk.number, host=host, slot=slot, cause=cause)
+
+    def progress(self, samples: int, tar_bytes: int) -> None:
+        """As Witness says: the load is noted from time to time."""
+        if self._load is not None and self._load.is_due():
+            self._add("load", samples=samples, tar_bytes=tar_bytes, **self._load.noted())
+
+    def _add(self, event: str, **fields: Any) -> None:
+        if self._file is None:
+            return
+        line = json.dumps({"event": event, "time": round(time.time(), 3), **fields}, ensure_ascii=True)
+        try:
+            self._file.append(line.encode("ascii"))
+        except OSError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        """Say that the events cannot be written, and write none any more."""
+        file, self._file, self._load = self._file, None, None
+        if file is not None:
+            with contextlib.suppress(OSError):
+                file.close()
+        self._run.noticed(f"{self._path}, the record of this run for reports, cannot be written: {error.strerror}")
+
+
+class _Load:
+    """What this host does: percentages and rates are since the last call."""
+
+    def __init__(self) -> None:
+        self._next = time.monotonic()
+        self._at = self._next
+        self._disk = _disk_bytes()
+        psutil.cpu_percent()
+
+    def is_due(self) -> bool:
+        """Return whether it is time to note it again."""
+        return time.monotonic() >= self._next
+
+    def noted(self) -> dict[str, Any]:
+        """Return the load of processors in per cent, used memory in bytes, and bytes a second to and from disks."""
+        now = time.monotonic()
+        before, self._disk = self._disk, _disk_bytes()
+        seconds = max(now - self._at, 1e-3)
+        self._at, self._next = now, now + LOAD_SECONDS
+        read, written = (
+            (None, None)
+            if before is None or self._disk is None
+            else (round((after - first) / seconds) for first, after in zip(before, self._disk, strict=True))
+        )
+        return {
+            "cpu_percent": psutil.cpu_percent(),
+            "memory_bytes": psutil.virtual_memory().used,
+            "read_bytes_s": read,
+            "written_bytes_s": written,
+        }
+
+
+def _disk_bytes() -> tuple[int, int] | None:
+    """Return the bytes that all disks have read and written; None where the system does not tell."""
+    with contextlib.suppress(Exception):  # psutil raises errors of many kinds where /proc is not as usual
+        counters = psutil.disk_io_counters()
+        if counters is not None:
+            return counters.read_bytes, counters.write_bytes
+    return None
+
+
+def _plain(options: Options) -> dict[str, Any]:
+    """Return the choices, for JSON."""
+    values = {name: value for name, value in vars(options).items() if not name.startswith("_") and value is not None}
+    return {name: value if isinstance(value, int | float | bool) else str(value) for name, value in values.items()}
