@@ -5,12 +5,24 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from parallel_sharder import Inspected, InspectOptions, Options, OptionsError, SharderError, convert, inspect_shards
+from parallel_sharder import (
+    IndexOptions,
+    Inspected,
+    InspectOptions,
+    Options,
+    OptionsError,
+    SharderError,
+    convert,
+    index_shards,
+    inspect_shards,
+)
+from parallel_sharder.inspection import command
 from parallel_sharder.inspection.reading import count_rows, find_key, nearest, samples_of
 from tests import made, made_layouts
 from tests.shard_files import write_shard
@@ -296,3 +308,45 @@ def test_nothing_there(tmp_path: Path) -> None:
         inspected(tmp_path)
     with pytest.raises(SharderError, match="cannot be read"):
         inspected(tmp_path / "none")
+
+
+@pytest.fixture(scope="module")
+def indexed(folder: Path) -> Path:
+    """The two sets with energon's index."""
+    out = folder.parent / "indexed"
+    for path in folder.iterdir():
+        out.mkdir(exist_ok=True)
+        (out / path.name).write_bytes(path.read_bytes())
+    index_shards(IndexOptions(dest=str(out), readers=("energon",), workers=0))
+    return out
+
+
+def test_key_by_index(folder: Path, indexed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With energon's index no shard is searched, and what is found is the same."""
+    searched = {key: inspected(folder, key=key).json() for key in keys_of([*folder.glob("*.tar")])[::7]}
+    monkeypatch.setattr(command, "find_key", lambda *_, **__: pytest.fail("the shards are searched"))
+    for key, expected in searched.items():
+        found = inspected(indexed, key=key).json()
+        assert {**found, "shard": expected["shard"]} == expected
+        assert os.path.basename(found["shard"]) == os.path.basename(expected["shard"])
+
+
+@pytest.mark.parametrize("change", ["swapped", "garbage", "none", "other shards"])
+def test_index_that_is_wrong(indexed: Path, tmp_path: Path, change: str) -> None:
+    """An index that is not of these shards leads to a search, and to the right sample."""
+    shutil.copytree(indexed, tmp_path / "x")
+    first, second = (tmp_path / "x" / f"imagenet_train-00000{number}.tar" for number in range(2))
+    if change == "swapped":
+        one, other = first.read_bytes(), second.read_bytes()
+        first.write_bytes(other)
+        second.write_bytes(one)
+    elif change == "garbage":
+        (tmp_path / "x" / ".nv-meta" / "index.sqlite").write_bytes(b"no database" * 100)
+    elif change == "none":
+        (tmp_path / "x" / ".nv-meta" / ".info.json").unlink()
+    else:
+        (tmp_path / "x" / ".nv-meta" / ".info.json").write_text('{"shard_counts": {"elsewhere.tar": 3}}')
+    for key in keys_of([first])[:3]:
+        found = inspected(tmp_path / "x", key=key)
+        assert found.one is not None
+        assert (key, str(first)) == (found.one.line.key, found.one.line.shard)

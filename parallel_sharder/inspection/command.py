@@ -16,10 +16,19 @@ from itertools import islice
 
 from parallel_sharder.engines import running
 from parallel_sharder.errors import DestinationError, OptionsError, SourceError, unwritable
+from parallel_sharder.inspection.by_index import place_of
 from parallel_sharder.inspection.described import SampleLine, described, values_of
 from parallel_sharder.inspection.inspected import Content, Inspected, SampleDetail
 from parallel_sharder.inspection.named import ShardsOfSet, named_sets
-from parallel_sharder.inspection.reading import NEAR, StoredSample, count_rows, find_key, nearest, samples_of
+from parallel_sharder.inspection.reading import (
+    NEAR,
+    StoredSample,
+    count_rows,
+    find_key,
+    nearest,
+    sample_at,
+    samples_of,
+)
 from parallel_sharder.monitor.monitor import Monitor, guarded
 from parallel_sharder.options import InspectOptions
 from parallel_sharder.sources.shards.where import parse
@@ -51,6 +60,11 @@ def inspect_shards(options: InspectOptions, monitor: Monitor | None = None) -> I
 def _one(sets: Sequence[ShardsOfSet], key: str, options: InspectOptions, monitor: Monitor) -> Inspected:
     """Return the sample with this key. Raises DestinationError, with the keys most like it, if there is none."""
     of_path = {path: each for each in sets for path in each.paths}
+    place = place_of(key, of_path.keys())
+    if place is not None:
+        with sample_at(*place, key) as sample:
+            if sample is not None:
+                return _detail(sample, of_path[place.path], options)
     near: list[str] = []
     with running(options.workers, preload=find_key.__module__) as engine:
         for done, found in enumerate(engine.each(partial(find_key, key=key), [*of_path]), 1):
@@ -65,11 +79,14 @@ def _one(sets: Sequence[ShardsOfSet], key: str, options: InspectOptions, monitor
                 f"no sample of {counted(len(of_path), 'shard')} in {options.what} has the key {key}.{hint}"
             )
     with closing(samples_of(found.path)) as samples:
-        sample = next(islice(samples, found.row, None))
-        line = described(sample, of_path[found.path].class_names)
-        contents = tuple(Content(member.field, sample.content(member)) for member in sample.members)
-    written = () if options.extract is None else _extracted(key, contents, os.fspath(options.extract))
-    return Inspected((), (), SampleDetail(line, contents, written))
+        return _detail(next(islice(samples, found.row, None)), of_path[found.path], options)
+
+
+def _detail(sample: StoredSample, its_set: ShardsOfSet, options: InspectOptions) -> Inspected:
+    """Return all of the sample, whose members are written out if the options say so."""
+    contents = tuple(Content(member.field, sample.content(member)) for member in sample.members)
+    written = () if options.extract is None else _extracted(sample.key, contents, os.fspath(options.extract))
+    return Inspected((), (), SampleDetail(described(sample, its_set.class_names), contents, written))
 
 
 def _extracted(key: str, contents: Sequence[Content], folder: str) -> tuple[str, ...]:

@@ -5,8 +5,9 @@ Of a plain shard only the headers are read, and the members that are asked for. 
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from typing import NamedTuple
 
@@ -59,8 +60,21 @@ def samples_of(path: str) -> Generator[StoredSample]:
         raise unreadable(path, error) from error
 
 
-def _samples(path: str, read: Read, end: int | None, *, is_forward: bool) -> Generator[StoredSample]:
-    """Yield the samples that `read` finds; if it is forward, contents are read as they come."""
+@contextlib.contextmanager
+def sample_at(path: str, offset: int, key: str) -> Iterator[StoredSample | None]:
+    """Yield the sample whose first header is at `offset` of the plain shard at `path`; None if it has another key."""
+    with contextlib.ExitStack() as exits:
+        sample = None
+        with contextlib.suppress(OSError, SourceError):  # an old index leads anywhere
+            file = exits.enter_context(open(path, "rb", buffering=0, opener=open_regular))
+            size = os.fstat(file.fileno()).st_size
+            found = _samples(path, reader_ahead(file.fileno()), size, offset, is_forward=False)
+            sample = next(exits.enter_context(closing(found)), None)
+        yield sample if sample is not None and sample.key == key else None
+
+
+def _samples(path: str, read: Read, end: int | None, begin: int = 0, *, is_forward: bool) -> Generator[StoredSample]:
+    """Yield the samples that `read` finds from `begin` on; if it is forward, contents are read as they come."""
     held: dict[int, bytes] = {}
 
     def content(member: Member) -> bytes:
@@ -71,7 +85,7 @@ def _samples(path: str, read: Read, end: int | None, *, is_forward: bool) -> Gen
 
     row, key, start = 0, None, 0
     members: list[Member] = []
-    for entry in tar_entries(read, 0, end, path):
+    for entry in tar_entries(read, begin, end, path):
         parts = None if entry.kind else key_and_field(entry.name)
         if parts is None:
             continue

@@ -1,0 +1,50 @@
+"""By index: where a sample lies, as energon's index of its folder says, so that no shard has to be searched.
+
+Source: megatron-energon keeps `.nv-meta/index.sqlite`, whose table `samples` has the number of the shard and the offset
+for each key, and `.nv-meta/.info.json`, which lists the shards by name in the order of their numbers. An index that is
+not of these shards any more is no harm: whoever asks looks whether the sample is there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+from collections.abc import Collection
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+_FOLDER = ".nv-meta"
+
+
+class Place(NamedTuple):
+    """The path of a shard, and the offset of a sample's first header in it."""
+
+    path: str
+    offset: int
+
+
+def place_of(key: str, paths: Collection[str]) -> Place | None:
+    """Return where the sample with this key lies, if it is in one of the shards at `paths` and an index says so."""
+    for folder in dict.fromkeys(map(os.path.dirname, paths)):
+        place = _in_folder(folder, key)
+        if place is not None and place.path in paths and place.path.endswith(".tar"):
+            return place
+    return None
+
+
+def _in_folder(folder: str, key: str) -> Place | None:
+    database = os.path.join(folder, _FOLDER, "index.sqlite")
+    if not os.path.isfile(database):
+        return None
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, IndexError, sqlite3.Error):
+        address = f"{Path(database).absolute().as_uri()}?mode=ro"
+        with closing(sqlite3.connect(address, uri=True)) as connection:
+            rows = connection.execute("SELECT tar_file_id, byte_offset FROM samples WHERE sample_key = ?", (key,))
+            number, offset = rows.fetchone()
+        with open(os.path.join(folder, _FOLDER, ".info.json"), "rb") as file:
+            names = [*json.load(file)["shard_counts"]]
+        return Place(os.path.join(folder, names[number]), int(offset))
+    return None
