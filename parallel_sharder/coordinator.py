@@ -8,8 +8,9 @@ if the nodes of an array write the set, by the node that is last.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
-from parallel_sharder.deal import Hosts, deal, make_chunks, make_job
+from parallel_sharder.deal import Hosts, Witness, deal, make_chunks, make_job
 from parallel_sharder.destination import existing, make_folder, refuse_in_source, refuse_unfit
 from parallel_sharder.events import Events
 from parallel_sharder.hints import Watch, slow_source
@@ -18,6 +19,7 @@ from parallel_sharder.journal.fingerprint import Fingerprint
 from parallel_sharder.journal.journal import Journal
 from parallel_sharder.journal.past import past_of
 from parallel_sharder.memory import give_back_freed
+from parallel_sharder.metrics import served
 from parallel_sharder.model import Listing, Plan, Problem, ShardRecord
 from parallel_sharder.monitor.monitor import Monitor
 from parallel_sharder.nodes import Array, Gathered, joined, watching
@@ -53,6 +55,7 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
     `if __name__ == "__main__":`.
     """
     with opened(options, monitor, write_chunk.__module__) as run:
+        metrics = run.enter(served(run.options.metrics))
         source = open_source(SourceOptions.of(run.options))
         check_place_for(source, run.settle(source.kind))
         stage = run.enter(_stage(source, run.options))
@@ -76,7 +79,7 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
 
         run.monitor.planned(share_of(plan, run.options.numbers(plan.shard_count)), stock.kept)
         run.enter(saying_what_is_left(run.options, plan, journal))
-        made, hosts = _write(copied, plan, stock, journal, array, run)
+        made, hosts = _write(copied, plan, stock, journal, array, run, metrics)
         refuse_changed_source(source, journal, made)
         refuse_changed_shards([*stock.kept, *made])
 
@@ -144,23 +147,31 @@ def _publish(
     return problems
 
 
-def _hosts(listing: Listing, plan: Plan, stock: Stock, run: Run) -> Hosts:
-    """Return the hosts of a deal; those of a cluster are checked while the run lasts. Its events are recorded."""
-    files, left = run.options.pattern.files, len(_left(plan, stock, run))
-    check = run.enter(check_of_hosts(listing, files)) if run.writers.name else None
-    events = run.enter(Events(files.events_of(run.options.place), run))
-    if left:
-        events.begins(listing, plan, len(stock.kept_numbers), left)
-    return Hosts(check, run.noticed, events)
+def _hosts(listing: Listing, run: Run, witnesses: Sequence[Witness]) -> Hosts:
+    """Return the hosts of a deal; those of a cluster are checked while the run lasts."""
+    is_cluster = bool(run.writers.name)
+    check = run.enter(check_of_hosts(listing, run.options.pattern.files)) if is_cluster else None
+    return Hosts(check, run.noticed, witnesses)
 
 
 def _write(
-    listing: Listing, plan: Plan, stock: Stock, journal: Journal, array: Array, run: Run
+    listing: Listing,
+    plan: Plan,
+    stock: Stock,
+    journal: Journal,
+    array: Array,
+    run: Run,
+    metrics: Sequence[Witness],
 ) -> tuple[list[ShardRecord], Hosts]:
     """Write the shards that are not kept, nor another node's; return their records, and the hosts that wrote them."""
-    hosts = _hosts(listing, plan, stock, run)
+    left = _left(plan, stock, run)
+    events = run.enter(Events(run.options.pattern.files.events_of(run.options.place), run))
+    witnesses = (events, *metrics) if left else ()
+    for witness in witnesses:
+        witness.begins(listing, plan, len(stock.kept_numbers), len(left))
+    hosts = _hosts(listing, run, witnesses)
     job = make_job(run.options, listing, plan, run.writers.workers)
-    others = frozenset(range(plan.shard_count)).difference(_left(plan, stock, run))
+    others = frozenset(range(plan.shard_count)).difference(left)
     chunks = make_chunks(listing, plan, run.options.pattern, job, others, stock.damaged)
     watch, progress = Watch(), array.telling(run.monitor.progress)
     made = deal(chunks, write_chunk, run.writers, journal, progress, hosts)

@@ -94,8 +94,11 @@ class Recorder(Protocol):
 class Witness(Protocol):
     """Who is told what happens in a deal, from one thread. A host is "" if it is this one."""
 
+    def begins(self, listing: Listing, plan: Plan, kept: int, left: int) -> None:
+        """Writing begins: `kept` shards are there, and `left` are to be written."""
+
     def dealt(self, chunk: Chunk) -> None:
-        """A worker begins this chunk."""
+        """The engine gets this chunk, which a worker begins when it is free."""
 
     def finished(self, record: ShardRecord, host: str, slot: int) -> None:
         """A shard is finished, by the worker in a slot of the engine."""
@@ -112,13 +115,13 @@ class Hosts:
     """The hosts that write the chunks of one deal.
 
     Another host than this one gets chunks if it passes the `check`. `noticed` is called with what the engine says of
-    hosts, and `samples` has how many samples each has stored, by its name, which is "" for this one. `witness` is told
-    what happens.
+    hosts, and `samples` has how many samples each has stored, by its name, which is "" for this one. The `witnesses`
+    are told what happens.
     """
 
     check: Check | None = None
     noticed: Callable[[str], None] = lambda _: None
-    witness: Witness | None = None
+    witnesses: Sequence[Witness] = ()
     samples: Counter[str] = field(default_factory=Counter)
 
 
@@ -174,25 +177,25 @@ def _deal(
         for chunk, result, where in outcomes:
             if isinstance(result, Death):
                 deaths[chunk.number] += 1
-                if hosts.witness is not None:
-                    hosts.witness.died(chunk, *where, result.cause)
+                for witness in hosts.witnesses:
+                    witness.died(chunk, *where, result.cause)
                 prepare_again(chunk, deaths[chunk.number], result)
                 run.put_back(chunk)
                 continue
             done.append(result)
-            if hosts.witness is not None:
-                hosts.witness.finished(result, *where)
+            for witness in hosts.witnesses:
+                witness.finished(result, *where)
             hosts.samples[where.host] += result.samples
             done_samples += result.samples + len(result.left_out)
             done_bytes += result.tar_bytes
         records += done
         samples, tar_bytes = engine.told()
+        for witness in hosts.witnesses:
+            witness.progress(done_samples + samples, done_bytes + tar_bytes)
+            for chunk in new:
+                witness.dealt(chunk)
         progress(done_samples + samples, done_bytes + tar_bytes)
         recorder.record(done, [(chunk.number, chunk.path) for chunk in new])
-        if hosts.witness is not None:
-            hosts.witness.progress(done_samples + samples, done_bytes + tar_bytes)
-            for chunk in new:
-                hosts.witness.dealt(chunk)
     return records
 
 

@@ -40,7 +40,7 @@ LOAD_SECONDS = 5.0
 class Events:
     """The events of a run, as a context manager. It is a deal's Witness.
 
-    `path` is the file, to which nothing is written before `begins`.
+    `path` is the file, which is not opened before `begins`.
     """
 
     def __init__(self, path: str, run: Run) -> None:
@@ -62,7 +62,7 @@ class Events:
             self._file.close()
 
     def begins(self, listing: Listing, plan: Plan, kept: int, left: int) -> None:
-        """Open the file, and add what is known when the writing begins: `kept` shards are there, `left` are not."""
+        """As Witness says: the file is opened, and has what is known by then."""
         options, writers = self._run.options, self._run.writers
         try:
             self._file = LineAppender(self._path, anew=options.overwrite)

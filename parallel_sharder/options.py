@@ -96,7 +96,7 @@ _PATHS = frozenset(("xml_root", "meta", "table", "keep", "drop"))
 _OF_A_RUN = frozenset(
     (
         "workers", "start_method", "overwrite", "check", "node", "finish", "take_over", "engine", "cpus_per_chunk",
-        "stage", "keep_stage",
+        "stage", "keep_stage", "metrics",
     )
 )  # fmt: skip
 """The fields of Options that do not change what a set is."""
@@ -146,7 +146,8 @@ class Options:
     "array", which reads it from Slurm's variables; the run then writes that node's share. `finish` publishes a set
     whose nodes have written all shards, and writes none. `stage` is a folder on a fast disk to which the source is
     copied first, in its own order, or "none"; without it, only a source is copied that gives its bytes in no other way.
-    `keep_stage` keeps the copies when the set is published, for another split or seed.
+    `keep_stage` keeps the copies when the set is published, for another split or seed. `metrics` is a port of this
+    host, 1 to 65535, on which figures for Prometheus are served meanwhile.
 
     Of class folders: `with_` names the endings of files that join the image of the same name; `image_field` is the
     field of all images. Of a table: `table` is its file; `image`, `label`, `caption` and `key` name columns; `columns`
@@ -185,6 +186,7 @@ class Options:
     finish: bool = False
     stage: str | Path | None = None
     keep_stage: bool = False
+    metrics: int | None = None
     with_: str | Sequence[str] = ()
     image_field: str | None = None
     table: str | Path | None = None
@@ -218,7 +220,8 @@ class Options:
         object.__setattr__(self, "with_", tuple(dict.fromkeys(endings)))
         if self.columns is not None:
             object.__setattr__(self, "columns", split_names(self.columns))
-        make_whole(self, "workers", "maxcount", "shards", "seed", "cpus_per_chunk")
+        make_whole(self, "workers", "maxcount", "shards", "seed", "cpus_per_chunk", "metrics")
+        complaints.append(outside("--metrics", self.metrics, 1, 65535))
         try:
             size = whole_size(self.maxsize)
             object.__setattr__(self, "maxsize", size)

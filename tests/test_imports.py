@@ -33,7 +33,7 @@ FLOORS = (
     "destination journal options staging",
     "catalog command_words deal hints resume run shard_writer sources",
     "nodes report",
-    "events shared_listing",
+    "events metrics shared_listing",
     "indexes status verify",
     "inspection publish",
     "refusals stock",

@@ -215,7 +215,7 @@ def parse(words: list[str]) -> tuple[argparse.Namespace, AnyOptions]:
         arguments = _inspect_parser().parsed(words[1:])
         return arguments, _made(InspectOptions, arguments, "head", "random", "seed", "workers")
     arguments = convert_parser().parsed(words)
-    return arguments, _made(Options, arguments, "workers", "maxcount", "shards", "seed", "cpus_per_chunk")
+    return arguments, _made(Options, arguments, "workers", "maxcount", "shards", "seed", "cpus_per_chunk", "metrics")
 
 
 def _refuse_unknown_command(words: Sequence[str]) -> None:
@@ -531,6 +531,9 @@ def convert_parser() -> _Parser:
     )
     run.add_argument(
         "--dry-run", action="store_true", help="print the plan and write nothing; status 1 if the run would be refused"
+    )
+    run.add_argument(
+        "--metrics", metavar="PORT", help="serve figures for Prometheus meanwhile, on this port, to this host alone"
     )
     run.add_argument("--quiet", action="store_true", help="print only the summary and errors")
     run.add_argument("--json", action="store_true", help="print the summary as JSON")
