@@ -21,6 +21,7 @@ import json
 import os
 import socket
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
@@ -134,13 +135,13 @@ class Events:
 
 
 class _Load:
-    """What this host does: percentages and rates are since the last call."""
+    """What this host does: percentages and rates are since the last call. What the system does not tell is None."""
 
     def __init__(self) -> None:
         self._next = time.monotonic()
         self._at = self._next
-        self._disk = _disk_bytes()
-        psutil.cpu_percent()
+        self._disk = _told(psutil.disk_io_counters)
+        _told(psutil.cpu_percent)
 
     def is_due(self) -> bool:
         """Return whether it is time to note it again."""
@@ -149,28 +150,23 @@ class _Load:
     def noted(self) -> dict[str, Any]:
         """Return the load of processors in per cent, used memory in bytes, and bytes a second to and from disks."""
         now = time.monotonic()
-        before, self._disk = self._disk, _disk_bytes()
+        before, self._disk = self._disk, _told(psutil.disk_io_counters)
         seconds = max(now - self._at, 1e-3)
         self._at, self._next = now, now + LOAD_SECONDS
-        read, written = (
-            (None, None)
-            if before is None or self._disk is None
-            else (round((after - first) / seconds) for first, after in zip(before, self._disk, strict=True))
-        )
+        memory = _told(psutil.virtual_memory)
+        is_known = before is not None and self._disk is not None
         return {
-            "cpu_percent": psutil.cpu_percent(),
-            "memory_bytes": psutil.virtual_memory().used,
-            "read_bytes_s": read,
-            "written_bytes_s": written,
+            "cpu_percent": _told(psutil.cpu_percent),
+            "memory_bytes": None if memory is None else memory.used,
+            "read_bytes_s": round((self._disk.read_bytes - before.read_bytes) / seconds) if is_known else None,
+            "written_bytes_s": round((self._disk.write_bytes - before.write_bytes) / seconds) if is_known else None,
         }
 
 
-def _disk_bytes() -> tuple[int, int] | None:
-    """Return the bytes that all disks have read and written; None where the system does not tell."""
-    with contextlib.suppress(Exception):  # psutil raises errors of many kinds where /proc is not as usual
-        counters = psutil.disk_io_counters()
-        if counters is not None:
-            return counters.read_bytes, counters.write_bytes
+def _told(ask: Callable[[], Any]) -> Any:
+    """Return what psutil tells; None where it cannot, as where /proc is hidden, which raises errors of many kinds."""
+    with contextlib.suppress(Exception):
+        return ask()
     return None
 
 

@@ -147,10 +147,20 @@ def test_load(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(events, "LOAD_SECONDS", 1e9)
     run(raw, tmp_path / "other")
     assert 1 == len(of_kind(read(tmp_path / "other" / NAME), "load"))
+
+
+def test_load_that_is_not_told(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the system hides is null; a host may have no disks."""
+
+    def hidden() -> None:
+        raise FileNotFoundError("/proc/stat")
+
+    for name in ("cpu_percent", "virtual_memory"):
+        monkeypatch.setattr(f"psutil.{name}", hidden)
     monkeypatch.setattr("psutil.disk_io_counters", lambda: None)
-    run(raw, tmp_path / "third")
-    [load] = of_kind(read(tmp_path / "third" / NAME), "load")
-    assert (None, None) == (load["read_bytes_s"], load["written_bytes_s"])
+    run(raw, tmp_path)
+    [load] = of_kind(read(tmp_path / NAME), "load")
+    assert {None} == {load[name] for name in ("cpu_percent", "memory_bytes", "read_bytes_s", "written_bytes_s")}
 
 
 @pytest.mark.parametrize("what", ["folder", "pipe", "link", "full"])
