@@ -8,6 +8,7 @@ python -m benchmarks.safety [--images 4000] [--runs 25] [--folder FOLDER]
   no digest   shards are not hashed
   no journal  nothing is recorded
   no checks   images are not checked
+  no events   nothing of the run is recorded for reports
   nothing     none of these, and late syncs
 
 The last columns are the time of `all` divided by that of the variant: at 1.02 it takes 2 % more. They are medians of
@@ -22,6 +23,7 @@ from typing import Any
 import xxhash
 
 from benchmarks.tools.variants import Patches, compare
+from parallel_sharder.events import Events
 from parallel_sharder.journal import file
 from parallel_sharder.samples import sample
 
@@ -47,6 +49,7 @@ PARTS: dict[str, Patches] = {
     "no digest": [(xxhash, "xxh3_128", _NoDigest)],
     "no journal": [(file.JournalFile, "append", _nothing)],
     "no checks": [(sample, "examine", _nothing)],
+    "no events": [(Events, "begins", _nothing)],
 }
 VARIANTS = {"all": [], "late syncs": SYNCS, **PARTS, "nothing": [each for some in PARTS.values() for each in some]}
 
