@@ -1,17 +1,17 @@
 """Events: what happened in a run, a line of JSON each, in a hidden file beside the shards, so that it is known later.
 
-    {"event": "run", "time": ...}        a run begins to write: its version, host, workers, engine and options
+    {"event": "run", "started": ...}     a run begins to write: its version, host, workers, engine and options
     {"event": "found", ...}              what the scan has found, and what it left out
     {"event": "planned", ...}            the shards of the plan, and how many are kept and to be written
     {"event": "phase", ...}              a phase that was over before, with its seconds
     {"event": "dealt", "shard": n}       a shard is handed to the engine, which begins it when a worker is free
     {"event": "shard", "shard": n, ...}  a shard is finished: where, how large, what was left out
     {"event": "died", "shard": n, ...}   a worker has died of a shard, which begins again, and why
-    {"event": "load", ...}               how far the run is, and what this host does, every LOAD_SECONDS
+    {"event": "load", ...}               how far the run is, and what this host does, every LOAD_SECONDS and at the end
     {"event": "end", ...}                the run is over, and how
 
-`time` is in seconds since 1970. Each run adds its lines behind those of earlier ones; each node has its own file. The
-coordinator writes them, whatever monitor it has. That they cannot be written stops no run.
+`time` and `started` are in seconds since 1970. Each run adds its lines behind those of earlier ones; each node has its
+own file. The coordinator writes them, whatever monitor it has. That they cannot be written stops no run.
 """
 
 from __future__ import annotations
@@ -48,7 +48,9 @@ class Events:
         self._path = path
         self._run = run
         self._file: LineAppender | None = None
-        self._load: _Load | None = None
+        self._load = _Load()
+        self._told = {"samples": 0, "tar_bytes": 0}
+        self._host = socket.gethostname()
 
     def __enter__(self) -> Self:
         return self
@@ -57,8 +59,11 @@ class Events:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._file is not None:
-            how = "done" if error is None else "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
-            self._add("end", how=how, error=None if error is None else str(error), seconds=self._run.seconds)
+            is_stopped = isinstance(error, KeyboardInterrupt)
+            how = "done" if error is None else "stopped" if is_stopped else "failed"
+            self._add("load", **self._told, **self._load.noted())
+            words = None if error is None or is_stopped else str(error)
+            self._add("end", how=how, error=words, seconds=self._run.seconds)
         if self._file is not None:
             self._file.close()
 
@@ -73,9 +78,10 @@ class Events:
         self._load = _Load()
         self._add(
             "run",
+            started=round(time.time() - sum(self._run.seconds.values()), 3),
             format=FORMAT,
             version=__version__,
-            host=socket.gethostname(),
+            host=self._host,
             workers=writers.workers,
             engine=options.engine_name,
             cores=os.cpu_count(),
@@ -98,7 +104,7 @@ class Events:
         self._add(
             "shard",
             shard=record.number,
-            host=host,
+            host=host or self._host,
             slot=slot,
             samples=record.samples,
             left_out=len(record.left_out),
@@ -109,12 +115,13 @@ class Events:
 
     def died(self, chunk: Chunk, host: str, slot: int, cause: str) -> None:
         """As Witness says."""
-        self._add("died", shard=chunk.number, host=host, slot=slot, cause=cause)
+        self._add("died", shard=chunk.number, host=host or self._host, slot=slot, cause=cause)
 
     def progress(self, samples: int, tar_bytes: int) -> None:
         """As Witness says: the load is noted from time to time."""
-        if self._load is not None and self._load.is_due():
-            self._add("load", samples=samples, tar_bytes=tar_bytes, **self._load.noted())
+        self._told = {"samples": samples, "tar_bytes": tar_bytes}
+        if self._file is not None and self._load.is_due():
+            self._add("load", **self._told, **self._load.noted())
 
     def _add(self, event: str, **fields: Any) -> None:
         if self._file is None:
@@ -127,7 +134,7 @@ class Events:
 
     def _give_up(self, error: OSError) -> None:
         """Say that the events cannot be written, and write none any more."""
-        file, self._file, self._load = self._file, None, None
+        file, self._file = self._file, None
         if file is not None:
             with contextlib.suppress(OSError):
                 file.close()
@@ -138,8 +145,8 @@ class _Load:
     """What this host does: percentages and rates are since the last call. What the system does not tell is None."""
 
     def __init__(self) -> None:
-        self._next = time.monotonic()
-        self._at = self._next
+        self._at = time.monotonic()
+        self._next = self._at + LOAD_SECONDS
         self._disk = _told(psutil.disk_io_counters)
         _told(psutil.cpu_percent)
 
@@ -173,4 +180,10 @@ def _told(ask: Callable[[], Any]) -> Any:
 def _plain(options: Options) -> dict[str, Any]:
     """Return the choices, for JSON."""
     values = {name: value for name, value in vars(options).items() if not name.startswith("_") and value is not None}
-    return {name: value if isinstance(value, int | float | bool) else str(value) for name, value in values.items()}
+    return {name: _plain_value(value) for name, value in values.items()}
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [*map(_plain_value, value)]
+    return value if isinstance(value, int | float | bool) else str(value)

@@ -116,8 +116,8 @@ def served(port: int | None) -> Iterator[tuple[Metrics, ...]]:
         server = make_server(HOST, port, make_wsgi_app(registry), WSGIServer, _Quiet)
     except OSError as error:
         raise WorkerError(
-            f"the port {port} of {HOST} cannot be had for --metrics: {error.strerror}. Name another one, or end the "
-            "program that has it."
+            f"--metrics {port}: {HOST} does not give this port: {error.strerror}. Name another one, or end the program "
+            "that has it."
         ) from error
     thread = threading.Thread(target=server.serve_forever, name="metrics", daemon=True)
     thread.start()

@@ -59,6 +59,8 @@ def test_whole_run(raw: Path, tmp_path: Path, workers: int) -> None:
         assert (size, size) == (each["tar_bytes"], each["file_bytes"])
     assert {"scan", "plan", "write"} == {*found[-1]["seconds"]}
     assert ("done", None) == (found[-1]["how"], found[-1]["error"])
+    assert found[0]["started"] <= found[0]["time"]
+    assert {found[0]["host"]} == {each["host"] for each in of_kind(found, "shard")}
     times = [each["time"] for each in found]
     assert times == sorted(times)
 
@@ -76,6 +78,7 @@ def test_run_that_is_stopped_and_continued(raw: Path, tmp_path: Path) -> None:
     run(raw, tmp_path)
     found = read(tmp_path / NAME)
     assert ["stopped", "done"] == [each["how"] for each in of_kind(found, "end")]
+    assert {None} == {each["error"] for each in of_kind(found, "end")}
     kept = [each["kept"] for each in of_kind(found, "planned")]
     assert kept[0] == 0 < kept[1]
     before = (tmp_path / NAME).read_bytes()
@@ -138,7 +141,7 @@ def test_load(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(events, "LOAD_SECONDS", 0.0)
     run(raw, tmp_path)
     loads = of_kind(read(tmp_path / NAME), "load")
-    assert len(loads) > 1
+    assert len(loads) > 2
     for each in loads:
         assert 0 <= each["cpu_percent"] <= 100
         assert each["memory_bytes"] > 0

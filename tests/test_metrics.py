@@ -130,7 +130,7 @@ def test_rates(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_port_in_use(tmp_path: Path, taken: int) -> None:
     """It is told before the source is looked at, and nothing is written."""
-    with pytest.raises(WorkerError, match=rf"the port {taken} of 127.0.0.1 cannot be had .*: Address already in use"):
+    with pytest.raises(WorkerError, match=rf"metrics {taken}: 127.0.0.1 .* port: Address already in use"):
         convert(options(tmp_path / "none", tmp_path / "out", metrics=taken))
     assert not (tmp_path / "out").exists()
 

@@ -107,13 +107,15 @@ def _run(options: AnyOptions, arguments: argparse.Namespace) -> int:
 
 def _refuse_no_terminal(arguments: argparse.Namespace) -> None:
     """Raise OptionsError if no image can be drawn, and MissingPackageError without the package that draws it."""
-    from parallel_sharder.cli.terminal_picture import refuse_without_package
+    from parallel_sharder.cli.terminal_picture import has_colours, refuse_without_package
 
     if arguments.json or sys.stdout is None or not sys.stdout.isatty():
         raise OptionsError(["--show draws in a terminal, and the output goes elsewhere; --extract writes the image"])
     refuse_without_package()
     if 0 in os.get_terminal_size(sys.stdout.fileno()):
         raise OptionsError(["--show needs the size of the terminal, which tells none; --extract writes the image"])
+    if not has_colours():
+        raise OptionsError(["--show needs a terminal with colours (TERM names another); --extract writes the image"])
 
 
 def _show(result: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from typing import TYPE_CHECKING
 
@@ -25,8 +26,16 @@ def refuse_without_package() -> None:
         )
 
 
+def has_colours() -> bool:
+    """Return whether the terminal has colours, as far as its name says."""
+    from rich.console import Console
+
+    return Console().color_system is not None
+
+
 def show(picture: Picture) -> None:
     """Draw the picture in the terminal, as large as fits, and what is to be said of it."""
+    logging.getLogger("textual_image").setLevel(logging.CRITICAL)  # it tells what the terminal does not answer
     from rich.console import Console
     from textual_image.renderable import Image
 
