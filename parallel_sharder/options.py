@@ -608,6 +608,8 @@ class InspectOptions:
         complaints.append(outside("--workers", self.workers, 0, WORKERS_LIMIT))
         others = {"--head": self.head, "--random": self.random, "--where": self.where, "--class": self.class_}
         given = [name for name, value in others.items() if value is not None]
+        empty = [name for name, value in (("--key", self.key), ("--class", self.class_)) if value == ""]
+        complaints += [f"{name} is empty" for name in empty]
         if self.key is not None and given:
             complaints.append(f"--key names one sample, and {' and '.join(given)} would choose others; leave one out")
         if self.head is not None and self.random is not None:

@@ -18,9 +18,11 @@ from parallel_sharder import (
     Options,
     OptionsError,
     SharderError,
+    VerifyOptions,
     convert,
     index_shards,
     inspect_shards,
+    verify_shards,
 )
 from parallel_sharder.inspection import command
 from parallel_sharder.inspection.reading import count_rows, find_key, nearest, samples_of
@@ -34,7 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     top = tmp_path_factory.mktemp("sets")
     made.kaggle(top / "raw")
     out = str(top / "shards")
-    convert(Options(root=str(top / "raw"), dest=out, workers=0, maxcount=20))
+    convert(Options(root=str(top / "raw"), dest=out, workers=0, maxcount=8))
     convert(Options(root=str(top / "raw"), dest=out, split="val", workers=0, maxcount=15, annotations="boxes"))
     return top / "shards"
 
@@ -140,7 +142,7 @@ def test_class_that_is_not_there(folder: Path, foreign: Path) -> None:
         inspected(folder, class_="n01440765")
     found = inspected(f"{foreign}/*.tar", class_="tench")
     assert () == found.samples
-    assert "No sample is so." in found.text()
+    assert "No sample matches." in found.text()
     assert keys(f"{foreign}/*.tar", class_="2", head=100) == keys(f"{foreign}/*.tar", where="cls == 2", head=100)
 
 
@@ -294,6 +296,8 @@ def test_only_headers_are_read(folder: Path, monkeypatch: pytest.MonkeyPatch) ->
         ({"head": 0}, "--head 0 is outside"),
         ({"random": -1}, "--random -1 is outside"),
         ({"where": "cls = 1"}, "=="),
+        ({"key": ""}, "--key is empty"),
+        ({"class_": ""}, "--class is empty"),
     ],
 )
 def test_wrong_options(folder: Path, choices: dict[str, Any], complaint: str) -> None:
@@ -350,3 +354,53 @@ def test_index_that_is_wrong(indexed: Path, tmp_path: Path, change: str) -> None
         found = inspected(tmp_path / "x", key=key)
         assert found.one is not None
         assert (key, str(first)) == (found.one.line.key, found.one.line.shard)
+
+
+@pytest.mark.parametrize("pattern", ["imagenet_train-{000001..000002}.tar", "imagenet_train-00000[12].tar"])
+def test_glob_of_a_part(folder: Path, pattern: str) -> None:
+    """A part of a set that a glob names is shown, and no more."""
+    found = inspected(folder / pattern, head=1000)
+    assert keys_of([folder / f"imagenet_train-00000{number}.tar" for number in (1, 2)]) == [
+        line.key for line in found.samples
+    ]
+    assert [(2, f"of the finished set {folder}/imagenet_train.json")] == [
+        (each.shards, each.state) for each in found.sets
+    ]
+    assert {*keys(folder / pattern, random=5)} <= {line.key for line in found.samples}
+    both = inspected(folder / "imagenet_*.tar", head=1000)
+    assert 2 == len(both.sets)
+    assert keys_of([*folder.glob("*.tar")]) == [line.key for line in both.samples]
+
+
+def test_names_without_files(folder: Path) -> None:
+    """A name that braces stand for and that has no file is told, here and by verify."""
+    what = str(folder / "imagenet_train-{000000..000009}.tar")
+    there = len([*folder.glob("imagenet_train-*.tar")])
+    for act in (inspected, lambda dest: verify_shards(VerifyOptions(dest=dest, workers=0))):
+        with pytest.raises(SharderError, match=f"{10 - there} names have no file, and no manifest lists one: .*0000"):
+            act(what)
+
+
+def test_class_without_a_table(folder: Path, tmp_path: Path) -> None:
+    """Its ID may begin the keys."""
+    shard = tmp_path / "a.tar"
+    shard.write_bytes((folder / "imagenet_train-000000.tar").read_bytes())
+    expected = [key for key in keys_of([shard]) if key.startswith("n01440764_")]
+    assert expected == keys(shard, class_="n01440764", head=100) != []
+
+
+def test_names_in_a_condition(folder: Path) -> None:
+    """A name that no sample has is told, with those that samples have."""
+    found = inspected(folder / "imagenet_train.json", where="width > 3")
+    assert ("no sample has width; among what samples have is annotation, cls, cname",) == found.notices
+    assert found.notices[0] in found.text()
+    assert () == inspected(folder / "imagenet_train.json", where="cls == -5").notices
+
+
+def test_files_beside_shards_are_counted(folder: Path, indexed: Path) -> None:
+    """There can be as many as shards."""
+    index_shards(IndexOptions(dest=str(indexed), readers=("dali",), workers=0))
+    shards = len([*folder.glob("*.tar")])
+    beside = inspected(indexed).sets[0].beside
+    assert f"{shards} *.idx" in beside
+    assert "imagenet_train.json" in beside

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from itertools import islice
+from typing import Any
 
 from parallel_sharder.engines import running
 from parallel_sharder.errors import DestinationError, OptionsError, SourceError, unwritable
@@ -31,7 +32,7 @@ from parallel_sharder.inspection.reading import (
 )
 from parallel_sharder.monitor.monitor import Monitor, guarded
 from parallel_sharder.options import InspectOptions
-from parallel_sharder.sources.shards.where import parse
+from parallel_sharder.sources.shards.where import names_in, parse
 from parallel_sharder.stores import store_of
 from parallel_sharder.text import counted, first_few
 
@@ -39,6 +40,9 @@ HEAD = 10
 """How many samples are shown, if the user does not say."""
 
 _CLASSES_SHOWN = 5
+_NAMES_SHOWN = 10
+_NAMES_LIMIT = 1000
+"""How many names of values are remembered: JSON can have any number."""
 
 Fits = Callable[[StoredSample], bool]
 
@@ -49,12 +53,15 @@ def inspect_shards(options: InspectOptions, monitor: Monitor | None = None) -> I
         sets = named_sets(os.fspath(options.what))
         if options.key is not None:
             return _one(sets, options.key, options, monitor)
-        fits = _condition(sets, options)
+        choice = _Choice(sets, options)
+        fits = choice.fits
         if options.random is not None:
             lines = _random(sets, options.random, options.seed, fits, monitor)
         else:
             lines = _head(sets, HEAD if options.head is None else options.head, fits, monitor)
-    return Inspected(tuple(each.overview() for each in sets), tuple(lines), is_chosen=fits is not None)
+    overviews = tuple(each.overview() for each in sets)
+    notices = () if lines else choice.notices()
+    return Inspected(overviews, tuple(lines), is_chosen=fits is not None, notices=notices)
 
 
 def _one(sets: Sequence[ShardsOfSet], key: str, options: InspectOptions, monitor: Monitor) -> Inspected:
@@ -108,19 +115,44 @@ def _extracted(key: str, contents: Sequence[Content], folder: str) -> tuple[str,
     return tuple(paths)
 
 
-def _condition(sets: Sequence[ShardsOfSet], options: InspectOptions) -> Fits | None:
-    """Return what chooses samples by --where and --class; None if all are shown."""
-    condition = None if options.where is None else parse(options.where)
-    wanted = None if options.class_ is None else _labels(sets, options.class_)
-    if condition is None and wanted is None:
-        return None
+class _Choice:
+    """What chooses samples by --where and --class, and what it has seen; without either, all are chosen."""
 
-    def fits(sample: StoredSample) -> bool:
+    def __init__(self, sets: Sequence[ShardsOfSet], options: InspectOptions) -> None:
+        self._condition = None if options.where is None else parse(options.where)
+        self._class = options.class_ or ""
+        self._labels = None if options.class_ is None else _labels(sets, options.class_)
+        self._seen: set[str] = set()
+
+    @property
+    def fits(self) -> Fits | None:
+        """The function that says of a sample whether it is chosen; None if all are."""
+        return None if self._condition is None and self._labels is None else self._fits
+
+    def notices(self) -> tuple[str, ...]:
+        """Return what to say if no sample was chosen: names of the condition that none has."""
+        names = () if self._condition is None else names_in(self._condition)
+        missing = [name for name in names if name not in self._seen]
+        if not missing:
+            return ()
+        there = first_few(sorted(self._seen), _NAMES_SHOWN)
+        have = f"; among what samples have is {there}" if there else ""
+        return (f"no sample has {' or '.join(missing)}{have}",)
+
+    def _fits(self, sample: StoredSample) -> bool:
         values = values_of(sample)
-        of_class = wanted is None or values.get("cls") in wanted or _names(values.get("cname"), options.class_ or "")
-        return of_class and (condition is None or condition.holds(values))
+        if len(self._seen) < _NAMES_LIMIT:
+            self._seen.update(values)
+        of_class = self._labels is None or self._is_of_class(sample, values)
+        return of_class and (self._condition is None or self._condition.holds(values))
 
-    return fits
+    def _is_of_class(self, sample: StoredSample, values: Mapping[str, Any]) -> bool:
+        """Return whether the label, the class's name, or the beginning of the key is the one that was asked for."""
+        if self._labels is not None and values.get("cls") in self._labels:
+            return True
+        if _names(values.get("cname"), self._class):
+            return True
+        return sample.key.rpartition("/")[2].partition("_")[0] == self._class
 
 
 def _names(words: object, name: str) -> bool:

@@ -70,12 +70,16 @@ class SampleDetail:
 
 @dataclass(frozen=True)
 class Inspected:
-    """What was found. `is_chosen` says whether the samples were chosen by a condition or a class."""
+    """What was found. `is_chosen` says whether the samples were chosen by a condition or a class.
+
+    `notices` are sentences that explain why none was.
+    """
 
     sets: tuple[SetOverview, ...]
     samples: tuple[SampleLine, ...]
     one: SampleDetail | None = None
     is_chosen: bool = False
+    notices: tuple[str, ...] = ()
     exit_code = 0
 
     def text(self) -> str:
@@ -88,7 +92,11 @@ class Inspected:
         """Return the facts for machines; a sample's JSON is parsed, and other text members are text."""
         if self.one is not None:
             return {**_line(self.one.line), "content": self.one.texts(), "written": list(self.one.written)}
-        return {"sets": [*map(dataclasses.asdict, self.sets)], "samples": [*map(_line, self.samples)]}
+        return {
+            "sets": [*map(dataclasses.asdict, self.sets)],
+            "samples": [*map(_line, self.samples)],
+            "notices": [*self.notices],
+        }
 
 
 def _line(line: SampleLine) -> dict[str, Any]:

@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import functools
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from parallel_sharder.catalog.manifest import ListedClass, Manifest
 from parallel_sharder.catalog.sets import FoundSet, State, sets_in
 from parallel_sharder.errors import DestinationError, ManifestError
-from parallel_sharder.globs import has_shard_ending
+from parallel_sharder.globs import expanded, has_shard_ending, is_glob
 from parallel_sharder.inspection.inspected import SetOverview
 from parallel_sharder.pattern import shard_name
 from parallel_sharder.setfiles import SetFiles
@@ -75,10 +76,24 @@ def named_sets(what: str) -> list[ShardsOfSet]:
     Raises DestinationError if it names no shard.
     """
     named = named_by(what)
-    sets = [_ours(path) for path in named.manifests] + [_foreign(each) for each in named.foreign]
+    if named.manifests and is_glob(what) and not store_of(what).exists(what):
+        sets = _parts(what)
+    else:
+        sets = [_ours(path) for path in named.manifests] + [_foreign(each) for each in named.foreign]
     if not any(each.paths for each in sets):
         raise DestinationError(f"{what} has no shard yet: its set is not finished, and none is there.")
     return sets
+
+
+def _parts(what: str) -> list[ShardsOfSet]:
+    """Return the shards that a glob names of sets of ours, a part for each set."""
+    parts: dict[tuple[str, str], list[str]] = {}
+    for path in expanded(what):
+        folder, name = os.path.split(path)
+        shard = shard_name(name)
+        if has_shard_ending(name):
+            parts.setdefault((folder, shard.prefix if shard else name), []).append(path)
+    return [_foreign(ForeignSet(what, tuple(paths))) for paths in parts.values()]
 
 
 def _ours(path: str) -> ShardsOfSet:
@@ -140,8 +155,12 @@ def _braces(paths: Sequence[str]) -> str:
 
 
 def _beside(paths: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of files in the shards' folder that are no shards, hidden ones left out."""
+    """Return the names of other files in the shards' folder, hidden ones left out; those beside shards are counted."""
     folder = os.path.dirname(paths[0]) if paths else ""
     store = store_of(folder)
-    names = sorted(store.names(folder or "."))
-    return tuple(name for name in names if not name.startswith(".") and not has_shard_ending(name))
+    names = [name for name in sorted(store.names(folder or ".")) if not name.startswith(".")]
+    shards = {name.partition(".")[0] for name in names if has_shard_ending(name)}
+    others = [name for name in names if not has_shard_ending(name)]
+    of_shards = Counter(name.partition(".")[2] for name in others if name.partition(".")[0] in shards)
+    rest = [name for name in others if name.partition(".")[0] not in shards]
+    return (*rest, *(f"{count:,} *.{ending}" for ending, count in sorted(of_shards.items())))

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from parallel_sharder.report.lines import Row, table, text_of
+from parallel_sharder.report.lines import Row, notice_lines, table, text_of
 from parallel_sharder.text import counted, first_few, printable, size
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ _CUT = ("class", "members", "key")
 _SHORTEST = {"class": 8, "members": 16, "key": 12}
 _NO_LIMIT = 10_000
 _KB = 1000
+_GAP = 2
 _BESIDE_SHOWN = 8
 _TEXT_SHOWN = 2_000
 
@@ -33,6 +34,7 @@ def inspected_text(inspected: Inspected) -> str:
         return _detail_text(inspected.one)
     parts = [text_of(table(_overview_rows(each))) for each in inspected.sets]
     parts.append(_samples_text(inspected.samples, is_chosen=inspected.is_chosen))
+    parts += [text_of(notice_lines(inspected.notices))] if inspected.notices else []
     return "\n\n".join(parts)
 
 
@@ -57,14 +59,29 @@ def _overview_rows(each: SetOverview) -> list[Row]:
 def _samples_text(lines: Sequence[SampleLine], *, is_chosen: bool) -> str:
     """Return a table of the samples, one a line, as wide as the terminal."""
     if not lines:
-        return "No sample is so." if is_chosen else "There is no sample."
-    rows = [_HEAD, *map(_cells, lines)]
-    columns = [column for column in zip(*rows, strict=True) if {*column[1:]} != {"-"}]
-    return "\n".join(_aligned(columns, _width()))
+        return "No sample matches." if is_chosen else "There is no sample."
+    width = _width()
+    columns = _columns(lines, with_sizes=True)
+    if _total(columns) > width:  # the sizes are the first to go; --key and --json have them
+        columns = _columns(lines, with_sizes=False)
+    return "\n".join(_aligned(columns, width))
 
 
-def _cells(line: SampleLine) -> tuple[str, ...]:
-    members = "  ".join(f"{field} {f'{count} B' if count < _KB else size(count)}" for field, count in line.members)
+def _columns(lines: Sequence[SampleLine], *, with_sizes: bool) -> list[tuple[str, ...]]:
+    """Return the columns of which something is known."""
+    rows = [_HEAD, *(_cells(line, with_sizes=with_sizes) for line in lines)]
+    return [column for column in zip(*rows, strict=True) if {*column[1:]} != {"-"}]
+
+
+def _total(columns: Sequence[tuple[str, ...]]) -> int:
+    """Return how wide a table of these columns is."""
+    return sum(max(map(len, column)) for column in columns) + _GAP * (len(columns) - 1)
+
+
+def _cells(line: SampleLine, *, with_sizes: bool) -> tuple[str, ...]:
+    sizes = (f" {f'{count} B' if count < _KB else size(count)}" if with_sizes else "" for _, count in line.members)
+    gap = "  " if with_sizes else " "
+    members = gap.join(f"{field}{its}" for (field, _), its in zip(line.members, sizes, strict=True))
     cells = (
         line.key,
         members,
@@ -87,7 +104,7 @@ def _aligned(columns: Sequence[tuple[str, ...]], width: int) -> list[str]:
     widths = [max(map(len, column)) for column in columns]
     names = [column[0] for column in columns]
     for name in _CUT:
-        too_wide = sum(widths) + 2 * (len(widths) - 1) - width
+        too_wide = sum(widths) + _GAP * (len(widths) - 1) - width
         if too_wide > 0 and name in names:
             number = names.index(name)
             widths[number] = min(widths[number], max(_SHORTEST[name], widths[number] - too_wide))

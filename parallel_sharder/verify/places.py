@@ -21,7 +21,9 @@ from parallel_sharder.globs import expanded, glob_of, has_shard_ending, is_glob
 from parallel_sharder.pattern import COMPRESSIONS, ShardPattern, is_pattern, shard_name
 from parallel_sharder.stores import store_of
 from parallel_sharder.stores.packing import COMPRESSIONS as PROGRAMS
+from parallel_sharder.text import counted, first_few
 
+_SHOWN = 5
 _KINDS = ", ".join(f"*{ending}" for ending in COMPRESSIONS)
 
 _UNREAD = tuple(ending for ending in (f".tar{packed}" for packed, _ in PROGRAMS.values()) if ending not in COMPRESSIONS)
@@ -127,9 +129,15 @@ def _of_glob(dest: str) -> Named:
         indexes += _indexes(found, names)
         of_ours = {name for each in ours for name in _names_of(each)}
         others += [os.path.join(folder, name) for name in names if name not in of_ours]
-    if manifests:
-        return Named(manifests, notices=[_not_verified(each) for each in _foreign_sets(others)])
-    return Named(foreign=[ForeignSet(dest, tuple(paths), tuple(indexes))])
+    if not manifests:
+        return Named(foreign=[ForeignSet(dest, tuple(paths), tuple(indexes))])
+    missing = [path for path in others if not store_of(path).exists(path)]
+    if missing:
+        raise DestinationError(
+            f"{dest}: {counted(len(missing), 'name has no file', 'names have no file')}, and no manifest lists one: "
+            f"{first_few(missing, _SHOWN)}. Name what is there, or copy what is missing."
+        )
+    return Named(manifests, notices=[_not_verified(each) for each in _foreign_sets(others)])
 
 
 def _of_folder(dest: str) -> Named:
