@@ -434,6 +434,6 @@ def start_run(words: list[str], out: Path, workers: int, more: str) -> subproces
 
 def content_digests(folder: Path) -> dict[str, str]:
     """Name to SHA-256 of every file under a final name, in folders within too."""
-    passing = (".journal", ".partial", ".lock")
+    passing = (".journal", ".partial", ".lock", ".run.jsonl")
     files = [path for path in folder.rglob("*") if path.is_file() and not path.name.endswith(passing)]
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
