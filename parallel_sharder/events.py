@@ -34,6 +34,7 @@ from parallel_sharder.run import Run
 from parallel_sharder.stores.lines import LineAppender
 
 FORMAT = 1
+_BEGIN = b'{"event":'
 LOAD_SECONDS = 5.0
 """How often the load is noted: it takes 0.3 ms. A run of ten hours has 7,200 lines of 200 bytes."""
 
@@ -71,7 +72,7 @@ class Events:
         """As Witness says: the file is opened, and has what is known by then."""
         options, writers = self._run.options, self._run.writers
         try:
-            self._file = LineAppender(self._path, anew=options.overwrite)
+            self._file = LineAppender(self._path, _BEGIN, anew=options.overwrite)
         except OSError as error:
             self._give_up(error)
             return

@@ -10,6 +10,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterator
+from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
@@ -113,7 +114,7 @@ def served(port: int | None) -> Iterator[tuple[Metrics, ...]]:
     registry = CollectorRegistry()
     metrics = Metrics(registry)
     try:
-        server = make_server(HOST, port, make_wsgi_app(registry), WSGIServer, _Quiet)
+        server = make_server(HOST, port, make_wsgi_app(registry), _Server, _Quiet)
     except OSError as error:
         raise WorkerError(
             f"--metrics {port}: {HOST} does not give this port: {error.strerror}. Name another one, or end the program "
@@ -129,8 +130,17 @@ def served(port: int | None) -> Iterator[tuple[Metrics, ...]]:
         server.server_close()
 
 
+class _Server(ThreadingMixIn, WSGIServer):
+    """Answers each question in a thread, so that nobody who asks nothing keeps others, or the run's end, waiting."""
+
+    daemon_threads = True
+    block_on_close = False
+
+
 class _Quiet(WSGIRequestHandler):
-    """Answers without a line on the terminal for each question."""
+    """Answers without a line on the terminal for each question, and does not wait long for one."""
+
+    timeout = 5
 
     def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 - the name is the library's
         """Do nothing."""

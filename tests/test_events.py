@@ -205,7 +205,7 @@ def test_what_cannot_be_written_stops_nothing(
 def test_line_that_was_cut(raw: Path, tmp_path: Path) -> None:
     """A line that a killed run has begun is ended, so that the next run's first one is whole."""
     (tmp_path / NAME).write_bytes(b'{"event": "run"}\n{"event": "sha')
-    appender = lines.LineAppender(str(tmp_path / NAME))
+    appender = lines.LineAppender(str(tmp_path / NAME), b"{")
     appender.append(b'{"event": "run"}')
     appender.close()
     assert b'{"event": "run"}\n{"event": "sha\n{"event": "run"}\n' == (tmp_path / NAME).read_bytes()
@@ -219,3 +219,13 @@ def test_nodes(raw: Path, tmp_path: Path) -> None:
     assert ["0/2", "1/2"] == [of_kind(each, "run")[0]["node"] for each in found]
     assert {0, 1, 2} == {each["shard"] for some in found for each in of_kind(some, "shard")}
     assert not (tmp_path / NAME).exists()
+
+
+def test_file_of_somebody_else(raw: Path, tmp_path: Path) -> None:
+    """It is neither appended to nor, with --overwrite, cut."""
+    run(raw, tmp_path)
+    (tmp_path / NAME).write_bytes(b"mine\n")
+    recording = Recording()
+    run(raw, tmp_path, recording, overwrite=True)
+    assert b"mine\n" == (tmp_path / NAME).read_bytes()
+    assert any("something else has that name" in text for text in recording.notices)

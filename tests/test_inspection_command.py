@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import os
 import shutil
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -335,7 +337,7 @@ def test_key_by_index(folder: Path, indexed: Path, monkeypatch: pytest.MonkeyPat
         assert os.path.basename(found["shard"]) == os.path.basename(expected["shard"])
 
 
-@pytest.mark.parametrize("change", ["swapped", "garbage", "none", "other shards"])
+@pytest.mark.parametrize("change", ["swapped", "garbage", "none", "other shards", "later", "infinite", "being written"])
 def test_index_that_is_wrong(indexed: Path, tmp_path: Path, change: str) -> None:
     """An index that is not of these shards leads to a search, and to the right sample."""
     shutil.copytree(indexed, tmp_path / "x")
@@ -348,6 +350,13 @@ def test_index_that_is_wrong(indexed: Path, tmp_path: Path, change: str) -> None
         (tmp_path / "x" / ".nv-meta" / "index.sqlite").write_bytes(b"no database" * 100)
     elif change == "none":
         (tmp_path / "x" / ".nv-meta" / ".info.json").unlink()
+    elif change in ("later", "infinite"):
+        offset = "byte_offset + 1024" if change == "later" else "9e999"
+        with contextlib.closing(sqlite3.connect(tmp_path / "x" / ".nv-meta" / "index.sqlite")) as database:
+            database.execute(f"UPDATE samples SET byte_offset = {offset}")
+            database.commit()
+    elif change == "being written":
+        (tmp_path / "x" / ".nv-meta" / "index.sqlite-wal").touch()
     else:
         (tmp_path / "x" / ".nv-meta" / ".info.json").write_text('{"shard_counts": {"elsewhere.tar": 3}}')
     for key in keys_of([first])[:3]:
@@ -404,3 +413,43 @@ def test_files_beside_shards_are_counted(folder: Path, indexed: Path) -> None:
     beside = inspected(indexed).sets[0].beside
     assert f"{shards} *.idx" in beside
     assert "imagenet_train.json" in beside
+
+
+def test_index_in_another_mode(indexed: Path, tmp_path: Path) -> None:
+    """Of a database that SQLite would write files beside, none is written."""
+    shutil.copytree(indexed, tmp_path / "x")
+    meta = tmp_path / "x" / ".nv-meta"
+    with contextlib.closing(sqlite3.connect(meta / "index.sqlite")) as database:
+        database.execute("PRAGMA journal_mode = WAL")
+    before = sorted(os.listdir(meta))
+    key = keys_of([*indexed.glob("*.tar")])[5]
+    assert inspected(tmp_path / "x", key=key).one is not None
+    assert before == sorted(os.listdir(meta))
+
+
+@pytest.mark.parametrize(
+    ("members", "complaint"),
+    [
+        ([(f"k.{'a' * 120}\0b.txt", b"x")], "has a zero byte"),
+        ([("k.txt", b"x"), ("k.txt", b"y")], "has the field txt 2 times"),
+    ],
+)
+def test_extract_of_what_no_files_can_hold(tmp_path: Path, members: list[tuple[str, bytes]], complaint: str) -> None:
+    """It is told, and nothing is written."""
+    write_shard(tmp_path / "a.tar", members, "pax", 0.5)
+    with pytest.raises(SharderError, match=complaint):
+        inspected(tmp_path / "a.tar", key="k", extract=tmp_path / "to")
+    assert not (tmp_path / "to").exists()
+
+
+def test_label_that_is_a_list(tmp_path: Path) -> None:
+    """It is of no class."""
+    write_shard(tmp_path / "a.tar", [("k.json", b'{"cls": [1, 2]}'), ("l.json", b'{"cls": 1}')])
+    assert ["l"] == keys(tmp_path / "a.tar", class_="1")
+
+
+def test_shard_that_unpacks_to_zeros(tmp_path: Path) -> None:
+    """A small file that zstd unpacks to much is refused, and takes neither long nor much memory."""
+    (tmp_path / "a.tar.zst").write_bytes(made.PACKED["zst"](bytes(300_000_000)))
+    with pytest.raises(SharderError, match="zeros follow|hole"):
+        inspected(tmp_path / "a.tar.zst")

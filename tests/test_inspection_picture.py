@@ -104,6 +104,7 @@ def test_without_boxes() -> None:
         {"boxes": 3},
         {"boxes": [["a", 1, 2, 3], [1, 2]], "names": "x"},
         {"annotation": "x"},
+        {"width": 10**400, "height": 3, "boxes": [[10**400, 1, 2, 3]]},
         {"annotation": {"object": [None, {"bndbox": None}, {"bndbox": {"xmin": 1}}], "size": {"width": 0}}},
     ]
     for values in others:
@@ -165,3 +166,12 @@ def test_without_a_terminal(tmp_path: Path) -> None:
     process = subprocess.run(command, capture_output=True, text=True)
     assert (2, "") == (process.returncode, process.stdout)
     assert "--show draws in a terminal, and the output goes elsewhere" in process.stderr
+
+
+def test_orientation_that_is_none() -> None:
+    """It is told as an image that cannot be decoded."""
+    data = io.BytesIO()
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x02\0\x03\0\0\0up\0\0\0\0\0\0"
+    Image.new("RGB", (30, 20)).save(data, "JPEG", exif=exif)
+    with pytest.raises(SourceError, match="cannot be decoded"):
+        picture(data.getvalue(), {}, "a.tar:k")

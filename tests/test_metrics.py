@@ -149,3 +149,19 @@ def test_without_the_package(tmp_path: Path, port: int, monkeypatch: pytest.Monk
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
     with pytest.raises(MissingPackageError, match=r"pip install 'parallel_sharder\[metrics\]'"):
         convert(options(tmp_path, tmp_path, metrics=port))
+
+
+def test_client_that_asks_nothing(tmp_path: Path, port: int) -> None:
+    """It keeps nobody waiting, neither others that ask nor the run's end."""
+    made.classic_train(tmp_path / "raw", images=20)
+    idle: list[socket.socket] = []
+
+    class Connecting(Asking):
+        def scanning(self, *_: Any, **__: Any) -> None:
+            if not idle:
+                idle.append(socket.create_connection((metrics.HOST, self.port)))
+
+    asking = Connecting(port)
+    convert(options(tmp_path / "raw", tmp_path / "out", metrics=port), asking)
+    assert asking.written
+    idle[0].close()

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,25 @@ def test_other_splits_take_no_room(sources: Path, tmp_path: Path, split: str, en
             assert before.needed_bytes < 2 * listed
         convert(options)
         assert plain == shards(out)
+
+
+def test_holes_where_annotations_were_unpacked(sources: Path, tmp_path: Path) -> None:
+    """A copy that a run with other annotations has left has those of the tar too, for a run that reads them there."""
+    root = made.kaggle_tar(tmp_path / "root", sources / "kaggle")
+    xmls = tmp_path / "xmls.tar.gz"
+    with tarfile.open(xmls, "w:gz") as archive:
+        archive.add(sources / "kaggle" / "ILSVRC" / "Annotations" / "CLS-LOC" / "train", "train")
+
+    class Stopping(Recording):
+        def planned(self, *_: Any) -> None:
+            raise KeyboardInterrupt
+
+    stage = tmp_path / "stage"
+    with pytest.raises(KeyboardInterrupt):
+        out = str(tmp_path / "one")
+        convert(Options(root=str(root), dest=out, stage=stage, xml_root=xmls, workers=0), Stopping())
+    assert [*stage.glob("*.copy")]
+    assert converted(sources / "kaggle", tmp_path / "plain") == converted(root, tmp_path / "two", stage=stage)
 
 
 @pytest.mark.parametrize("when", ["at once", "later", "never"])
@@ -226,7 +246,7 @@ def test_compressed_archives(sources: Path, tmp_path: Path, ending: str) -> None
     (root / f"{plain.name}.{ending}").write_bytes(made.PACKED[ending](plain.read_bytes()))
     plain.unlink()
     assert converted(sources / "archives", tmp_path / "plain") == converted(root, tmp_path / "packed")
-    beside = [".imagenet_train.index", ".imagenet_train.journal", "imagenet_train.json"]
+    beside = [".imagenet_train.index", ".imagenet_train.journal", ".imagenet_train.run.jsonl", "imagenet_train.json"]
     assert beside == [name for name in staged_names(tmp_path / "packed") if not name.endswith(".tar")]
 
 

@@ -17,13 +17,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 _FOLDER = ".nv-meta"
+_QUERY = "SELECT tar_file_id, byte_offset, byte_size FROM samples WHERE sample_key = ?"
 
 
 class Place(NamedTuple):
-    """The path of a shard, and the offset of a sample's first header in it."""
+    """The path of a shard, the offset of a sample's first header in it, and how many bytes the sample has."""
 
     path: str
     offset: int
+    length: int
 
 
 def place_of(key: str, paths: Collection[str]) -> Place | None:
@@ -37,14 +39,15 @@ def place_of(key: str, paths: Collection[str]) -> Place | None:
 
 def _in_folder(folder: str, key: str) -> Place | None:
     database = os.path.join(folder, _FOLDER, "index.sqlite")
-    if not os.path.isfile(database):
+    if not os.path.isfile(database) or os.path.exists(f"{database}-wal"):  # somebody writes it
         return None
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, IndexError, sqlite3.Error):
-        address = f"{Path(database).absolute().as_uri()}?mode=ro"
+    with contextlib.suppress(
+        OSError, ValueError, KeyError, TypeError, IndexError, OverflowError, RecursionError, sqlite3.Error
+    ):
+        address = f"{Path(database).absolute().as_uri()}?mode=ro&immutable=1"  # else SQLite may write files beside it
         with closing(sqlite3.connect(address, uri=True)) as connection:
-            rows = connection.execute("SELECT tar_file_id, byte_offset FROM samples WHERE sample_key = ?", (key,))
-            number, offset = rows.fetchone()
+            number, offset, length = connection.execute(_QUERY, (key,)).fetchone()
         with open(os.path.join(folder, _FOLDER, ".info.json"), "rb") as file:
             names = [*json.load(file)["shard_counts"]]
-        return Place(os.path.join(folder, names[number]), int(offset))
+        return Place(os.path.join(folder, names[number]), int(offset), int(length))
     return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
@@ -102,6 +103,14 @@ def _extracted(key: str, contents: Sequence[Content], folder: str) -> tuple[str,
     Raises DestinationError if one exists already, or cannot be written.
     """
     store = store_of(folder)
+    odd = next((each.field for each in contents if "\0" in each.field), None)
+    if odd is not None:
+        raise DestinationError(f"the field {odd} of the sample {key} has a zero byte, which no file's name can have.")
+    field, count = Counter(each.field for each in contents).most_common(1)[0]
+    if count > 1:
+        raise DestinationError(
+            f"the sample {key} has the field {field} {count} times, and one file cannot hold all. Take them out by tar."
+        )
     paths = [os.path.join(folder, f"{key.rpartition('/')[2]}.{each.field}") for each in contents]
     taken = next(filter(store.exists, paths), None)
     if taken is not None:
@@ -148,7 +157,8 @@ class _Choice:
 
     def _is_of_class(self, sample: StoredSample, values: Mapping[str, Any]) -> bool:
         """Return whether the label, the class's name, or the beginning of the key is the one that was asked for."""
-        if self._labels is not None and values.get("cls") in self._labels:
+        label = values.get("cls")
+        if self._labels is not None and isinstance(label, int | str) and label in self._labels:
             return True
         if _names(values.get("cname"), self._class):
             return True

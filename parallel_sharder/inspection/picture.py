@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#d55e00", "#cc79a7")
 """Of boxes, one after the other. Who sees colours differently can tell them apart. Source: Okabe and Ito, 2008."""
 
+_ORIENTATION = 0x0112
+"""The number of the tag in EXIF. Source: CIPA DC-008, 4.6.4."""
+
 _LINE_SHARE = 80
 """The larger side of the picture is so many times as long as a line is thick."""
 
@@ -51,9 +54,9 @@ def picture(data: bytes, values: Mapping[str, Any], where: str) -> Picture:
         raw = pillow.Image.open(io.BytesIO(data))
         raw.load()
         shown = pillow.ImageOps.exif_transpose(raw)
+        orientation = int(raw.getexif().get(_ORIENTATION, 1))
     except Exception as error:  # damaged images raise errors of many kinds
         raise SourceError(f"{where}: the image cannot be decoded: {error}. It cannot be shown.") from error
-    is_turned = _orientation(raw) > 1
     annotated = _annotated_size(values)
     # Of a square, or without a size, boxes are taken as those of what is displayed.
     is_of_raw = annotated is not None and shown.size != raw.size and _alike(annotated, raw.size, shown.size)
@@ -61,17 +64,9 @@ def picture(data: bytes, values: Mapping[str, Any], where: str) -> Picture:
     canvas = (raw if is_of_raw else shown).convert("RGB")
     _draw(pillow, canvas, boxes)
     if is_of_raw:
-        canvas.getexif()[_ORIENTATION] = _orientation(raw)
+        canvas.getexif()[_ORIENTATION] = orientation
         canvas = pillow.ImageOps.exif_transpose(canvas)
-    return Picture(canvas, boxes, is_turned)
-
-
-_ORIENTATION = 0x0112
-"""The number of the tag in EXIF. Source: CIPA DC-008, 4.6.4."""
-
-
-def _orientation(image: Image) -> int:
-    return int(image.getexif().get(_ORIENTATION, 1))
+    return Picture(canvas, boxes, orientation > 1)
 
 
 def _alike(size: tuple[float, float], one: tuple[int, int], other: tuple[int, int]) -> bool:
@@ -84,7 +79,7 @@ def _annotated_size(values: Mapping[str, Any]) -> tuple[float, float] | None:
     """Return the width and height that the annotation has; None if it has none."""
     annotation = values.get("annotation")
     size = annotation.get("size") if isinstance(annotation, dict) else values
-    with suppress(KeyError, TypeError, ValueError):
+    with suppress(KeyError, TypeError, ValueError, OverflowError):
         width, height = float(size["width"]), float(size["height"])  # type: ignore[index]
         return (width, height) if width > 0 and height > 0 else None
     return None
@@ -94,7 +89,7 @@ def _boxes(values: Mapping[str, Any], size: tuple[float, float]) -> Iterator[Box
     """Yield the boxes of both forms of ImageNet's JSON; what is no box is passed over."""
     width, height = size
     for corners, name in (*_of_boxes(values), *_of_objects(values)):
-        with suppress(TypeError, ValueError):
+        with suppress(TypeError, ValueError, OverflowError):
             left, top, right, bottom = map(float, corners)
             yield Box(left / width, top / height, right / width, bottom / height, str(name))
 

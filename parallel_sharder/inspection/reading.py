@@ -17,6 +17,7 @@ from parallel_sharder.staging.copy import reading
 from parallel_sharder.staging.through import through
 from parallel_sharder.stores.packing import packing_of
 from parallel_sharder.stores.regular import open_regular
+from parallel_sharder.tar.fields import BLOCK_BYTES
 from parallel_sharder.tar.headers import reader_ahead, tar_entries
 from parallel_sharder.tar.member_header import Read
 from parallel_sharder.tar.names import key_and_field
@@ -61,8 +62,11 @@ def samples_of(path: str) -> Generator[StoredSample]:
 
 
 @contextlib.contextmanager
-def sample_at(path: str, offset: int, key: str) -> Iterator[StoredSample | None]:
-    """Yield the sample whose first header is at `offset` of the plain shard at `path`; None if it has another key."""
+def sample_at(path: str, offset: int, length: int, key: str) -> Iterator[StoredSample | None]:
+    """Yield the sample of `length` bytes whose first header is at `offset` of the plain shard at `path`.
+
+    Yield None if there is another one, or none.
+    """
     with contextlib.ExitStack() as exits:
         sample = None
         with contextlib.suppress(OSError, SourceError):  # an old index leads anywhere
@@ -70,7 +74,14 @@ def sample_at(path: str, offset: int, key: str) -> Iterator[StoredSample | None]
             size = os.fstat(file.fileno()).st_size
             found = _samples(path, reader_ahead(file.fileno()), size, offset, is_forward=False)
             sample = next(exits.enter_context(closing(found)), None)
-        yield sample if sample is not None and sample.key == key else None
+        is_it = sample is not None and sample.key == key and _length(sample) == length
+        yield sample if is_it else None
+
+
+def _length(sample: StoredSample) -> int:
+    """Return how many bytes of its shard a sample has, from its first header to the end of its last member's block."""
+    end = max(member.offset + member.size for member in sample.members)
+    return end + -end % BLOCK_BYTES - sample.offset
 
 
 def _samples(path: str, read: Read, end: int | None, begin: int = 0, *, is_forward: bool) -> Generator[StoredSample]:

@@ -30,7 +30,9 @@ from parallel_sharder.stores.regular import open_regular
 from parallel_sharder.tar.headers import reader
 from parallel_sharder.tar.member_header import Read, refusal
 
-_ZSTD_BYTES = 1 << 17
+_ZSTD_BYTES = 1 << 13
+"""How much of a file is handed to zstd at a time. It unpacks all of that at once, up to 32,000 times as much."""
+
 _STEP_BYTES = 1 << 17
 """How much is decompressed at a time. Of a damaged archive, the offset that is told is as exact as that."""
 
@@ -289,7 +291,7 @@ class _Zstandard:
 
         self._raw, self._decompressor = raw, zstandard.ZstdDecompressor(max_window_size=1 << 31)
         self._frame: Any = None
-        self._packed, self._plain = b"", b""
+        self._packed, self._plain = b"", memoryview(b"")
 
     def read(self, size: int) -> bytes:
         """Return at most `size` bytes, none at the end. Raises EOFError if the file ends within a frame."""
@@ -300,10 +302,10 @@ class _Zstandard:
             if not packed:
                 return b""
             self._frame = self._frame or self._decompressor.decompressobj()
-            self._plain, self._packed = self._frame.decompress(packed), b""
+            self._plain, self._packed = memoryview(self._frame.decompress(packed)), b""
             if self._frame.eof:
                 self._frame, self._packed = None, self._frame.unused_data
-        data, self._plain = self._plain[:size], self._plain[size:]
+        data, self._plain = bytes(self._plain[:size]), self._plain[size:]
         return data
 
     def close(self) -> None:

@@ -26,17 +26,20 @@ class Opening:
 
     def __init__(self) -> None:
         self._descriptor = _NONE
-        self._is_over = threading.Lock()
-        self._is_over.acquire()
+        self._is_over = threading.Event()
 
     def end(self, descriptor: int = _NONE) -> None:
-        """Hand over the descriptor; without one, the file could not be opened. It is called once, by the thread."""
+        """Hand over the descriptor; without one, the file could not be opened."""
         self._descriptor = descriptor
-        self._is_over.release()
+        self._is_over.set()
+
+    def abandon(self) -> None:
+        """Let nobody wait any more, if nothing was handed over."""
+        self._is_over.set()
 
     def descriptor(self) -> int:
         """Wait for the thread, and return the descriptor, which is the caller's from now on; -1 if there is none."""
-        self._is_over.acquire()
+        self._is_over.wait()
         return self._descriptor
 
 

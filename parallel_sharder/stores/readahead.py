@@ -11,6 +11,7 @@ Which of these is done is decided for STRETCH samples, by the time that the anno
 
 from __future__ import annotations
 
+import contextlib
 import resource
 import threading
 from collections import deque
@@ -26,6 +27,10 @@ THREADS = 8
 
 SAMPLES_AHEAD = 32
 """How far announcements are ahead, when the worker looks. With 64 or 128 nothing is faster, and more memory is used."""
+
+MOST_OPEN = 128
+"""How many files a chunk keeps open ahead, and at most a quarter of those that the process may have, which on macOS are
+256. Further ones are announced and closed."""
 
 CHECK_EVERY = 16
 """How many samples there are between two looks."""
@@ -50,10 +55,12 @@ class ReadAhead:
         self._end = 0  # of the stretch: the first sample after it
         self._last = 0  # the last sample that was handed on
         self._hand_on: Callable[[int, Sequence[Blob]], None] | None = None
-        self._handed: SimpleQueue[tuple[Blob, Opening] | None] = SimpleQueue()
+        self._handed: SimpleQueue[tuple[Blob, Opening | None] | None] = SimpleQueue()
         self._openings: deque[tuple[int, Key, Opening]] = deque()
         self._threads: list[threading.Thread] = []
         self._ended = False
+        soft_limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        self._most_open = min(MOST_OPEN, soft_limit // 4) if soft_limit > 0 else MOST_OPEN
 
     def __enter__(self) -> ReadAhead:
         return self
@@ -64,6 +71,8 @@ class ReadAhead:
             self._handed.put(None)
         for thread in self._threads:
             thread.join()
+        for entry in self._openings:
+            entry[-1].abandon()
         self._drop_before(None)
 
     def look(self, position: int, blobs: Sequence[Blob]) -> None:
@@ -97,9 +106,12 @@ class ReadAhead:
     def _put(self, number: int, blobs: Sequence[Blob]) -> None:
         """Have a thread open these files, of the sample at `number`, for the worker."""
         for blob in blobs:
-            opening = Opening()
-            if registered.setdefault(blob.opens, opening) is opening:  # rows of a table may share a file
-                self._openings.append((number, blob.opens, opening))
+            if len(self._openings) >= self._most_open:
+                self._handed.put((blob, None))
+                continue
+            key, opening = blob.opens, Opening()
+            self._openings.append((number, key, opening))  # first, so that the end knows of all that is registered
+            if registered.setdefault(key, opening) is opening:  # rows of a table may share a file
                 self._handed.put((blob, opening))
 
     def _drop_before(self, position: int | None) -> None:
@@ -122,13 +134,11 @@ class ReadAhead:
     def _open_handed(self) -> None:
         while (handed := self._handed.get()) is not None:
             blob, opening = handed
-            if self._ended:
-                opening.end()
-                continue
-            try:
-                blob.announce(opening)
-            except Exception:  # reading raises it again
-                opening.end()
+            if not self._ended:
+                with contextlib.suppress(Exception):  # reading raises it again
+                    blob.announce(opening)
+            if opening is not None:
+                opening.abandon()
 
 
 def _announce(_: int, blobs: Sequence[Blob]) -> None:

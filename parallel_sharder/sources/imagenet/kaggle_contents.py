@@ -84,11 +84,11 @@ def list_tar(
                 continue
             name = "/" * member.name.startswith("/") + "/".join(parts) + "/" * bool(member.kind)
             kind = tree.kind_of(name)
+            if kind is not None and take is not None:  # unpacked annotations too: a copy serves runs without a spool
+                take(member.data, member.size)
             is_unpacked = kind is NameKind.ANNOTATION and spool is not None
             place = unpacked.append(read(member.data, member.size)) if is_unpacked else member.data
             tree.add(kind, name, member.size, (place,))
-            if kind is not None and not is_unpacked and take is not None:
-                take(member.data, member.size)
     return tree.contents(spool or path)
 
 
