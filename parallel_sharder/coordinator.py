@@ -55,7 +55,7 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
     `if __name__ == "__main__":`.
     """
     with opened(options, monitor, write_chunk.__module__) as run:
-        metrics = run.enter(served(run.options.metrics))
+        metrics = run.enter(served(run.options.metrics, run))
         source = open_source(SourceOptions.of(run.options))
         check_place_for(source, run.settle(source.kind))
         stage = run.enter(_stage(source, run.options))

@@ -17,6 +17,8 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from parallel_sharder import __version__
 from parallel_sharder.errors import MissingPackageError, WorkerError
 from parallel_sharder.model import Chunk, Listing, Plan, ShardRecord
+from parallel_sharder.monitor.monitor import Monitor
+from parallel_sharder.run import Run
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -52,8 +54,16 @@ class Metrics:
         self._is_writing = gauge("writing", "1 when shards are written, 0 while the data set is read and planned.")
         self._samples_rate = gauge("samples_per_second", f"Samples a second, in the last {RATE_SECONDS:.0f} seconds.")
         self._bytes_rate = gauge("tar_bytes_per_second", f"Bytes a second, in the last {RATE_SECONDS:.0f} seconds.")
+        labels, words = ["step"], "while the data set is scanned or staged, and after the writing."
+        self._step_done = Gauge(f"{_NAMES}_step_done", f"What is done of a step, {words}", labels, registry=registry)
+        self._step_total = Gauge(f"{_NAMES}_step_total", f"How much a step has, {words}", labels, registry=registry)
         self._told = (0, 0)
         self._before: tuple[float, int, int] = (0.0, 0, 0)
+
+    def step(self, name: str, done: int, total: int) -> None:
+        """Note how much is done of a step other than writing, such as "staging MB"."""
+        self._step_done.labels(name).set(done)
+        self._step_total.labels(name).set(total)
 
     def begins(self, listing: Listing, plan: Plan, kept: int, left: int) -> None:
         """As Witness says."""
@@ -94,9 +104,28 @@ class Metrics:
             self._bytes_rate.set((self._told[1] - first_bytes) / seconds)
 
 
+class _Watching:
+    """The monitor of a run, whose steps are noted in the metrics on the way."""
+
+    def __init__(self, monitor: Monitor, metrics: Metrics) -> None:
+        self._monitor, self._metrics = monitor, metrics
+        self.found, self.planned, self.progress = monitor.found, monitor.planned, monitor.progress
+        self.waiting, self.noticed, self.close = monitor.waiting, monitor.noticed, monitor.close
+
+    def scanning(self, done: int, total: int, images: int, unit: str = "folder") -> None:
+        """As Monitor says."""
+        self._metrics.step(f"scanning {unit}s", done, total)
+        self._monitor.scanning(done, total, images, unit)
+
+    def working(self, doing: str, done: int, total: int) -> None:
+        """As Monitor says."""
+        self._metrics.step(doing, done, total)
+        self._monitor.working(doing, done, total)
+
+
 @contextlib.contextmanager
-def served(port: int | None) -> Iterator[tuple[Metrics, ...]]:
-    """Serve the metrics on this port inside the block, and yield them; without a port, there are none.
+def served(port: int | None, run: Run) -> Iterator[tuple[Metrics, ...]]:
+    """Serve the metrics of the run on this port inside the block, and yield them; without a port, there are none.
 
     Raises MissingPackageError without prometheus-client, and WorkerError if the port cannot be had.
     """
@@ -113,6 +142,7 @@ def served(port: int | None) -> Iterator[tuple[Metrics, ...]]:
         ) from error
     registry = CollectorRegistry()
     metrics = Metrics(registry)
+    run.monitor = _Watching(run.monitor, metrics)
     try:
         server = make_server(HOST, port, make_wsgi_app(registry), _Server, _Quiet)
     except OSError as error:

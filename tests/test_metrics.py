@@ -43,7 +43,9 @@ def figures(port: int) -> dict[str, float]:
     with urllib.request.urlopen(f"http://{metrics.HOST}:{port}/metrics", timeout=10) as answer:
         text = answer.read().decode()
     return {
-        sample.name.removeprefix("parallel_sharder_"): sample.value
+        ":".join(
+            [sample.name.removeprefix("parallel_sharder_"), *filter(None, [sample.labels.get("step")])]
+        ): sample.value
         for family in text_string_to_metric_families(text)
         for sample in family.samples
         if not sample.name.endswith("_created")
@@ -165,3 +167,23 @@ def test_client_that_asks_nothing(tmp_path: Path, port: int) -> None:
     convert(options(tmp_path / "raw", tmp_path / "out", metrics=port), asking)
     assert asking.written
     idle[0].close()
+
+
+def test_figures_while_staging(tmp_path: Path, port: int) -> None:
+    """A source that is scanned or staged shows how far that is; the monitor hears what it hears without metrics."""
+    made.classic_train(tmp_path / "raw", images=30)
+
+    class Working(Asking):
+        def working(self, doing: str, done: int, total: int) -> None:
+            self.steps = figures(self.port)
+
+        def close(self) -> None:
+            self.is_closed = True
+
+    asking, plain = Working(port), Recording()
+    convert(options(tmp_path / "raw", tmp_path / "out", metrics=port, stage=tmp_path / "stage"), asking)
+    convert(options(tmp_path / "raw", tmp_path / "other", stage=tmp_path / "stage"), plain)
+    assert asking.steps["step_done:staging MB"] <= asking.steps["step_total:staging MB"]
+    assert asking.steps["step_done:scanning folders"] == asking.steps["step_total:scanning folders"] > 0
+    assert asking.notices == plain.notices
+    assert asking.is_closed
