@@ -31,6 +31,8 @@ from parallel_sharder import __version__
 from parallel_sharder.model import Chunk, Listing, Plan, ShardRecord
 from parallel_sharder.options import Options
 from parallel_sharder.run import Run
+from parallel_sharder.setfiles import SetFiles
+from parallel_sharder.stores import store_of
 from parallel_sharder.stores.lines import LineAppender
 
 FORMAT = 1
@@ -140,6 +142,14 @@ class Events:
             with contextlib.suppress(OSError):
                 file.close()
         self._run.noticed(f"{self._path}, the record of this run for reports, cannot be written: {error.strerror}")
+
+
+def forget_events(files: SetFiles) -> None:
+    """Remove the events of all earlier runs of the set, because it is made anew; what is no such file stays."""
+    for path in files.events():
+        with contextlib.suppress(OSError):  # that they cannot be removed stops no run
+            if store_of(path).kind(path) == "" and store_of(path).read(path).startswith(_BEGIN):
+                store_of(path).remove(path)
 
 
 class _Load:

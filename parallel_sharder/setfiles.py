@@ -135,6 +135,11 @@ class SetFiles:
         """Return the path of the events of a node's runs; those of the set's own runs, if it is None."""
         return self._hidden("run.jsonl" if node is None else f"run.{_node_name(node)}.jsonl")
 
+    def events(self) -> list[str]:
+        """Return the paths of the events that exist, sorted: those of the set's own runs, and of each node's."""
+        pattern = re.compile(rf"\.{re.escape(self.name)}\.run(\.{_NODE})?\.jsonl")
+        return [os.path.join(self.folder, name) for name in sorted(_names_in(self.folder)) if pattern.fullmatch(name)]
+
     @property
     def archive_directory(self) -> str:
         """The path of the kept directory of an archive of the source; it lies beside the journal, hidden like it."""

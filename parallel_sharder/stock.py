@@ -15,6 +15,7 @@ from parallel_sharder.catalog.manifest import is_manifest
 from parallel_sharder.destination import refuse_taken
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import DestinationError
+from parallel_sharder.events import forget_events
 from parallel_sharder.journal.journal import Journal, Taken
 from parallel_sharder.model import Plan, ShardRecord
 from parallel_sharder.monitor.monitor import Monitor
@@ -91,6 +92,7 @@ def take_stock(options: Options, plan: Plan, engine: Engine, journal: Journal, m
     damaged = frozenset(number for number, path in shards if journal.traces(path))
     if options.overwrite:
         forget(options)
+        forget_events(pattern.files)
         store.sync_folder(pattern.folder)  # or a power cut could bring removed files back, without a record
         journal.begin_anew()
         journal.record(dealt=shards)

@@ -336,7 +336,8 @@ def test_overwrite_that_is_killed(
     run(raw, tmp_path / "out", overwrite=moment == "begin_anew", seed=seed)
     run(raw, tmp_path / "alone", seed=seed)
     assert files_of(tmp_path / "alone") == files_of(tmp_path / "out")
-    assert [".imagenet_train.journal"] == [path.name for path in (tmp_path / "out").glob(".imagenet*")]
+    hidden = [path.name for path in sorted((tmp_path / "out").glob(".imagenet*"))]
+    assert [".imagenet_train.journal", ".imagenet_train.run.jsonl"] == hidden
 
 
 def test_overwrite_with_node(raw: Path, tmp_path: Path) -> None:
