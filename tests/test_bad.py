@@ -212,7 +212,7 @@ def test_no_problems_no_list(tmp_path: Path) -> None:
     """A sound set has no list of problems."""
     made.classic_train(tmp_path / "raw", annotated=0)
     assert () == run(tmp_path / "raw").problems
-    assert not list((tmp_path / "out").glob("*.jsonl"))
+    assert not list((tmp_path / "out").glob("*.problems.jsonl"))
 
 
 BOMBS = {
