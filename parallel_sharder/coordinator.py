@@ -165,6 +165,7 @@ def _write(
 ) -> tuple[list[ShardRecord], Hosts]:
     """Write the shards that are not kept, nor another node's; return their records, and the hosts that wrote them."""
     left = _left(plan, stock, run)
+    journal.refuse_gone()  # before a file is opened in another folder of the same name
     events = run.enter(Events(run.options.pattern.files.events_of(run.options.place), run))
     witnesses = (events, *metrics) if left else ()
     for witness in witnesses:

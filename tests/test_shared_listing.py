@@ -260,6 +260,6 @@ def test_set_that_is_begun_anew(archives: Path, tmp_path: Path) -> None:
     run(archives, tmp_path, "0/3")
     run(archives, tmp_path, None, overwrite=True, seed=3)
     hidden = {name for name in os.listdir(tmp_path) if name[0] == "."}
-    assert {".imagenet_train.journal", ".imagenet_train.index"} == hidden
+    assert {f".imagenet_train.{ending}" for ending in ("journal", "index", "run.jsonl")} == hidden
     run(archives, tmp_path / "alone", None, seed=3)
     assert digests(tmp_path / "alone").items() <= digests_of(tmp_path).items()
