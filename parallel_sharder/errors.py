@@ -147,6 +147,13 @@ class MissingPackageError(SharderError):
     """An option that needs a package which is not installed; the message has the command that installs it."""
 
 
+def missing_package(need: str, extra: str) -> MissingPackageError:
+    """Return the error that a package is missing. `need` says what needs it, and the `extra` of that name brings it."""
+    return MissingPackageError(
+        f"{need}: pip install 'parallel_sharder[{extra}]', or, in a clone of it, pip install '.[{extra}]'"
+    )
+
+
 class WorkerError(SharderError):
     """A task that cannot be done, because the workers that try it die, or because no worker can be had."""
 

@@ -51,7 +51,7 @@ class Events:
         self._path = path
         self._run = run
         self._file: LineAppender | None = None
-        self._load = _Load()
+        self._load: _Load | None = None
         self._told = {"samples": 0, "tar_bytes": 0}
         self._host = socket.gethostname()
 
@@ -61,7 +61,7 @@ class Events:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._file is not None:
+        if self._load is not None:
             is_stopped = isinstance(error, KeyboardInterrupt)
             how = "done" if error is None else "stopped" if is_stopped else "failed"
             self._add("load", **self._told, **self._load.noted())
@@ -123,7 +123,7 @@ class Events:
     def progress(self, samples: int, tar_bytes: int) -> None:
         """As Witness says: the load is noted from time to time."""
         self._told = {"samples": samples, "tar_bytes": tar_bytes}
-        if self._file is not None and self._load.is_due():
+        if self._load is not None and self._load.is_due():
             self._add("load", **self._told, **self._load.noted())
 
     def _add(self, event: str, **fields: Any) -> None:
@@ -137,7 +137,7 @@ class Events:
 
     def _give_up(self, error: OSError) -> None:
         """Say that the events cannot be written, and write none any more."""
-        file, self._file = self._file, None
+        file, self._file, self._load = self._file, None, None
         if file is not None:
             with contextlib.suppress(OSError):
                 file.close()
@@ -148,7 +148,7 @@ def forget_events(files: SetFiles) -> None:
     """Remove the events of all earlier runs of the set, because it is made anew; what is no such file stays."""
     for path in files.events():
         with contextlib.suppress(OSError):  # that they cannot be removed stops no run
-            if store_of(path).kind(path) == "" and store_of(path).read(path).startswith(_BEGIN):
+            if store_of(path).read(path).startswith(_BEGIN):
                 store_of(path).remove(path)
 
 

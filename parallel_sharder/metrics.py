@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from parallel_sharder import __version__
-from parallel_sharder.errors import MissingPackageError, WorkerError
+from parallel_sharder.errors import WorkerError, missing_package
 from parallel_sharder.model import Chunk, Listing, Plan, ShardRecord
 from parallel_sharder.monitor.monitor import Monitor
 from parallel_sharder.run import Run
@@ -136,10 +136,7 @@ def served(port: int | None, run: Run) -> Iterator[tuple[Metrics, ...]]:
         from prometheus_client import CollectorRegistry
         from prometheus_client.exposition import make_wsgi_app
     except ImportError as error:
-        raise MissingPackageError(
-            "--metrics needs the package prometheus-client: pip install 'parallel_sharder[metrics]', or, in a clone "
-            "of it, pip install '.[metrics]'"
-        ) from error
+        raise missing_package("--metrics needs the package prometheus-client", "metrics") from error
     registry = CollectorRegistry()
     metrics = Metrics(registry)
     run.monitor = _Watching(run.monitor, metrics)

@@ -6,7 +6,7 @@ import logging
 import shutil
 from typing import TYPE_CHECKING
 
-from parallel_sharder.errors import MissingPackageError
+from parallel_sharder.errors import missing_package
 
 if TYPE_CHECKING:
     from parallel_sharder.inspection.picture import Picture
@@ -20,10 +20,7 @@ def refuse_without_package() -> None:
     import importlib.util
 
     if any(importlib.util.find_spec(name) is None for name in ("PIL", "rich", "textual_image")):
-        raise MissingPackageError(
-            "--show needs the packages pillow and textual-image: pip install 'parallel_sharder[report]', or, in a "
-            "clone of it, pip install '.[report]'"
-        )
+        raise missing_package("--show needs the packages pillow and textual-image", "report")
 
 
 def has_colours() -> bool:

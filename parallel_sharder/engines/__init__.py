@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.engines.limits import explaining_errors
-from parallel_sharder.errors import MissingPackageError
+from parallel_sharder.errors import missing_package
 
 
 @contextlib.contextmanager
@@ -55,10 +55,7 @@ def open_cluster(name: str, address: str, workers: int | None, cpus_per_task: in
     """
     package = {"ray": "ray", "dask": "distributed"}[name]
     if importlib.util.find_spec(package) is None:
-        raise MissingPackageError(
-            f"the engine {name} needs the package {package}: pip install 'parallel_sharder[{name}]', "
-            f"or, in a clone of it, pip install '.[{name}]'"
-        )
+        raise missing_package(f"the engine {name} needs the package {package}", name)
     from parallel_sharder import __version__
     from parallel_sharder.engines import cores, remote
 

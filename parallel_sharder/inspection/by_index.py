@@ -8,7 +8,6 @@ not of these shards any more is no harm: whoever asks looks whether the sample i
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sqlite3
 from collections.abc import Collection
@@ -16,7 +15,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-_FOLDER = ".nv-meta"
+from parallel_sharder.catalog.sets import json_at
+from parallel_sharder.indexes.energon import FOLDER, TABLE
+
 _QUERY = "SELECT tar_file_id, byte_offset, byte_size FROM samples WHERE sample_key = ?"
 
 
@@ -38,7 +39,7 @@ def place_of(key: str, paths: Collection[str]) -> Place | None:
 
 
 def _in_folder(folder: str, key: str) -> Place | None:
-    database = os.path.join(folder, _FOLDER, "index.sqlite")
+    database = os.path.join(folder, FOLDER, TABLE)
     if not os.path.isfile(database) or os.path.exists(f"{database}-wal"):  # somebody writes it
         return None
     with contextlib.suppress(
@@ -47,7 +48,6 @@ def _in_folder(folder: str, key: str) -> Place | None:
         address = f"{Path(database).absolute().as_uri()}?mode=ro&immutable=1"  # else SQLite may write files beside it
         with closing(sqlite3.connect(address, uri=True)) as connection:
             number, offset, length = connection.execute(_QUERY, (key,)).fetchone()
-        with open(os.path.join(folder, _FOLDER, ".info.json"), "rb") as file:
-            names = [*json.load(file)["shard_counts"]]
+        names = [*(json_at(os.path.join(folder, FOLDER, ".info.json")) or {})["shard_counts"]]
         return Place(os.path.join(folder, names[number]), int(offset), int(length))
     return None

@@ -33,7 +33,7 @@ from parallel_sharder.inspection.reading import (
 )
 from parallel_sharder.monitor.monitor import Monitor, guarded
 from parallel_sharder.options import InspectOptions
-from parallel_sharder.sources.shards.where import names_in, parse
+from parallel_sharder.sources.shards.where import parse, told_of_names
 from parallel_sharder.stores import store_of
 from parallel_sharder.text import counted, first_few
 
@@ -41,7 +41,6 @@ HEAD = 10
 """How many samples are shown, if the user does not say."""
 
 _CLASSES_SHOWN = 5
-_NAMES_SHOWN = 10
 _NAMES_LIMIT = 1000
 """How many names of values are remembered: JSON can have any number."""
 
@@ -140,13 +139,8 @@ class _Choice:
 
     def notices(self) -> tuple[str, ...]:
         """Return what to say if no sample was chosen: names of the condition that none has."""
-        names = () if self._condition is None else names_in(self._condition)
-        missing = [name for name in names if name not in self._seen]
-        if not missing:
-            return ()
-        there = first_few(sorted(self._seen), _NAMES_SHOWN)
-        have = f"; among what samples have is {there}" if there else ""
-        return (f"no sample has {' or '.join(missing)}{have}",)
+        told = "" if self._condition is None else told_of_names(self._condition, self._seen)
+        return (told,) if told else ()
 
     def _fits(self, sample: StoredSample) -> bool:
         values = values_of(sample)

@@ -6,7 +6,6 @@ Nothing is decoded. What a sample does not have, or what cannot be read, is None
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +13,7 @@ from typing import Any
 from parallel_sharder.inspection.reading import Member, StoredSample
 from parallel_sharder.model import IMAGE_ENDINGS
 from parallel_sharder.samples.image import dimensions
-
-_NUMBER = re.compile(rb"\s*(-?[0-9]{1,18})\s*")
+from parallel_sharder.sources.shards.where import label_in
 
 
 @dataclass(frozen=True)
@@ -71,9 +69,7 @@ def values_of(sample: StoredSample) -> dict[str, Any]:
     if "json" in by_field:
         values = parsed(sample.content(by_field["json"])) or {}
     if "cls" in by_field:
-        content = sample.content(by_field["cls"])
-        match = _NUMBER.fullmatch(content)
-        values["cls"] = int(match[1]) if match else content.decode("utf-8", "replace").strip()
+        values["cls"] = label_in(sample.content(by_field["cls"]))
     return values
 
 

@@ -1,6 +1,4 @@
-"""Named: the sets, ours or another tool's, that WHAT of `inspect` names, with what is known of them without a look at
-their shards.
-"""
+"""Named: the sets that WHAT of `inspect` names, ours or another tool's, and what is known without reading shards."""
 
 from __future__ import annotations
 
@@ -13,9 +11,9 @@ from dataclasses import dataclass
 from parallel_sharder.catalog.manifest import ListedClass, Manifest
 from parallel_sharder.catalog.sets import FoundSet, State, sets_in
 from parallel_sharder.errors import DestinationError, ManifestError
-from parallel_sharder.globs import expanded, has_shard_ending, is_glob
+from parallel_sharder.globs import brace_expanded, expanded, has_shard_ending, is_glob
 from parallel_sharder.inspection.inspected import SetOverview
-from parallel_sharder.pattern import shard_name
+from parallel_sharder.pattern import braces, shard_name
 from parallel_sharder.setfiles import SetFiles
 from parallel_sharder.stores import store_of
 from parallel_sharder.verify.places import ForeignSet, named_by
@@ -138,20 +136,9 @@ def _sets_in(folder: str) -> list[FoundSet]:
 
 
 def _braces(paths: Sequence[str]) -> str:
-    """Return the brace pattern of shards that differ by number alone and have no gaps; "" if there is none."""
-    names = [os.path.basename(path) for path in paths]
-    parts = [shard_name(name) for name in names]
-    first = parts[0] if parts else None
-    if first is None or len({os.path.dirname(path) for path in paths}) > 1:
-        return paths[0] if len(paths) == 1 else ""
-    width = len(first.number)
-    expected = [f"{first.prefix}{number:0{width}}{first.suffix}" for number in range(len(names))]
-    if len(names) == 1:
-        return paths[0]
-    if names != expected:
-        return ""
-    numbers = f"{{{0:0{width}}..{len(names) - 1:0{width}}}}"
-    return os.path.join(os.path.dirname(paths[0]), f"{first.prefix}{numbers}{first.suffix}")
+    """Return the brace pattern that names these shards and no others; "" if there is none."""
+    whole = braces(paths)
+    return whole if [whole] == [*paths] or brace_expanded(whole) == [*paths] else ""
 
 
 def _beside(paths: Sequence[str]) -> tuple[str, ...]:

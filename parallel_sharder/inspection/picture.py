@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from parallel_sharder.errors import MissingPackageError, SourceError
+from parallel_sharder.errors import SourceError, missing_package
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -130,8 +130,5 @@ def _pillow() -> Any:
         import PIL.ImageDraw
         import PIL.ImageOps
     except ImportError as error:
-        raise MissingPackageError(
-            "pictures need the package pillow: pip install 'parallel_sharder[report]', or, in a clone of it, pip "
-            "install '.[report]'"
-        ) from error
+        raise missing_package("pictures need the package pillow", "report") from error
     return PIL

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from parallel_sharder.errors import MissingPackageError, SourceError, unreadable
+from parallel_sharder.errors import SourceError, missing_package, unreadable
 
 BYTES, PATH = "bytes", "path"
 """The fields of a struct that holds an image; see the type Image of the package datasets."""
@@ -65,10 +65,7 @@ def opened(path: str, buffer_bytes: int = 0) -> Iterator[Any]:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError as error:
-        raise MissingPackageError(
-            "a table in Parquet needs the package pyarrow: pip install 'parallel_sharder[tables]', or, in a clone "
-            "of it, pip install '.[tables]'"
-        ) from error
+        raise missing_package("a table in Parquet needs the package pyarrow", "tables") from error
     try:
         with pq.ParquetFile(path, buffer_size=buffer_bytes) as file:
             yield file

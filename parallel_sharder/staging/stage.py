@@ -69,6 +69,11 @@ def _read_from(listing: Listing) -> list[Archive]:
     return [archive for archive in listing.archives if archive.path in paths]
 
 
+def _column(listing: Listing) -> str:
+    """Return the column of a table that holds its images; "" for any other listing."""
+    return listing.selection.get("image") or ""
+
+
 def _ends(listing: Listing) -> dict[str, int]:
     """Return the offset behind the last file of the listing in each of its archives, by their paths."""
     ends: dict[str, int] = dict.fromkeys((place.path for place in listing.places), 0)
@@ -149,7 +154,7 @@ class Stage:
         `column` names the images of Parquet files.
         Raises OSError if an archive cannot be read, and DestinationError if there is too little room.
         """
-        found = [copying(archive, self.folder, column, self._only) for archive in archives]
+        found = self._copyings(archives, column)
         if self.folder:
             self._open()
             # How much of an archive is a split's is not known before.
@@ -158,9 +163,12 @@ class Stage:
             self._fresh |= {each.path for each in found if not self._store.is_file(each.path)}
         return found
 
-    def copies(self, archives: Sequence[Archive]) -> dict[str, str]:
-        """Return the paths of whole copies in the stage, by those of their archives; none without a folder."""
-        found = [copying(archive, self.folder, "", self._only) for archive in archives] if self.folder else []
+    def copies(self, archives: Sequence[Archive], column: str = "") -> dict[str, str]:
+        """Return the paths of whole copies in the stage, by those of their archives; none without a folder.
+
+        `column` names the images of Parquet files.
+        """
+        found = self._copyings(archives, column) if self.folder else []
         return {each.archive.path: each.path for each in found if self._store.is_file(each.path)}
 
     def filled(self, listing: Listing, engine: Engine, monitor: Monitor, shard_bytes: int) -> Listing:
@@ -218,7 +226,7 @@ class Stage:
 
     def _with_copies(self, listing: Listing) -> Listing:
         """Return the listing with the places of the archives of which there are copies."""
-        copies = {each.archive.path: each.path for each in self._copyings_of(listing) if self._store.is_file(each.path)}
+        copies = self.copies(_read_from(listing), _column(listing))
         places = (place._replace(path=copies.get(place.path, place.path)) for place in listing.places)
         return dataclasses.replace(listing, places=tuple(places))
 
@@ -267,8 +275,10 @@ class Stage:
         return store_of(self.folder)
 
     def _copyings_of(self, listing: Listing) -> list[Copying]:
-        column = listing.selection.get("image") or ""  # of a table that holds its images
-        return [copying(archive, self.folder, column, self._only) for archive in _read_from(listing)]
+        return self._copyings(_read_from(listing), _column(listing))
+
+    def _copyings(self, archives: Sequence[Archive], column: str) -> list[Copying]:
+        return [copying(archive, self.folder, column, self._only) for archive in archives]
 
     def _tell(self, listing: Listing, files: Files, staged: Sequence[Staged], monitor: Monitor) -> None:
         """Say what lies in the stage."""

@@ -11,12 +11,11 @@ import itertools
 import json
 import operator
 import os
-import re
 from array import array
 from typing import Any, NamedTuple
 
 from parallel_sharder.errors import SourceError, unreadable
-from parallel_sharder.sources.shards.where import Condition, names_in, type_in_words
+from parallel_sharder.sources.shards.where import Condition, label_in, names_in, type_in_words
 from parallel_sharder.staging.through import plain_bytes
 from parallel_sharder.tar.headers import members_within
 from parallel_sharder.tar.member_header import Read, TarMember, refusal
@@ -29,7 +28,6 @@ LIMIT_BYTES = 64 << 20
 NAMES_LIMIT = 100
 """How many names are kept for people, who misspell one: more are no help, and JSON can have any number."""
 
-_NUMBER = re.compile(rb"\s*(-?[0-9]{1,18})\s*")
 _MEND = "Mend it, or leave the sample out by --drop."
 
 
@@ -111,9 +109,7 @@ class _Values:
         return values
 
     def _label(self, member: TarMember) -> int | str:
-        content = self._content(member)
-        match = _NUMBER.fullmatch(content)
-        return int(match[1]) if match else content.decode("utf-8", "surrogateescape").strip()
+        return label_in(self._content(member))
 
     def _parsed(self, member: TarMember) -> dict[str, Any]:
         try:

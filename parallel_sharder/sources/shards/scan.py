@@ -29,12 +29,12 @@ from parallel_sharder.sources.shards.matching import Matching, Stretches, matchi
 from parallel_sharder.sources.shards.reading import Reading, named
 from parallel_sharder.sources.shards.rows import Rows, Shape, rows_of
 from parallel_sharder.sources.shards.twins import Twins, settle_twins
-from parallel_sharder.sources.shards.where import Condition, names_in, type_in_words
+from parallel_sharder.sources.shards.where import Condition, told_of_names, type_in_words
 from parallel_sharder.sources.source import SourceOptions
 from parallel_sharder.sources.survey import ScanProgress, results_of
-from parallel_sharder.text import counted, first_few
+from parallel_sharder.text import counted
 
-_NAMES_SHOWN = 10
+_SO = ", so that each comparison of it in --where is false"
 _SHAPES_SHOWN = 10
 """How many combinations of fields are told with their counts."""
 
@@ -130,18 +130,8 @@ def _filter(
     rows.alive[samples] = held
     there = frozenset[str]().union(*(each.names for each in found))
     types = frozenset[tuple[str, str]]().union(*(each.types for each in found))
-    notices = [*_told_of_names(condition, there), *dict.fromkeys(_told_of_types(condition, types))]
+    notices = [*filter(None, [told_of_names(condition, there, _SO)]), *dict.fromkeys(_told_of_types(condition, types))]
     return int(np.count_nonzero(~held)), notices
-
-
-def _told_of_names(condition: Condition, there: frozenset[str]) -> list[str]:
-    """Return a notice about names of the condition that no sample has: such a comparison is always false."""
-    missing = [name for name in names_in(condition) if name not in there]
-    if not missing:
-        return []
-    names = first_few(sorted(there), _NAMES_SHOWN)
-    have = f"; among what samples have is {names}" if there else ""
-    return [f"no sample has {' or '.join(missing)}, so that each comparison of it in --where is false{have}"]
 
 
 def _told_of_types(condition: Condition, types: frozenset[tuple[str, str]]) -> Iterator[str]:

@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from parallel_sharder.errors import OptionsError
+from parallel_sharder.text import first_few
 
 LIMIT_CHARACTERS = 10_000
 LIMIT_DEPTH = 50
@@ -37,6 +38,8 @@ _TOKEN = re.compile(
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", '"': '"', "'": "'"}
 _CONSTANTS = {"true": True, "false": False, "null": None}
+_LABEL = re.compile(rb"\s*(-?[0-9]{1,18})\s*")
+_NAMES_SHOWN = 10
 _WORDS = frozenset(("and", "or", "not", "in", *_CONSTANTS))
 _TYPES = {
     float: "a number", str: "a text", bool: "true or false", list: "a list", dict: "an object", type(None): "null",
@@ -146,6 +149,24 @@ Condition = Comparison | Not | Group
 def names_in(condition: Condition) -> tuple[str, ...]:
     """Return the names that are compared, each once."""
     return tuple(dict.fromkeys(name for each in condition.comparisons() for name in each.names()))
+
+
+def label_in(content: bytes) -> int | str:
+    """Return the label that a member `cls` holds: a whole number if it is one, else its text."""
+    match = _LABEL.fullmatch(content)
+    return int(match[1]) if match else content.decode("utf-8", "surrogateescape").strip()
+
+
+def told_of_names(condition: Condition, there: Collection[str], so: str = "") -> str:
+    """Return that no sample has some names of the condition, what follows, and which names samples have; "" if all are.
+
+    `so` is what follows from it.
+    """
+    missing = [name for name in names_in(condition) if name not in there]
+    if not missing:
+        return ""
+    have = f"; among what samples have is {first_few(sorted(there), _NAMES_SHOWN)}" if there else ""
+    return f"no sample has {' or '.join(missing)}{so}{have}"
 
 
 def parse(text: str) -> Condition:
