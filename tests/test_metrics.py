@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import sys
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -167,6 +168,9 @@ def test_client_that_asks_nothing(tmp_path: Path, port: int) -> None:
     convert(options(tmp_path / "raw", tmp_path / "out", metrics=port), asking)
     assert asking.written
     idle[0].close()
+    for thread in threading.enumerate():  # what answers it ends now, and closes its own end
+        if thread is not threading.current_thread() and "process_request" in thread.name:
+            thread.join(10)
 
 
 def test_figures_while_staging(tmp_path: Path, port: int) -> None:
