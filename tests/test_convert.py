@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import xxhash
 
-from parallel_sharder import Options, convert, deal, preview
+from parallel_sharder import Options, convert, coordinator, deal, preview
+from parallel_sharder.deal import make_chunks
 from parallel_sharder.errors import DestinationError, PlanError, WorkerError
 from parallel_sharder.kinds import Kind
 from parallel_sharder.monitor.recording import Recording
@@ -355,17 +356,19 @@ def test_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_unwritable_destination(tmp_path: Path, workers: int) -> None:
+def test_unwritable_destination(tmp_path: Path, workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A destination that vanishes while the run goes on stops it, naming the shard; no part of one is left."""
     made.classic_train(tmp_path / "raw", images=300)
 
-    class Remover(Recording):
-        def planned(self, plan: object, kept: object) -> None:
-            (tmp_path / "out").rename(tmp_path / "away")
-            (tmp_path / "out").symlink_to("/proc/1")  # no file can be made there
+    def vanished(*job: Any) -> Any:
+        (tmp_path / "out").rename(tmp_path / "away")
+        (tmp_path / "out").symlink_to("/proc/1")  # no file can be made there
+        return make_chunks(*job)
 
+    monkeypatch.setattr(coordinator, "make_chunks", vanished)
     with pytest.raises(DestinationError, match=r"imagenet_train-\d+.tar cannot be written: .*choose another dest"):
-        convert(Options(root=tmp_path / "raw", dest=str(tmp_path / "out"), workers=workers, shards=9), Remover())
+        convert(Options(root=tmp_path / "raw", dest=str(tmp_path / "out"), workers=workers, shards=9))
+    assert not list((tmp_path / "away").glob("*.tar*"))
 
 
 METHODS = ["forkserver", "spawn", "fork"]
