@@ -14,7 +14,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from parallel_sharder.engines.engine import Check, Engine, Work
+from parallel_sharder.engines.engine import Check, Engine, Where, Work
 from parallel_sharder.engines.progress import Progress
 from parallel_sharder.errors import Death, DestinationGoneError, WorkerError
 from parallel_sharder.model import Chunk, Job, Listing, Plan, ShardRecord
@@ -92,7 +92,7 @@ class Recorder(Protocol):
 
 
 class Witness(Protocol):
-    """Who is told what happens in a deal, from one thread. A host is "" if it is this one."""
+    """Who is told what happens in a deal, from one thread."""
 
     def begins(self, listing: Listing, plan: Plan, kept: int, left: int) -> None:
         """Writing begins: `kept` shards are there, and `left` are to be written."""
@@ -100,10 +100,10 @@ class Witness(Protocol):
     def dealt(self, chunk: Chunk) -> None:
         """The engine gets this chunk, which a worker begins when it is free."""
 
-    def finished(self, record: ShardRecord, host: str, slot: int) -> None:
-        """A shard is finished, by the worker in a slot of the engine."""
+    def finished(self, record: ShardRecord, where: Where) -> None:
+        """A shard is finished."""
 
-    def died(self, chunk: Chunk, host: str, slot: int, cause: str) -> None:
+    def died(self, chunk: Chunk, where: Where, cause: str) -> None:
         """A worker has died of this chunk, which is dealt again unless too many have."""
 
     def progress(self, samples: int, tar_bytes: int) -> None:
@@ -178,13 +178,13 @@ def _deal(
             if isinstance(result, Death):
                 deaths[chunk.number] += 1
                 for witness in hosts.witnesses:
-                    witness.died(chunk, *where, result.cause)
+                    witness.died(chunk, where, result.cause)
                 prepare_again(chunk, deaths[chunk.number], result)
                 run.put_back(chunk)
                 continue
             done.append(result)
             for witness in hosts.witnesses:
-                witness.finished(result, *where)
+                witness.finished(result, where)
             hosts.samples[where.host] += result.samples
             done_samples += result.samples + len(result.left_out)
             done_bytes += result.tar_bytes

@@ -5,7 +5,7 @@
     {"event": "planned", ...}            the shards of the plan, and how many are kept and to be written
     {"event": "phase", ...}              a phase that was over before, with its seconds
     {"event": "dealt", "shard": n}       a shard is handed to the engine, which begins it when a worker is free
-    {"event": "shard", "shard": n, ...}  a shard is finished: where, how large, what was left out
+    {"event": "shard", "shard": n, ...}  a shard is finished: on which host, when it began and was ready, what is in it
     {"event": "died", "shard": n, ...}   a worker has died of a shard, which begins again, and why
     {"event": "load", ...}               how far the run is, and what this host does, every LOAD_SECONDS and at the end
     {"event": "end", ...}                the run is over, and how
@@ -21,18 +21,21 @@ import json
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
 import psutil
 
 from parallel_sharder import __version__
+from parallel_sharder.engines.engine import Where
 from parallel_sharder.model import Chunk, Listing, Plan, ShardRecord
 from parallel_sharder.options import Options
 from parallel_sharder.run import Run
 from parallel_sharder.setfiles import SetFiles
 from parallel_sharder.stores import store_of
+from parallel_sharder.stores.disks import disk_of
 from parallel_sharder.stores.lines import LineAppender
 
 FORMAT = 1
@@ -78,7 +81,7 @@ class Events:
         except OSError as error:
             self._give_up(error)
             return
-        self._load = _Load()
+        self._load = _Load(options.root_folder, options.pattern.folder)
         self._add(
             "run",
             started=round(time.time() - sum(self._run.seconds.values()), 3),
@@ -102,13 +105,12 @@ class Events:
         """As Witness says."""
         self._add("dealt", shard=chunk.number)
 
-    def finished(self, record: ShardRecord, host: str, slot: int) -> None:
+    def finished(self, record: ShardRecord, where: Where) -> None:
         """As Witness says."""
         self._add(
             "shard",
             shard=record.number,
-            host=host or self._host,
-            slot=slot,
+            **self._told_of(where),
             samples=record.samples,
             left_out=len(record.left_out),
             problems=len(record.problems),
@@ -116,15 +118,18 @@ class Events:
             file_bytes=record.file_bytes,
         )
 
-    def died(self, chunk: Chunk, host: str, slot: int, cause: str) -> None:
+    def died(self, chunk: Chunk, where: Where, cause: str) -> None:
         """As Witness says."""
-        self._add("died", shard=chunk.number, host=host or self._host, slot=slot, cause=cause)
+        self._add("died", shard=chunk.number, **self._told_of(where), cause=cause)
 
     def progress(self, samples: int, tar_bytes: int) -> None:
         """As Witness says: the load is noted from time to time."""
         self._told = {"samples": samples, "tar_bytes": tar_bytes}
         if self._load is not None and self._load.is_due():
             self._add("load", **self._told, **self._load.noted())
+
+    def _told_of(self, where: Where) -> dict[str, Any]:
+        return {"host": where.host or self._host, "began": round(where.began, 3), "ended": round(where.ended, 3)}
 
     def _add(self, event: str, **fields: Any) -> None:
         if self._file is None:
@@ -153,32 +158,59 @@ def forget_events(files: SetFiles) -> None:
 
 
 class _Load:
-    """What this host does: percentages and rates are since the last call. What the system does not tell is None."""
+    """What this host does: percentages and rates are since the last call. What the system does not tell is None.
 
-    def __init__(self) -> None:
+    The disks of `source` and `dest` are asked how busy they are.
+    """
+
+    def __init__(self, source: str, dest: str) -> None:
+        self._source, self._dest = disk_of(source), disk_of(dest)
         self._at = time.monotonic()
         self._next = self._at + LOAD_SECONDS
-        self._disk = _told(psutil.disk_io_counters)
-        _told(psutil.cpu_percent)
+        self._disks = _told(partial(psutil.disk_io_counters, perdisk=True)) or {}
+        self._all = _told(psutil.disk_io_counters)
+        self._process = _told(psutil.Process)
+        _told(psutil.cpu_times_percent)
+        self._own()
 
     def is_due(self) -> bool:
         """Return whether it is time to note it again."""
         return time.monotonic() >= self._next
 
     def noted(self) -> dict[str, Any]:
-        """Return the load of processors in per cent, used memory in bytes, and bytes a second to and from disks."""
+        """Return per cent of processors, used memory in bytes, and what disks do, in bytes a second and per cent.
+
+        `cpu_percent` is how busy all cores were, `wait_percent` how idle because reads or writes were waited for, and
+        `own_percent` how much of one core this process took.
+        """
         now = time.monotonic()
-        before, self._disk = self._disk, _told(psutil.disk_io_counters)
         seconds = max(now - self._at, 1e-3)
         self._at, self._next = now, now + LOAD_SECONDS
-        memory = _told(psutil.virtual_memory)
-        is_known = before is not None and self._disk is not None
+        before, self._all = self._all, _told(psutil.disk_io_counters)
+        each_before, self._disks = self._disks, _told(partial(psutil.disk_io_counters, perdisk=True)) or {}
+        cpu, memory = _told(psutil.cpu_times_percent), _told(psutil.virtual_memory)
+        wait = getattr(cpu, "iowait", None)
+        is_known = before is not None and self._all is not None
         return {
-            "cpu_percent": _told(psutil.cpu_percent),
+            "cpu_percent": None if cpu is None else round(max(0.0, 100.0 - cpu.idle - (wait or 0.0)), 1),
+            "wait_percent": wait,
+            "own_percent": self._own(),
             "memory_bytes": None if memory is None else memory.used,
-            "read_bytes_s": round((self._disk.read_bytes - before.read_bytes) / seconds) if is_known else None,
-            "written_bytes_s": round((self._disk.write_bytes - before.write_bytes) / seconds) if is_known else None,
+            "read_bytes_s": round((self._all.read_bytes - before.read_bytes) / seconds) if is_known else None,
+            "written_bytes_s": round((self._all.write_bytes - before.write_bytes) / seconds) if is_known else None,
+            "source_busy_percent": self._busy(self._source, each_before, seconds),
+            "dest_busy_percent": self._busy(self._dest, each_before, seconds),
         }
+
+    def _own(self) -> Any:
+        return None if self._process is None else _told(self._process.cpu_percent)
+
+    def _busy(self, disk: str, before: Mapping[str, Any], seconds: float) -> float | None:
+        """Return in how much of the time this disk had something to do, in per cent."""
+        then, now = (getattr(counts.get(disk), "busy_time", None) for counts in (before, self._disks))
+        if then is None or now is None:
+            return None
+        return float(round(min(100.0, (now - then) / 10 / seconds), 1))  # milliseconds, of seconds, in per cent
 
 
 def _told(ask: Callable[[], Any]) -> Any:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from parallel_sharder import __version__
+from parallel_sharder.engines.engine import Where
 from parallel_sharder.errors import WorkerError, missing_package
 from parallel_sharder.model import Chunk, Listing, Plan, ShardRecord
 from parallel_sharder.monitor.monitor import Monitor
@@ -76,16 +77,16 @@ class Metrics:
     def dealt(self, chunk: Chunk) -> None:
         """As Witness says; it changes no figure."""
 
-    def finished(self, record: ShardRecord, host: str, slot: int) -> None:
+    def finished(self, record: ShardRecord, where: Where) -> None:
         """As Witness says."""
-        del host, slot
+        del where
         self._done.inc()
         self._left.dec()
         self._left_out.inc(len(record.left_out))
 
-    def died(self, chunk: Chunk, host: str, slot: int, cause: str) -> None:
+    def died(self, chunk: Chunk, where: Where, cause: str) -> None:
         """As Witness says."""
-        del chunk, host, slot, cause
+        del chunk, where, cause
         self._deaths.inc()
 
     def progress(self, samples: int, tar_bytes: int) -> None:

@@ -253,3 +253,17 @@ def test_workers_are_as_many_as_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     for workers, expected in ((None, 3), (2, 2), (0, 0)):
         with running(workers) as engine:
             assert expected == engine.workers
+
+
+def napping(task: float, progress: Progress) -> None:
+    time.sleep(task)
+
+
+def test_times_of_a_task(engine: Engine) -> None:
+    """They are those of its worker: what waits for a worker has not begun."""
+    before = time.time()
+    spans = [(where.began, where.ended) for _, _, where in engine.run(napping, [0.05] * 4)]
+    assert all(before <= began < ended <= time.time() for began, ended in spans)
+    assert all(ended - began >= 0.05 for began, ended in spans)
+    at_once = max(sum(began <= at < ended for began, ended in spans) for at, _ in spans)
+    assert at_once <= max(1, engine.workers)

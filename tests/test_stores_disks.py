@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from parallel_sharder.stores.disks import Mount, SlowPlace, mount_of, mounts, slow_place
+from parallel_sharder.stores.disks import Mount, SlowPlace, disk_of, mount_of, mounts, slow_place
 
 
 class System:
@@ -187,3 +187,13 @@ def test_where_nothing_is_known(system: System, tmp_path: Path) -> None:
 def test_this_system_can_be_asked(tmp_path: Path) -> None:
     """Whatever it says."""
     assert isinstance(slow_place(str(tmp_path)), SlowPlace | None)
+
+
+def test_disk_of_a_path(tmp_path: Path) -> None:
+    """It is the block device of the path's own file system, by the name that counters of disks have."""
+    device = os.stat(tmp_path).st_dev
+    place = tmp_path / "sys" / "dev" / "block" / f"{os.major(device)}:{os.minor(device)}"
+    place.mkdir(parents=True)
+    assert place.name == disk_of(str(tmp_path), sys=str(tmp_path / "sys"))
+    assert "" == disk_of(str(tmp_path / "absent"))
+    assert "" == disk_of(str(tmp_path), sys=str(tmp_path / "none"), proc=str(tmp_path / "none"))

@@ -1,18 +1,19 @@
 """The engine's interface: tasks come in, and outcomes are returned, wherever the work is done.
 
-            run               begin                       succeed, fail
+            run               begin               begins, then succeed or fail
     caller ------> Work: slots ------> engine: any worker -------------> Work ------> Outcome
 
-A Work keeps a bounded number of tasks in hand, each in a slot. For each Hand that `begin` gets, an engine calls the
-function on a worker, and then `succeed` or `fail`, once and from any thread. It also carries what functions tell by
-their Progress. Functions and tasks are frozen values, and a function has a name that can be imported; so both can be
-sent to another process or host. An engine of other hosts calls a Check there before a host's first task. An engine
-knows neither what the tasks are nor which functions exist.
+A Work keeps a bounded number of tasks in hand, each in a slot. For each Hand that `begin` gets, an engine calls
+`begins`, the function on a worker, and then `succeed` or `fail`, once and from any thread. It also carries what
+functions tell by their Progress. Functions and tasks are frozen values, and a function has a name that can be imported;
+so both can be sent to another process or host. An engine of other hosts calls a Check there before a host's first task.
+An engine knows neither what the tasks are nor which functions exist.
 """
 
 from __future__ import annotations
 
 import contextlib
+import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -33,10 +34,16 @@ Check = Callable[[], str]
 
 
 class Where(NamedTuple):
-    """Where a task was done: the host ("" is this one) and the task's slot."""
+    """Where and when a task was done: the host ("" is this one), and the task's slot.
+
+    `began` and `ended` are in seconds since 1970 by this host's clock; a task that no worker has begun has the same
+    time in both.
+    """
 
     host: str
     slot: int
+    began: float = 0.0
+    ended: float = 0.0
 
 
 class Outcome(NamedTuple, Generic[T, R]):
@@ -48,7 +55,9 @@ class Outcome(NamedTuple, Generic[T, R]):
 
 
 class Hand(Generic[T, R]):
-    """A task that an engine has in hand. The engine calls `succeed` or `fail`, once, from any thread.
+    """A task that an engine has in hand. The engine calls `begins` when a worker has it, then `succeed` or `fail`.
+
+    These two are called once, from any thread; `begins` again if the engine has to begin anew.
 
     `check`, if there is one, is called on a host before its first task.
     """
@@ -66,16 +75,23 @@ class Hand(Generic[T, R]):
         self._host = ""
         self._results: list[R] = []
         self._error: BaseException | None = None
+        self._began = self._ended = 0.0
+
+    def begins(self) -> None:
+        """Note that a worker begins the task now."""
+        self._began = time.time()
 
     def succeed(self, result: R, host: str = "") -> None:
         """Take the result that the function has returned on this host."""
         self._host = host
+        self._ended = time.time()
         self._results.append(result)
         self._done.put(self)
 
     def fail(self, error: BaseException, host: str = "") -> None:
         """Take the error that the function has raised, the worker's Death, or what keeps the engine from going on."""
         self._host = host
+        self._ended = time.time()
         self._error = error
         self._done.put(self)
 
@@ -89,7 +105,7 @@ class Hand(Generic[T, R]):
         if self._error is not None and not isinstance(self._error, Death):
             raise self._error
         result = self._results[0] if self._error is None else self._error
-        return Outcome(self.task, result, Where(self._host, self.slot))
+        return Outcome(self.task, result, Where(self._host, self.slot, self._began or self._ended, self._ended))
 
 
 class Work(Generic[T, R]):

@@ -70,6 +70,7 @@ class Inline(Engine):
                 self._do(hand)
 
     def _do(self, hand: Hand[Any, Any]) -> None:
+        hand.begins()
         try:
             result = hand.function(hand.task, self._counts)
         except MemoryError as error:

@@ -221,6 +221,7 @@ class Processes(Engine):
                 hand.fail(limits.unstartable(error) if isinstance(error, OSError) else error)
                 continue
             worker.hand = hand
+            hand.begins()
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # select will report the death
                 worker.pipe.send_bytes(packed)
 

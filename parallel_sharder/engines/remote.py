@@ -208,6 +208,7 @@ class Remote(Engine):
             hand.fail(error)
             return
         self._attempts[attempt.number] = attempt
+        hand.begins()  # or later, as its first beat will tell
         done = self._inbox.put
         attempt.handle = self._cluster.submit(
             attempt.number, packed, self._refused.keys(), lambda number, answer: done((number, answer))
@@ -303,6 +304,8 @@ class Remote(Engine):
         if attempt.start not in ("", beat.start) and not attempt.ended:  # the cluster has begun it again by itself
             self._give_up(attempt, f"lost by the cluster on {attempt.host}")
             return
+        if not attempt.start:
+            attempt.hand.begins()
         attempt.start, attempt.host, attempt.ended, attempt.heard = beat.start, beat.host, beat.ended, self._polled
         self._told[attempt.hand.slot] = beat.samples, beat.written_bytes
 

@@ -52,23 +52,35 @@ def slow_place(path: str, *, sys: str = "/sys", proc: str = "/proc") -> SlowPlac
 
     `sys` and `proc` are where sysfs and procfs are mounted.
     """
-    try:
-        number = os.stat(path).st_dev
-    except OSError:
-        return None
-    device = f"{os.major(number)}:{os.minor(number)}"
-    mount = mount_of(os.path.realpath(path), device, mounts(proc))
+    mount, place = _device_of(path, sys, proc)
     if mount is not None and mount.type in NETWORK_TYPES:
         return SlowPlace("a network file system", f"{mount.type} from {mount.source}")
-    place = f"{sys}/dev/block/{device}"
-    if not os.path.exists(place):  # btrfs and others have device numbers of their own, and name a device as the source
-        if mount is None or not mount.source.startswith("/"):
-            return None
-        place = f"{sys}/class/block/{os.path.basename(os.path.realpath(mount.source))}"
-    if _is_virtual_machine(proc):
+    if not place or _is_virtual_machine(proc):
         return None
     name = next(filter(_PHYSICAL.fullmatch, _rotational_disks(place)), None)
     return None if name is None else SlowPlace("a rotational disk", name)
+
+
+def disk_of(path: str, *, sys: str = "/sys", proc: str = "/proc") -> str:
+    """Return the name of the block device that `path` lies on, such as sda1 or md0; "" if the system knows of none."""
+    _, place = _device_of(path, sys, proc)
+    return os.path.basename(os.path.realpath(place)) if place and os.path.exists(place) else ""
+
+
+def _device_of(path: str, sys: str, proc: str) -> tuple[Mount | None, str]:
+    """Return the mount that `path` lies in, and the folder of its block device in sysfs; None and "" if not known."""
+    try:
+        number = os.stat(path).st_dev
+    except OSError:
+        return None, ""
+    device = f"{os.major(number)}:{os.minor(number)}"
+    mount = mount_of(os.path.realpath(path), device, mounts(proc))
+    place = f"{sys}/dev/block/{device}"
+    if not os.path.exists(place):  # btrfs and others have device numbers of their own, and name a device as the source
+        if mount is None or not mount.source.startswith("/"):
+            return mount, ""
+        place = f"{sys}/class/block/{os.path.basename(os.path.realpath(mount.source))}"
+    return mount, place
 
 
 def mounts(proc: str = "/proc") -> list[Mount]:
