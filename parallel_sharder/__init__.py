@@ -10,7 +10,8 @@
                                                                                                      indexes/
 
 `coordinator.convert` is that list. `verify/` reads finished sets with code that the writer does not share,
-`indexes.command` indexes any shards, and `inspection/` shows what is in them. `report/` and `monitor/` put results and
+`indexes.command` indexes any shards, `inspection/` shows what is in them, and `pages/` makes a page
+of a set and its runs. `report/` and `monitor/` put results and
 progress into words for `cli/`.
 The public names below are imported when they are first used, so that `--help` and a worker process do without numpy.
 """
@@ -28,7 +29,16 @@ if TYPE_CHECKING:
     from parallel_sharder.inspection.command import inspect_shards
     from parallel_sharder.inspection.inspected import Inspected
     from parallel_sharder.monitor.monitor import Monitor, Silent
-    from parallel_sharder.options import IndexOptions, InspectOptions, Options, StatusOptions, VerifyOptions
+    from parallel_sharder.options import (
+        IndexOptions,
+        InspectOptions,
+        Options,
+        ReportOptions,
+        StatusOptions,
+        VerifyOptions,
+    )
+    from parallel_sharder.pages.command import report_shards
+    from parallel_sharder.pages.made import Reported
     from parallel_sharder.report.preview import Preview
     from parallel_sharder.report.summary import Report
     from parallel_sharder.shard_writer import ShardWriter
@@ -47,6 +57,8 @@ __all__ = [
     "OptionsError",
     "Preview",
     "Report",
+    "ReportOptions",
+    "Reported",
     "ShardWriter",
     "SharderError",
     "Silent",
@@ -58,6 +70,7 @@ __all__ = [
     "index_shards",
     "inspect_shards",
     "preview",
+    "report_shards",
     "status_of",
     "verify_shards",
 ]
@@ -72,6 +85,8 @@ _HOMES = {
     "OptionsError": "errors",
     "Preview": "report.preview",
     "Report": "report.summary",
+    "ReportOptions": "options",
+    "Reported": "pages.made",
     "ShardWriter": "shard_writer",
     "SharderError": "errors",
     "Silent": "monitor.monitor",
@@ -83,6 +98,7 @@ _HOMES = {
     "index_shards": "indexes.command",
     "inspect_shards": "inspection.command",
     "preview": "coordinator",
+    "report_shards": "pages.command",
     "status_of": "status",
     "verify_shards": "verify.command",
 }

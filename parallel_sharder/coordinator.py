@@ -24,6 +24,7 @@ from parallel_sharder.model import Listing, Plan, Problem, ShardRecord
 from parallel_sharder.monitor.monitor import Monitor
 from parallel_sharder.nodes import Array, Gathered, joined, watching
 from parallel_sharder.options import CLUSTERS, STAGE_NONE, Options
+from parallel_sharder.pages.after import ready_for_page, with_page
 from parallel_sharder.plan import Limits, make_order, make_plan, share_of
 from parallel_sharder.publish import publish
 from parallel_sharder.refusals import check_place_for, check_room, saying_what_is_left, why_refused
@@ -54,6 +55,7 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
     It can be called from anywhere: workers do not import the calling script, so it needs no
     `if __name__ == "__main__":`.
     """
+    ready_for_page(options)
     with opened(options, monitor, write_chunk.__module__) as run:
         metrics = run.enter(served(run.options.metrics, run))
         source = open_source(SourceOptions.of(run.options))
@@ -88,7 +90,8 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
         problems = _publish(whole, listing, plan, journal, stage, run)
         run.ends_phase("write")
         worked = Worked(run.writers.workers, run.writers.name, hosts.samples, run.notices, run.seconds)
-        return Report.of(listing, run.settled, stock.worded(run.as_typed), made, problems, worked, *whole.of_set)
+        report = Report.of(listing, run.settled, stock.worded(run.as_typed), made, problems, worked, *whole.of_set)
+    return with_page(report, options, monitor)
 
 
 def _stage(source: Source, options: Options) -> Stage:

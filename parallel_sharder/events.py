@@ -69,7 +69,7 @@ class Events:
             how = "done" if error is None else "stopped" if is_stopped else "failed"
             self._add("load", **self._told, **self._load.noted())
             words = None if error is None or is_stopped else str(error)
-            self._add("end", how=how, error=words, seconds=self._run.seconds)
+            self._add("end", how=how, error=words, seconds=self._run.seconds, notices=[*self._run.notices])
         if self._file is not None:
             self._file.close()
 
@@ -95,7 +95,9 @@ class Events:
             options=_plain(options),
         )
         left_out = sum(problem.leaves_out for problem in listing.problems)
-        self._add("found", samples=len(listing), left_out=left_out, found=dict(listing.found))
+        self._add(
+            "found", samples=len(listing), left_out=left_out, found=dict(listing.found), notices=[*listing.notices]
+        )
         tar_bytes = int(plan.shard_bytes.sum())
         self._add("planned", shards=plan.shard_count, kept=kept, left=left, tar_bytes=tar_bytes)
         for name, seconds in self._run.seconds.items():

@@ -76,6 +76,10 @@ INDEXES: tuple[Reader, ...] = get_args(Reader)
 SEEKING: tuple[Reader, ...] = ("dali", "energon")
 """The readers that seek in a shard, which is not possible in a compressed one."""
 
+Sheet = Literal["random", "classes"]
+"""What a report page shows: random: random samples, the smallest, the largest; classes: one sample of each class."""
+SHEETS: tuple[Sheet, ...] = get_args(Sheet)
+
 Annotations = Literal["original", "boxes", "none"]
 """The form of a sample's JSON. original: xmltodict's output, as the reference script stores it. boxes: one shape for
 all samples, see samples.boxes. none: label and words alone; annotations are not read."""
@@ -96,14 +100,14 @@ _PATHS = frozenset(("xml_root", "meta", "table", "keep", "drop"))
 _OF_A_RUN = frozenset(
     (
         "workers", "start_method", "overwrite", "check", "node", "finish", "take_over", "engine", "cpus_per_chunk",
-        "stage", "keep_stage", "metrics",
+        "stage", "keep_stage", "metrics", "report",
     )
 )  # fmt: skip
 """The fields of Options that do not change what a set is."""
 
 _FLAGS = (
     "shuffle", "check_archives", "overwrite", "take_over", "check", "md5", "card", "finish", "rename_keys",
-    "keep_stage",
+    "keep_stage", "report",
 )  # fmt: skip
 
 STAGE_NONE = "none"
@@ -187,6 +191,7 @@ class Options:
     stage: str | Path | None = None
     keep_stage: bool = False
     metrics: int | None = None
+    report: bool = False
     with_: str | Sequence[str] = ()
     image_field: str | None = None
     table: str | Path | None = None
@@ -620,6 +625,39 @@ class InspectOptions:
             complaints.append("--show draws the image of one sample; name it with --key")
         complaints += not_flags(self, "show")
         complaints.append(_not_a_pattern(self.what))
+        refuse(complaints)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportOptions:
+    """Of what to make a page: `dest` is a folder of sets, a manifest, or shards of any tool, as for verify.
+
+    `to` is the page's file (default: SET.report.html beside the shards). `sheet` is "classes" for a picture of each
+    class, instead of random samples, and `images` false leaves all pictures out. `compare` names another set, whose run
+    is laid beside this one's. `seed` is that of the drawn samples, and `workers` means what it means in Options.
+    Raises OptionsError, which holds every complaint.
+    """
+
+    dest: str | Path
+    to: str | Path | None = None
+    sheet: Sheet = "random"
+    images: bool = True
+    compare: str | Path | None = None
+    seed: int = 0
+    workers: int | None = None
+
+    def __post_init__(self) -> None:
+        complaints = expand(self, "dest", "to", "compare", dest="DEST")
+        make_whole(self, "seed", "workers")
+        complaints.append(not_among("--sheet", self.sheet, SHEETS))
+        complaints.append(outside("--seed", self.seed, 0, SEED_LIMIT - 1))
+        complaints.append(outside("--workers", self.workers, 0, WORKERS_LIMIT))
+        complaints += not_flags(self, "images")
+        if not self.images and self.sheet == "classes":
+            complaints.append(
+                "--sheet classes shows a picture of each class, and --no-images shows none; leave one out"
+            )
+        complaints += [_not_a_pattern(self.dest), *([_not_a_pattern(self.compare)] if self.compare else [])]
         refuse(complaints)
 
 

@@ -141,6 +141,11 @@ class SetFiles:
         return [os.path.join(self.folder, name) for name in sorted(_names_in(self.folder)) if pattern.fullmatch(name)]
 
     @property
+    def report(self) -> str:
+        """The path of the page that the command `report` writes."""
+        return self._path(".report.html")
+
+    @property
     def archive_directory(self) -> str:
         """The path of the kept directory of an archive of the source; it lies beside the journal, hidden like it."""
         return self._hidden("index")

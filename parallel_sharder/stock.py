@@ -20,6 +20,7 @@ from parallel_sharder.journal.journal import Journal, Taken
 from parallel_sharder.model import Plan, ShardRecord
 from parallel_sharder.monitor.monitor import Monitor
 from parallel_sharder.options import Options
+from parallel_sharder.pages.page_file import forget_page
 from parallel_sharder.publish import withdraw
 from parallel_sharder.resume import intact
 from parallel_sharder.setfiles import SetFiles
@@ -93,6 +94,7 @@ def take_stock(options: Options, plan: Plan, engine: Engine, journal: Journal, m
     if options.overwrite:
         forget(options)
         forget_events(pattern.files)
+        forget_page(pattern.files)
         store.sync_folder(pattern.folder)  # or a power cut could bring removed files back, without a record
         journal.begin_anew()
         journal.record(dealt=shards)

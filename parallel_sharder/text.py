@@ -113,3 +113,8 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02} h" if hours else f"{minutes}:{rest:02} min"
+
+
+def brief(seconds: float) -> str:
+    """Return a duration, in milliseconds where it is below a second."""
+    return f"{1000 * seconds:,.0f} ms" if seconds < 1 else duration(seconds)

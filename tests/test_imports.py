@@ -36,6 +36,7 @@ FLOORS = (
     "events metrics shared_listing",
     "indexes status verify",
     "inspection publish",
+    "pages",
     "refusals stock",
     "coordinator",
     "cli",

@@ -1,7 +1,7 @@
 """The main function: it runs a command line, prints the result or a sentence for an error, and returns an exit status.
 
 Without a command's name it converts; `verify` verifies, `index` indexes, `status` shows how far sets are, `inspect`
-what is in shards. Exit status:
+what is in shards, and `report` makes a page of them. Exit status:
 0 done; 1 stopped by an error, or deviations found; 2 wrong command line; 3 finished, some samples left out (by verify:
 nothing deviates, but samples of the source are left out; by status: something is missing); 130 (SIGINT), 143 (SIGTERM)
 or 129 (SIGHUP) stopped by a signal. The result is written to standard output, everything else to standard error.
@@ -24,11 +24,11 @@ from parallel_sharder.cli.signals import InterruptedBySignal, raising_signals
 from parallel_sharder.cli.streams import complain, open_standard_files, print_result
 from parallel_sharder.engines.limits import explaining_errors
 from parallel_sharder.errors import OptionsError, SharderError, options_as_typed
-from parallel_sharder.options import IndexOptions, InspectOptions, Options, StatusOptions, VerifyOptions
+from parallel_sharder.options import IndexOptions, InspectOptions, Options, ReportOptions, StatusOptions, VerifyOptions
 from parallel_sharder.text import shards_done
 
 if TYPE_CHECKING:
-    from parallel_sharder import Indexed, Inspected, Preview, Report, Status, Verdict
+    from parallel_sharder import Indexed, Inspected, Preview, Report, Reported, Status, Verdict
     from parallel_sharder.monitor.monitor import Monitor
 
 _STARTED = time.time()
@@ -130,7 +130,7 @@ def _show(result: Any) -> None:
 
 def _result(
     options: AnyOptions, arguments: argparse.Namespace, monitor: Monitor
-) -> Preview | Report | Verdict | Indexed | Inspected | Status:
+) -> Preview | Report | Verdict | Indexed | Inspected | Reported | Status:
     if isinstance(options, VerifyOptions):
         from parallel_sharder.verify.command import verify_shards
 
@@ -143,6 +143,10 @@ def _result(
         from parallel_sharder.inspection.command import inspect_shards
 
         return inspect_shards(options, monitor)
+    if isinstance(options, ReportOptions):
+        from parallel_sharder.pages.command import report_shards
+
+        return report_shards(options, monitor)
     if isinstance(options, StatusOptions):
         from parallel_sharder.status import status_of
 

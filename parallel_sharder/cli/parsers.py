@@ -22,20 +22,22 @@ from parallel_sharder.errors import OptionsError
 from parallel_sharder.options import (
     ARRAY,
     INDEXES,
+    SHEETS,
     SPLITS,
     IndexOptions,
     InspectOptions,
     Options,
+    ReportOptions,
     StatusOptions,
     VerifyOptions,
 )
 from parallel_sharder.pattern import COMPRESSIONS as ENDINGS
 
-AnyOptions = Options | VerifyOptions | IndexOptions | StatusOptions | InspectOptions
+AnyOptions = Options | VerifyOptions | IndexOptions | StatusOptions | InspectOptions | ReportOptions
 
 COMMAND = "parallel-sharder"
 
-_COMMANDS = ("verify", "index", "status", "inspect")
+_COMMANDS = ("verify", "index", "status", "inspect", "report")
 
 _ELSEWHERE = {
     "--workers": ("threads", "jobs", "job", "j", "n-jobs", "nproc", "np", "processes", "procs", "cores", "num-workers"),
@@ -72,6 +74,7 @@ _MEANT = {
     f"{COMMAND} verify": {"--root": "--source", "--dest": "DEST", "--index": f"the command {COMMAND} index DEST"},
     f"{COMMAND} status": {"--dest": "DEST"},
     f"{COMMAND} inspect": {"--dest": "WHAT", "--root": "WHAT", "--maxcount": "--head"},
+    f"{COMMAND} report": {"--root": "DEST", "--out": "--to", "--dest": "--to"},
     f"{COMMAND} index": {"--index": "--for", "--dest": "DEST", "--root": "DEST"},
 }
 """For each command, options that it does not have, and what to type instead."""
@@ -90,7 +93,8 @@ parallel-sharder [option ...]              convert a raw data set
        parallel-sharder verify DEST [option ...]  read finished shards again
        parallel-sharder index DEST [option ...]   write indexes of finished shards for readers
        parallel-sharder status DEST [option ...]  show who has written what, what is missing, and what makes it
-       parallel-sharder inspect WHAT [option ...] show what is in shards: sets, samples, or one sample"""
+       parallel-sharder inspect WHAT [option ...] show what is in shards: sets, samples, or one sample
+       parallel-sharder report DEST [option ...]  make a page of finished shards and of the runs that made them"""
 
 _EXAMPLES = """\
 examples:
@@ -133,6 +137,8 @@ examples:
     parallel-sharder index /shards --for dali,timm
   look at what is in shards (see parallel-sharder inspect --help):
     parallel-sharder inspect /shards --random 5
+  make a page of the run and of the data, to look at in a browser (see parallel-sharder report --help):
+    parallel-sharder report /shards
 
 exit status:
   0 all samples stored; 1 stopped by an error; 2 wrong command line; 3 finished, some samples left out (they are
@@ -196,6 +202,23 @@ exit status:
 """
 
 
+_REPORT_EXAMPLES = """\
+examples:
+  make a page of each set in a folder, beside its shards:
+    parallel-sharder report /shards
+  make a page with a picture of each class, and look at it:
+    parallel-sharder report /shards/imagenet_train.json --sheet classes --to page.html
+    xdg-open page.html
+  lay two runs side by side:
+    parallel-sharder report /shards/imagenet_train.json --compare /old/imagenet_train.json
+  make a page of shards that another tool has made:
+    parallel-sharder report '/old/cc3m-{00000..00331}.tar'
+
+exit status:
+  0 done; 1 stopped by an error; 2 wrong command line; 130, 143 or 129 stopped by Ctrl-C, SIGTERM or SIGHUP
+"""
+
+
 def parse(words: list[str]) -> tuple[argparse.Namespace, AnyOptions]:
     """Return the words as argparse has parsed them, and the options that they mean.
 
@@ -214,6 +237,9 @@ def parse(words: list[str]) -> tuple[argparse.Namespace, AnyOptions]:
     if words[:1] == ["inspect"]:
         arguments = _inspect_parser().parsed(words[1:])
         return arguments, _made(InspectOptions, arguments, "head", "random", "seed", "workers")
+    if words[:1] == ["report"]:
+        arguments = _report_parser().parsed(words[1:])
+        return arguments, _made(ReportOptions, arguments, "seed", "workers")
     arguments = convert_parser().parsed(words)
     return arguments, _made(Options, arguments, "workers", "maxcount", "shards", "seed", "cpus_per_chunk", "metrics")
 
@@ -236,7 +262,7 @@ def _near_command(word: str) -> str:
     return meant.get(word, near[0] if near else "")
 
 
-T = TypeVar("T", Options, VerifyOptions, IndexOptions, StatusOptions, InspectOptions)
+T = TypeVar("T", Options, VerifyOptions, IndexOptions, StatusOptions, InspectOptions, ReportOptions)
 
 
 def _made(make: type[T], arguments: argparse.Namespace, *numbers: str) -> T:
@@ -423,6 +449,25 @@ def _inspect_parser() -> _Parser:
     return parser
 
 
+def _report_parser() -> _Parser:
+    parser = _Parser(
+        "parallel-sharder report",
+        "Make a page of each set: what is wrong with it, how fast its runs were and what held them back, what is in\n"
+        "the shards, and pictures of samples with their boxes. It is one HTML file, and needs no network.",
+        _REPORT_EXAMPLES,
+    )
+    parser.add_argument("dest", metavar="DEST", help="a folder of sets, a manifest, or shards of any tool")
+    parser.add_argument("--to", metavar="FILE", help="where the page is written (default: SET.report.html, beside it)")
+    parser.add_argument(
+        "--sheet", metavar="NAME", help=f"which pictures it has: {' or '.join(SHEETS)}, one of each (default: random)"
+    )
+    parser.add_argument("--no-images", dest="images", action="store_false", help="leave the pictures out")
+    parser.add_argument("--compare", metavar="OTHER", help="another set, whose run is laid beside this one's")
+    parser.add_argument("--seed", metavar="N", help="seed of the samples that are drawn (default: 0)")
+    _add_run(parser, "where the page is", "what was found as JSON")
+    return parser
+
+
 def _add_run(parser: _Parser, result: str, as_json: str) -> None:
     """Add the options that verify and index share: how they run, and what they print."""
     parser.add_argument(
@@ -535,6 +580,7 @@ def convert_parser() -> _Parser:
     run.add_argument(
         "--metrics", metavar="PORT", help="serve figures for Prometheus meanwhile, on this port, to this host alone"
     )
+    run.add_argument("--report", action="store_true", help="make a page of the run and of the shards, SET.report.html")
     run.add_argument("--quiet", action="store_true", help="print only the summary and errors")
     run.add_argument("--json", action="store_true", help="print the summary as JSON")
     run.add_argument("--version", action="version", version=f"parallel-sharder {__version__}")

@@ -15,6 +15,9 @@ from parallel_sharder.model import IMAGE_ENDINGS
 from parallel_sharder.samples.image import dimensions
 from parallel_sharder.sources.shards.where import label_in
 
+_BEGIN_BYTES = 32_768
+"""How much of an image is read first; a photograph's data can come before its size, and are then read too."""
+
 
 @dataclass(frozen=True)
 class SampleLine:
@@ -47,9 +50,18 @@ def described(sample: StoredSample, classes: Mapping[int, str]) -> SampleLine:
         tuple((member.field, member.size) for member in sample.members),
         label if isinstance(label, int | str) else None,
         name,
-        None if image is None else dimensions(memoryview(sample.content(image))),
+        None if image is None else _pixels(sample, image),
         boxes_in(values),
     )
+
+
+def _pixels(sample: StoredSample, image: Member) -> tuple[int, int] | None:
+    """Return the image's width and height; most images tell them at their beginning, which alone is read of these."""
+    begin = image._replace(size=min(image.size, _BEGIN_BYTES))
+    found = dimensions(memoryview(sample.content(begin)))
+    if found is not None or begin.size == image.size:
+        return found
+    return dimensions(memoryview(sample.content(image)))
 
 
 def image_of(sample: StoredSample) -> Member | None:

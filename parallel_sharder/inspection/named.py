@@ -68,16 +68,16 @@ class ShardsOfSet:
         )
 
 
-def named_sets(what: str) -> list[ShardsOfSet]:
+def named_sets(what: str, *, needs_all: bool = True) -> list[ShardsOfSet]:
     """Return the sets that `what` names: a folder, a manifest, a shard, a pattern, or a glob.
 
-    Raises DestinationError if it names no shard.
+    Raises DestinationError if it names no shard, and for a shard that is missing, unless `needs_all` is false.
     """
     named = named_by(what)
     if named.manifests and is_glob(what) and not store_of(what).exists(what):
         sets = _parts(what)
     else:
-        sets = [_ours(path) for path in named.manifests] + [_foreign(each) for each in named.foreign]
+        sets = [_ours(path, needs_all) for path in named.manifests] + [_foreign(each) for each in named.foreign]
     if not any(each.paths for each in sets):
         raise DestinationError(f"{what} has no shard yet: its set is not finished, and none is there.")
     return sets
@@ -94,7 +94,7 @@ def _parts(what: str) -> list[ShardsOfSet]:
     return [_foreign(ForeignSet(what, tuple(paths))) for paths in parts.values()]
 
 
-def _ours(path: str) -> ShardsOfSet:
+def _ours(path: str, needs_all: bool) -> ShardsOfSet:
     """Return the set with its manifest at `path`; of one that is not finished, the shards that are there."""
     folder, files = os.path.dirname(path), SetFiles.at_manifest(path)
     try:
@@ -103,10 +103,11 @@ def _ours(path: str) -> ShardsOfSet:
         manifest = None
     if manifest is not None:
         counts = {os.path.join(folder, shard.name): shard.samples for shard in manifest.shards}
-        missing = next((path for path in counts if not store_of(path).is_file(path)), None)
-        if missing is not None:
-            raise DestinationError(f"{missing} is missing, and its set's manifest lists it. Make or copy it again.")
-        return ShardsOfSet(path, [*counts], counts, manifest, "finished")
+        missing = [each for each in counts if not store_of(each).is_file(each)]
+        if missing and needs_all:
+            raise DestinationError(f"{missing[0]} is missing, and its set's manifest lists it. Make or copy it again.")
+        paths = [each for each in counts if each not in missing]
+        return ShardsOfSet(path, paths, counts, manifest, "finished")
     there = next((each.there for each in _sets_in(folder) if each.files.name == files.name), ())
     return ShardsOfSet(path, [os.path.join(folder, name) for name in there], {}, None, "not finished")
 

@@ -44,29 +44,45 @@ class Picture(NamedTuple):
     is_turned: bool
 
 
-def picture(data: bytes, values: Mapping[str, Any], where: str) -> Picture:
+def picture(data: bytes, values: Mapping[str, Any], where: str, within: int | None = None) -> Picture:
     """Return the picture of an image's bytes, with the boxes that the sample's JSON has.
+
+    With `within`, it is made smaller, so that neither side has more pixels; a JPEG is then decoded no larger than that
+    takes.
 
     Raises SourceError, which names `where` it is, if it cannot be decoded, and MissingPackageError without Pillow.
     """
     pillow = _pillow()
     try:
         raw = pillow.Image.open(io.BytesIO(data))
+        size = raw.size
+        if within is not None:
+            raw.draft("RGB", (within, within))
         raw.load()
-        shown = pillow.ImageOps.exif_transpose(raw)
         orientation = int(raw.getexif().get(_ORIENTATION, 1))
+        canvas = raw.convert("RGB")
+        if within is not None:
+            canvas.thumbnail((within, within))
+        shown = size[::-1] if _turned(pillow, canvas, orientation).size != canvas.size else size
     except Exception as error:  # damaged images raise errors of many kinds
         raise SourceError(f"{where}: the image cannot be decoded: {error}. It cannot be shown.") from error
     annotated = _annotated_size(values)
     # Of a square, or without a size, boxes are taken as those of what is displayed.
-    is_of_raw = annotated is not None and shown.size != raw.size and _alike(annotated, raw.size, shown.size)
-    boxes = tuple(_boxes(values, annotated or shown.size))
-    canvas = (raw if is_of_raw else shown).convert("RGB")
+    is_of_raw = annotated is not None and shown != size and _alike(annotated, size, shown)
+    boxes = tuple(_boxes(values, annotated or shown))
+    if not is_of_raw:
+        canvas = _turned(pillow, canvas, orientation)
     _draw(pillow, canvas, boxes)
     if is_of_raw:
-        canvas.getexif()[_ORIENTATION] = orientation
-        canvas = pillow.ImageOps.exif_transpose(canvas)
+        canvas = _turned(pillow, canvas, orientation)
     return Picture(canvas, boxes, orientation > 1)
+
+
+def _turned(pillow: Any, image: Image, orientation: int) -> Image:
+    """Return the image as a camera that notes this orientation wants it to be displayed."""
+    image.getexif()[_ORIENTATION] = orientation
+    turned: Image = pillow.ImageOps.exif_transpose(image)
+    return turned
 
 
 def _alike(size: tuple[float, float], one: tuple[int, int], other: tuple[int, int]) -> bool:

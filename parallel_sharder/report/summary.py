@@ -47,7 +47,8 @@ class Report:
     compression, `file_bytes` the size of the shards' files. `seconds` has one entry for each phase: scan, plan, write.
     `problems` has the scan's problems and then the workers', in order. `indexes` names the readers whose indexes were
     written. `withdrawn` says whether indexes or a card were removed because they listed shards that were removed.
-    `card_path` is None if no card was asked for. `mended` has the counts of samples.mended.Mended that are not zero.
+    `card_path` and `page_path` are None if no card or no page was
+    asked for. `mended` has the counts of samples.mended.Mended that are not zero.
     `notices` are sentences on the source, the destination and the hosts. `cluster` is the cluster on which `workers` is
     the number of chunks in work at once; "" if this host has done all. `hosts` has the samples that each host of the
     cluster has stored in this run. `node` is the node of an array that this run was, "3/16", or ""; `missing` has the
@@ -83,6 +84,7 @@ class Report:
     missing: tuple[int, ...] = ()
     fields: tuple[tuple[str, bool], ...] = ()
     image_field: str = ""
+    page_path: str | None = None
 
     @classmethod
     def of(
@@ -179,6 +181,7 @@ class Report:
             "indexes": list(self.indexes),
             "withdrawn": self.withdrawn,
             "card": self.card_path,
+            "page": self.page_path,
             "mended": self.mended,
             "workers": self.workers,
             "cluster": self.cluster,

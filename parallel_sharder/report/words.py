@@ -91,7 +91,7 @@ def _stored_rows(report: Report) -> list[Row]:
         ("samples", f"{report.samples:,}"),
         ("shards", f"{report.shards:,}, {size(report.file_bytes)}{packed}"),
     ]
-    if report.kept_shards == report.shards and (_further_indexes(report) or report.card_path):  # these were written
+    if report.kept_shards == report.shards and (_further_indexes(report) or report.card_path or report.page_path):
         rows.append(("kept", "all of them"))
     elif report.kept_shards:
         whose = "other nodes or an earlier run" if report.node and not report.missing else "an earlier run"
@@ -125,6 +125,8 @@ def _written_rows(report: Report) -> list[Row]:
         rows.append(("indexes", f"{', '.join(further)}, beside the shards"))
     if report.card_path:
         rows.append(("card", report.card_path))
+    if report.page_path:
+        rows.append(("page", report.page_path))
     if report.mended:
         rows.append(("mended", ", ".join(counted(count, *_MENDED[name]) for name, count in report.mended.items())))
     if report.problems and report.missing:
