@@ -36,7 +36,7 @@ RANDOM, EXTREME, NOTED = 36, 8, 16
 CLASSES_LIMIT = 2_000
 """The most classes of which a sheet shows one sample each."""
 
-PIXELS, CLASS_PIXELS, MANY_PIXELS = 240, 112, 80
+PIXELS, CLASS_PIXELS, MANY_PIXELS = 240, 96, 72
 """The longer side of a picture on the sheet; on a sheet of classes; on one of more than 1,000 classes."""
 
 _MANY = 1_000
