@@ -99,13 +99,15 @@ bench: $(VENV)/ready
 	$(BIN)/python -m benchmarks.tables --folder .bench/tables
 	$(BIN)/python -m benchmarks.whole_set --folder .bench/tiny
 	$(BIN)/python -m benchmarks.staging --folder .bench
+	$(BIN)/python -m benchmarks.report_page --folder .bench
 	$(BIN)/python -m benchmarks.seeking_disk --folder .bench --bytes 3e8 --runs 1 || [ $$? -eq 2 ] # needs root
 
-# What the tests use of the system, beyond Python and make: gzip and GNU tar are everywhere, these are not.
+# What the tests use of the system, beyond Python and make: gzip and GNU tar are everywhere, these are not. Chromium
+# opens report pages.
 # Tests that need one skip where it is missing, except in CI. Needs Debian or Ubuntu, and root.
 system-packages:
-	command -v bsdtar && command -v strace && command -v zstd || \
-	{ apt-get update -qq && apt-get install -y -qq libarchive-tools strace zstd; }
+	command -v bsdtar && command -v strace && command -v zstd && command -v chromium || \
+	{ apt-get update -qq && apt-get install -y -qq libarchive-tools strace zstd chromium; }
 
 # What the tests of more than one host use: networks, mounts and names of their own for made hosts, and Slurm.
 cluster-packages:

@@ -52,11 +52,10 @@ def convert(options: Options, monitor: Monitor | None = None) -> Report:
 
     Continues where an earlier run with the same choices and the same source has stopped. Raises SharderError for what
     stops a run; finished shards, the journal and the listing of a source's archive stay, and what was begun is removed.
-    It can be called from anywhere: workers do not import the calling script, so it needs no
-    `if __name__ == "__main__":`.
+    It needs no `if __name__ == "__main__":` around it, because workers do not import the calling script.
     """
-    ready_for_page(options)
     with opened(options, monitor, write_chunk.__module__) as run:
+        ready_for_page(options)
         metrics = run.enter(served(run.options.metrics, run))
         source = open_source(SourceOptions.of(run.options))
         check_place_for(source, run.settle(source.kind))

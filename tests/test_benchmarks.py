@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.tools import limited_disk, machines
+from benchmarks.tools import browser, limited_disk, machines
+from tests.conftest import needs
 
 CHECKOUT = Path(__file__).parents[1]
 SCRIPTS = {
@@ -37,6 +38,7 @@ SCRIPTS = {
     "whole_set": "--images 300 --shards 3 --rows 2000",
     "seeking_disk": "--bytes 2e6 --runs 1",
     "staging": "--images 40 --runs 1",
+    "report_page": "--shards 5 --classes 3 --images 100 --runs 1",
 }
 
 
@@ -46,6 +48,8 @@ def test_benchmark_runs(tmp_path: Path, script: str) -> None:
     name, *options = script.split()
     if name == "seeking_disk" and limited_disk.missing():
         pytest.skip(limited_disk.missing())
+    if name == "report_page" and browser.program() is None:
+        needs("chromium")
     options += [word.replace("_", " ") for word in SCRIPTS[script].split()]
     if name not in ("startup", "dealing"):
         options += ["--folder", str(tmp_path / "sets")]

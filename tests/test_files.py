@@ -27,6 +27,11 @@ ELSEWHERE = {
     "inspection.named": ("test_inspection_command", "finds what the command is to show"),
     "inspection.reading": ("test_inspection_command", "reads it"),
     "option_values": ("test_options", "is what the options are read and checked with"),
+    "pages.content": ("test_pages_command", "is what a page says"),
+    "pages.drawn": ("test_pages_command", "chooses what a page is of"),
+    "pages.look": ("test_pages_command", "is what workers see of it"),
+    "pages.made": ("test_pages_command", "is what the command returns"),
+    "pages.problems": ("test_pages_command", "reads what a page begins with"),
     "publish": ("test_catalog_beside", "is three loops over what lies beside the shards"),
     "report.summary": ("test_report_words", "holds facts; the words for them are what people see"),
     "samples.annotated": ("test_samples_forms", "is what the forms of ImageNet share"),
@@ -72,7 +77,8 @@ ELSEWHERE = {
 ACROSS = {
     "test_array", "test_bad", "test_benchmarks", "test_convert", "test_faults", "test_files", "test_golden",
     "test_imports", "test_layouts",
-    "test_leftovers", "test_missing", "test_no_files", "test_ours", "test_permissions", "test_promises", "test_readme",
+    "test_leftovers", "test_missing", "test_no_files", "test_ours",
+    "test_pages_browser", "test_permissions", "test_promises", "test_readme",
     "test_syscalls", "test_without_flock",
 }  # fmt: skip
 """Files that test what the whole tool does, or the repository."""

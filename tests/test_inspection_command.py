@@ -27,9 +27,9 @@ from parallel_sharder import (
     verify_shards,
 )
 from parallel_sharder.inspection import command
-from parallel_sharder.inspection.reading import count_rows, find_key, nearest, samples_of
+from parallel_sharder.inspection.reading import count_rows, find_key, nearest, sample_at, samples_of
 from tests import made, made_layouts
-from tests.shard_files import write_shard
+from tests.shard_files import samples, write_shard
 
 
 @pytest.fixture(scope="module")
@@ -453,3 +453,23 @@ def test_shard_that_unpacks_to_zeros(tmp_path: Path) -> None:
     (tmp_path / "a.tar.zst").write_bytes(made.PACKED["zst"](bytes(300_000_000)))
     with pytest.raises(SharderError, match="zeros follow|hole"):
         inspected(tmp_path / "a.tar.zst")
+
+
+def test_last_sample_of_a_padded_shard(tmp_path: Path) -> None:
+    """A sample is found by its place also where all that follows is the zeros of a record of tar."""
+    shard = write_shard(tmp_path / "x-000.tar", samples("a", "b", "c", "d"))
+    assert 9 * 512 < shard_padding(Path(shard))
+    places = [(each.key, each.offset) for each in samples_of(shard)]
+    ends = [*(offset for _, offset in places[1:]), 4 * places[1][1]]
+    for (key, offset), end in zip(places, ends, strict=True):
+        with sample_at(shard, offset, end - offset, key) as found:
+            assert found is not None
+            assert key == found.key
+        for length in (end - offset - 512, end - offset + 512):
+            with sample_at(shard, offset, length, key) as found:
+                assert found is None
+
+
+def shard_padding(shard: Path) -> int:
+    data = shard.read_bytes()
+    return len(data) - len(data.rstrip(b"\0"))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from typing import NamedTuple
 
@@ -18,8 +18,8 @@ from parallel_sharder.staging.through import through
 from parallel_sharder.stores.packing import packing_of
 from parallel_sharder.stores.regular import open_regular
 from parallel_sharder.tar.fields import BLOCK_BYTES
-from parallel_sharder.tar.headers import reader_ahead, tar_entries
-from parallel_sharder.tar.member_header import Read
+from parallel_sharder.tar.headers import members_within, reader_ahead, tar_entries
+from parallel_sharder.tar.member_header import Read, TarMember
 from parallel_sharder.tar.names import key_and_field
 from parallel_sharder.text import counted
 
@@ -52,11 +52,12 @@ def samples_of(path: str) -> Generator[StoredSample]:
     try:
         if packing_of(path) is not None:
             with through(reading(path), Counts()) as (read, end, _):
-                yield from _samples(path, read, end, is_forward=True)
+                yield from _samples(path, read, tar_entries(read, 0, end, path), is_forward=True)
             return
         with open(path, "rb", buffering=0, opener=open_regular) as file:
-            size = os.fstat(file.fileno()).st_size
-            yield from _samples(path, reader_ahead(file.fileno()), size, is_forward=False)
+            read = reader_ahead(file.fileno())
+            entries = tar_entries(read, 0, os.fstat(file.fileno()).st_size, path)
+            yield from _samples(path, read, entries, is_forward=False)
     except OSError as error:
         raise unreadable(path, error) from error
 
@@ -71,8 +72,8 @@ def sample_at(path: str, offset: int, length: int, key: str) -> Iterator[StoredS
         sample = None
         with contextlib.suppress(OSError, SourceError):  # an old index leads anywhere
             file = exits.enter_context(open(path, "rb", buffering=0, opener=open_regular))
-            size = os.fstat(file.fileno()).st_size
-            found = _samples(path, reader_ahead(file.fileno()), size, offset, is_forward=False)
+            read = reader_ahead(file.fileno())
+            found = _samples(path, read, members_within(read, offset, offset + length, path), is_forward=False)
             sample = next(exits.enter_context(closing(found)), None)
         is_it = sample is not None and sample.key == key and _length(sample) == length
         yield sample if is_it else None
@@ -84,8 +85,8 @@ def _length(sample: StoredSample) -> int:
     return end + -end % BLOCK_BYTES - sample.offset
 
 
-def _samples(path: str, read: Read, end: int | None, begin: int = 0, *, is_forward: bool) -> Generator[StoredSample]:
-    """Yield the samples that `read` finds from `begin` on; if it is forward, contents are read as they come."""
+def _samples(path: str, read: Read, entries: Iterable[TarMember], *, is_forward: bool) -> Generator[StoredSample]:
+    """Yield the samples of these entries, which `read` finds; if it is forward, contents are read as they come."""
     held: dict[int, bytes] = {}
 
     def content(member: Member) -> bytes:
@@ -96,7 +97,7 @@ def _samples(path: str, read: Read, end: int | None, begin: int = 0, *, is_forwa
 
     row, key, start = 0, None, 0
     members: list[Member] = []
-    for entry in tar_entries(read, begin, end, path):
+    for entry in entries:
         parts = None if entry.kind else key_and_field(entry.name)
         if parts is None:
             continue
