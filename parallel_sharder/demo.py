@@ -1,7 +1,7 @@
 """The demo: a small made ImageNet, converted and read back (`python -m parallel_sharder.demo FOLDER`, or `make demo`).
 
-It draws images and writes annotations that fit them (nothing is downloaded), runs the real command line on them, and
-reads the shards with the webdataset library. It needs the extra `demo`.
+It draws images and writes annotations that fit them (nothing is downloaded), runs the real command line on them, reads
+the shards with the webdataset library, and makes a page of the training set. It needs the extra `demo`.
 """
 
 from __future__ import annotations
@@ -60,7 +60,12 @@ def main(arguments: Sequence[str]) -> int:
         if status:
             return status
         read_back(sorted(map(str, (folder / "shards").glob(f"imagenet_{split}-*.tar"))))
-    return 0
+    words = ["report", f"{folder}/shards/imagenet_train.json"]
+    print(f"\n$ parallel-sharder {shlex.join(words)}")
+    status = command_line(words)
+    if not status:
+        print(f"\nOpen the page in a browser: {(folder / 'shards' / 'imagenet_train.report.html').absolute().as_uri()}")
+    return status
 
 
 def make_data_set(root: Path) -> None:

@@ -22,6 +22,9 @@ def test_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         shown = capsys.readouterr().out
         assert "reads 200 samples from " in shown
         assert "reads 50 samples from 1 shard;" in shown
+        page = folder / "shards" / "imagenet_train.report.html"
+        assert f"Open the page in a browser: {page.as_uri()}" in shown
+        assert page.stat().st_size > 100_000
     gc.collect()
     members = members_of(sorted((folder / "shards").glob("imagenet_train-*.tar")))
     assert expected_members(folder / "raw", "train") == members

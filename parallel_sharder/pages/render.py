@@ -1,7 +1,8 @@
 """Rendering: the content of a page as the bytes of one HTML file, which needs no network and no other file.
 
 Everything from data is escaped: in the text by Jinja, in the JSON for the script by Jinja's filter for JSON in HTML.
-The page forbids itself all requests by its content security policy. uPlot draws the charts; the README here says why.
+The page forbids itself all requests by its content security policy. uPlot draws the charts; the package's README says
+why.
 """
 
 from __future__ import annotations
