@@ -208,3 +208,15 @@ def test_examples_of_help_are_valid(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(examples) >= 8
     for example in examples:
         parse(shlex.split(re.sub(r" >\S+$", "", example)))
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+@pytest.mark.parametrize("command", ["", "verify", "index", "status", "inspect", "report"])
+def test_help_fits_the_terminal(command: str, columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sentences are filled to its width; commands of examples stay on a line, because they are copied."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    lines = run(*command.split(), "--help").stdout.splitlines()
+    prose = [line for line in lines if not line.startswith("    parallel-sharder ")]
+    assert [] == [line for line in prose if len(line) > columns]
+    assert max(map(len, prose)) > columns - 30
+    assert any(line.startswith("    parallel-sharder ") for line in lines)

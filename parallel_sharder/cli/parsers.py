@@ -12,6 +12,7 @@ import difflib
 import os
 import re
 import shlex
+import textwrap
 from collections.abc import Sequence
 from typing import NoReturn, TypeVar
 
@@ -89,12 +90,12 @@ _ARGPARSE = {
 """Regular expressions for argparse's messages, and our words for them."""
 
 _USAGE = """\
-parallel-sharder [option ...]              convert a raw data set
-       parallel-sharder verify DEST [option ...]  read finished shards again
-       parallel-sharder index DEST [option ...]   write indexes of finished shards for readers
-       parallel-sharder status DEST [option ...]  show who has written what, what is missing, and what makes it
-       parallel-sharder inspect WHAT [option ...] show what is in shards: sets, samples, or one sample
-       parallel-sharder report DEST [option ...]  make a page of finished shards and of the runs that made them"""
+parallel-sharder [option ...]               convert a raw data set
+       parallel-sharder verify DEST [option ...]   read finished shards again
+       parallel-sharder index DEST [option ...]    write indexes for readers
+       parallel-sharder status DEST [option ...]   show how far sets are
+       parallel-sharder inspect WHAT [option ...]  show what is in shards
+       parallel-sharder report DEST [option ...]   make a page of a set"""
 
 _EXAMPLES = """\
 examples:
@@ -287,6 +288,41 @@ def _made(make: type[T], arguments: argparse.Namespace, *numbers: str) -> T:
     return options
 
 
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Fills sentences to the width of the terminal, and leaves the commands of examples on one line, to be copied."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        """Return a description or an epilog; argparse calls this, with no indent."""
+        lines: list[str] = []
+        for paragraph in _paragraphs(text.splitlines()):
+            margin = indent + " " * _indent(paragraph)
+            is_command = len(margin) >= _INDENT_OF_COMMANDS
+            filled = textwrap.wrap(paragraph.strip(), width, initial_indent=margin, subsequent_indent=margin)
+            lines += [paragraph] if is_command else filled or [""]
+        return "\n".join(lines)
+
+
+_INDENT_OF_COMMANDS = 4
+"""Lines of examples that begin so far to the right are commands."""
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
+def _paragraphs(lines: Sequence[str]) -> list[str]:
+    """Return the lines of a text with those joined that are one sentence: of one indent, the first without a colon."""
+    found: list[str] = []
+    for line in lines:
+        before = found[-1] if found else ""
+        is_same = bool(before and line) and _indent(before) == _indent(line) < _INDENT_OF_COMMANDS
+        if is_same and not before.endswith(":"):
+            found[-1] = f"{before} {line.strip()}"
+        else:
+            found.append(line)
+    return found
+
+
 class _Parser(argparse.ArgumentParser):
     """A parser that raises OptionsError instead of ending the process. Options that are not given are no attributes."""
 
@@ -296,7 +332,7 @@ class _Parser(argparse.ArgumentParser):
             usage=usage,
             description=description,
             epilog=examples,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=_Formatter,
             allow_abbrev=False,
             argument_default=argparse.SUPPRESS,  # the fields of the options have the defaults
         )
