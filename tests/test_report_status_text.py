@@ -67,11 +67,13 @@ def test_all_done_but_published() -> None:
 
 
 def test_finished_set() -> None:
-    """There is nothing to do."""
-    expected = """set    /s/x
-state  finished: 1 of 1 shard done
-next   nothing"""
+    """There is nothing to do, and the command that made it is told, if somebody has left it."""
+    expected = """set      /s/x
+state    finished: 1 of 1 shard done
+next     nothing
+made by  parallel-sharder --root '/my raw' --dest /s"""
     assert expected == words(shards=1, is_published=True, plan={})
+    assert words(shards=1, is_published=True, plan={}, command=()).endswith("\nnext   nothing")
 
 
 def test_published_set_that_lacks_a_shard() -> None:

@@ -22,7 +22,7 @@ from parallel_sharder.pages.charts import Chart
 from parallel_sharder.pages.drawn import Drawn, Group
 from parallel_sharder.pages.history import History, PastRun
 from parallel_sharder.pages.problems import ListedProblem, by_kind
-from parallel_sharder.pages.timeline import timeline_of
+from parallel_sharder.pages.timeline import Clock, timeline_of
 from parallel_sharder.text import counted, duration, first_few, printable, size
 
 DEST = "DEST"
@@ -175,7 +175,7 @@ def run_part(history: History, shortened: Callable[[str], str]) -> RunPart:
     main = max(working, key=lambda run: run.tar_bytes)
     timeline = timeline_of(working)
     samples, tar_bytes = sum(run.samples for run in working), sum(run.tar_bytes for run in working)
-    wrote = sum(run.write_seconds for run in working if not run.node) or max(run.write_seconds for run in working)
+    wrote = Clock(working).seconds
     elapsed = sum(float(end - begin) for begin, end in _spans(working))
     hosts = sorted({shard.host for run in working for shard in run.made})
     workers = sum(run.workers for run in working if run.node) or main.workers

@@ -68,7 +68,9 @@ def _run_lines(runs: Sequence[RunStatus]) -> list[str]:
 def _next_rows(each: SetStatus) -> list[Row]:
     """Return rows that say what would be done next, and by whom."""
     if each.is_finished:
-        return [("next", "nothing")]
+        made_by = [shlex.join(each.command), *unknown(each.command)] if each.command else []
+        names = ["made by", *[""] * len(made_by)]
+        return [("next", "nothing"), *zip(names, made_by, strict=False)]
     alive = [run for run in each.runs if run.is_alive]
     commands = [shlex.join(words) for words in each.next_commands]
     rows: list[Row] = []
