@@ -38,6 +38,13 @@ function logSplits(u, _, low, high) {
   return inside.filter((_value, at) => at % every === 0);
 }
 
+function laneAxis(chart) {
+  const hosts = chart.lanes, lanes = hosts.length;
+  const firsts = hosts.map((_, at) => at).filter((at) => at === 0 || hosts[at] !== hosts[at - 1]);
+  if (firsts.length < 2) return { ...axis("number", chart.y, 44), splits: () => laneSplits(lanes), values: (_, splits) => splits.map((at) => String(at + 1)) };
+  const shown = (host) => (host.length > 14 ? `${host.slice(0, 13)}…` : host);
+  return { ...axis("number", `${chart.y}, by host`, 110), splits: () => firsts, values: (_, splits) => splits.map((at) => shown(hosts[at])) };
+}
 function laneSplits(lanes) {
   const step = WHOLE.find((each) => lanes / each <= 16) || lanes;
   return Array.from({ length: Math.ceil(lanes / step) }, (_, at) => at * step);
@@ -169,7 +176,7 @@ function draw(chart) {
         ...(chart.x_unit === "number" && !chart.is_log ? { incrs: WHOLE } : {}),
       },
       isLanes
-        ? { ...axis("number", chart.y, 44), grid: { show: false }, splits: () => laneSplits(lanes), values: (_, splits) => splits.map((at) => (at < 0 || at >= lanes ? "" : String(at + 1))) }
+        ? { ...laneAxis(chart), grid: { show: false } }
         : { ...axis(chart.y_unit, chart.y, 68), ...(chart.y_unit === "number" ? { incrs: WHOLE } : {}) },
     ],
     series: [{}, ...series],
