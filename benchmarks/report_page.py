@@ -113,11 +113,23 @@ def made_page(shards: ShardsOfSet, sheet: str) -> bytes:
     sizes = [shard.file_bytes for shard in shards.manifest.shards] if shards.manifest else []
     return rendered(
         Content(
-            "imagenet_train", "A made set.", [], parts.facts_of(shards, sum(sizes), seen.samples), "", (), "",
-            parts.run_part(history, plain), "", parts.data_charts(shards, sizes, seen), parts.data_note(seen),
-            parts.tables(shards, seen, []), (), [Group("Samples", "", [(each, small) for each in looked[:count]])], "",
+            name="imagenet_train",
+            lead="A made set.",
+            wrong=[],
+            facts=parts.facts_of(shards, sum(sizes), seen.samples),
+            command="",
+            command_notes=(),
+            braces="",
+            run=parts.run_part(history, plain),
+            no_run="",
+            data=parts.data_charts(shards, sizes, seen),
+            data_note=parts.data_note(seen),
+            tables=parts.tables(shards, seen, [], plain),
+            notices=(),
+            groups=[Group("Samples", "", [(each, small) for each in looked[:count]])],
+            sheet_note="",
         )
-    )  # fmt: skip
+    )
 
 
 def shown(browser: Browser, path: Path) -> tuple[float, int]:

@@ -68,10 +68,10 @@ def test_over_time() -> None:
     assert "On average 1.4 of 2 workers had a shard." == found[3].caption
 
 
-def test_compared() -> None:
+def test_speeds() -> None:
     """The shorter of two runs ends where it ended."""
     long, short = (timeline_of([run(shard(0, 0, end))]) for end in (10, 5))
-    chart = charts.compared([("a", long), ("b", short)])
+    chart = charts.speeds([("a", long), ("b", short)])
     first, second = (curve.values for curve in chart.curves)
     assert None not in first
     assert pytest.approx(len(second) / 2, abs=3) == sum(value is None for value in second)

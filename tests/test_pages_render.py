@@ -15,10 +15,12 @@ from parallel_sharder.inspection.described import SampleLine
 from parallel_sharder.pages import render
 from parallel_sharder.pages.bottleneck import Bottleneck
 from parallel_sharder.pages.charts import Chart, Curve
-from parallel_sharder.pages.content import Compared, Content, RunPart, Table, Wrong
+from parallel_sharder.pages.compared import Compared
+from parallel_sharder.pages.content import Content, RunPart, Table
 from parallel_sharder.pages.drawn import Group
 from parallel_sharder.pages.look import Looked, Small
 from parallel_sharder.pages.page_file import MARK, is_page
+from parallel_sharder.pages.wrong import Wrong
 from tests.pages import data_of
 
 ASSETS = Path(render.__file__).parent / "assets"
@@ -33,12 +35,24 @@ def evil_content() -> Content:
     looked = Looked(0, line, 1)
     small = Small(EVIL, b"\xff\xd8", 3, 4, 2, is_turned=True)
     return Content(
-        EVIL, EVIL, [Wrong(EVIL, is_bad=True)], [(EVIL, EVIL)], EVIL, [EVIL], EVIL,
-        RunPart([(EVIL, EVIL)], Bottleneck(EVIL, EVIL, EVIL, EVIL), [chart], [(EVIL, EVIL, 0.5)], table), EVIL,
-        [chart, Chart(EVIL, EVIL, EVIL)], EVIL, [table], [EVIL],
-        [Group(EVIL, EVIL, [(looked, small), (looked, small._replace(data=b"", fault=EVIL))])], EVIL, {EVIL: EVIL},
-        Compared((EVIL, EVIL), [(EVIL, EVIL, EVIL)], chart),
-    )  # fmt: skip
+        name=EVIL,
+        lead=EVIL,
+        wrong=[Wrong(EVIL, is_bad=True)],
+        facts=[(EVIL, EVIL)],
+        command=EVIL,
+        command_notes=[EVIL],
+        braces=EVIL,
+        run=RunPart([(EVIL, EVIL)], Bottleneck(EVIL, EVIL, EVIL, EVIL), [chart], [(EVIL, EVIL, 0.5)], table),
+        no_run=EVIL,
+        data=[chart, Chart(EVIL, EVIL, EVIL)],
+        data_note=EVIL,
+        tables=[table],
+        notices=[EVIL],
+        groups=[Group(EVIL, EVIL, [(looked, small), (looked, small._replace(data=b"", fault=EVIL))])],
+        sheet_note=EVIL,
+        class_names={EVIL: EVIL},
+        compared=Compared((EVIL, EVIL), [(EVIL, EVIL, EVIL)], chart),
+    )
 
 
 class Elements(HTMLParser):

@@ -140,7 +140,7 @@ def _lanes(timeline: Timeline) -> Chart:
     )  # fmt: skip
 
 
-def compared(timelines: Sequence[tuple[str, Timeline]]) -> Chart:
+def speeds(timelines: Sequence[tuple[str, Timeline]]) -> Chart:
     """Return a chart of the images a second of two sets, over the time in which each was written."""
     longest = max((timeline.seconds for _, timeline in timelines), key=lambda seconds: seconds[-1])
     curves = [

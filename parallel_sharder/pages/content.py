@@ -5,6 +5,7 @@ Paths are told relative to the data set's root and the destination, because a pa
 
 from __future__ import annotations
 
+import datetime
 import os
 import re
 import shlex
@@ -19,10 +20,13 @@ from parallel_sharder.inspection.named import ShardsOfSet
 from parallel_sharder.pages import charts
 from parallel_sharder.pages.bottleneck import Bottleneck, bottleneck_of
 from parallel_sharder.pages.charts import Chart
+from parallel_sharder.pages.compared import Compared
 from parallel_sharder.pages.drawn import Drawn, Group
 from parallel_sharder.pages.history import History, PastRun
-from parallel_sharder.pages.problems import ListedProblem, by_kind
+from parallel_sharder.pages.paged_set import PagedSet
+from parallel_sharder.pages.problems import ListedProblem
 from parallel_sharder.pages.timeline import Clock, timeline_of
+from parallel_sharder.pages.wrong import Wrong
 from parallel_sharder.text import counted, duration, first_few, printable, size
 
 DEST = "DEST"
@@ -35,13 +39,6 @@ CROP = 224
 """The side that most models train on, in pixels: below it an image is enlarged."""
 
 Facts = list[tuple[str, str]]
-
-
-class Wrong(NamedTuple):
-    """What is wrong with the set, or worth knowing: a sentence. `is_bad` is whether samples or shards are missing."""
-
-    text: str
-    is_bad: bool
 
 
 class Table(NamedTuple):
@@ -65,15 +62,7 @@ class RunPart(NamedTuple):
     table: Table | None
 
 
-class Compared(NamedTuple):
-    """Two sets side by side: their names, rows of a fact's name and both values, and a chart of both."""
-
-    names: tuple[str, str]
-    rows: Sequence[tuple[str, str, str]]
-    chart: Chart | None
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Content:
     """The content of a page. `run` is None where the set has no events; `no_run` says why."""
 
@@ -132,6 +121,16 @@ def _roots(options: Mapping[str, Any]) -> list[str]:
     return [each for root in found for each in {root, os.path.abspath(root)} if each]
 
 
+def lead(paged: PagedSet, samples: int) -> str:
+    """Return the sentence below the set's name: how much it is, and who made it when."""
+    words = f"{counted(samples, 'sample')} in {counted(len(paged.shards.paths), 'shard')}, {size(sum(paged.sizes))}"
+    if paged.shards.manifest is None:
+        return f"{words}."
+    runs = paged.history.working
+    on = f" on {datetime.datetime.fromtimestamp(runs[-1].ended).astimezone():%Y-%m-%d}" if runs else ""
+    return f"{words}, made by {paged.shards.manifest.tool}{on}."
+
+
 def facts_of(shards: ShardsOfSet, file_bytes: int, samples: int | None) -> Facts:
     """Return the facts that a page begins with."""
     manifest = shards.manifest
@@ -156,17 +155,6 @@ def facts_of(shards: ShardsOfSet, file_bytes: int, samples: int | None) -> Facts
 
 def _of_form(form: str) -> str:
     return {"original": "cls, jpg, json with the annotation", "boxes": "cls, jpg, json with boxes"}.get(form, form)
-
-
-def problems_of(problems: Sequence[ListedProblem]) -> list[Wrong]:
-    """Return a sentence for each kind of problem."""
-    found = []
-    for meaning, left_out, count in by_kind(problems):
-        some = [each for each in problems if (each.meaning, each.left_out) == (meaning, left_out)]
-        keys = [each.key or os.path.basename(each.path) for each in some]
-        consequence = "left out" if left_out else "reported only, or stored all the same"
-        found.append(Wrong(f"{count:,} {consequence}: {meaning} ({first_few(keys, 3)}).", left_out))
-    return found
 
 
 def run_part(history: History, shortened: Callable[[str], str]) -> RunPart:
@@ -341,7 +329,9 @@ def _of_images(drawn: Drawn) -> list[Chart]:
     return found
 
 
-def tables(shards: ShardsOfSet, drawn: Drawn, problems: Sequence[Sequence[str]]) -> list[Table]:
+def tables(
+    shards: ShardsOfSet, drawn: Drawn, problems: Sequence[ListedProblem], shortened: Callable[[str], str]
+) -> list[Table]:
     """Return the tables of classes, of formats, and of problems."""
     found = []
     rows = counts_of_classes(shards, drawn)
@@ -362,9 +352,14 @@ def tables(shards: ShardsOfSet, drawn: Drawn, problems: Sequence[Sequence[str]])
     if problems:
         more = f"The first {PROBLEMS_SHOWN:,} of {len(problems):,}." if len(problems) > PROBLEMS_SHOWN else ""
         columns = ["Path", "Key", "What", "Detail", "Consequence"]
-        rows_shown = problems[:PROBLEMS_SHOWN]
+        rows_shown = [_problem_row(each, shortened) for each in problems[:PROBLEMS_SHOWN]]
         found.append(Table("problem-table", "Problems", more, columns, [False] * 5, rows_shown))
     return found
+
+
+def _problem_row(problem: ListedProblem, shortened: Callable[[str], str]) -> list[str]:
+    consequence = "left out" if problem.left_out else "reported only, or stored all the same"
+    return [shortened(problem.path), problem.key, problem.meaning, shortened(problem.detail), consequence]
 
 
 def _formats(drawn: Drawn) -> Counter[str]:

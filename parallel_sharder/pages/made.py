@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from parallel_sharder.pages.content import Wrong
+from parallel_sharder.pages.wrong import Wrong
 from parallel_sharder.report.lines import Row, table, text_of
 from parallel_sharder.text import counted, size
 
