@@ -35,6 +35,7 @@ from parallel_sharder.pages.drawn import Drawn, Group
 from parallel_sharder.pages.history import History, Load, MadeShard, PastRun
 from parallel_sharder.pages.look import Looked, Small, quality
 from parallel_sharder.pages.render import rendered
+from parallel_sharder.pages.short_paths import ShortPaths
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -58,7 +59,7 @@ def made_set(shards: int, classes: int, images: int) -> ShardsOfSet:
 
 def made_run(shards: ShardsOfSet) -> PastRun:
     """Return a run that has made these shards on 32 workers, a second and a half a shard."""
-    run = PastRun(0.0, "host", WORKERS, WORKERS, "processes", "1", "", {}, 0.0, "done", left=len(shards.paths))
+    run = PastRun(0.0, "host", WORKERS, WORKERS, "processes", "1", "", {}, 0.0, how="done", left=len(shards.paths))
     free = [6.0] * WORKERS
     for number, path in enumerate(shards.paths):
         began = min(free)
@@ -103,7 +104,7 @@ def made_page(shards: ShardsOfSet, sheet: str) -> bytes:
     looked = made_samples(shards, drawn.LOOKED_AT)
     seen = Drawn(looked, sum(shards.counts.values()), 16, whole_shards=True, faults=())
     history = History([made_run(shards)])
-    plain = parts.in_short_paths(history, "/shards", [])
+    plain = ShortPaths(history, "/shards")
     count = drawn.RANDOM + 2 * drawn.EXTREME + drawn.NOTED
     pixels = drawn.PIXELS
     if sheet == "classes":

@@ -12,6 +12,7 @@ import termios
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -175,3 +176,35 @@ def test_orientation_that_is_none() -> None:
     Image.new("RGB", (30, 20)).save(data, "JPEG", exif=exif)
     with pytest.raises(SourceError, match="cannot be decoded"):
         picture(data.getvalue(), {}, "a.tar:k")
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I", "F"])
+def test_more_than_eight_bits(mode: str) -> None:
+    """Depths and the like are shown from their darkest to their lightest value, not as white or black."""
+    kind = {"I;16": "<u2", "I": "<i4", "F": "<f4"}[mode]
+    values = np.full((10, 20), 20_000, kind)
+    values[:, 10:] = 21_000
+    data = io.BytesIO()
+    Image.frombytes(mode, (20, 10), values.tobytes()).save(data, "TIFF")
+    shown = picture(data.getvalue(), {}, "x").image
+    assert ((0, 0, 0), (255, 255, 255)) == (shown.getpixel((2, 5)), shown.getpixel((17, 5)))
+    flat = io.BytesIO()
+    Image.frombytes(mode, (20, 10), np.full((10, 20), 7, kind).tobytes()).save(flat, "TIFF")
+    assert (128, 128, 128) == picture(flat.getvalue(), {}, "x").image.getpixel((1, 1))
+
+
+def test_message_of_an_unknown_format() -> None:
+    """It has no word of Python's."""
+    with pytest.raises(SourceError) as caught:
+        picture(b"what is this", {}, "x")
+    assert "x: the image cannot be decoded: no format begins so. It cannot be shown." == str(caught.value)
+
+
+@pytest.mark.parametrize("within", [60, 200])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_smaller_picture(within: int, orientation: int) -> None:
+    """The box lies on the object there too."""
+    made = picture(jpeg(orientation), {"boxes": [list(AREA)], "names": ["x"]}, "x", within=within)
+    assert within == max(made.image.size)
+    scale = within / WIDTH
+    assert max(abs(a - b * scale) for a, b in zip(found_box(made.image), AREA, strict=True)) <= 3

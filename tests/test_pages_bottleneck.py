@@ -13,7 +13,7 @@ def run(
 ) -> PastRun:
     """A run whose workers write one shard after the other, each for so many seconds."""
     rounds = -(-shards // workers)
-    past = PastRun(0.0, "a", workers, cores, "processes", "1", "", {}, scan + rounds * seconds, "done")
+    past = PastRun(0.0, "a", workers, cores, "processes", "1", "", {}, scan + rounds * seconds, how="done", left=shards)
     for number in range(shards):
         began = scan + number // workers * seconds
         past.made.append(MadeShard(number, "a", began, began + seconds, 100, 0, 10**8, 10**8, 0))
@@ -36,7 +36,9 @@ CASES = {
 def test_load(kind: str) -> None:
     """What was busy is named, with how busy it was."""
     load, evidence, remedy = CASES[kind]
-    found = bottleneck_of(run(**load))
+    past = run(**load)
+    past.is_one_disk = kind == "disk"
+    found = bottleneck_of(past)
     assert kind == found.kind
     assert evidence in found.evidence
     assert remedy in found.remedy
@@ -101,3 +103,24 @@ def test_every_sentence_is_one() -> None:
         for words in bottleneck_of(run(**load))[1:]:
             assert words[0].isupper() or words[0].isdigit()
             assert words.endswith(".")
+
+
+def test_publishing_is_no_writing() -> None:
+    """What the host did after the last shard does not count."""
+    past = run(cpu_percent=96)
+    past.loads.append(Load(past.write_ended + 500, {"cpu_percent": 1}))
+    assert "processors" == bottleneck_of(past).kind
+
+
+def test_stopped_run_had_enough_shards() -> None:
+    """What its workers had in hand is not recorded, so it is not said that they waited."""
+    past = run(shards=10, cpu_percent=60, wait_percent=0)
+    past.left = 500
+    assert "too few shards" != bottleneck_of(past).kind
+
+
+def test_one_core() -> None:
+    """A run in the command's own process on one core has no fewer workers than cores."""
+    past = run(shards=10, workers=1, cores=1, cpu_percent=50)
+    past.workers = 0
+    assert "nothing" == bottleneck_of(past).kind

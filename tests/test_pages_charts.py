@@ -75,3 +75,12 @@ def test_speeds() -> None:
     first, second = (curve.values for curve in chart.curves)
     assert None not in first
     assert pytest.approx(len(second) / 2, abs=3) == sum(value is None for value in second)
+
+
+def test_bars_of_whole_units() -> None:
+    """Bars are not narrower than what is counted: bytes and pixels are whole numbers."""
+    few = charts.histogram("x", "X", "x", [674, 675, 678, 678], "X", "bytes", log=True)
+    assert ([674, 675, 676, 677, 678, 679], [1, 1, 0, 0, 2]) == ([*few.xs], [*few.curves[0].values])
+    some = charts.histogram("x", "X", "x", [30, *range(30, 90), 89], "X", "number", log=True)
+    assert all(edge.is_integer() for edge in some.xs)
+    assert 62 == sum(value or 0 for value in some.curves[0].values)

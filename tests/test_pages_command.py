@@ -201,7 +201,7 @@ def test_shard_that_is_gone(folder: Path) -> None:
     """It is said to be missing, and the others are shown."""
     (folder / "pets-000002.tar").unlink()
     page = page_of(folder)
-    assert "1 shard of the manifest is missing." in text_of(page)
+    assert "1 shard of the manifest is missing: pets-000002.tar." in text_of(page)
     assert 12 == page.count("<img ")
 
 
@@ -516,3 +516,104 @@ def test_as_a_program(folder: Path) -> None:
 def test_library(folder: Path) -> None:
     """The public function takes the options."""
     assert 1 == len(report_shards(ReportOptions(dest=folder, workers=0)).pages)
+
+
+def test_no_folder_of_the_host(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page is made to be mailed: of an array, whose command is the one that was typed, and from another folder."""
+    work = tmp_path / "home of alice"
+    shutil.copytree(raw, work / "images")
+    (work / "images" / "cat" / "broken.jpg").write_bytes(b"\xff\xd8 cut off")
+    (work / "classes.txt").write_text("cat\ndog\nnewt\n")
+    monkeypatch.chdir(work)
+    converted(Path("images"), Path("shards"), node="0/1", meta=str(work / "classes.txt"))
+    monkeypatch.chdir("/")
+    page = page_of(work / "shards")
+    assert "alice" not in page
+    assert "--meta '.../classes.txt'" in text_of(page) or "--meta .../classes.txt" in text_of(page)
+    assert "where ROOT is the data set's folder" in text_of(page)
+    [problem] = next(table["rows"] for table in data_of(page)["tables"] if table["id"] == "problem-table")
+    assert "ROOT/cat/broken.jpg" == problem[0]
+
+
+def test_set_without_a_shard(folder: Path) -> None:
+    """The others have their pages, and it is said that it has none."""
+    (folder / ".other.journal").write_bytes((folder / ".pets.journal").read_bytes())
+    done = reported(folder)
+    assert (["pets.report.html"], ("other",)) == ([os.path.basename(page.path) for page in done.pages], done.begun)
+    assert "note: other has no shard yet, and so no page" in done.text()
+
+
+def test_pages_of_one_name(tmp_path: Path) -> None:
+    """Two sets of other tools whose pages would have one name are refused, before one replaces the other."""
+    for name in ("data-000000.tar", "data_000000.tar"):
+        shard_with_boxes(tmp_path / name)
+    with pytest.raises(DestinationError, match=r"holds several sets whose page is .*data.report.html"):
+        reported(tmp_path)
+    (tmp_path / "dots").mkdir()
+    for name in ("cc3m.train.tar", "cc3m.val.tar"):
+        shard_with_boxes(tmp_path / "dots" / name)
+    assert 2 == len({page.path for page in reported(tmp_path / "dots").pages})
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), MemoryError()])
+def test_interrupted_page(raw: Path, tmp_path: Path, error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C while the page is drawn leaves a finished set, which the summary tells."""
+
+    def stopped(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("parallel_sharder.pages.command.drawn", stopped)
+    report = converted(raw, tmp_path, report=True)
+    assert (0, None, 16) == (report.exit_code, report.page_path, report.samples)
+    assert any("The set is finished all the same." in notice for notice in report.notices)
+
+
+@pytest.mark.parametrize("change", ["back", "no time", "far"])
+def test_clock_that_is_wrong(folder: Path, change: str) -> None:
+    """Events with times that cannot be cost no page."""
+    events = folder / ".pets.run.jsonl"
+    lines = [json.loads(line) for line in events.read_text().splitlines()]
+    for line in lines:
+        if line["event"] == "shard":
+            line["began"] = line["ended"] + (100 if change == "back" else 0)
+        if line["event"] == "end" and change == "far":
+            line["time"] = 1e15
+    events.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    page = page_of(folder)
+    assert "What held it back" in text_of(page)
+    assert ("1 line of the record of runs could not be read" in text_of(page)) == (change == "far")
+
+
+def test_damaged_manifest(folder: Path) -> None:
+    """It is called so, and not a set that is not finished."""
+    (folder / "pets.json").write_text("{")
+    text = text_of(page_of(folder))
+    assert "The manifest, pets.json, is damaged." in text
+    assert "not finished" not in text
+
+
+def test_workers_of_nodes(raw: Path, tmp_path: Path) -> None:
+    """Nodes that work one after the other had no more workers than one of them."""
+    for node in range(3):
+        converted(raw, tmp_path, node=f"{node}/3", workers=2, maxcount=2)
+    assert "of 2 workers had a shard." in text_of(page_of(tmp_path))
+    assert "Workers 2 (processes)" in text_of(page_of(tmp_path))
+
+
+def test_what_damage_hides(folder: Path) -> None:
+    """Of a damaged set it is not said that its samples are random ones."""
+    shard = folder / "pets-000001.tar"
+    os.truncate(shard, shard.stat().st_size // 2)
+    text = text_of(page_of(folder))
+    assert "of damaged shards only what comes before the damage could be looked at" in text
+    assert "at random" not in text
+
+
+@pytest.mark.timeout(30)
+def test_pipe_at_the_page(raw: Path, tmp_path: Path) -> None:
+    """Nobody waits for its other end."""
+    os.mkfifo(tmp_path / "pets.report.html")
+    assert any("so it stays" in notice for notice in converted(raw, tmp_path, report=True).notices)
+    converted(raw, tmp_path, overwrite=True)
+    with pytest.raises(DestinationError, match="so it stays"):
+        reported(tmp_path)

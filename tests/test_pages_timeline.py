@@ -18,7 +18,7 @@ def shard(number: int, began: float, ended: float, host: str = "a", deaths: int 
 
 def run(*made: MadeShard, began: float = 0.0, kept: int = 0, loads: tuple[Load, ...] = (), node: str = "") -> PastRun:
     ended = max(each.ended for each in made)
-    past = PastRun(began, "a", 2, 2, "processes", "1", node, {}, ended, "done", kept=kept, left=len(made))
+    past = PastRun(began, "a", 2, 2, "processes", "1", node, {}, ended, how="done", kept=kept, left=len(made))
     past.made += made
     past.loads += loads
     return past

@@ -138,7 +138,7 @@ def _sets_in(folder: str) -> list[FoundSet]:
 
 def _braces(paths: Sequence[str]) -> str:
     """Return the brace pattern that names these shards and no others; "" if there is none."""
-    whole = braces(paths)
+    whole = braces(paths) if paths else ""
     return whole if [whole] == [*paths] or brace_expanded(whole) == [*paths] else ""
 
 

@@ -7,6 +7,7 @@ the image lying on its side, and noted so (EXIF); the annotation says by its siz
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -60,10 +61,12 @@ def picture(data: bytes, values: Mapping[str, Any], where: str, within: int | No
             raw.draft("RGB", (within, within))
         raw.load()
         orientation = int(raw.getexif().get(_ORIENTATION, 1))
-        canvas = raw.convert("RGB")
+        canvas = _in_eight_bits(raw).convert("RGB")
         if within is not None:
             canvas.thumbnail((within, within))
         shown = size[::-1] if _turned(pillow, canvas, orientation).size != canvas.size else size
+    except pillow.UnidentifiedImageError as error:
+        raise SourceError(f"{where}: the image cannot be decoded: no format begins so. It cannot be shown.") from error
     except Exception as error:  # damaged images raise errors of many kinds
         raise SourceError(f"{where}: the image cannot be decoded: {error}. It cannot be shown.") from error
     annotated = _annotated_size(values)
@@ -76,6 +79,19 @@ def picture(data: bytes, values: Mapping[str, Any], where: str, within: int | No
     if is_of_raw:
         canvas = _turned(pillow, canvas, orientation)
     return Picture(canvas, boxes, orientation > 1)
+
+
+def _in_eight_bits(image: Image) -> Image:
+    """Return a grey image of more bits, such as one of depths, with its darkest value black and its lightest white."""
+    if image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
+        return image
+    wide = image.convert("I").convert("F") if image.mode != "F" else image
+    low, high = (float(value) for value in wide.getextrema())  # type: ignore[arg-type]  # numbers, of one channel
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return image
+    scale = 255 / (high - low) if high > low else 0.0
+    offset = -low * scale if scale else 128.0
+    return wide.point(lambda value: value * scale + offset).convert("L")
 
 
 def _turned(pillow: Any, image: Image, orientation: int) -> Image:

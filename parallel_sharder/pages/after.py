@@ -30,8 +30,9 @@ def with_page(report: Report, options: Options, monitor: Monitor | None) -> Repo
 
     try:
         made = report_shards(ReportOptions(dest=report.manifest_path, workers=options.host_workers), monitor)
-    except Exception as error:  # whatever it is, the shards are whole and listed
-        words = str(error) if isinstance(error, SharderError) else f"{type(error).__name__}: {error}"
+    except (Exception, KeyboardInterrupt) as error:  # whatever it is, the shards are whole and listed
+        is_ours, is_stopped = isinstance(error, SharderError), isinstance(error, KeyboardInterrupt)
+        words = str(error) if is_ours else "it was interrupted." if is_stopped else f"{type(error).__name__}: {error}."
         notice = f"The report page was not written: {words} The set is finished all the same."
         return replace(report, notices=(*report.notices, notice))
     return replace(report, page_path=made.pages[0].path)

@@ -54,11 +54,11 @@ def means_of(run: PastRun) -> Means:
 
 
 def _mean(run: PastRun, name: str) -> float | None:
-    """Return the mean of a percentage, each load weighed by the time since the one before."""
+    """Return the mean of a percentage, each load weighed by the time of writing since the one before."""
     before, total, weights = run.write_began, 0.0, 0.0
     for load in run.loads:
-        weight = max(0.0, load.time - before)
-        before = load.time
+        weight = max(0.0, min(load.time, run.write_ended) - before)
+        before = max(before, load.time)
         if name in load.values:
             total += load.values[name] / 100 * weight
             weights += weight
@@ -79,7 +79,7 @@ def _candidates(run: PastRun, means: Means) -> Iterator[Bottleneck]:
             "before writing",
             f"Most of the time went by before the first shard was begun, with the {name}.",
             f"The {name} took {duration(run.seconds[name])}, and writing {duration(seconds)}.",
-            "Put the source on a faster disk; a second run with another seed finds an archive's listing kept.",
+            "Put the source on a faster disk.",
         )
     if seconds < SHORT_SECONDS:
         yield Bottleneck(
@@ -89,7 +89,8 @@ def _candidates(run: PastRun, means: Means) -> Iterator[Bottleneck]:
             "Nothing needs to change.",
         )
     cores = counted(run.cores, "core") if run.cores else "the cores"
-    if means.workers < IDLE and run.workers > 1:
+    is_whole = len(run.made) >= run.left  # of a run that was stopped, what its workers had in hand is not recorded
+    if means.workers < IDLE and run.workers > 1 and is_whole:
         at_once = means.workers * run.workers
         work = f"On average {at_once:.1f} of {run.workers:,} workers had a shard to write"
         if means.own is not None and means.own >= BUSY:
@@ -108,15 +109,14 @@ def _candidates(run: PastRun, means: Means) -> Iterator[Bottleneck]:
             )
     disks = [("source", means.source), ("destination", means.dest)]
     busy_disks = [(name, share) for name, share in disks if share is not None and share >= BUSY]
-    is_one_disk = means.source is not None and means.source == means.dest
     if busy_disks and (means.cpu or 0) < BUSY:
         name, share = max(busy_disks, key=lambda each: each[1])
         yield Bottleneck(
-            "disk" if is_one_disk else f"{name} disk",
-            f"The disk {'of source and destination' if is_one_disk else f'of the {name}'} held the run back.",
+            "disk" if run.is_one_disk else f"{name} disk",
+            f"The disk {'of source and destination' if run.is_one_disk else f'of the {name}'} held the run back.",
             f"It was busy {share:.0%} of the time, and the processors {_share(means.cpu)}.",
             "Put source and destination on different disks."
-            if is_one_disk
+            if run.is_one_disk
             else "Read from a faster disk, or copy it there first with --stage."
             if name == "source"
             else "Write to a faster disk, or to shards that are compressed (.tar.zst) if processors are idle.",
@@ -128,7 +128,7 @@ def _candidates(run: PastRun, means: Means) -> Iterator[Bottleneck]:
             f"{cores.capitalize()} of {run.host} were {means.cpu:.0%} busy while shards were written.",
             "Run it on more cores, or on several hosts (--node, --engine); write uncompressed shards.",
         )
-    if run.cores and run.workers < run.cores and means.workers >= IDLE and (means.wait or 0) < 0.1:
+    if run.cores and max(1, run.workers) < run.cores and means.workers >= IDLE and (means.wait or 0) < 0.1:
         yield Bottleneck(
             "too few workers",
             f"There were fewer workers than cores: {counted(max(1, run.workers), 'worker')} and {cores}.",

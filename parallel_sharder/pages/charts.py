@@ -76,6 +76,8 @@ def over_time(timeline: Timeline, workers: int) -> list[Chart]:
         )  # fmt: skip
 
     working = timeline.at_once > 0.01
+    if not working.any():  # a clock that was set back has left no time
+        working[:] = True
     images, rate = _curve("images", timeline.samples_s), _curve("bytes", timeline.bytes_s, 1)
     mean_images, mean_bytes, at_once = (
         float(np.mean(each[working])) for each in (timeline.samples_s, timeline.bytes_s, timeline.at_once)
@@ -159,6 +161,10 @@ def histogram(id_: str, title: str, caption: str, values: Sequence[float], x: st
     if low == high:
         return Chart(id_, title, caption)
     edges = np.geomspace(max(low, 1), high, BINS + 1) if log and low > 0 else np.linspace(low, high, BINS + 1)
+    if high - low < BINS and all(float(value).is_integer() for value in (low, high)):
+        edges, log = np.arange(low, high + 2), False
+    elif edges[1] - edges[0] < 2:
+        edges = np.unique(np.append(np.floor(edges[:-1]), high + 1))
     counts, edges = np.histogram(values, bins=edges)
     return Chart(
         id_, title, caption, "bars", x, "Images", _short(edges), x_unit, is_log=log and low > 0,

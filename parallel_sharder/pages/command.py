@@ -6,7 +6,9 @@ Takes ReportOptions, writes one HTML file for each set, and returns what was Rep
 from __future__ import annotations
 
 import os
+import shlex
 
+from parallel_sharder.command_words import unknown
 from parallel_sharder.engines import running
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.errors import DestinationError, unwritable
@@ -24,6 +26,7 @@ from parallel_sharder.pages.page_file import is_page
 from parallel_sharder.pages.paged_set import PagedSet
 from parallel_sharder.pages.problems import listed_problems
 from parallel_sharder.pages.render import refuse_without_packages, rendered
+from parallel_sharder.pages.short_paths import ShortPaths
 from parallel_sharder.stores import store_of
 from parallel_sharder.text import counted
 
@@ -36,7 +39,8 @@ def report_shards(options: ReportOptions, monitor: Monitor | None = None) -> Rep
     """
     refuse_without_packages()
     with guarded(monitor) as monitor, running(options.workers, preload=look.__module__) as engine:
-        sets = _sets(os.fspath(options.dest))
+        named = _sets(os.fspath(options.dest))
+        sets, begun = [each for each in named if each.shards.paths], [each for each in named if not each.shards.paths]
         if options.to is not None and len(sets) > 1:
             raise DestinationError(
                 f"{options.dest} holds {counted(len(sets), 'set')}, and --to names one file. Name one set by its "
@@ -44,13 +48,18 @@ def report_shards(options: ReportOptions, monitor: Monitor | None = None) -> Rep
             )
         other = None if options.compare is None else _other(os.fspath(options.compare))
         paths = [_page_path(each, options) for each in sets]
-        return Reported(
-            tuple(_written(each, path, other, options, engine, monitor) for each, path in zip(sets, paths, strict=True))
-        )
+        if len({*paths}) < len(paths):
+            twice = next(path for path in paths if paths.count(path) > 1)
+            raise DestinationError(
+                f"{options.dest} holds several sets whose page is {twice}. Name one of them by a pattern, and its page "
+                "with --to."
+            )
+        pages = [_written(each, path, other, options, engine, monitor) for each, path in zip(sets, paths, strict=True)]
+        return Reported(tuple(pages), tuple(each.name for each in begun))
 
 
 def _sets(what: str) -> list[PagedSet]:
-    """Return the sets that are named. Raises DestinationError for a part of a set."""
+    """Return the sets that are named, also those without a shard. Raises DestinationError for a part of a set."""
     named = named_sets(what, needs_all=False)
     if not all(each.has_all for each in named):
         raise DestinationError(f"{what} names a part of a set, and a page is of a whole one. Name the set.")
@@ -58,7 +67,7 @@ def _sets(what: str) -> list[PagedSet]:
 
 
 def _other(what: str) -> PagedSet:
-    sets = _sets(what)
+    sets = [each for each in _sets(what) if each.shards.paths]
     if len(sets) > 1:
         raise DestinationError(f"{what} holds {counted(len(sets), 'set')}. Name one by its manifest after --compare.")
     return sets[0]
@@ -95,33 +104,33 @@ def _content(
     """Return the content of a set's page, and what was looked at for it."""
     shards, history = paged.shards, paged.history
     problems, lost_problems = listed_problems(paged.files) if shards.manifest is not None else ([], 0)
-    shortened = parts.in_short_paths(history, paged.files.folder or os.curdir, problems)
+    paths = ShortPaths(history, paged.files.folder or os.curdir)
     status = paged.status()
     noted = {each.key for each in problems if each.key and not each.left_out}
     seen = drawn(shards, paged.is_shuffled, options.seed, noted, engine, monitor)
     groups, sheet_note = _sheet(paged, seen, noted, options, engine, monitor)
-    command, command_notes = parts.in_words(status.command if status else (), shortened)
+    command = paths.words(status.command if status else ())
     samples = seen.samples if paged.samples is None else paged.samples
     content = Content(
         name=paged.name,
         lead=parts.lead(paged, samples),
         wrong=[
             *wrong.of_set(paged, status),
-            *wrong.of_shards(seen, shortened),
+            *wrong.of_shards(seen, paths),
             *wrong.of_problems(problems),
             *wrong.of_records(history, lost_problems),
             *wrong.of_pictures(groups),
         ],
         facts=parts.facts_of(shards, sum(paged.sizes), samples),
-        command=command,
-        command_notes=command_notes,
-        braces=shortened(shards.overview().braces),
-        run=parts.run_part(history, shortened) if history.working else None,
+        command=shlex.join(command),
+        command_notes=unknown(command) if command else (),
+        braces=paths.path(shards.overview().braces),
+        run=parts.run_part(history, paths) if history.working else None,
         no_run=paged.no_run,
         data=parts.data_charts(shards, paged.sizes, seen),
         data_note=parts.data_note(seen),
-        tables=parts.tables(shards, seen, problems, shortened),
-        notices=[*dict.fromkeys(shortened(notice) for run in history.runs for notice in run.notices)],
+        tables=parts.tables(shards, seen, problems, paths),
+        notices=[*dict.fromkeys(paths.text(notice) for run in history.runs for notice in run.notices)],
         groups=groups,
         sheet_note=sheet_note,
         class_names={row.label: row.name for row in shards.classes},

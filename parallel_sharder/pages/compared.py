@@ -9,7 +9,7 @@ from parallel_sharder.pages.bottleneck import bottleneck_of, means_of
 from parallel_sharder.pages.charts import Chart, speeds
 from parallel_sharder.pages.history import PastRun
 from parallel_sharder.pages.paged_set import PagedSet
-from parallel_sharder.pages.timeline import timeline_of
+from parallel_sharder.pages.timeline import Clock, timeline_of, workers_at_once
 from parallel_sharder.text import size
 
 Words = Callable[[PagedSet], str]
@@ -46,6 +46,15 @@ def _of_run(words: Callable[[PastRun], str]) -> Words:
     return said
 
 
+def _of_runs(words: Callable[[Sequence[PastRun]], str]) -> Words:
+    """Return the function that says this of all runs."""
+    return lambda side: words(side.history.working) if side.history.working else "-"
+
+
+def _seconds(runs: Sequence[PastRun]) -> float:
+    return max(Clock(runs).seconds, 1e-3)
+
+
 def _tool(side: PagedSet) -> str:
     return "-" if side.shards.manifest is None else side.shards.manifest.tool
 
@@ -68,10 +77,10 @@ _FACTS: dict[str, Words] = {
     "Tool": _tool,
     "Seed": _seed,
     "Host": _of_run(lambda run: run.host),
-    "Workers": _of_run(lambda run: f"{run.workers:,} ({run.engine})"),
-    "Wrote for": _of_run(lambda run: f"{run.write_seconds:,.1f} s"),
-    "Images a second": _of_run(lambda run: f"{run.samples / max(run.write_seconds, 1e-3):,.0f}"),
-    "MB a second": _of_run(lambda run: f"{run.tar_bytes / max(run.write_seconds, 1e-3) / 1e6:,.1f}"),
+    "Workers": _of_runs(lambda runs: f"{workers_at_once(runs):,} ({runs[-1].engine})"),
+    "Wrote for": _of_runs(lambda runs: f"{Clock(runs).seconds:,.1f} s"),
+    "Images a second": _of_runs(lambda runs: f"{sum(run.samples for run in runs) / _seconds(runs):,.0f}"),
+    "MB a second": _of_runs(lambda runs: f"{sum(run.tar_bytes for run in runs) / _seconds(runs) / 1e6:,.1f}"),
     "Workers had a shard": _of_run(lambda run: _percent(means_of(run).workers)),
     "Processors busy": _of_run(lambda run: _percent(means_of(run).cpu)),
     "Waited for storage": _of_run(lambda run: _percent(means_of(run).wait)),

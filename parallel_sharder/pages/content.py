@@ -6,16 +6,12 @@ Paths are told relative to the data set's root and the destination, because a pa
 from __future__ import annotations
 
 import datetime
-import os
-import re
-import shlex
 import statistics
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from parallel_sharder.command_words import ROOT, unknown
 from parallel_sharder.inspection.named import ShardsOfSet
 from parallel_sharder.pages import charts
 from parallel_sharder.pages.bottleneck import Bottleneck, bottleneck_of
@@ -25,12 +21,10 @@ from parallel_sharder.pages.drawn import Drawn, Group
 from parallel_sharder.pages.history import History, PastRun
 from parallel_sharder.pages.paged_set import PagedSet
 from parallel_sharder.pages.problems import ListedProblem
-from parallel_sharder.pages.timeline import Clock, timeline_of
+from parallel_sharder.pages.short_paths import ShortPaths
+from parallel_sharder.pages.timeline import Clock, timeline_of, workers_at_once
 from parallel_sharder.pages.wrong import Wrong
-from parallel_sharder.text import counted, duration, first_few, printable, size
-
-DEST = "DEST"
-"""What stands for the destination's folder in the texts of a page."""
+from parallel_sharder.text import counted, duration, first_few, size
 
 PROBLEMS_SHOWN = 1_000
 """The most problems that a page lists; the file beside the set has all."""
@@ -92,35 +86,6 @@ class Content:
         return [chart for chart in found if chart.is_drawn]
 
 
-def in_short_paths(history: History, folder: str, problems: Sequence[ListedProblem]) -> Callable[[str], str]:
-    """Return a function that puts ROOT and DEST in place of the paths of the data set and of the destination.
-
-    Without events the data set's root is not known; it is then the folder that all paths of problems share.
-    """
-    roots = {root for run in history.runs for root in _roots(run.options)}
-    if not roots and len(problems) > 1:
-        parents = {os.path.dirname(each.path) for each in problems}
-        if all(map(os.path.isabs, parents)):
-            roots.add(os.path.commonpath([*parents]))
-    places = {os.path.abspath(folder): DEST, **dict.fromkeys(roots, ROOT)}
-    dests = [run.options.get("dest") for run in history.runs]
-    places |= {os.path.dirname(dest) if "%" in dest else dest: DEST for dest in dests if isinstance(dest, str)}
-    known = sorted((place for place in places if place.strip("./")), key=len, reverse=True)
-    pattern = re.compile(rf"(?<![\w/.-])({'|'.join(map(re.escape, known))})(?=[/\s:,;'\")]|$)") if known else None
-
-    def shortened(text: str) -> str:
-        return printable(text if pattern is None else pattern.sub(lambda match: places[match[1]], text))
-
-    return shortened
-
-
-def _roots(options: Mapping[str, Any]) -> list[str]:
-    root = options.get("root")
-    roots = root if isinstance(root, list) else [root]
-    found = [re.split(r"[*?\[{%]", each)[0].rstrip("/") for each in roots if isinstance(each, str)]
-    return [each for root in found for each in {root, os.path.abspath(root)} if each]
-
-
 def lead(paged: PagedSet, samples: int) -> str:
     """Return the sentence below the set's name: how much it is, and who made it when."""
     words = f"{counted(samples, 'sample')} in {counted(len(paged.shards.paths), 'shard')}, {size(sum(paged.sizes))}"
@@ -157,7 +122,7 @@ def _of_form(form: str) -> str:
     return {"original": "cls, jpg, json with the annotation", "boxes": "cls, jpg, json with boxes"}.get(form, form)
 
 
-def run_part(history: History, shortened: Callable[[str], str]) -> RunPart:
+def run_part(history: History, paths: ShortPaths) -> RunPart:
     """Return what is to be said of runs of which at least one has made shards."""
     working = history.working
     main = max(working, key=lambda run: run.tar_bytes)
@@ -166,7 +131,7 @@ def run_part(history: History, shortened: Callable[[str], str]) -> RunPart:
     wrote = Clock(working).seconds
     elapsed = sum(float(end - begin) for begin, end in _spans(working))
     hosts = sorted({shard.host for run in working for shard in run.made})
-    workers = sum(run.workers for run in working if run.node) or main.workers
+    workers = workers_at_once(working)
     facts = [
         ("Took", duration(elapsed)),
         ("Speed", f"{samples / max(wrote, 1e-3):,.0f} images/s, {size(round(tar_bytes / max(wrote, 1e-3)))}/s"),
@@ -175,7 +140,7 @@ def run_part(history: History, shortened: Callable[[str], str]) -> RunPart:
         ("Runs", f"{len(working):,}{_ends(working)}"),
         ("Deaths of workers", f"{sum(len(run.deaths) for run in working):,}"),
     ]
-    table = _runs_table(working, shortened) if len(working) > 1 else None
+    table = _runs_table(working, paths) if len(working) > 1 else None
     return RunPart(facts, bottleneck_of(main), charts.over_time(timeline, workers), _phases(working), table)
 
 
@@ -212,7 +177,7 @@ def _phases(runs: Sequence[PastRun]) -> list[tuple[str, str, float]]:
     return [(name, duration(seconds), seconds / whole) for name, seconds in total.items()]
 
 
-def _runs_table(runs: Sequence[PastRun], shortened: Callable[[str], str]) -> Table:
+def _runs_table(runs: Sequence[PastRun], paths: ShortPaths) -> Table:
     first = runs[0].began
     rows = [
         [
@@ -224,7 +189,7 @@ def _runs_table(runs: Sequence[PastRun], shortened: Callable[[str], str]) -> Tab
             run.samples,
             round(run.samples / max(run.write_seconds, 1e-3)),
             len(run.deaths),
-            f"{run.how or 'no end is recorded'}{f': {shortened(run.error)}' if run.error else ''}",
+            f"{run.how or 'no end is recorded'}{f': {paths.text(run.error)}' if run.error else ''}",
         ]
         for number, run in enumerate(runs, 1)
     ]
@@ -329,9 +294,7 @@ def _of_images(drawn: Drawn) -> list[Chart]:
     return found
 
 
-def tables(
-    shards: ShardsOfSet, drawn: Drawn, problems: Sequence[ListedProblem], shortened: Callable[[str], str]
-) -> list[Table]:
+def tables(shards: ShardsOfSet, drawn: Drawn, problems: Sequence[ListedProblem], paths: ShortPaths) -> list[Table]:
     """Return the tables of classes, of formats, and of problems."""
     found = []
     rows = counts_of_classes(shards, drawn)
@@ -339,9 +302,9 @@ def tables(
     has_ids = any(id_ not in ("", name) for _, id_, name, _ in rows)
     if rows:
         columns = ["Label", *(["ID"] if has_ids else []), "Name", "Images", "Share, %"]
-        numeric = [all(isinstance(row[0], int) for row in rows), *([False] if has_ids else []), False, True, True]
+        numeric = [False, *([False] if has_ids else []), False, True, True]
         cells = [
-            [label, *([id_] if has_ids else []), name, count, round(100 * count / total, 3)]
+            [str(label), *([id_] if has_ids else []), name, count, round(100 * count / total, 3)]
             for label, id_, name, count in sorted(rows, key=lambda row: -row[3])
         ]
         found.append(Table("class-table", "Classes", "", columns, numeric, cells))
@@ -352,14 +315,14 @@ def tables(
     if problems:
         more = f"The first {PROBLEMS_SHOWN:,} of {len(problems):,}." if len(problems) > PROBLEMS_SHOWN else ""
         columns = ["Path", "Key", "What", "Detail", "Consequence"]
-        rows_shown = [_problem_row(each, shortened) for each in problems[:PROBLEMS_SHOWN]]
+        rows_shown = [_problem_row(each, paths) for each in problems[:PROBLEMS_SHOWN]]
         found.append(Table("problem-table", "Problems", more, columns, [False] * 5, rows_shown))
     return found
 
 
-def _problem_row(problem: ListedProblem, shortened: Callable[[str], str]) -> list[str]:
+def _problem_row(problem: ListedProblem, paths: ShortPaths) -> list[str]:
     consequence = "left out" if problem.left_out else "reported only, or stored all the same"
-    return [shortened(problem.path), problem.key, problem.meaning, shortened(problem.detail), consequence]
+    return [paths.path(problem.path), problem.key, problem.meaning, paths.text(problem.detail), consequence]
 
 
 def _formats(drawn: Drawn) -> Counter[str]:
@@ -375,13 +338,13 @@ def data_note(drawn: Drawn) -> str:
         return "No sample could be looked at."
     if drawn.is_all:
         return f"Sizes, formats and boxes are of all {counted(len(drawn.looked), 'sample')}."
+    if not drawn.is_random:
+        return (
+            f"Sizes, formats and boxes are of {len(drawn.looked):,} of {counted(drawn.samples, 'sample')}: of damaged "
+            "shards only what comes before the damage could be looked at. So shares can be off."
+        )
     how = f"all of {counted(drawn.shards, 'random shard')}" if drawn.whole_shards else "drawn at random"
     return (
         f"Sizes, formats and boxes are of {len(drawn.looked):,} of {drawn.samples:,} samples, {how}. Shares are within "
         "1 % of those of the set."
     )
-
-
-def in_words(command: Sequence[str], shortened: Callable[[str], str]) -> tuple[str, list[str]]:
-    """Return a command as it is typed, and what stands in it for something that is not known."""
-    return shortened(shlex.join(command)) if command else "", unknown(command)

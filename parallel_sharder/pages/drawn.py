@@ -58,7 +58,12 @@ class Drawn:
     @property
     def is_all(self) -> bool:
         """Whether every sample was looked at."""
-        return len(self.looked) >= self.samples
+        return len(self.looked) >= self.samples and not self.faults
+
+    @property
+    def is_random(self) -> bool:
+        """Whether those that were looked at are random ones of all."""
+        return self.is_all or (self.samples > LOOKED_AT and not self.faults)
 
 
 @dataclass(frozen=True)

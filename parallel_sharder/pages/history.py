@@ -15,6 +15,8 @@ from parallel_sharder.catalog.manifest import Manifest
 from parallel_sharder.setfiles import SetFiles
 from parallel_sharder.stores import store_of
 
+_LAST_TIME = 9.5e10
+
 LOAD = (
     "cpu_percent",
     "wait_percent",
@@ -66,6 +68,7 @@ class Load(NamedTuple):
 class PastRun:
     """A run that has written shards. `how` is "done", "stopped", "failed", or "" if its end is not recorded.
 
+    `places` has the names, ROOT and DEST, of absolute paths, and `is_one_disk` is whether both are on the same disk.
     `kept` shards were there before, and `left` were to be written. `seconds` has those of its phases, by name.
     """
 
@@ -78,6 +81,8 @@ class PastRun:
     node: str
     options: Mapping[str, Any]
     ended: float
+    places: Mapping[str, str] = field(default_factory=dict)
+    is_one_disk: bool = False
     how: str = ""
     error: str = ""
     kept: int = 0
@@ -176,7 +181,7 @@ class _Reading:
                 self.lost += 1
 
     def _begin(self, event: Mapping[str, Any]) -> None:
-        began = _number(event["started"])
+        began = _time(event["started"])
         self.runs.append(
             PastRun(
                 began,
@@ -187,12 +192,14 @@ class _Reading:
                 str(event["version"]),
                 str(event.get("node") or ""),
                 dict(event["options"]),
-                ended=max(began, _number(event["time"])),
+                ended=max(began, _time(event["time"])),
+                places={str(path): str(name) for name, path in event.get("places", {}).items()},
+                is_one_disk=event.get("one_disk") is True,
             )
         )
 
     def _add(self, kind: str, event: Mapping[str, Any], run: PastRun) -> None:
-        time = _number(event["time"])
+        time = _time(event["time"])
         if kind == "found":
             run.found = {str(name): str(value) for name, value in event["found"].items()}
             run.notices += map(str, event.get("notices", ()))
@@ -216,11 +223,11 @@ class _Reading:
 
     def _made(self, event: Mapping[str, Any]) -> MadeShard:
         number = int(_number(event["shard"]))
-        ended = _number(event["ended"])
+        ended = _time(event["ended"])
         samples, left_out, tar_bytes, file_bytes = (
             int(_number(event[name])) for name in ("samples", "left_out", "tar_bytes", "file_bytes")
         )
-        began, deaths = min(_number(event["began"]), ended), self._deaths.pop(number, 0)
+        began, deaths = min(_time(event["began"]), ended), self._deaths.pop(number, 0)
         return MadeShard(number, str(event["host"]), began, ended, samples, left_out, tar_bytes, file_bytes, deaths)
 
 
@@ -228,6 +235,13 @@ def _known(event: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     for name in LOAD:
         if event.get(name) is not None:
             yield name, _number(event[name])
+
+
+def _time(value: Any) -> float:
+    """Return a time in seconds since 1970, before the year 5000. Raises ValueError if the value is none."""
+    if _number(value) > _LAST_TIME:
+        raise ValueError(value)
+    return float(value)
 
 
 def _number(value: Any) -> float:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from parallel_sharder.pages.wrong import Wrong
-from parallel_sharder.report.lines import Row, table, text_of
+from parallel_sharder.report.lines import Row, notice_lines, table, text_of
 from parallel_sharder.text import counted, size
 
 
@@ -25,14 +25,17 @@ class MadePage:
 
 @dataclass(frozen=True)
 class Reported:
-    """The pages that were written, one for each set."""
+    """The pages that were written, one for each set; `begun` are the names of sets that have no shard yet."""
 
     pages: tuple[MadePage, ...]
+    begun: tuple[str, ...] = ()
     exit_code = 0
 
     def text(self) -> str:
         """Return the facts for people."""
-        return "\n\n".join(text_of(table([*_rows(page)])) for page in self.pages)
+        notices = [f"{name} has no shard yet, and so no page" for name in self.begun]
+        parts = [text_of(table([*_rows(page)])) for page in self.pages]
+        return "\n\n".join([*parts, *([text_of(notice_lines(notices))] if notices else [])])
 
     def json(self) -> dict[str, Any]:
         """Return the facts for machines."""
@@ -48,7 +51,8 @@ class Reported:
                     "wrong": [{"text": each.text, "missing": each.is_bad} for each in page.wrong],
                 }
                 for page in self.pages
-            ]
+            ],
+            "begun": [*self.begun],
         }
 
 

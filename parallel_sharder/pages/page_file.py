@@ -6,6 +6,7 @@ import contextlib
 
 from parallel_sharder.setfiles import SetFiles
 from parallel_sharder.stores import store_of
+from parallel_sharder.stores.regular import open_regular
 
 MARK = b"<!doctype html>\n<!-- a report page, made by parallel_sharder -->\n"
 """The beginning of each page: a file that begins so is replaced by the next one, and no other."""
@@ -14,7 +15,7 @@ MARK = b"<!doctype html>\n<!-- a report page, made by parallel_sharder -->\n"
 def is_page(path: str) -> bool:
     """Return whether the file at `path` is a page that this tool has made."""
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=open_regular) as file:
             return file.read(len(MARK)) == MARK
     except OSError:
         return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from dataclasses import dataclass
 
 from parallel_sharder.errors import SharderError
@@ -22,6 +23,8 @@ _NO_EVENTS = (
 _OTHER_EVENTS = (
     "What is recorded of runs in this folder is not of these shards: their sizes differ. So nothing is said of the run."
 )
+
+_SHARD_ENDING = re.compile(r"\.(tar|tgz)(\.\w+)?$")
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,4 +85,4 @@ def _files(shards: ShardsOfSet) -> SetFiles:
         return SetFiles.at_manifest(shards.name)
     folder, name = os.path.split(shards.paths[0])
     found = shard_name(name)
-    return SetFiles(folder, set_name(found.prefix) if found else name.partition(".")[0])
+    return SetFiles(folder, set_name(found.prefix) if found else _SHARD_ENDING.sub("", name))

@@ -61,6 +61,20 @@ class Clock:
         return np.asarray(self._before[span] + inside)
 
 
+def workers_at_once(runs: Sequence[PastRun]) -> int:
+    """Return how many workers the runs had at once, at most: nodes of an array add up while they are at work."""
+    changes = sorted(
+        change
+        for run in runs
+        for change in ((run.write_began, 1, max(1, run.workers)), (run.write_ended, 0, -max(1, run.workers)))
+    )
+    most = now = 0
+    for _, _, change in changes:
+        now += change
+        most = max(most, now)
+    return most
+
+
 class Bar(NamedTuple):
     """A shard on the lane of a worker, from one second of writing to another; `mark` is one of the four above."""
 

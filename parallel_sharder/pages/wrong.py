@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from parallel_sharder.pages.drawn import Drawn, Group
 from parallel_sharder.pages.history import History
 from parallel_sharder.pages.paged_set import PagedSet
 from parallel_sharder.pages.problems import ListedProblem, by_kind
+from parallel_sharder.pages.short_paths import ShortPaths
 from parallel_sharder.status import SetStatus
-from parallel_sharder.text import counted, first_few
+from parallel_sharder.stores import store_of
+from parallel_sharder.text import counted, first_few, shards_done
 
 SHOWN = 3
 """How many samples are named of each kind."""
@@ -26,21 +28,25 @@ class Wrong(NamedTuple):
 
 def of_set(paged: PagedSet, status: SetStatus | None) -> list[Wrong]:
     """Return what is missing of the set."""
-    manifest = paged.shards.manifest
+    manifest, files = paged.shards.manifest, paged.files
     if manifest is not None:
-        missing = manifest.totals.shards - len(paged.shards.paths)
-        words = f"{counted(missing, 'shard')} of the manifest {'is' if missing == 1 else 'are'} missing."
-        return [Wrong(words, is_bad=True)] if missing else []
-    if status is None:
-        return []
-    done = status.shards - len(status.missing)
-    words = f"The set is not finished: {done:,} of {counted(status.shards, 'shard')} are done."
-    return [Wrong(f"{words} parallel-sharder status says what makes the rest.", is_bad=True)]
+        there = {*map(os.path.basename, paged.shards.paths)}
+        missing = [shard.name for shard in manifest.shards if shard.name not in there]
+        words = f"{counted(len(missing), 'shard')} of the manifest {'is' if len(missing) == 1 else 'are'} missing"
+        return [Wrong(f"{words}: {first_few(missing, SHOWN)}.", is_bad=True)] if missing else []
+    found = []
+    if store_of(files.manifest).is_file(files.manifest) and status is not None:
+        found.append(Wrong(f"The manifest, {os.path.basename(files.manifest)}, is damaged.", is_bad=True))
+    if status is not None and (status.missing or not found):
+        done = shards_done(status.shards - len(status.missing), status.shards)
+        words = f"The set is not finished: {done[0].lower()}{done[1:]}."
+        found.append(Wrong(f"{words} parallel-sharder status says what makes the rest.", is_bad=True))
+    return found
 
 
-def of_shards(seen: Drawn, shortened: Callable[[str], str]) -> list[Wrong]:
+def of_shards(seen: Drawn, paths: ShortPaths) -> list[Wrong]:
     """Return which of the shards that were looked at are damaged, and which samples have no image."""
-    found = [Wrong(f"Damaged: {shortened(fault)}", is_bad=True) for fault in seen.faults]
+    found = [Wrong(f"Damaged: {paths.text(fault)}", is_bad=True) for fault in seen.faults]
     without = [each.line.key for each in seen.looked if each.image is None]
     if without:
         words = f"{counted(len(without), 'sample has', 'samples have')} no image, of those looked at"

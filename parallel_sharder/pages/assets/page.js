@@ -252,7 +252,7 @@ class Table {
   search(text) {
     this.text = text;
     const wanted = text.trim().toLowerCase();
-    this.found = wanted ? this.rows.filter((row) => row.some((cell) => String(cell).toLowerCase().includes(wanted))) : this.rows;
+    this.found = wanted ? this.rows.filter((row) => row.some((cell) => [String(cell), shownCell(cell)].some((shown) => shown.toLowerCase().includes(wanted)))) : this.rows;
     this.first = 0;
     this.show();
   }
