@@ -68,6 +68,14 @@ def test_over_time() -> None:
     assert "On average 1.4 of 2 workers had a shard." == found[3].caption
 
 
+def test_one_shard() -> None:
+    """A level line says no more than its caption, so it is not drawn; nor is a single bar."""
+    found = charts.over_time(timeline_of([run(shard(0, 0, 10))]), 1)
+    assert 4 == len(found)
+    assert not any(chart.is_drawn for chart in found)
+    assert found[0].caption == "1 images/s on average while shards were written, 1 at the highest."
+
+
 def test_speeds() -> None:
     """The shorter of two runs ends where it ended."""
     long, short = (timeline_of([run(shard(0, 0, end))]) for end in (10, 5))

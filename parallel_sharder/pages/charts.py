@@ -102,6 +102,8 @@ def over_time(timeline: Timeline, workers: int) -> list[Chart]:
             "Workers", [_curve("workers with a shard", timeline.at_once, 2), all_workers],
         ),
     ]  # fmt: skip
+    if len(timeline.bars) == 1:
+        found = [Chart(each.id, each.title, each.caption) for each in found]
     cpu, wait = _curve("busy", timeline.load["cpu_percent"]), _curve("waiting", timeline.load["wait_percent"], 4)
     if _is_known(cpu):
         words = f"All cores together were busy {_mean_of(cpu):.0f} % of the time"

@@ -30,7 +30,7 @@ from parallel_sharder.pages.look import (
 LOOKED_AT = 20_000
 """How many samples are looked at, at least, if the set has them. A share of them is within 1 % of that of the set."""
 
-RANDOM, EXTREME, NOTED = 36, 8, 16
+RANDOM, EXTREME, NOTED = 36, 6, 12
 """The pictures on a sheet: random ones; the smallest, and as many of the largest; those with a problem."""
 
 CLASSES_LIMIT = 2_000
