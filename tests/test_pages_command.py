@@ -510,7 +510,7 @@ def test_as_a_program(folder: Path) -> None:
         [sys.executable, "-m", "parallel_sharder", "report", str(folder)], capture_output=True, text=True, check=True
     )
     assert "pets.report.html" in done.stdout
-    assert "" == done.stderr or "drawing pictures" in done.stderr
+    assert "" == done.stderr or "drawing from shards" in done.stderr
 
 
 def test_library(folder: Path) -> None:

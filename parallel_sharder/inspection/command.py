@@ -210,7 +210,7 @@ def _random(
     for number, (_, path) in enumerate(shards):
         if counts[number] is None:
             counts[number] = count_rows(path)
-            monitor.working("counting samples", number + 1, len(shards))
+            monitor.working("counting in shards", number + 1, len(shards))
     sizes = [size or 0 for size in counts]
     rows = sorted(draw.sample(range(sum(sizes)), min(count, sum(sizes))))
     found: list[SampleLine] = []

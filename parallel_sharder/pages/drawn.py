@@ -98,7 +98,7 @@ def drawn(
         tasks = [*_rows(shards.paths, counts, draw, keys)]
     found: dict[str, LookedShard] = {}
     for done, each in enumerate(engine.each(look, tasks), 1):
-        monitor.working("looking at samples", done, len(tasks))
+        monitor.working("looking at shards", done, len(tasks))
         found[each.path] = each
     seen = [found[path] for path in shards.paths if path in found]
     looked = [each for shard in seen for each in shard.looked]
@@ -112,7 +112,7 @@ def _counts(shards: ShardsOfSet, engine: Engine, monitor: Monitor) -> dict[str, 
     unknown = [path for path in shards.paths if path not in counts]
     for done, (path, rows) in enumerate(engine.each(count, unknown), 1):
         counts[path] = rows
-        monitor.working("counting samples", done, len(unknown))
+        monitor.working("counting in shards", done, len(unknown))
     return counts
 
 
@@ -174,7 +174,7 @@ def sheet_of_classes(
     for done, path in enumerate(shards.paths):
         if not missing:
             break
-        monitor.working("looking for classes", done, len(shards.paths))
+        monitor.working("searching shards", done, len(shards.paths))
         for looked in engine.each(look_for, [Labels(path, frozenset(missing))]):
             for each in looked:
                 if each.line.label is not None:
@@ -200,7 +200,7 @@ def _pictures(samples: Iterable[Looked], pixels: int, engine: Engine, monitor: M
     tasks = [Wanted(path, tuple(sorted(rows)), pixels) for path, rows in sorted(of_shard.items())]
     small = {}
     for done, (path, found) in enumerate(engine.each(pictures, tasks), 1):
-        monitor.working("drawing pictures", done, len(tasks))
+        monitor.working("drawing from shards", done, len(tasks))
         small.update({(path, row): each for row, each in found.items()})
     return small
 
