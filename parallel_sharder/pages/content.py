@@ -135,7 +135,7 @@ def run_part(history: History, paths: ShortPaths) -> RunPart:
     facts = [
         ("Took", duration(elapsed)),
         ("Speed", f"{samples / max(wrote, 1e-3):,.0f} images/s, {size(round(tar_bytes / max(wrote, 1e-3)))}/s"),
-        ("Workers", f"{workers:,} ({main.engine})" if workers else "none: in the command's own process"),
+        ("Workers", f"{workers:,} ({main.engine})"),
         ("Hosts", f"{first_few(hosts, 3)}{_cores(main, len(hosts))}"),
         ("Runs", f"{len(working):,}{_ends(working)}"),
         ("Deaths of workers", f"{sum(len(run.deaths) for run in working):,}"),
