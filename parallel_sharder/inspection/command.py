@@ -28,6 +28,7 @@ from parallel_sharder.inspection.reading import (
     count_rows,
     find_key,
     nearest,
+    rows_by_shard,
     sample_at,
     samples_of,
 )
@@ -214,11 +215,8 @@ def _random(
     sizes = [size or 0 for size in counts]
     rows = sorted(draw.sample(range(sum(sizes)), min(count, sum(sizes))))
     found: list[SampleLine] = []
-    first = 0
-    for (each, path), size in zip(shards, sizes, strict=True):
-        wanted = [row - first for row in rows if first <= row < first + size]
+    for (each, path), wanted in zip(shards, rows_by_shard(rows, sizes), strict=True):
         found += _rows_of(path, wanted, each.class_names)
-        first += size
     return found
 
 

@@ -44,6 +44,11 @@ class ShardsOfSet:
         """The name of each label."""
         return {row.label: row.name for row in self.classes}
 
+    @property
+    def braces(self) -> str:
+        """The brace pattern that names the shards and no others; "" if there is none."""
+        return _braces(self.paths)
+
     def overview(self) -> SetOverview:
         """Return the set in short. Raises DestinationError if a shard's size cannot be read."""
         known = [self.counts.get(path) for path in self.paths]
@@ -63,7 +68,7 @@ class ShardsOfSet:
             None if manifest is None else len(manifest.classes),
             None if choices is None else choices.labels,
             None if choices is None else choices.seed,
-            _braces(self.paths),
+            self.braces,
             _beside(self.paths) if self.has_all else (),
         )
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import NamedTuple
 
@@ -46,6 +47,12 @@ class StoredSample(NamedTuple):
     members: tuple[Member, ...]
     content: Callable[[Member], bytes]
 
+    @property
+    def length(self) -> int:
+        """How many bytes of its shard it has, from its first header to the end of its last member's block."""
+        end = max(member.offset + member.size for member in self.members)
+        return end + -end % BLOCK_BYTES - self.offset
+
 
 def samples_of(path: str) -> Generator[StoredSample]:
     """Yield the samples of the shard at `path`. Raises SourceError for a shard that is damaged or cannot be read."""
@@ -75,14 +82,8 @@ def sample_at(path: str, offset: int, length: int, key: str) -> Iterator[StoredS
             read = reader_ahead(file.fileno())
             found = _samples(path, read, members_within(read, offset, offset + length, path), is_forward=False)
             sample = next(exits.enter_context(closing(found)), None)
-        is_it = sample is not None and sample.key == key and _length(sample) == length
+        is_it = sample is not None and sample.key == key and sample.length == length
         yield sample if is_it else None
-
-
-def _length(sample: StoredSample) -> int:
-    """Return how many bytes of its shard a sample has, from its first header to the end of its last member's block."""
-    end = max(member.offset + member.size for member in sample.members)
-    return end + -end % BLOCK_BYTES - sample.offset
 
 
 def _samples(path: str, read: Read, entries: Iterable[TarMember], *, is_forward: bool) -> Generator[StoredSample]:
@@ -155,6 +156,15 @@ def nearest(key: str, keys: list[str]) -> list[str]:
 def _same_beginning(one: str, other: str) -> int:
     """Return how many characters at their beginning two texts share."""
     return next((number for number, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), len(one))
+
+
+def rows_by_shard(rows: Sequence[int], sizes: Iterable[int]) -> Iterator[list[int]]:
+    """Yield the rows of each shard: `rows` are those of the set, sorted, and `sizes` the samples of each shard."""
+    first = at = 0
+    for size in sizes:
+        end = bisect_left(rows, first + size, at)
+        yield [row - first for row in rows[at:end]]
+        first, at = first + size, end
 
 
 def count_rows(path: str) -> int:

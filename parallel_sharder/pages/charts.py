@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from parallel_sharder.pages.timeline import Timeline
+from parallel_sharder.pages.timeline import CONTINUED, RETRIED, SLOW_ONE, Timeline
 from parallel_sharder.text import brief, counted, size
 
 BINS = 40
@@ -128,7 +128,11 @@ def _lanes(timeline: Timeline) -> Chart:
     marks = [bar.mark for bar in timeline.bars]
     seconds = sorted(bar.ended - bar.began for bar in timeline.bars)
     words = f"A lane is a worker, and a bar a shard, of which the median took {brief(seconds[len(seconds) // 2])}."
-    for mark, said in ((3, "made again after a worker died"), (2, "slow"), (1, "made by a continued run")):
+    for mark, said in (
+        (RETRIED, "made again after a worker died"),
+        (SLOW_ONE, "slow"),
+        (CONTINUED, "made by a continued run"),
+    ):
         if mark in marks:
             words += f" {counted(marks.count(mark), 'bar is', 'bars are')} {said}."
     if timeline.left_out_bars:

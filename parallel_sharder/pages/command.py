@@ -124,7 +124,7 @@ def _content(
         facts=parts.facts_of(shards, sum(paged.sizes), samples),
         command=shlex.join(command),
         command_notes=unknown(command) if command else (),
-        braces=paths.path(shards.overview().braces),
+        braces=paths.path(shards.braces),
         run=parts.run_part(history, paths) if history.working else None,
         no_run=paged.no_run,
         data=parts.data_charts(shards, paged.sizes, seen),

@@ -40,8 +40,7 @@ def _of_run(words: Callable[[PastRun], str]) -> Words:
     """Return the function that says this of the run that has written most."""
 
     def said(side: PagedSet) -> str:
-        runs = side.history.working
-        return words(max(runs, key=lambda run: run.tar_bytes)) if runs else "-"
+        return words(side.history.largest) if side.history.working else "-"
 
     return said
 

@@ -22,7 +22,7 @@ from parallel_sharder.pages.history import History, PastRun
 from parallel_sharder.pages.paged_set import PagedSet
 from parallel_sharder.pages.problems import ListedProblem
 from parallel_sharder.pages.short_paths import ShortPaths
-from parallel_sharder.pages.timeline import Clock, timeline_of, workers_at_once
+from parallel_sharder.pages.timeline import Clock, joined, timeline_of, workers_at_once
 from parallel_sharder.pages.wrong import Wrong
 from parallel_sharder.text import counted, duration, first_few, size
 
@@ -96,13 +96,13 @@ def lead(paged: PagedSet, samples: int) -> str:
     return f"{words}, made by {paged.shards.manifest.tool}{on}."
 
 
-def facts_of(shards: ShardsOfSet, file_bytes: int, samples: int | None) -> Facts:
+def facts_of(shards: ShardsOfSet, file_bytes: int, samples: int) -> Facts:
     """Return the facts that a page begins with."""
     manifest = shards.manifest
     facts: Facts = []
     if manifest is not None and manifest.options.split:
         facts.append(("Split", manifest.options.split))
-    facts.append(("Samples", "not counted" if samples is None else f"{samples:,}"))
+    facts.append(("Samples", f"{samples:,}"))
     facts.append(("Shards", f"{len(shards.paths):,}"))
     facts.append(("Size", size(file_bytes)))
     if manifest is None:
@@ -125,11 +125,11 @@ def _of_form(form: str) -> str:
 def run_part(history: History, paths: ShortPaths) -> RunPart:
     """Return what is to be said of runs of which at least one has made shards."""
     working = history.working
-    main = max(working, key=lambda run: run.tar_bytes)
+    main = history.largest
     timeline = timeline_of(working)
     samples, tar_bytes = sum(run.samples for run in working), sum(run.tar_bytes for run in working)
     wrote = Clock(working).seconds
-    elapsed = sum(float(end - begin) for begin, end in _spans(working))
+    elapsed = sum(ended - began for began, ended in joined((run.began, run.ended) for run in working))
     hosts = sorted({shard.host for run in working for shard in run.made})
     workers = workers_at_once(working)
     facts = [
@@ -146,16 +146,6 @@ def run_part(history: History, paths: ShortPaths) -> RunPart:
 
 def _cores(run: PastRun, hosts: int) -> str:
     return f", {counted(run.cores, 'core')}{' each' if hosts > 1 else ''}" if run.cores else ""
-
-
-def _spans(runs: Sequence[PastRun]) -> list[tuple[float, float]]:
-    spans: list[tuple[float, float]] = []
-    for began, ended in sorted((run.began, run.ended) for run in runs):
-        if spans and began <= spans[-1][1]:
-            spans[-1] = spans[-1][0], max(spans[-1][1], ended)
-        else:
-            spans.append((began, ended))
-    return spans
 
 
 def _ends(runs: Sequence[PastRun]) -> str:
@@ -321,8 +311,7 @@ def tables(shards: ShardsOfSet, drawn: Drawn, problems: Sequence[ListedProblem],
 
 
 def _problem_row(problem: ListedProblem, paths: ShortPaths) -> list[str]:
-    consequence = "left out" if problem.left_out else "reported only, or stored all the same"
-    return [paths.path(problem.path), problem.key, problem.meaning, paths.text(problem.detail), consequence]
+    return [paths.path(problem.path), problem.key, problem.meaning, paths.text(problem.detail), problem.consequence]
 
 
 def _formats(drawn: Drawn) -> Counter[str]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from parallel_sharder.engines.engine import Engine
 from parallel_sharder.inspection.named import ShardsOfSet
+from parallel_sharder.inspection.reading import rows_by_shard
 from parallel_sharder.monitor.monitor import Monitor
 from parallel_sharder.pages.look import (
     Labels,
@@ -95,7 +96,9 @@ def drawn(
             sum_of_chosen += counts[path]
         tasks = [Rows(path, None) for path in sorted(chosen)]
     else:
-        tasks = [*_rows(shards.paths, counts, draw, keys)]
+        numbers = sorted(draw.sample(range(total), LOOKED_AT))
+        of_shards = rows_by_shard(numbers, (counts[path] for path in shards.paths))
+        tasks = [Rows(path, tuple(rows), keys) for path, rows in zip(shards.paths, of_shards, strict=True) if rows]
     found: dict[str, LookedShard] = {}
     for done, each in enumerate(engine.each(look, tasks), 1):
         monitor.working("looking at shards", done, len(tasks))
@@ -114,20 +117,6 @@ def _counts(shards: ShardsOfSet, engine: Engine, monitor: Monitor) -> dict[str, 
         counts[path] = rows
         monitor.working("counting in shards", done, len(unknown))
     return counts
-
-
-def _rows(paths: Sequence[str], counts: dict[str, int], draw: random.Random, keys: frozenset[str]) -> Iterable[Rows]:
-    """Yield LOOKED_AT random rows of all shards, by shard."""
-    numbers = sorted(draw.sample(range(sum(counts.values())), LOOKED_AT))
-    first = at = 0
-    for path in paths:
-        rows = []
-        while at < len(numbers) and numbers[at] < first + counts[path]:
-            rows.append(numbers[at] - first)
-            at += 1
-        first += counts[path]
-        if rows:
-            yield Rows(path, tuple(rows), keys)
 
 
 def sheet(drawn: Drawn, seed: int, noted: Collection[str], engine: Engine, monitor: Monitor) -> list[Group]:

@@ -132,6 +132,11 @@ class History:
         """The runs that have made shards."""
         return [run for run in self.runs if run.made]
 
+    @property
+    def largest(self) -> PastRun:
+        """The run that has written most, of which there is one."""
+        return max(self.working, key=lambda run: run.tar_bytes)
+
 
 def history_of(files: SetFiles) -> History:
     """Return what the events of a set say. Events that cannot be read are as good as none."""

@@ -17,7 +17,6 @@ from parallel_sharder.inspection.described import SampleLine, described, image_o
 from parallel_sharder.inspection.picture import picture
 from parallel_sharder.inspection.reading import StoredSample, sample_at, samples_of
 from parallel_sharder.stores.packing import packing_of
-from parallel_sharder.tar.fields import BLOCK_BYTES
 
 
 def quality(pixels: int) -> int:
@@ -31,7 +30,7 @@ def quality(pixels: int) -> int:
 class Rows(NamedTuple):
     """Rows of the shard at `path` that are looked at, sorted; all of them if `rows` is None.
 
-    Of all of them, a sample whose key is in `keys` is looked at in any case.
+    A sample whose key is in `keys` is looked at whatever its row is.
     """
 
     path: str
@@ -69,7 +68,7 @@ def look(rows: Rows) -> LookedShard:
         with closing(samples_of(rows.path)) as samples:
             for sample in islice(samples, last):
                 if wanted is None or sample.row in wanted or sample.key in rows.keys:
-                    found.append(Looked(sample.row, described(sample, {}), _length(sample)))
+                    found.append(Looked(sample.row, described(sample, {}), sample.length))
     except SourceError as error:
         return LookedShard(rows.path, found, str(error))
     return LookedShard(rows.path, found, "")
@@ -82,12 +81,6 @@ def count(path: str) -> tuple[str, int]:
         for _ in samples:
             rows += 1
     return path, rows
-
-
-def _length(sample: StoredSample) -> int:
-    """Return how many bytes of its shard a sample has, from its first header to the end of its last member's block."""
-    end = max(member.offset + member.size for member in sample.members)
-    return end + -end % BLOCK_BYTES - sample.offset
 
 
 class Labels(NamedTuple):
@@ -106,7 +99,7 @@ def look_for(wanted: Labels) -> list[Looked]:
             label = values_of(sample).get("cls")
             if isinstance(label, int | str) and label in left:
                 left.remove(label)
-                found.append(Looked(sample.row, described(sample, {}), _length(sample)))
+                found.append(Looked(sample.row, described(sample, {}), sample.length))
             if not left:
                 break
     return found

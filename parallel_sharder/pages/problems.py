@@ -30,6 +30,11 @@ class ListedProblem(NamedTuple):
         except ValueError:
             return self.kind
 
+    @property
+    def consequence(self) -> str:
+        """What follows from it for the shards, in words."""
+        return "left out" if self.left_out else "reported only, or stored all the same"
+
 
 def listed_problems(files: SetFiles) -> tuple[list[ListedProblem], int]:
     """Return the problems of a finished set, and how many lines of their list could not be read.

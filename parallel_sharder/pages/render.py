@@ -18,16 +18,17 @@ from parallel_sharder.errors import missing_package
 from parallel_sharder.pages.content import Content
 from parallel_sharder.pages.look import Looked, Small
 from parallel_sharder.pages.page_file import MARK
+from parallel_sharder.pages.timeline import CONTINUED, PLAIN, RETRIED, SLOW_ONE
 from parallel_sharder.text import printable, size
 
 ROWS_SHOWN = 15
 """The rows of a table that are in view at once; the others are reached by its buttons, or by searching."""
 
 _MARKS = (
-    (0, "a shard"),
-    (1, "made by a continued run"),
-    (2, "slow: more than twice the median"),
-    (3, "made again after a worker died"),
+    (PLAIN, "a shard"),
+    (CONTINUED, "made by a continued run"),
+    (SLOW_ONE, "slow: more than twice the median"),
+    (RETRIED, "made again after a worker died"),
 )
 
 

@@ -8,7 +8,7 @@ time in which a worker had it.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -32,16 +32,22 @@ PLAIN, CONTINUED, SLOW_ONE, RETRIED = range(4)
 """How a bar is marked: not at all; made by a later run than the first; slow; made again after a worker's death."""
 
 
+def joined(spans: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return the spans of time sorted, with those made one that overlap."""
+    found: list[tuple[float, float]] = []
+    for began, ended in sorted(spans):
+        if found and began <= found[-1][1]:
+            found[-1] = found[-1][0], max(found[-1][1], ended)
+        else:
+            found.append((began, ended))
+    return found
+
+
 class Clock:
     """Seconds of writing: 0 when the first worker begins. `breaks` are the seconds at which it stood still."""
 
     def __init__(self, runs: Sequence[PastRun]) -> None:
-        spans: list[list[float]] = []
-        for began, ended in sorted((run.write_began, run.write_ended) for run in runs):
-            if spans and began <= spans[-1][1]:
-                spans[-1][1] = max(spans[-1][1], ended)
-            else:
-                spans.append([began, ended])
+        spans = joined((run.write_began, run.write_ended) for run in runs)
         self._begins = np.array([span[0] for span in spans])
         lengths = np.array([span[1] - span[0] for span in spans])
         self._before = np.concatenate([[0.0], np.cumsum(lengths)])

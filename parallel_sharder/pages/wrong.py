@@ -60,8 +60,7 @@ def of_problems(problems: Sequence[ListedProblem]) -> list[Wrong]:
     for meaning, left_out, count in by_kind(problems):
         some = [each for each in problems if (each.meaning, each.left_out) == (meaning, left_out)]
         keys = [each.key or os.path.basename(each.path) for each in some]
-        consequence = "left out" if left_out else "reported only, or stored all the same"
-        found.append(Wrong(f"{count:,} {consequence}: {meaning} ({first_few(keys, SHOWN)}).", left_out))
+        found.append(Wrong(f"{count:,} {some[0].consequence}: {meaning} ({first_few(keys, SHOWN)}).", left_out))
     return found
 
 
